@@ -1,0 +1,1 @@
+//! Bellwether: service-health events in; the right people told, in time, and nothing lost.
