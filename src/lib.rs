@@ -1,1 +1,10 @@
 //! Bellwether: service-health events in; the right people told, in time, and nothing lost.
+#![allow(dead_code)]
+
+pub(crate) mod channel;
+pub(crate) mod clock;
+pub(crate) mod customer;
+pub(crate) mod event;
+pub(crate) mod message;
+pub(crate) mod rule;
+pub(crate) mod secret;

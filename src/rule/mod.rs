@@ -1,0 +1,173 @@
+//! The rules customers write, checked: what [`file`] reads, [`condition`] matches and `folder` watches.
+//!
+//! Everything here is immutable and pure. A [`RuleSet`] is one revision of everybody's rules; an event is decided by
+//! exactly one revision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::channel::Address;
+use crate::customer::{CustomerId, Customers};
+use crate::event::{EventType, Kind, Level, Provider, Stage};
+
+/// A condition and who is told when it matches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// Its name: unique in the customer's folder, at most 200 characters.
+    pub name: String,
+    /// What an event must be.
+    pub when: Condition,
+    /// What is taken away again; any of them.
+    pub unless: Vec<Condition>,
+    /// Receivers that get messages, by name.
+    pub notify: Vec<String>,
+    /// Receivers that get calendar invitations to retrospectives, by name.
+    pub invite: Vec<String>,
+    /// How long notifications gather before they are sent, seconds (default 10).
+    pub settle_seconds: u64,
+    /// What else of an incident those who were told of it hear.
+    pub follow: Follow,
+    /// Tell each communication also after an outage of the receiver, not only the latest.
+    pub every: bool,
+    /// Whether the provider's test events reach it.
+    pub test_events: bool,
+    /// Switched off rules are checked, kept, and match nothing.
+    pub enabled: bool,
+    /// Where it stands: line in its file, 1-based.
+    pub line: usize,
+}
+
+/// What those who were told of an incident also hear, even if `when` no longer matches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Follow {
+    /// Its mitigation, completion, cancellation, retraction and re-opening (default, unless `when` names stages or kinds).
+    #[default]
+    End,
+    /// Nothing that `when` does not match.
+    Nothing,
+    /// Everything of the incident.
+    All,
+}
+
+/// What an event must be; every `Some` must hold, any of its list suffices.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Condition {
+    /// `event type`
+    pub event_types: Option<Vec<EventType>>,
+    /// `stage`
+    pub stages: Option<Vec<Stage>>,
+    /// `kind`
+    pub kinds: Option<Vec<Kind>>,
+    /// `level`
+    pub levels: Option<Vec<Level>>,
+    /// `subscriptions`: ids in lower case, group names already replaced by their ids.
+    pub subscriptions: Option<BTreeSet<String>>,
+    /// `impact`, or its short form of one pair, `service` and `region`.
+    pub impact: Option<Vec<ImpactPattern>>,
+    /// `title`
+    pub title: Option<Vec<Pattern>>,
+    /// `text`
+    pub text: Option<Vec<Pattern>>,
+    /// `tracking id`
+    pub tracking_ids: Option<Vec<Pattern>>,
+    /// `provider`
+    pub providers: Option<Vec<Provider>>,
+    /// `subtype`, folded ([`crate::event::fold`]).
+    pub subtypes: Option<Vec<String>>,
+    /// `properties`: the alert's custom properties; all keys must hold, any pattern of a key's list suffices.
+    pub properties: BTreeMap<String, Vec<Pattern>>,
+    /// `owner: none`: only events of accounts that nobody owns (operator's rules only).
+    pub owner_none: bool,
+}
+
+/// One pair of `impact`: this service in this region. `None` means any.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImpactPattern {
+    /// Any of these services: canonical keys of the catalogue ([`catalogue::Catalogue::key`]), folded.
+    pub services: Option<Vec<String>>,
+    /// Any of these regions, folded. `global` is what it says, not "any".
+    pub regions: Option<Vec<String>>,
+}
+
+/// A text pattern: a glob over the whole text, or a search by regular expression.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    /// As the customer wrote it.
+    pub source: String,
+    /// What it was compiled to; case does not matter.
+    pub regex: regex::Regex,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+/// Who is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receiver {
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// Its name, unique in the customer's folder.
+    pub name: String,
+    /// Where it reads.
+    pub to: Vec<Address>,
+    /// The time zone times are shown in (default UTC).
+    pub zone: chrono_tz::Tz,
+}
+
+/// One of a file's own tests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleTest {
+    /// Its name.
+    pub name: String,
+    /// The event it makes up.
+    pub event: crate::event::Event,
+    /// Which rules must match, and which receivers each then tells; rules not named must not match.
+    pub expect: BTreeMap<String, BTreeSet<String>>,
+    /// Line in its file, 1-based.
+    pub line: usize,
+}
+
+/// One rule file, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleFile {
+    /// Path below the rules folder, `/`-separated (`contoso/production.yaml`).
+    pub path: String,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// SHA-256 of its bytes, hex.
+    pub digest: String,
+    /// Its text, as read: what is journalled (sealed).
+    pub text: String,
+    /// Its rules.
+    pub rules: Vec<Arc<Rule>>,
+    /// Its receivers.
+    pub receivers: Vec<Arc<Receiver>>,
+    /// Its tests.
+    pub tests: Vec<RuleTest>,
+}
+
+/// Which rules decided: a hash over the digests of all files in force and the settings that decide, 16 hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub String);
+
+/// Everybody's rules at one moment, with the settings that decide.
+#[derive(Debug)]
+pub struct RuleSet {
+    /// Its name.
+    pub revision: Revision,
+    /// Who owns what.
+    pub customers: Arc<Customers>,
+    /// The files in force, by path.
+    pub files: BTreeMap<String, Arc<RuleFile>>,
+    /// Receivers by customer and name.
+    pub receivers: BTreeMap<(CustomerId, String), Arc<Receiver>>,
+}

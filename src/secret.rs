@@ -1,0 +1,243 @@
+//! Values that must never be read by accident, and the key that seals what is kept.
+//!
+//! A [`Secret`] or [`Url`] prints as a fingerprint wherever it is formatted; the value comes out only of `reveal`,
+//! whose callers are the senders. [`Sealer`] encrypts rule texts before they reach the journal.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::customer::CustomerId;
+
+/// A token or password.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Wraps a value; trailing line ends (an editor's) are dropped.
+    pub fn new(value: &str) -> Self {
+        Self(value.trim_end_matches(['\r', '\n']).to_owned().into())
+    }
+
+    /// The value itself: only for the moment of use.
+    pub fn reveal(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Compares in constant time.
+    pub fn equals(&self, other: &str) -> bool {
+        subtle::ConstantTimeEq::ct_eq(self.reveal().as_bytes(), other.as_bytes()).into()
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.equals(other.reveal())
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// A URL that is itself a credential: prints as host and six hex digits of its hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url(Secret);
+
+impl Url {
+    /// Wraps a URL that was checked already.
+    pub fn new(url: &url::Url) -> Self {
+        Self(Secret::new(url.as_str()))
+    }
+
+    /// The URL itself: only for the moment of sending.
+    pub fn reveal(&self) -> &str {
+        self.0.reveal()
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = url::Url::parse(self.reveal())
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned));
+        let digest = Sha256::digest(self.reveal().as_bytes());
+        write!(
+            f,
+            "{}/…#{:02x}{:02x}{:02x}",
+            host.as_deref().unwrap_or("?"),
+            digest[0],
+            digest[1],
+            digest[2]
+        )
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The key of the state directory: what it seals is unreadable without it.
+#[derive(Clone)]
+pub struct Sealer(XChaCha20Poly1305);
+
+impl Sealer {
+    /// The key in a systemd credential or a 0600 file; made at the first start if there is none.
+    ///
+    /// # Errors
+    /// When the file can't be read or written, or does not hold 32 bytes in base64.
+    pub fn open(path: &Path) -> Result<Self> {
+        let made = !path.exists();
+        if made {
+            let key = XChaCha20Poly1305::generate_key(&mut OsRng);
+            let mut file = std::fs::OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .mode(0o600)
+                .open(path)
+                .with_context(|| format!("making the state key {}", path.display()))?;
+            file.write_all(BASE64.encode(key).as_bytes())
+                .and_then(|()| file.sync_all())
+                .context("writing the state key")?;
+        }
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("reading the state key {}", path.display()))?;
+        let key = BASE64.decode(text.trim()).ok().filter(|key| key.len() == 32);
+        let Some(key) = key else {
+            bail!("the state key {} is not 32 bytes in base64", path.display())
+        };
+        Ok(Self(
+            XChaCha20Poly1305::new_from_slice(&key).context("taking the state key")?,
+        ))
+    }
+
+    /// A key of this process only, for commands that keep nothing.
+    pub fn throwaway() -> Self {
+        Self(XChaCha20Poly1305::new(&XChaCha20Poly1305::generate_key(&mut OsRng)))
+    }
+
+    /// Seals a text: base64 of nonce and ciphertext.
+    pub fn seal(&self, clear: &str) -> String {
+        let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
+        let sealed = self
+            .0
+            .encrypt(&nonce, clear.as_bytes())
+            .expect("encrypting in memory cannot fail");
+        BASE64.encode([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what `seal` made.
+    ///
+    /// # Errors
+    /// When it was sealed with another key, or is damaged.
+    pub fn unseal(&self, sealed: &str) -> Result<String> {
+        let bytes = BASE64.decode(sealed).context("a sealed text is not base64")?;
+        ensure!(bytes.len() > 24, "a sealed text is too short");
+        let (nonce, ciphertext) = bytes.split_at(24);
+        let clear = self.0.decrypt(XNonce::from_slice(nonce), ciphertext);
+        let clear = clear.map_err(|_| anyhow::anyhow!("a sealed text does not open with this state key"))?;
+        String::from_utf8(clear).context("a sealed text is not UTF-8")
+    }
+}
+
+/// Where secrets are found by name: files in a credentials directory, and each customer's own `secrets/` folder.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// systemd's `$CREDENTIALS_DIRECTORY`, or the directory that the settings name.
+    pub directory: Option<PathBuf>,
+    /// The folder that holds one folder per customer (`rules/`).
+    pub rules: Option<PathBuf>,
+    /// The operator's secrets that each customer may name; without an entry, none. `None`: all may name all.
+    pub granted: Option<BTreeMap<CustomerId, std::collections::BTreeSet<String>>>,
+}
+
+impl Secrets {
+    /// The value of `name` for `customer`: its own folder's `secrets/NAME` first, else a granted one.
+    ///
+    /// # Errors
+    /// When the name is not one, nothing of that name may be used, or the file can't be read; never with the value.
+    pub fn find(&self, customer: &CustomerId, name: &str) -> Result<Secret> {
+        let sound = !name.is_empty() && name.len() <= 64 && !name.starts_with('.');
+        let sound = sound && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        ensure!(
+            sound,
+            "`{name}` is not the name of a secret: letters, digits, `.`, `_`, `-`, at most 64"
+        );
+        if let Some(rules) = &self.rules {
+            let own = rules.join(customer.as_str()).join("secrets").join(name);
+            if own.is_file() {
+                return read(&own);
+            }
+        }
+        let granted = self
+            .granted
+            .as_ref()
+            .is_none_or(|all| customer.is_operator() || all.get(customer).is_some_and(|names| names.contains(name)));
+        ensure!(granted, "the secret `{name}` is not granted to `{customer}`");
+        let Some(directory) = &self.directory else {
+            bail!("there is no secret `{name}`: no credentials directory is set")
+        };
+        read(&directory.join(name))
+    }
+
+    /// The operator's own secret of this name (tokens, the SMTP password).
+    ///
+    /// # Errors
+    /// As [`Secrets::find`].
+    pub fn operator(&self, name: &str) -> Result<Secret> {
+        self.find(&CustomerId::new(crate::customer::OPERATOR), name)
+    }
+}
+
+fn read(path: &Path) -> Result<Secret> {
+    let value = std::fs::read_to_string(path).with_context(|| format!("reading the secret {}", path.display()))?;
+    ensure!(!value.trim().is_empty(), "the secret {} is empty", path.display());
+    Ok(Secret::new(&value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_url_prints_its_host_and_never_its_path() {
+        let url = Url::new(&url::Url::parse("https://hooks.slack.com/services/T0/B0/hunter2").expect("a URL"));
+        let shown = format!("{url} {url:?}");
+        assert!(shown.starts_with("hooks.slack.com/…#"), "{shown}");
+        assert!(!shown.contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_with_its_key_only() {
+        let sealer = Sealer::throwaway();
+        let sealed = sealer.seal("to: ops@contoso.example");
+        assert_eq!(sealer.unseal(&sealed).expect("opens"), "to: ops@contoso.example");
+        assert!(Sealer::throwaway().unseal(&sealed).is_err());
+    }
+
+    #[test]
+    fn a_name_with_a_path_in_it_is_no_secret() {
+        let secrets = Secrets {
+            directory: Some("/etc".into()),
+            ..Secrets::default()
+        };
+        assert!(secrets.operator("../etc/passwd").is_err());
+        assert!(secrets.operator(".hidden").is_err());
+    }
+}
