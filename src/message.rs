@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::channel::Channel;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Event, Impact};
+use crate::notification::{Channel, Form};
 
 /// What one endpoint is told by one delivery.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,16 +58,6 @@ pub struct Told {
     /// What this message carries for others that were superseded by it: their titles and times, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carries: Vec<Carried>,
-}
-
-/// A message, or the invitation to one session of a retrospective.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Form {
-    /// A message.
-    Message,
-    /// An iTIP REQUEST for the event's session of this index, 0-based; `sequence` is RFC 5545 §3.8.7.4.
-    Invitation { session: usize, sequence: u32 },
 }
 
 /// One of the receiver's accounts.

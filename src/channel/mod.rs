@@ -6,21 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::customer::CustomerId;
+use crate::notification::{Channel, EndpointId, hash};
 use crate::secret::Url;
-
-/// The medium.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Channel {
-    /// E-mail over SMTP; also carries calendar invitations.
-    Email,
-    /// A JSON document with a Standard Webhooks signature.
-    Webhook,
-    /// A Slack incoming webhook (blocks).
-    Slack,
-    /// A Teams Workflows webhook (Adaptive Card).
-    Teams,
-}
 
 /// Where one receiver reads: one mailbox or one URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,24 +55,39 @@ impl Address {
             Address::Teams { .. } => Channel::Teams,
         }
     }
-}
 
-impl Channel {
-    /// The word in rule files and JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Channel::Email => "email",
-            Channel::Webhook => "webhook",
-            Channel::Slack => "slack",
-            Channel::Teams => "teams",
-        }
+    /// Its endpoint: the same for all rules and receivers of one customer that name it. An address kept in a secret is
+    /// known by the secret's name, so that changing its value stays the same endpoint.
+    pub fn endpoint(&self, customer: &CustomerId) -> EndpointId {
+        let place = match self {
+            Address::Email(address) => address.as_str().to_lowercase(),
+            Address::Webhook { url, .. } | Address::Slack { url } | Address::Teams { url } => match url {
+                Target::Plain(url) => format!("url {}", url.reveal()),
+                Target::Secret(secret) => format!("secret {} {}", secret.customer, secret.name),
+            },
+        };
+        EndpointId(format!("ep_{}", hash(&[customer.as_str(), self.channel().word(), &place])))
     }
 }
 
-impl std::fmt::Display for Channel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.word())
-    }
+/// What became of one attempt, in the words of the medium's own table of answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The receiver took it.
+    Delivered,
+    /// Not now: try again, not sooner than `after_seconds` if the receiver said so.
+    Retry {
+        /// What happened, in a short sentence without secrets (at most 1 KiB).
+        why: String,
+        /// The receiver's own wish (`Retry-After`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_seconds: Option<u64>,
+    },
+    /// This message will never be taken by this receiver.
+    Refused { why: String },
+    /// The receiver is gone for good (410, no such mailbox).
+    Gone { why: String },
 }
 
 impl EmailAddress {

@@ -1,0 +1,212 @@
+//! Our record of a trouble: what is known of it so far, and how far along it is. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Time;
+use crate::event::{Arrival, Event, EventType, Impact, Kind, Level, Provider, Stage};
+
+/// What an incident is known by: the provider, and its tracking id without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IncidentId {
+    /// Who named it.
+    pub provider: Provider,
+    /// The tracking id in lower case.
+    pub tracking_id: String,
+}
+
+impl IncidentId {
+    /// The incident that `event` belongs to.
+    pub fn of(event: &Event) -> Self {
+        Self::new(event.provider, &event.tracking_id)
+    }
+
+    /// The incident of this tracking id.
+    pub fn new(provider: Provider, tracking_id: &str) -> Self {
+        Self { provider, tracking_id: tracking_id.to_lowercase() }
+    }
+}
+
+/// How far along a trouble is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Announced (maintenance).
+    Planned,
+    /// Going on.
+    Active,
+    /// Over.
+    Mitigated,
+    /// Called off (maintenance).
+    Canceled,
+    /// There was none: a false positive.
+    Retracted,
+}
+
+impl Status {
+    /// What one event says of the status; `None` where it says nothing (a review, an invitation).
+    pub fn said_by(event: &Event) -> Option<Self> {
+        match (event.kind, event.stage) {
+            (Kind::Retraction, _) => Some(Self::Retracted),
+            (Kind::Mitigation, _) => Some(Self::Mitigated),
+            (Kind::Update, Stage::Resolved | Stage::Complete) => Some(Self::Mitigated),
+            (Kind::Update, Stage::Canceled) => Some(Self::Canceled),
+            (Kind::Update, Stage::Planned | Stage::Rescheduled) => Some(Self::Planned),
+            (Kind::Update, Stage::Active | Stage::InProgress) => Some(Self::Active),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing more is going on.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Mitigated | Self::Canceled | Self::Retracted)
+    }
+
+    /// The word shown to people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Planned => "Planned",
+            Self::Active => "Active",
+            Self::Mitigated => "Mitigated",
+            Self::Canceled => "Canceled",
+            Self::Retracted => "Retracted",
+        }
+    }
+}
+
+/// An incident as known now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// What it is known by.
+    pub id: IncidentId,
+    /// The tracking id as the provider wrote it.
+    pub tracking_id: String,
+    /// What sort of trouble.
+    pub event_type: EventType,
+    /// How far along, by the newest communication that says so.
+    pub status: Status,
+    /// The provider's time of the communication that said so.
+    pub status_at: Time,
+    /// The title of the newest communication.
+    pub title: String,
+    /// The kind of the newest communication.
+    pub kind: Kind,
+    /// How grave, by the newest communication that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// When impact began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact_start: Option<Time>,
+    /// When it ended (or will).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact_end: Option<Time>,
+    /// The provider's time of the newest communication.
+    pub updated: Time,
+    /// When we first heard of it.
+    pub first_heard: Time,
+    /// A test.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+}
+
+impl Incident {
+    /// What is known after the first event.
+    pub fn begun_by(event: &Event, now: Time) -> Self {
+        Self {
+            id: IncidentId::of(event),
+            tracking_id: event.tracking_id.clone(),
+            event_type: event.event_type,
+            status: Status::said_by(event).unwrap_or(Status::Mitigated),
+            status_at: event.published,
+            title: event.title.clone(),
+            kind: event.kind,
+            level: event.level,
+            impact_start: event.impact_start,
+            impact_end: event.impact_end,
+            updated: event.published,
+            first_heard: now,
+            test: event.test,
+        }
+    }
+
+    /// What is known after one more event; an older one than what we know (by the provider's time) changes little.
+    pub fn after(&self, event: &Event) -> Self {
+        let mut next = self.clone();
+        if let Some(status) = Status::said_by(event)
+            && event.published >= self.status_at
+        {
+            (next.status, next.status_at) = (status, event.published);
+        }
+        next.impact_start = earliest(self.impact_start, event.impact_start);
+        if event.published >= self.updated {
+            next.updated = event.published;
+            next.title.clone_from(&event.title);
+            next.kind = event.kind;
+            next.level = event.level.or(self.level);
+            next.impact_end = event.impact_end.or(self.impact_end);
+        }
+        next.test = self.test && event.test;
+        next
+    }
+
+    /// Whether `event` opens it again after it was over.
+    pub fn reopened_by(&self, event: &Event) -> bool {
+        let begins = matches!(Status::said_by(event), Some(Status::Active | Status::Planned));
+        begins && self.status.is_over() && event.published >= self.status_at
+    }
+}
+
+fn earliest(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// One communication of an incident, as listed in its history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The communication's id.
+    pub communication: String,
+    /// The provider's time of it.
+    pub published: Time,
+    /// What it is.
+    pub kind: Kind,
+    /// Its stage.
+    pub stage: Stage,
+    /// Its title.
+    pub title: String,
+    /// Where its (first) event was recorded.
+    pub event: crate::event::Position,
+    /// When it arrived.
+    pub heard: Time,
+    /// Live or history.
+    #[serde(default)]
+    pub arrival: Arrival,
+}
+
+/// One account's hearing of one communication: what repeats, overtaking and isolation are judged by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hearing {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The account; empty for an event that names none.
+    pub account: String,
+    /// The source, for an event that names no account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The provider's time.
+    pub published: Time,
+    /// The communication.
+    pub communication: String,
+    /// What it is.
+    pub kind: Kind,
+    /// A digest of all that rules can see of it.
+    pub visible: String,
+    /// Where the event was recorded.
+    pub event: crate::event::Position,
+    /// What is impacted, for this account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impact: Vec<Impact>,
+}
