@@ -85,6 +85,12 @@ impl SeriesId {
         Self(hash(&[customer.as_str(), communication, &endpoint.0, &form]))
     }
 
+    /// What invitations to a session are gathered by: the session as it stands, whichever communication told it.
+    pub fn session(incident: &IncidentId, session: &crate::event::Session) -> String {
+        let times = [session.start.to_rfc3339(), session.end.to_rfc3339()];
+        hash(&["session", incident.provider.word(), &incident.tracking_id, &times[0], &times[1]])
+    }
+
     /// The delivery that carries a part of the series: made of what it is, so that it is made once.
     pub fn delivery(&self, part: u32) -> String {
         format!("dlv_{}", hash(&[&self.0, &part.to_string()]))
@@ -118,4 +124,10 @@ pub struct Notification {
     pub receiver: String,
     /// How.
     pub channel: Channel,
+    /// The tracking id as the provider wrote it.
+    pub tracking_id: String,
+    /// The provider's time of the communication.
+    pub published: Time,
+    /// Its title.
+    pub title: String,
 }

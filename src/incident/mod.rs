@@ -198,12 +198,15 @@ pub struct Hearing {
     pub source: Option<String>,
     /// The provider's time.
     pub published: Time,
-    /// The communication.
+    /// The communication: its text's digest, and which time it came again after another one (`…`, `….1`).
     pub communication: String,
     /// What it is.
     pub kind: Kind,
     /// A digest of all that rules can see of it.
     pub visible: String,
+    /// Live or history: what came as history told nobody, so it makes no later live one a repeat.
+    #[serde(default)]
+    pub arrival: Arrival,
     /// Where the event was recorded.
     pub event: crate::event::Position,
     /// What is impacted, for this account.
