@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Time};
 use crate::delivery::Attempt;
@@ -137,6 +137,9 @@ pub struct Settings {
     pub segment_bytes: u64,
 }
 
+/// Tells the lanes.
+pub type Tell = Box<dyn Fn(Hint) + Send>;
+
 /// Makes rules of recorded inputs: sealed texts and settings, as they were recorded.
 pub type Compile = Arc<dyn Fn(&[(String, String)], Option<&str>) -> Result<RuleSet> + Send + Sync>;
 
@@ -154,7 +157,7 @@ struct Writer {
     settings: Settings,
     rules: Arc<RuleSet>,
     shared: Ledger,
-    hints: mpsc::UnboundedSender<Hint>,
+    hints: Tell,
     inbox: VecDeque<Waiting>,
     tried: VecDeque<Attempt>,
     noticed: VecDeque<Deadline>,
@@ -564,7 +567,7 @@ impl Writer {
             self.measure();
         }
         if cycle.hint != Hint::default() {
-            let _ = self.hints.send(cycle.hint);
+            (self.hints)(cycle.hint);
         }
         for waiting in self.inbox.iter_mut().skip(HELD_MOST) {
             waiting.input = None;

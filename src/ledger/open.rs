@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
 
-use super::{Figures, Hint, Ledger, Settings, Waiting, Writer, submissions};
+use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, submissions};
 use crate::clock::Time;
 use crate::evaluate::obey;
 use crate::journal::{self, Journal};
@@ -20,8 +19,6 @@ use crate::store::{Store, View, context, rebuild};
 pub struct Started {
     /// The ledger.
     pub ledger: Ledger,
-    /// What the lanes are told.
-    pub hints: mpsc::UnboundedReceiver<Hint>,
     /// The thread; it ends after [`Ledger::stop`], or when writing fails.
     pub thread: std::thread::JoinHandle<()>,
     /// Why the store was believed, or not.
@@ -34,7 +31,7 @@ pub struct Started {
 ///
 /// # Errors
 /// When journal or store cannot be opened, or what is in force cannot be compiled.
-pub fn start(settings: Settings) -> Result<Started> {
+pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     let boot = trust::boot_id();
     let was_clean = trust::judge(&settings.state, boot.as_deref()) == Trust::CleanStop;
     let options = journal::Options { segment_bytes: settings.segment_bytes, clean: was_clean, ..journal::Options::default() };
@@ -49,8 +46,8 @@ pub fn start(settings: Settings) -> Result<Started> {
     first_records(&mut journal, &mut store, &settings, boot, lost)?;
     let rules = in_force(&settings, store.view(), &reader)?;
     let inbox = undecided(store.view())?;
-    let (ledger, hints, thread) = spawn(journal, store, settings, rules, inbox)?;
-    Ok(Started { ledger, hints, thread, trust: opened.trust, rebuilt: opened.rebuilt })
+    let (ledger, thread) = spawn(journal, store, settings, rules, inbox, hints)?;
+    Ok(Started { ledger, thread, trust: opened.trust, rebuilt: opened.rebuilt })
 }
 
 /// What was lost and is not on record yet: what the journal found, and what only the store proves.
@@ -148,11 +145,15 @@ fn undecided(view: &View) -> Result<VecDeque<Waiting>> {
     Ok(view.inbox()?.into_iter().map(|at| Waiting { at, input: None, rules: None }).collect())
 }
 
-type Spawned = (Ledger, mpsc::UnboundedReceiver<Hint>, std::thread::JoinHandle<()>);
-
-fn spawn(journal: Journal, store: Store, settings: Settings, rules: Arc<crate::rule::RuleSet>, inbox: VecDeque<Waiting>) -> Result<Spawned> {
+fn spawn(
+    journal: Journal,
+    store: Store,
+    settings: Settings,
+    rules: Arc<crate::rule::RuleSet>,
+    inbox: VecDeque<Waiting>,
+    hints: Tell,
+) -> Result<(Ledger, std::thread::JoinHandle<()>)> {
     let (submit, submitted) = submissions();
-    let (hints, hinted) = mpsc::unbounded_channel();
     let ledger = Ledger {
         submit: submit.clone(),
         waiting: Arc::new(AtomicUsize::new(0)),
@@ -195,5 +196,5 @@ fn spawn(journal: Journal, store: Store, settings: Settings, rules: Arc<crate::r
         }
     };
     let thread = std::thread::Builder::new().name("ledger".into()).spawn(run).context("starting the ledger's thread")?;
-    Ok((ledger, hinted, thread))
+    Ok((ledger, thread))
 }
