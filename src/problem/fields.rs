@@ -26,7 +26,7 @@ pub struct Keys {
     pub known: &'static [&'static str],
     /// Keys of later versions.
     pub later: &'static [&'static str],
-    /// What people type first, and what they mean (a comma-separated list).
+    /// What people type first, and what they mean: keys, separated by commas, or a whole hint behind `=`.
     pub meant: &'static [(&'static str, &'static str)],
     /// Whether keys that begin with `x-` are the owner's own.
     pub takes_own: bool,
@@ -179,7 +179,10 @@ impl<'t> Reading<'t> {
         }
         let meant = keys.meant.iter().find(|(typed, _)| crate::problem::same(typed, name));
         let hint = match meant {
-            Some((_, meant)) => format!("did you mean {}?", list(&meant.split(", ").collect::<Vec<_>>())),
+            Some((_, meant)) => match meant.strip_prefix('=') {
+                Some(hint) => hint.to_owned(),
+                None => format!("did you mean {}?", list(&meant.split(", ").collect::<Vec<_>>())),
+            },
             None => match closest(name, keys.known.iter().copied()) {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("{} has {}", keys.of, list(keys.known)),
