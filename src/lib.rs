@@ -2,6 +2,7 @@
 #![allow(dead_code)] // while the floors are being built
 
 pub(crate) mod clock;
+pub(crate) mod problem;
 pub(crate) mod secret;
 pub(crate) mod customer;
 pub(crate) mod event;

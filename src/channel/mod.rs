@@ -3,6 +3,8 @@
 //! A file here owns its medium's address, its limits, its escaping and its meaning of an answer, and renders a
 //! [`Message`](crate::message::Message) into bytes. Pure: no clock, no socket; `dispatch` sends what is made here.
 
+pub mod guard;
+
 use serde::{Deserialize, Serialize};
 
 use crate::customer::CustomerId;

@@ -3,6 +3,8 @@
 //! [`Event`] is parsed once, by a pure function per source format ([`read`]), into a value that cannot be wrong:
 //! from here on nobody meets a raw payload. This module names no clock, file or socket.
 
+pub mod catalogue;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
