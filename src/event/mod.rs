@@ -132,8 +132,12 @@ impl std::str::FromStr for Position {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('.').and_then(|(seq, nth)| Some((seq.parse().ok()?, nth.parse().ok()?)));
-        parsed.map(|(seq, nth)| Self { seq, nth }).ok_or_else(|| format!("`{text}` is not a position (`12.0`)"))
+        let parsed = text
+            .split_once('.')
+            .and_then(|(seq, nth)| Some((seq.parse().ok()?, nth.parse().ok()?)));
+        parsed
+            .map(|(seq, nth)| Self { seq, nth })
+            .ok_or_else(|| format!("`{text}` is not a position (`12.0`)"))
     }
 }
 

@@ -22,7 +22,10 @@ impl IncidentId {
 
     /// The incident of this tracking id.
     pub fn new(provider: Provider, tracking_id: &str) -> Self {
-        Self { provider, tracking_id: tracking_id.to_lowercase() }
+        Self {
+            provider,
+            tracking_id: tracking_id.to_lowercase(),
+        }
     }
 }
 

@@ -1,0 +1,4 @@
+//! Sending: what touches the network. Decides nothing; the words, limits and meanings are the channels'.
+
+pub(crate) mod http;
+pub(crate) mod smtp;
