@@ -2,11 +2,12 @@
 #![allow(dead_code)] // while the floors are being built
 
 pub(crate) mod clock;
-pub(crate) mod secret;
-pub(crate) mod customer;
 pub(crate) mod event;
+pub(crate) mod customer;
+pub(crate) mod secret;
 pub(crate) mod incident;
 pub(crate) mod notification;
 pub(crate) mod message;
 pub(crate) mod channel;
 pub(crate) mod rule;
+pub mod cli;
