@@ -10,8 +10,18 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Modules that decide: they get the time as an argument, and touch nothing outside themselves.
-const PURE: [&str; 10] =
-    ["event", "incident", "notification", "message", "channel", "delivery", "rule", "record", "evaluate", "view"];
+const PURE: [&str; 10] = [
+    "event",
+    "incident",
+    "notification",
+    "message",
+    "channel",
+    "delivery",
+    "rule",
+    "record",
+    "evaluate",
+    "view",
+];
 
 /// Modules that talk with the outside: strangers to each other.
 const DOORS: [&str; 2] = ["http", "dispatch"];
@@ -64,7 +74,13 @@ impl Source {
         names.retain(|name| name != "mod");
         let text = fs::read_to_string(file).expect("a source file");
         let code = without_tests(&without_literals(&text));
-        Self { path, module: names[0].clone(), depth: names.len(), text, code }
+        Self {
+            path,
+            module: names[0].clone(),
+            depth: names.len(),
+            text,
+            code,
+        }
     }
 
     fn is_root(&self) -> bool {
@@ -75,7 +91,9 @@ impl Source {
     fn places(&self, pattern: &Regex) -> Vec<String> {
         let lines = self.code.lines().enumerate();
         let found = lines.filter_map(|(nth, line)| pattern.find(line).map(|it| (nth + 1, it.as_str())));
-        found.map(|(line, what)| format!("src/{}:{line}: {what}", self.path.display())).collect()
+        found
+            .map(|(line, what)| format!("src/{}:{line}: {what}", self.path.display()))
+            .collect()
     }
 }
 
@@ -92,9 +110,13 @@ fn sources() -> Vec<Source> {
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path());
+    let entries = fs::read_dir(folder)
+        .expect("a readable folder")
+        .map(|entry| entry.expect("an entry").path());
     let files = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
-    files.filter(|path| path.extension().is_some_and(|it| it == "rs")).collect()
+    files
+        .filter(|path| path.extension().is_some_and(|it| it == "rs"))
+        .collect()
 }
 
 /// The modules of `lib.rs`, lowest first, and whether each is `pub`.
@@ -102,18 +124,26 @@ fn modules() -> Vec<(String, bool)> {
     let lib = fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
     let declared = Regex::new(r"(?m)^\s*(pub(?:\(crate\))? )?mod (\w+)\s*[;{]").expect("a pattern");
     let code = without_tests(&without_literals(&lib));
-    declared.captures_iter(&code).map(|it| (it[2].to_owned(), it.get(1).is_some_and(|is| is.as_str() == "pub "))).collect()
+    declared
+        .captures_iter(&code)
+        .map(|it| (it[2].to_owned(), it.get(1).is_some_and(|is| is.as_str() == "pub ")))
+        .collect()
 }
 
 /// The text with comments and the insides of string and character literals blanked out.
 fn without_literals(text: &str) -> String {
     let token = Regex::new(concat!(
-        r###"(?s)//[^\n]*|/\*.*?\*/"###,                                      // comments
+        r###"(?s)//[^\n]*|/\*.*?\*/"###,                                       // comments
         r###"|\bb?r"[^"]*"|\bb?r#".*?"#|\bb?r##".*?"##|\bb?r#{3}".*?"#{3}"###, // raw strings
-        r###"|b?"(?:[^"\\]|\\.)*""###,                                        // strings
+        r###"|b?"(?:[^"\\]|\\.)*""###,                                         // strings
         r###"|b?'(?:[^'\\\n]|\\(?:u\{[0-9a-fA-F_]+\}|x[0-9a-fA-F]{2}|.))'"###, // characters, not lifetimes
     ));
-    let blank = |found: &regex::Captures<'_>| found[0].chars().map(|c| if c == '\n' { c } else { ' ' }).collect::<String>();
+    let blank = |found: &regex::Captures<'_>| {
+        found[0]
+            .chars()
+            .map(|c| if c == '\n' { c } else { ' ' })
+            .collect::<String>()
+    };
     token.expect("a pattern").replace_all(text, blank).into_owned()
 }
 
@@ -176,7 +206,10 @@ fn heads(group: &str) -> Vec<String> {
             break;
         }
     }
-    heads.extend(name.split(',').filter_map(|it| it.trim().split([':', ' ']).next().map(str::to_owned)));
+    heads.extend(
+        name.split(',')
+            .filter_map(|it| it.trim().split([':', ' ']).next().map(str::to_owned)),
+    );
     heads.retain(|head| !head.is_empty());
     heads
 }
@@ -193,7 +226,9 @@ fn a_module_uses_only_those_listed_above_it() {
     let mut broken = Vec::new();
     for source in sources().iter().filter(|source| !source.is_root()) {
         let own = place(&source.module).unwrap_or_else(|| panic!("{} is not in lib.rs", source.module));
-        let above = uses(source).into_iter().filter(|used| place(used).is_some_and(|used| used > own));
+        let above = uses(source)
+            .into_iter()
+            .filter(|used| place(used).is_some_and(|used| used > own));
         broken.extend(above.map(|used| format!("src/{} uses `{used}`, which stands higher", source.path.display())));
     }
     none("a module uses only those listed above it in lib.rs", broken);
@@ -204,7 +239,10 @@ fn what_decides_names_no_clock_file_or_socket() {
     let acting = Regex::new(ACTING).expect("a pattern");
     let sources = sources();
     let pure = sources.iter().filter(|source| PURE.contains(&source.module.as_str()));
-    none("pure modules read nothing and send nothing", pure.flat_map(|source| source.places(&acting)).collect());
+    none(
+        "pure modules read nothing and send nothing",
+        pure.flat_map(|source| source.places(&acting)).collect(),
+    );
 }
 
 #[test]
@@ -212,7 +250,10 @@ fn only_the_store_names_sled() {
     let sled = Regex::new(r"\bsled\b").expect("a pattern");
     let sources = sources();
     let others = sources.iter().filter(|source| source.module != "store");
-    none("only the store names sled", others.flat_map(|source| source.places(&sled)).collect());
+    none(
+        "only the store names sled",
+        others.flat_map(|source| source.places(&sled)).collect(),
+    );
 }
 
 #[test]
@@ -220,21 +261,29 @@ fn doors_are_strangers_to_each_other() {
     let sources = sources();
     let doors = sources.iter().filter(|source| DOORS.contains(&source.module.as_str()));
     let known = doors.flat_map(|door| {
-        let others = uses(door).into_iter().filter(|used| DOORS.contains(&used.as_str()) && *used != door.module);
-        others.map(|other| format!("src/{} uses `{other}`", door.path.display())).collect::<Vec<_>>()
+        let others = uses(door)
+            .into_iter()
+            .filter(|used| DOORS.contains(&used.as_str()) && *used != door.module);
+        others
+            .map(|other| format!("src/{} uses `{other}`", door.path.display()))
+            .collect::<Vec<_>>()
     });
     none("a door knows no other door", known.collect());
 }
 
 #[test]
 fn only_what_others_need_is_public() {
-    let public = modules().into_iter().filter(|(name, public)| *public && !PUBLIC.contains(&name.as_str()));
+    let public = modules()
+        .into_iter()
+        .filter(|(name, public)| *public && !PUBLIC.contains(&name.as_str()));
     none("modules are `pub(crate)`", public.map(|(name, _)| name).collect());
 }
 
 #[test]
 fn the_top_level_holds_the_product_and_what_tools_insist_on() {
-    let entries = fs::read_dir(root()).expect("the repository").map(|entry| entry.expect("an entry").file_name());
+    let entries = fs::read_dir(root())
+        .expect("the repository")
+        .map(|entry| entry.expect("an entry").file_name());
     let names = entries.map(|name| name.to_string_lossy().into_owned());
     let strange = names.filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()));
     none("nothing else lies at the top", strange.collect());
@@ -243,13 +292,19 @@ fn the_top_level_holds_the_product_and_what_tools_insist_on() {
 #[test]
 fn every_file_says_first_what_it_owns() {
     let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! "));
-    none("a file begins with `//!`", silent.map(|source| source.path.display().to_string()).collect());
+    none(
+        "a file begins with `//!`",
+        silent.map(|source| source.path.display().to_string()).collect(),
+    );
 }
 
 #[test]
 fn nothing_unwraps_outside_tests() {
     let unwrap = Regex::new(r"\.unwrap\(\)|\btodo!|\bunimplemented!|\bdbg!").expect("a pattern");
-    none("no unwrap, todo or dbg", sources().iter().flat_map(|source| source.places(&unwrap)).collect());
+    none(
+        "no unwrap, todo or dbg",
+        sources().iter().flat_map(|source| source.places(&unwrap)).collect(),
+    );
 }
 
 #[test]
@@ -261,7 +316,13 @@ fn the_scan_sees_code_and_nothing_but_code() {
     let code = without_tests(&without_literals(text));
     assert_eq!(code.lines().count(), text.lines().count());
     let path = PathBuf::from("rule/file.rs");
-    let source = Source { path, module: "rule".to_owned(), depth: 2, text: text.to_owned(), code };
+    let source = Source {
+        path,
+        module: "rule".to_owned(),
+        depth: 2,
+        text: text.to_owned(),
+        code,
+    };
     let used: Vec<String> = uses(&source).into_iter().collect();
     assert_eq!(used, ["a", "c", "f", "g", "last", "top"]);
 }
@@ -269,10 +330,22 @@ fn the_scan_sees_code_and_nothing_but_code() {
 #[test]
 fn the_scan_knows_acting_from_deciding() {
     let acting = Regex::new(ACTING).expect("a pattern");
-    for line in ["let now = Utc::now();", "fs::read(path)", "clock: &Clock", "tokio::spawn(x)", "TcpStream::connect(a)"] {
+    for line in [
+        "let now = Utc::now();",
+        "fs::read(path)",
+        "clock: &Clock",
+        "tokio::spawn(x)",
+        "TcpStream::connect(a)",
+    ] {
         assert!(acting.is_match(line), "{line}");
     }
-    for line in ["use crate::clock::Time;", "std::net::IpAddr", "profile.name", "RuleFile { path }", "instantly"] {
+    for line in [
+        "use crate::clock::Time;",
+        "std::net::IpAddr",
+        "profile.name",
+        "RuleFile { path }",
+        "instantly",
+    ] {
         assert!(!acting.is_match(line), "{line}");
     }
 }

@@ -63,10 +63,19 @@ impl Daemon {
 
     /// Posts one event; the status and the answer's text.
     pub async fn post(&self, http: &reqwest::Client, body: String) -> Result<(u16, String)> {
-        let request = http.post(format!("{}/v1/events", self.url())).header("content-type", "application/json");
-        let answer = request.body(body).send().await.context("posting an event to the daemon")?;
+        let request = http
+            .post(format!("{}/v1/events", self.url()))
+            .header("content-type", "application/json");
+        let answer = request
+            .body(body)
+            .send()
+            .await
+            .context("posting an event to the daemon")?;
         let status = answer.status().as_u16();
-        Ok((status, answer.text().await.context("reading the daemon's answer to an event")?))
+        Ok((
+            status,
+            answer.text().await.context("reading the daemon's answer to an event")?,
+        ))
     }
 
     /// Kills it as a crash would: SIGKILL, no time to say anything.
@@ -84,16 +93,28 @@ impl Daemon {
 
     /// Asks it to stop, and expects that it does so in time and without complaint.
     pub async fn stop(mut self) -> Result<()> {
-        if let Some(pid) = self.child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+        if let Some(pid) = self
+            .child
+            .id()
+            .and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()))
+        {
             // Gone already (Ctrl-C reaches the child too): then the exit code says how.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let Ok(ended) = timeout(STOP, self.child.wait()).await else {
             self.kill().await?;
-            bail!("the daemon did not stop within {} s of SIGTERM; its log: {}", STOP.as_secs(), self.tail());
+            bail!(
+                "the daemon did not stop within {} s of SIGTERM; its log: {}",
+                STOP.as_secs(),
+                self.tail()
+            );
         };
         let ended = ended.context("waiting for the daemon's end")?;
-        ensure!(ended.success(), "the daemon stopped with {ended}; its log:\n{}", self.tail());
+        ensure!(
+            ended.success(),
+            "the daemon stopped with {ended}; its log:\n{}",
+            self.tail()
+        );
         Ok(())
     }
 
@@ -104,12 +125,21 @@ impl Daemon {
             if let Some(ended) = self.child.try_wait().context("looking after the daemon")? {
                 bail!("{}", died(ended, &self.launch));
             }
-            if http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            if http
+                .get(&url)
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+            {
                 return Ok(());
             }
             sleep(Duration::from_millis(20)).await;
         }
-        bail!("the daemon was not ready within {} s; its log:\n{}", START.as_secs(), self.tail())
+        bail!(
+            "the daemon was not ready within {} s; its log:\n{}",
+            START.as_secs(),
+            self.tail()
+        )
     }
 
     fn tail(&self) -> String {
@@ -140,12 +170,19 @@ async fn spawn(launch: &Launch, listen: SocketAddr) -> Result<(Child, SocketAddr
     let log = log.with_context(|| format!("opening the daemon's log {}", launch.log.display()))?;
     let (heard, mut address) = mpsc::channel(1);
     for pipe in pipes(&mut child) {
-        tokio::spawn(follow(pipe, log.try_clone().await.context("sharing the log")?, heard.clone()));
+        tokio::spawn(follow(
+            pipe,
+            log.try_clone().await.context("sharing the log")?,
+            heard.clone(),
+        ));
     }
     drop(heard);
     match timeout(START, address.recv()).await {
         Ok(Some(address)) => Ok((child, address)),
-        Ok(None) => bail!("{}", died(child.wait().await.context("waiting for the daemon")?, launch)),
+        Ok(None) => bail!(
+            "{}",
+            died(child.wait().await.context("waiting for the daemon")?, launch)
+        ),
         Err(_) => bail!("the daemon did not say where it listens; its log:\n{}", tail(launch)),
     }
 }
@@ -177,12 +214,17 @@ async fn follow(pipe: Pipe, mut log: File, heard: mpsc::Sender<SocketAddr>) {
 /// The address in a line that says `listening on http://…`.
 fn listening_on(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening on http://")?;
-    let end = rest.find(|c: char| !c.is_ascii_hexdigit() && !".:[]".contains(c)).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !c.is_ascii_hexdigit() && !".:[]".contains(c))
+        .unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
 
 fn died(ended: ExitStatus, launch: &Launch) -> String {
-    format!("the daemon ended before it was ready ({ended}); its log:\n{}", tail(launch))
+    format!(
+        "the daemon ended before it was ready ({ended}); its log:\n{}",
+        tail(launch)
+    )
 }
 
 fn tail(launch: &Launch) -> String {
@@ -201,7 +243,10 @@ mod tests {
         let json = listening_on(r#"{"level":"INFO","message":"listening on http://127.0.0.1:40123"}"#);
         assert_eq!(plain, "127.0.0.1:40123".parse().ok());
         assert_eq!(json, plain);
-        assert_eq!(listening_on("listening on http://[::1]:80, ready"), "[::1]:80".parse().ok());
+        assert_eq!(
+            listening_on("listening on http://[::1]:80, ready"),
+            "[::1]:80".parse().ok()
+        );
         assert_eq!(listening_on("GET http://127.0.0.1:1/ 200"), None);
     }
 }

@@ -13,9 +13,18 @@ use super::hooks::SIGNING_KEY;
 
 /// The rule files, by their paths below `rules/`.
 const RULES: [(&str, &str); 3] = [
-    ("contoso/changes.yaml", include_str!("../../../rules/contoso/changes.yaml")),
-    ("contoso/production.yaml", include_str!("../../../rules/contoso/production.yaml")),
-    ("fabrikam/websites.yaml", include_str!("../../../rules/fabrikam/websites.yaml")),
+    (
+        "contoso/changes.yaml",
+        include_str!("../../../rules/contoso/changes.yaml"),
+    ),
+    (
+        "contoso/production.yaml",
+        include_str!("../../../rules/contoso/production.yaml"),
+    ),
+    (
+        "fabrikam/websites.yaml",
+        include_str!("../../../rules/fabrikam/websites.yaml"),
+    ),
 ];
 
 /// The address in the rule files that is replaced by a sink's.
@@ -104,7 +113,10 @@ fn lock(mark: &File, path: &Path) -> Result<()> {
 /// A rule file for this machine: its ticket system is a sink, and messages gather for a second instead of ten.
 fn localised(text: &str, hooks: SocketAddr) -> Result<String> {
     let text = text.replace(TICKETS, &format!("http://{hooks}/tickets"));
-    ensure!(!text.contains("https://"), "a rule file names an address that the demo does not know");
+    ensure!(
+        !text.contains("https://"),
+        "a rule file names an address that the demo does not know"
+    );
     let mut lines = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with("    settle:")) {
         if line.starts_with("    notify:") || line.starts_with("    invite:") {
@@ -137,9 +149,19 @@ mod tests {
         let hooks = SocketAddr::from(([127, 0, 0, 1], 9));
         for (path, text) in RULES {
             let local = localised(text, hooks).expect("a local rule file");
-            let rules = text.split("\nrules:").nth(1).and_then(|rest| rest.split("\ntests:").next()).expect("rules");
-            assert_eq!(local.matches("    settle: 1s\n").count(), rules.matches("\n  - name:").count(), "{path}");
-            let back = local.replace("    settle: 1s\n", "").replace("http://127.0.0.1:9/tickets", TICKETS);
+            let rules = text
+                .split("\nrules:")
+                .nth(1)
+                .and_then(|rest| rest.split("\ntests:").next())
+                .expect("rules");
+            assert_eq!(
+                local.matches("    settle: 1s\n").count(),
+                rules.matches("\n  - name:").count(),
+                "{path}"
+            );
+            let back = local
+                .replace("    settle: 1s\n", "")
+                .replace("http://127.0.0.1:9/tickets", TICKETS);
             assert_eq!(back, text, "{path}");
         }
     }

@@ -37,7 +37,14 @@ pub async fn listen(letterbox: Letterbox) -> io::Result<SocketAddr> {
 
 async fn tickets(State(letterbox): State<Letterbox>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let flaw = signature_flaw(&headers, &body);
-    keep(&letterbox, &uri, &headers, &body, flaw, StatusCode::NO_CONTENT.into_response())
+    keep(
+        &letterbox,
+        &uri,
+        &headers,
+        &body,
+        flaw,
+        StatusCode::NO_CONTENT.into_response(),
+    )
 }
 
 async fn slack(State(letterbox): State<Letterbox>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
@@ -45,7 +52,14 @@ async fn slack(State(letterbox): State<Letterbox>, uri: Uri, headers: HeaderMap,
 }
 
 async fn teams(State(letterbox): State<Letterbox>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    keep(&letterbox, &uri, &headers, &body, None, StatusCode::ACCEPTED.into_response())
+    keep(
+        &letterbox,
+        &uri,
+        &headers,
+        &body,
+        None,
+        StatusCode::ACCEPTED.into_response(),
+    )
 }
 
 fn keep(
@@ -73,12 +87,18 @@ fn signature_flaw(headers: &HeaderMap, body: &[u8]) -> Option<String> {
         return Some(format!("has no `{missing}`"));
     }
     let [id, timestamp, signatures] = names.map(|name| text(headers, name).unwrap_or_default());
-    let signed = |signature: &str| signature.strip_prefix("v1,").is_some_and(|it| holds(it, id, timestamp, body));
+    let signed = |signature: &str| {
+        signature
+            .strip_prefix("v1,")
+            .is_some_and(|it| holds(it, id, timestamp, body))
+    };
     (!signatures.split(' ').any(signed)).then(|| "bears a wrong signature".to_owned())
 }
 
 fn holds(signature: &str, id: &str, timestamp: &str, body: &[u8]) -> bool {
-    let key = BASE64.decode(SIGNING_KEY.trim_start_matches("whsec_")).unwrap_or_default();
+    let key = BASE64
+        .decode(SIGNING_KEY.trim_start_matches("whsec_"))
+        .unwrap_or_default();
     let (Ok(mut mac), Ok(signature)) = (Hmac::<Sha256>::new_from_slice(&key), BASE64.decode(signature)) else {
         return false;
     };
@@ -106,8 +126,14 @@ mod tests {
         let webhook = standardwebhooks::Webhook::new(SIGNING_KEY).expect("a key");
         let headers = signed_by(&webhook, b"{}");
         assert_eq!(signature_flaw(&headers, b"{}"), None);
-        assert_eq!(signature_flaw(&headers, b"{ }").as_deref(), Some("bears a wrong signature"));
-        assert_eq!(signature_flaw(&HeaderMap::new(), b"{}").as_deref(), Some("has no `webhook-id`"));
+        assert_eq!(
+            signature_flaw(&headers, b"{ }").as_deref(),
+            Some("bears a wrong signature")
+        );
+        assert_eq!(
+            signature_flaw(&HeaderMap::new(), b"{}").as_deref(),
+            Some("has no `webhook-id`")
+        );
     }
 
     #[tokio::test]
@@ -118,7 +144,11 @@ mod tests {
         let address = listen(letterbox).await.expect("a port");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         for (path, status) in [("/tickets", 204), ("/slack", 200), ("/teams", 202)] {
-            let answer = client.post(format!("http://{address}{path}")).body("{\"text\":\"hi\"}").send().await;
+            let answer = client
+                .post(format!("http://{address}{path}"))
+                .body("{\"text\":\"hi\"}")
+                .send()
+                .await;
             assert_eq!(answer.expect("an answer").status().as_u16(), status, "{path}");
             let receipt = arrivals.recv().await.expect("told");
             assert_eq!((receipt.address.as_str(), receipt.title.as_str()), (path, "hi"));

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
@@ -67,24 +68,44 @@ pub async fn run(options: Demo) -> Result<ExitCode> {
     screen.verdict(&failures, cast.tally.repeats());
     screen.places(&cast.folder, &cast.page_url(), options.keep);
     cast.part(options.keep).await?;
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 impl Cast {
     async fn gather(screen: &Screen) -> Result<Self> {
         // Fails only if a provider is there already, which is just as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build();
         let http = http.context("making the HTTP client")?;
         let folder = Folder::fresh(".demo".as_ref())?;
         let (letterbox, arrivals) = Letterbox::new(folder.received()).context("making the folder of messages")?;
-        let smtp = smtp::listen(letterbox.clone()).await.context("starting the mail sink")?;
+        let smtp = smtp::listen(letterbox.clone())
+            .await
+            .context("starting the mail sink")?;
         let hooks = hooks::listen(letterbox).await.context("starting the webhook sink")?;
         folder.write_rules(hooks)?;
-        let launch = Launch { state: folder.state(), rules: folder.rules(), log: folder.log(), smtp };
+        let launch = Launch {
+            state: folder.state(),
+            rules: folder.rules(),
+            log: folder.log(),
+            smtp,
+        };
         let daemon = Daemon::start(launch, &http).await?;
         screen.opening(&daemon, smtp, hooks);
-        Ok(Self { folder, daemon, http, arrivals, tally: Tally::default() })
+        Ok(Self {
+            folder,
+            daemon,
+            http,
+            arrivals,
+            tally: Tally::default(),
+        })
     }
 
     /// Posts one communication after the other; returns how many were played.
@@ -108,7 +129,10 @@ impl Cast {
         for (nth, subscription) in SUBSCRIPTIONS.iter().enumerate() {
             let body = communication.body_for(subscription, nth, today)?;
             let (status, answer) = self.daemon.post(&self.http, body).await?;
-            ensure!(status == 202, "the daemon answered {status} to an event, not 202: {answer}");
+            ensure!(
+                status == 202,
+                "the daemon answered {status} to an event, not 202: {answer}"
+            );
             screen.posted(subscription, status);
         }
         Ok(())
@@ -116,7 +140,7 @@ impl Cast {
 
     async fn kill_and_restart(&mut self, screen: &Screen) -> Result<()> {
         self.daemon.kill().await?;
-        screen.killed();
+        screen.killed(self.arrivals.is_empty());
         let took = self.daemon.restart(&self.http).await?;
         screen.restarted(took);
         Ok(())
@@ -150,18 +174,35 @@ impl Cast {
     /// The incident's page must be there and speak of it.
     async fn page(&self) -> Result<()> {
         let url = self.page_url();
-        let answer = self.http.get(&url).send().await.with_context(|| format!("reading {url}"))?;
+        let answer = self
+            .http
+            .get(&url)
+            .send()
+            .await
+            .with_context(|| format!("reading {url}"))?;
         let status = answer.status();
         let text = answer.text().await.with_context(|| format!("reading {url}"))?;
         ensure!(status.is_success(), "the page {url} answered {status}");
-        ensure!(text.contains(TRACKING_ID), "the page {url} does not speak of {TRACKING_ID}");
+        ensure!(
+            text.contains(TRACKING_ID),
+            "the page {url} does not speak of {TRACKING_ID}"
+        );
         Ok(())
     }
 
     async fn part(self, keep: bool) -> Result<()> {
         if keep {
-            tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+            told_to_end().await?;
         }
         self.daemon.stop().await
+    }
+}
+
+/// Ctrl-C, or SIGTERM: either way the daemon must not be left behind.
+async fn told_to_end() -> Result<()> {
+    let mut term = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.context("waiting for Ctrl-C"),
+        _ = term.recv() => Ok(()),
     }
 }

@@ -46,7 +46,14 @@ impl Letterbox {
     pub fn new(folder: PathBuf) -> io::Result<(Self, UnboundedReceiver<Receipt>)> {
         std::fs::create_dir_all(&folder)?;
         let (told, arrivals) = unbounded_channel();
-        Ok((Self { folder, kept: Arc::default(), told }, arrivals))
+        Ok((
+            Self {
+                folder,
+                kept: Arc::default(),
+                told,
+            },
+            arrivals,
+        ))
     }
 
     /// Keeps one mail for one recipient: an `.eml` file, and an `.ics` beside it for an invitation.
@@ -57,7 +64,10 @@ impl Letterbox {
         if let Some(calendar) = calendar(bytes) {
             receipt.files.push(self.keep(&stem, "ics", &calendar)?);
         }
-        self.tell(Receipt { address: to.to_lowercase(), ..receipt });
+        self.tell(Receipt {
+            address: to.to_lowercase(),
+            ..receipt
+        });
         Ok(())
     }
 
@@ -69,7 +79,10 @@ impl Letterbox {
         }
         receipt.files.push(self.keep(&self.stem(path), "json", body)?);
         receipt.flaw = receipt.flaw.or(flaw);
-        self.tell(Receipt { address: path.to_owned(), ..receipt });
+        self.tell(Receipt {
+            address: path.to_owned(),
+            ..receipt
+        });
         Ok(())
     }
 
@@ -80,7 +93,13 @@ impl Letterbox {
 
     fn stem(&self, address: &str) -> String {
         let number = self.kept.fetch_add(1, Ordering::Relaxed) + 1;
-        let tame = |c: char| if c.is_ascii_alphanumeric() || "@.-".contains(c) { c } else { '_' };
+        let tame = |c: char| {
+            if c.is_ascii_alphanumeric() || "@.-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
         let name: String = address.trim_start_matches('/').chars().take(80).map(tame).collect();
         format!("{number:02}-{name}")
     }
@@ -94,12 +113,22 @@ impl Letterbox {
 
 fn read_mail(bytes: &[u8]) -> Receipt {
     let Some(mail) = MessageParser::default().parse(bytes) else {
-        return Receipt { flaw: Some("is no mail".to_owned()), id: digest(bytes), ..Receipt::default() };
+        return Receipt {
+            flaw: Some("is no mail".to_owned()),
+            id: digest(bytes),
+            ..Receipt::default()
+        };
     };
     let id = mail.message_id().map(str::to_owned);
     let title = mail.subject().unwrap_or_default().to_owned();
-    let bodies = mail.text_body.iter().filter_map(|part| mail.parts.get(*part as usize)?.text_contents());
-    let words = std::iter::once(title.as_str()).chain(bodies).collect::<Vec<_>>().join("\n");
+    let bodies = mail
+        .text_body
+        .iter()
+        .filter_map(|part| mail.parts.get(*part as usize)?.text_contents());
+    let words = std::iter::once(title.as_str())
+        .chain(bodies)
+        .collect::<Vec<_>>()
+        .join("\n");
     Receipt {
         flaw: id.is_none().then(|| "has no Message-ID".to_owned()),
         id: id.unwrap_or_else(|| digest(bytes)),
@@ -128,12 +157,21 @@ fn is_request(part: &MessagePart<'_>) -> bool {
 
 fn read_hook(body: &[u8]) -> Receipt {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return Receipt { flaw: Some("is not JSON".to_owned()), id: digest(body), ..Receipt::default() };
+        return Receipt {
+            flaw: Some("is not JSON".to_owned()),
+            id: digest(body),
+            ..Receipt::default()
+        };
     };
     let mut words = Vec::new();
     gather(&value, &mut words);
     // The webhook's own form, Slack's fallback and first block, Teams' first line.
-    let titles = ["/title", "/blocks/0/text/text", "/text", "/attachments/0/content/body/0/text"];
+    let titles = [
+        "/title",
+        "/blocks/0/text/text",
+        "/text",
+        "/attachments/0/content/body/0/text",
+    ];
     let first = titles.iter().find_map(|place| value.pointer(place)?.as_str());
     Receipt {
         id: digest(body),
@@ -154,7 +192,11 @@ fn gather<'a>(value: &'a Value, words: &mut Vec<&'a str>) {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -176,10 +218,15 @@ mod tests {
     #[test]
     fn an_invitation_is_kept_as_mail_and_as_calendar_file() {
         let (_folder, letterbox, mut arrivals) = letterbox();
-        letterbox.mail("Ada@Contoso.example", INVITATION.as_bytes()).expect("kept");
+        letterbox
+            .mail("Ada@Contoso.example", INVITATION.as_bytes())
+            .expect("kept");
         let receipt = arrivals.try_recv().expect("told");
         assert_eq!(receipt.address, "ada@contoso.example");
-        assert_eq!((receipt.id.as_str(), receipt.title.as_str()), ("dlv_1.ab@bellwether.example", "Retrospective – App"));
+        assert_eq!(
+            (receipt.id.as_str(), receipt.title.as_str()),
+            ("dlv_1.ab@bellwether.example", "Retrospective – App")
+        );
         assert!(receipt.invitation && receipt.words.contains("15:00 UTC") && receipt.flaw.is_none());
         let calendar = std::fs::read_to_string(&receipt.files[1]).expect("an .ics file");
         assert_eq!(calendar, "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n");
@@ -198,7 +245,10 @@ mod tests {
         letterbox.hook("/tickets", Some("dlv_1"), body, None).expect("kept");
         letterbox.hook("/slack", None, body, None).expect("kept");
         let (tickets, slack) = (arrivals.try_recv().expect("told"), arrivals.try_recv().expect("told"));
-        assert_eq!((tickets.id.as_str(), tickets.kind.as_deref()), ("dlv_1", Some("update")));
+        assert_eq!(
+            (tickets.id.as_str(), tickets.kind.as_deref()),
+            ("dlv_1", Some("update"))
+        );
         assert_eq!(slack.id, digest(body));
         assert!(slack.words.contains("two") && slack.title == "One");
     }
@@ -206,9 +256,14 @@ mod tests {
     #[test]
     fn an_address_cannot_leave_the_folder() {
         let (folder, letterbox, mut arrivals) = letterbox();
-        letterbox.mail("../../../etc/x@contoso.example", b"Subject: x\r\n\r\n").expect("kept");
+        letterbox
+            .mail("../../../etc/x@contoso.example", b"Subject: x\r\n\r\n")
+            .expect("kept");
         let receipt = arrivals.try_recv().expect("told");
-        assert_eq!(receipt.files[0].parent(), Some(folder.path().join("received").as_path()));
+        assert_eq!(
+            receipt.files[0].parent(),
+            Some(folder.path().join("received").as_path())
+        );
         assert!(receipt.flaw.is_some_and(|flaw| flaw.contains("Message-ID")));
     }
 }

@@ -43,11 +43,15 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, letterbox: Letter
         let next = session.command(&String::from_utf8_lossy(&line));
         if let Next::Data = next {
             say(&mut stream, "354 go on, end with a dot").await?;
-            let Some(mail) = read_data(&mut stream).await? else { break };
+            let Some(mail) = read_data(&mut stream).await? else {
+                break;
+            };
             say(&mut stream, session.finish(mail, &letterbox)).await?;
             continue;
         }
-        let (Next::Say(reply) | Next::Close(reply)) = next else { continue };
+        let (Next::Say(reply) | Next::Close(reply)) = next else {
+            continue;
+        };
         say(&mut stream, reply).await?;
         if matches!(next, Next::Close(_)) {
             break;
@@ -99,7 +103,11 @@ impl Session {
             return Next::Say("503 one mail at a time");
         }
         self.from = path(rest, "FROM:").is_some();
-        Next::Say(if self.from { "250 from there" } else { "501 write MAIL FROM:<address>" })
+        Next::Say(if self.from {
+            "250 from there"
+        } else {
+            "501 write MAIL FROM:<address>"
+        })
     }
 
     fn rcpt(&mut self, rest: &str) -> Next {
@@ -129,7 +137,11 @@ impl Session {
 fn path<'a>(rest: &'a str, word: &str) -> Option<&'a str> {
     let (start, rest) = rest.trim_start().split_at_checked(word.len())?;
     let rest = rest.trim_start().strip_prefix('<')?;
-    start.eq_ignore_ascii_case(word).then(|| rest.split_once('>')).flatten().map(|(path, _)| path)
+    start
+        .eq_ignore_ascii_case(word)
+        .then(|| rest.split_once('>'))
+        .flatten()
+        .map(|(path, _)| path)
 }
 
 enum Mail {
@@ -146,7 +158,11 @@ async fn read_data(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Optio
         if starts && piece == b".\r\n" {
             return Ok(Some(if too_large { Mail::TooLarge } else { Mail::Whole(mail) }));
         }
-        let unstuffed = if starts { piece.strip_prefix(b".").unwrap_or(&piece) } else { &piece };
+        let unstuffed = if starts {
+            piece.strip_prefix(b".").unwrap_or(&piece)
+        } else {
+            &piece
+        };
         too_large |= mail.len() + unstuffed.len() > MAIL_BYTES;
         if !too_large {
             mail.extend_from_slice(unstuffed);
@@ -196,7 +212,10 @@ mod tests {
         let (codes, mut arrivals, _folder) = talk(said).await;
         assert_eq!(codes, ["220", "250", "250", "250", "250", "354", "250", "221"]);
         let both = [arrivals.try_recv().expect("one"), arrivals.try_recv().expect("two")];
-        assert_eq!(both.each_ref().map(|receipt| receipt.address.as_str()), ["ada@c.example", "lin@c.example"]);
+        assert_eq!(
+            both.each_ref().map(|receipt| receipt.address.as_str()),
+            ["ada@c.example", "lin@c.example"]
+        );
         let text = std::fs::read_to_string(&both[0].files[0]).expect("kept");
         assert_eq!(text, "Message-ID: <1@b>\r\nSubject: Hi\r\n\r\n.dot\r\n");
     }
@@ -206,7 +225,10 @@ mod tests {
         let said = "DATA\r\nRCPT TO:<a@b.example>\r\nMAIL FROM:a@b\r\nMAIL FROM:<>\r\nMAIL FROM:<>\r\nRSET\r\n\
                     RCPT TO:<a@b.example>\r\nNOOP\r\nXYZZY\r\n";
         let (codes, mut arrivals, _folder) = talk(said).await;
-        assert_eq!(codes, ["220", "503", "503", "501", "250", "503", "250", "503", "250", "500"]);
+        assert_eq!(
+            codes,
+            ["220", "503", "503", "501", "250", "503", "250", "503", "250", "500"]
+        );
         assert!(arrivals.try_recv().is_err());
     }
 
@@ -239,10 +261,15 @@ mod tests {
             .subject("Wörter – and more")
             .body("Line one\n.\nline three".to_owned())
             .expect("a mail");
-        let client = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").port(address.port()).build();
+        let client = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1")
+            .port(address.port())
+            .build();
         client.send(mail).await.expect("sent");
         let receipt = arrivals.recv().await.expect("received");
-        assert_eq!((receipt.title.as_str(), receipt.id.as_str()), ("Wörter – and more", "dlv_7@bellwether.example"));
+        assert_eq!(
+            (receipt.title.as_str(), receipt.id.as_str()),
+            ("Wörter – and more", "dlv_7@bellwether.example")
+        );
         assert!(receipt.words.contains("\n.\r\nline three") || receipt.words.contains("\n.\nline three"));
     }
 }

@@ -17,7 +17,10 @@ use serde_json::Value;
 pub const TRACKING_ID: &str = "0NTJ-VV8";
 
 /// Contoso's production: what each communication is posted for. The files name the first.
-pub const SUBSCRIPTIONS: [&str; 2] = ["11111111-aaaa-4bbb-8ccc-111111111111", "22222222-aaaa-4bbb-8ccc-222222222222"];
+pub const SUBSCRIPTIONS: [&str; 2] = [
+    "11111111-aaaa-4bbb-8ccc-111111111111",
+    "22222222-aaaa-4bbb-8ccc-222222222222",
+];
 
 /// One text of the provider.
 pub struct Communication {
@@ -30,11 +33,31 @@ pub struct Communication {
 
 /// The incident from beginning to end.
 pub const STORY: [Communication; 5] = [
-    Communication { kind: "update", killed: false, file: include_str!("story/1-update.json") },
-    Communication { kind: "mitigation", killed: false, file: include_str!("story/2-mitigation.json") },
-    Communication { kind: "preliminary review", killed: true, file: include_str!("story/3-preliminary-review.json") },
-    Communication { kind: "final review", killed: false, file: include_str!("story/4-final-review.json") },
-    Communication { kind: "retrospective", killed: false, file: include_str!("story/5-retrospective.json") },
+    Communication {
+        kind: "update",
+        killed: false,
+        file: include_str!("story/1-update.json"),
+    },
+    Communication {
+        kind: "mitigation",
+        killed: false,
+        file: include_str!("story/2-mitigation.json"),
+    },
+    Communication {
+        kind: "preliminary review",
+        killed: true,
+        file: include_str!("story/3-preliminary-review.json"),
+    },
+    Communication {
+        kind: "final review",
+        killed: false,
+        file: include_str!("story/4-final-review.json"),
+    },
+    Communication {
+        kind: "retrospective",
+        killed: false,
+        file: include_str!("story/5-retrospective.json"),
+    },
 ];
 
 /// When the last communication was published: yesterday, in the demo.
@@ -54,7 +77,9 @@ impl Communication {
     /// Its title, as Azure wrote it.
     pub fn title(&self) -> String {
         let alert: Value = serde_json::from_str(self.file).unwrap_or_default();
-        let titles = EVENTS.iter().filter_map(|event| alert.pointer(&format!("{event}/properties/title")));
+        let titles = EVENTS
+            .iter()
+            .filter_map(|event| alert.pointer(&format!("{event}/properties/title")));
         titles.filter_map(Value::as_str).next().unwrap_or_default().to_owned()
     }
 
@@ -90,7 +115,9 @@ fn moved(text: &str, last: NaiveDate) -> String {
         date.map_or_else(|_| found[0].to_owned(), |date| later(date).format(format).to_string())
     };
     let text = ISO_DATE.replace_all(text, |found: &Captures<'_>| rewrite(found, "%Y-%m-%dT"));
-    WRITTEN_DATE.replace_all(&text, |found: &Captures<'_>| rewrite(found, "%-d %B %Y")).into_owned()
+    WRITTEN_DATE
+        .replace_all(&text, |found: &Captures<'_>| rewrite(found, "%-d %B %Y"))
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -105,7 +132,10 @@ mod tests {
     fn dates_in_prose_and_metadata_move_by_the_same_days() {
         let text = "15:00 UTC on 10 October 2024, \"2024-09-05T04:06:00Z\", 2024, 28 Octobers";
         let moved = moved(text, day("2026-01-03"));
-        assert_eq!(moved, "15:00 UTC on 10 January 2026, \"2025-12-06T04:06:00Z\", 2024, 28 Octobers");
+        assert_eq!(
+            moved,
+            "15:00 UTC on 10 January 2026, \"2025-12-06T04:06:00Z\", 2024, 28 Octobers"
+        );
     }
 
     #[test]
@@ -119,7 +149,9 @@ mod tests {
     #[test]
     fn every_communication_is_of_the_incident_and_the_subscription_it_is_posted_for() {
         for communication in &STORY {
-            let body = communication.body_for(SUBSCRIPTIONS[1], 1, day("2026-11-24")).expect("a body");
+            let body = communication
+                .body_for(SUBSCRIPTIONS[1], 1, day("2026-11-24"))
+                .expect("a body");
             assert!(body.contains(TRACKING_ID) && body.contains(SUBSCRIPTIONS[1]), "{body}");
             assert!(!body.contains(SUBSCRIPTIONS[0]) && !body.contains("2024"), "{body}");
             assert!(communication.title().contains("App Service"), "{}", communication.kind);
@@ -130,7 +162,9 @@ mod tests {
     fn the_texts_for_two_subscriptions_differ_in_nothing_but_subscription_and_time() {
         let today = day("2026-11-24");
         let [one, other] = [0, 1].map(|nth| STORY[3].body_for(SUBSCRIPTIONS[nth], nth, today).expect("a body"));
-        let same = other.replace(SUBSCRIPTIONS[1], SUBSCRIPTIONS[0]).replace("07:23:01.961", "07:23:00.161");
+        let same = other
+            .replace(SUBSCRIPTIONS[1], SUBSCRIPTIONS[0])
+            .replace("07:23:01.961", "07:23:00.161");
         assert_eq!(one, same);
     }
 }

@@ -36,16 +36,36 @@ use Expected::{Invitations, Message, Nothing};
 pub const TABLE: [Row; 8] = [
     row("platform", "email", "platform@contoso.example", [Message; 5]),
     row("platform", "teams", "/teams", [Message; 5]),
-    row("oncall", "slack", "/slack", [Message, Message, Nothing, Nothing, Nothing]),
+    row(
+        "oncall",
+        "slack",
+        "/slack",
+        [Message, Message, Nothing, Nothing, Nothing],
+    ),
     row("tickets", "webhook", "/tickets", [Message; 5]),
-    row("leads", "email", "ada@contoso.example", [Nothing, Nothing, Message, Message, Invitations]),
-    row("leads", "email", "lin@contoso.example", [Nothing, Nothing, Message, Message, Invitations]),
+    row(
+        "leads",
+        "email",
+        "ada@contoso.example",
+        [Nothing, Nothing, Message, Message, Invitations],
+    ),
+    row(
+        "leads",
+        "email",
+        "lin@contoso.example",
+        [Nothing, Nothing, Message, Message, Invitations],
+    ),
     row("changes", "email", "changes@contoso.example", [Nothing; 5]),
     row("web", "email", "web@fabrikam.example", [Nothing; 5]),
 ];
 
 const fn row(receiver: &'static str, channel: &'static str, address: &'static str, expected: [Expected; 5]) -> Row {
-    Row { receiver, channel, address, expected }
+    Row {
+        receiver,
+        channel,
+        address,
+        expected,
+    }
 }
 
 impl Expected {
@@ -83,7 +103,8 @@ impl Tally {
     /// Counts one receipt that came while the `nth` communication was being told.
     pub fn record(&mut self, nth: usize, receipt: &Receipt) -> Arrived {
         let Some(row) = TABLE.iter().position(|row| row.address == receipt.address) else {
-            self.flaws.push(format!("a message to `{}`, whom no rule names", receipt.address));
+            self.flaws
+                .push(format!("a message to `{}`, whom no rule names", receipt.address));
             return Arrived::Astray;
         };
         if !self.ids.insert((row, receipt.id.clone())) {
@@ -93,7 +114,8 @@ impl Tally {
         *self.counts.entry((row, nth)).or_default() += 1;
         let expected = TABLE[row].expected[nth];
         let flaws = flaws(nth, expected, receipt);
-        self.flaws.extend(flaws.into_iter().map(|flaw| format!("{}: {flaw}", place(row, nth))));
+        self.flaws
+            .extend(flaws.into_iter().map(|flaw| format!("{}: {flaw}", place(row, nth))));
         Arrived::Counted(row)
     }
 
@@ -115,17 +137,18 @@ impl Tally {
 
     /// What is missing, too much or wrong after the first `played` communications; empty when all is well.
     pub fn failures(&self, played: usize) -> Vec<String> {
-        let cells = (0..TABLE.len()).flat_map(|row| (0..STORY.len()).map(move |nth| (row, nth)));
-        let wrong = cells.filter_map(|(row, nth)| self.wrong(row, nth, played));
-        self.flaws.iter().cloned().chain(wrong).collect()
+        let cells = (0..played).flat_map(|nth| (0..TABLE.len()).map(move |row| (row, nth)));
+        let wrong = cells.filter_map(|(row, nth)| self.wrong(row, nth));
+        let unplayed = STORY.iter().skip(played);
+        let unplayed = unplayed.map(|it| format!("{}: never posted, after what failed before", it.kind));
+        self.flaws.iter().cloned().chain(wrong).chain(unplayed).collect()
     }
 
-    fn wrong(&self, row: usize, nth: usize, played: usize) -> Option<String> {
+    fn wrong(&self, row: usize, nth: usize) -> Option<String> {
         let (got, want) = (self.count(row, nth), TABLE[row].expected[nth].count());
         let place = place(row, nth);
         match got.cmp(&want) {
             std::cmp::Ordering::Equal => None,
-            std::cmp::Ordering::Less if nth >= played => Some(format!("{place}: never posted, after what failed before")),
             std::cmp::Ordering::Less => Some(format!("{place}: {} of {want} missing", want - got)),
             std::cmp::Ordering::Greater => Some(format!("{place}: {} too many", got - want)),
         }
@@ -133,7 +156,12 @@ impl Tally {
 }
 
 fn place(row: usize, nth: usize) -> String {
-    let Row { receiver, channel, address, .. } = &TABLE[row];
+    let Row {
+        receiver,
+        channel,
+        address,
+        ..
+    } = &TABLE[row];
     format!("{} for {receiver} ({channel} {address})", STORY[nth].kind)
 }
 
@@ -149,18 +177,35 @@ fn flaws(nth: usize, expected: Expected, receipt: &Receipt) -> Vec<String> {
     if !words.contains(&title) {
         flaws.push("does not say the communication's title".to_owned());
     }
-    if receipt.kind.as_deref().is_some_and(|kind| letters(kind) != letters(STORY[nth].kind)) {
-        flaws.push(format!("calls itself `{}`", receipt.kind.as_deref().unwrap_or_default()));
+    if receipt
+        .kind
+        .as_deref()
+        .is_some_and(|kind| letters(kind) != letters(STORY[nth].kind))
+    {
+        flaws.push(format!(
+            "calls itself `{}`",
+            receipt.kind.as_deref().unwrap_or_default()
+        ));
     }
     if receipt.invitation != (expected == Invitations) {
-        flaws.push(if receipt.invitation { "is an invitation" } else { "is not an invitation" }.to_owned());
+        flaws.push(
+            if receipt.invitation {
+                "is an invitation"
+            } else {
+                "is not an invitation"
+            }
+            .to_owned(),
+        );
     }
     flaws
 }
 
 /// The letters and digits of a text, in lower case: what is left when media escape, wrap and decorate.
 fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
@@ -182,7 +227,11 @@ mod tests {
         let mut all = Vec::new();
         for row in &TABLE {
             for (nth, expected) in row.expected.iter().enumerate() {
-                let form = if *expected == Invitations { "invitation" } else { "message" };
+                let form = if *expected == Invitations {
+                    "invitation"
+                } else {
+                    "message"
+                };
                 let ids = (0..expected.count()).map(|copy| format!("{form} {nth} {copy}"));
                 all.extend(ids.map(|id| (nth, receipt(row.address, &id, nth))));
             }
@@ -214,6 +263,18 @@ mod tests {
             assert_eq!(failures.len(), 1, "{failures:?}");
             assert!(failures[0].contains("missing"), "{failures:?}");
         }
+    }
+
+    #[test]
+    fn a_story_that_stopped_halfway_is_no_success() {
+        let mut receipts = all();
+        receipts.retain(|(nth, _)| *nth < 3);
+        let failures = tally(&receipts).failures(3);
+        assert_eq!(failures.len(), 2, "{failures:?}");
+        assert!(
+            failures.iter().all(|failure| failure.contains("never posted")),
+            "{failures:?}"
+        );
     }
 
     #[test]
