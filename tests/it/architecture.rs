@@ -50,7 +50,11 @@ const TOP_LEVEL: [&str; 16] = [
 ];
 
 /// Words by which code reads a clock, a file, a socket or the process it runs in.
-const ACTING: &str = r"\b(Clock|Utc::now|Local::now|SystemTime|Instant|std::fs|std::env|std::process|fs::\w+|File|OpenOptions|tokio|TcpStream|TcpListener|UdpSocket|UnixStream|UnixListener|UnixDatagram|ToSocketAddrs|stdin|reqwest|hyper|notify::\w+|AsyncSmtpTransport|SmtpTransport)\b";
+const ACTING: &str = concat!(
+    r"\b(?:Clock|Utc::now|Local::now|SystemTime|Instant::now|fs::\w+|File::(?:open|create|options)|OpenOptions|",
+    r"std::env|std::process|stdin\(\)|tokio|TcpStream|TcpListener|UdpSocket|UnixStream|UnixListener|UnixDatagram|",
+    r"ToSocketAddrs|reqwest::Client|Async\w*Transport|SmtpTransport)\b"
+);
 
 /// One source file, as its code alone.
 struct Source {
@@ -87,6 +91,17 @@ impl Source {
         self.module == "lib" || self.module == "main"
     }
 
+    /// The modules that this file declares for tests alone (`#[cfg(test)] mod naughty;`), as paths without an ending.
+    fn test_modules(&self) -> Vec<PathBuf> {
+        let declared = Regex::new(r"#\[cfg\(test\)\]\s*(?:pub(?:\([^)]*\))? )?mod (\w+);").expect("a pattern");
+        let text = without_literals(&self.text);
+        let folder = match self.path.with_extension("") {
+            path if path.ends_with("mod") || self.is_root() => path.parent().map(Path::to_owned).unwrap_or_default(),
+            path => path,
+        };
+        declared.captures_iter(&text).map(|it| folder.join(&it[1])).collect()
+    }
+
     /// The places where `pattern` is found, as `path:line: what`.
     fn places(&self, pattern: &Regex) -> Vec<String> {
         let lines = self.code.lines().enumerate();
@@ -104,6 +119,12 @@ fn root() -> &'static Path {
 fn sources() -> Vec<Source> {
     let src = root().join("src");
     let mut sources: Vec<_> = files_below(&src).iter().map(|file| Source::read(&src, file)).collect();
+    let tests: Vec<PathBuf> = sources.iter().flat_map(Source::test_modules).collect();
+    sources.retain(|source| {
+        !tests
+            .iter()
+            .any(|module| source.path.with_extension("").starts_with(module))
+    });
     sources.sort_by(|one, other| one.path.cmp(&other.path));
     assert!(sources.len() > 5, "where are the sources?");
     sources
@@ -325,6 +346,23 @@ fn the_scan_sees_code_and_nothing_but_code() {
     };
     let used: Vec<String> = uses(&source).into_iter().collect();
     assert_eq!(used, ["a", "c", "f", "g", "last", "top"]);
+}
+
+#[test]
+fn modules_for_tests_alone_are_left_out() {
+    let text = "#[cfg(test)]\npub(crate) mod naughty;\nmod kept;\n".to_owned();
+    let source = |path: &str| Source {
+        path: path.into(),
+        module: "rule".to_owned(),
+        depth: 1,
+        text: text.clone(),
+        code: String::new(),
+    };
+    assert_eq!(source("rule/mod.rs").test_modules(), [PathBuf::from("rule/naughty")]);
+    assert_eq!(
+        source("rule/file.rs").test_modules(),
+        [PathBuf::from("rule/file/naughty")]
+    );
 }
 
 #[test]

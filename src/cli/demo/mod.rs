@@ -1,7 +1,7 @@
 //! `bellwether demo`: one real incident, from the first alert to the livestream, on this machine alone.
 //!
 //! The real daemon runs as a child process, with the rules of `rules/`; mail and webhooks go to sinks of ours. What
-//! must arrive is stated in [`table`] beforehand. Halfway the daemon is killed right after it said 202, and started
+//! must arrive is stated in `table` beforehand. Halfway the daemon is killed right after it said 202, and started
 //! again. This module never reaches into the daemon: it sees what any receiver would see.
 
 mod daemon;
