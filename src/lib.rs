@@ -19,6 +19,4 @@ pub(crate) mod evaluate;
 pub(crate) mod store;
 pub(crate) mod ledger;
 pub(crate) mod dispatch;
-pub mod config;
-pub mod daemon;
 pub mod cli;

@@ -37,7 +37,7 @@ impl Writer {
         let bytes = self.store.size_bytes();
         let figures = &self.shared.figures;
         figures.store_bytes.store(usize::try_from(bytes).unwrap_or(usize::MAX), Ordering::Relaxed);
-        figures.journal_bytes.store(usize::try_from(self.journal.bytes()).unwrap_or(usize::MAX), Ordering::Relaxed);
+        figures.journal_bytes.store(usize::try_from(self.journal.segments().bytes).unwrap_or(usize::MAX), Ordering::Relaxed);
         let floor = self.fresh_bytes.saturating_mul(GROWN_TIMES).max(GROWN_BYTES);
         if bytes > floor {
             self.begin_renewal();
@@ -125,7 +125,7 @@ impl Writer {
             tracing::warn!(error = format!("{error:#}"), "a record could not be judged for retention; it was kept");
         }
         if dropped > 0 {
-            let mut cycle = Cycle { next_seq: self.journal.next_seq(), ..Cycle::default() };
+            let mut cycle = Cycle { next_seq: self.journal.next(), ..Cycle::default() };
             let record = Record::Retired { at: self.now(), through: self.journal.closed_through(), dropped };
             self.stage(&record, &mut cycle);
             self.write(cycle)?;

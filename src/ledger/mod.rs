@@ -35,6 +35,9 @@ pub(crate) mod open;
 /// The most inputs that one cycle takes.
 const CYCLE_INPUTS: usize = 1_000;
 
+/// The most bytes of inputs that one cycle takes up: a group must fit into a segment of the journal.
+const CYCLE_BYTES: usize = 8 << 20;
+
 /// How long one cycle decides at most, so that what was recorded is answered soon.
 const CYCLE_DECIDES: Duration = Duration::from_millis(10);
 
@@ -130,7 +133,7 @@ pub struct Settings {
     /// Where the pages are, for links in messages.
     pub public_url: Option<url::Url>,
     /// When space is given back and retention is looked at.
-    pub housekeeping: crate::schedule::Schedule,
+    pub housekeeping: crate::schedule::Cron,
     /// How long ended deliveries are kept; `None`: for ever.
     pub keep_deliveries: Option<chrono::Duration>,
     /// Bytes of one segment of the journal.
@@ -158,6 +161,7 @@ struct Writer {
     rules: Arc<RuleSet>,
     shared: Ledger,
     hints: Tell,
+    backlog: VecDeque<Submission>,
     inbox: VecDeque<Waiting>,
     tried: VecDeque<Attempt>,
     noticed: VecDeque<Deadline>,
@@ -175,6 +179,7 @@ struct Writer {
 #[derive(Default)]
 struct Cycle {
     group: Vec<Vec<u8>>,
+    bytes: usize,
     next_seq: u64,
     replies: Vec<(oneshot::Sender<Result<Vec<Position>, Refused>>, Vec<Position>)>,
     hint: Hint,
@@ -325,7 +330,7 @@ impl Writer {
         if let Some(until) = self.no_space_until {
             return Some(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
         }
-        if !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty() || !self.idle.is_empty() {
+        if !self.backlog.is_empty() || !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty() || !self.idle.is_empty() {
             return None;
         }
         let next = self.store.view().next_wake().ok().flatten();
@@ -343,10 +348,12 @@ impl Writer {
         self.shared.figures.cycles.fetch_add(1, Ordering::Relaxed);
         self.no_space_until = self.no_space_until.filter(|until| *until > Instant::now());
         self.housekeep();
-        let mut cycle = Cycle { next_seq: self.journal.next_seq(), ..Cycle::default() };
+        let mut cycle = Cycle { next_seq: self.journal.next(), ..Cycle::default() };
         let mut stop = None;
+        let taken: Vec<Submission> = self.backlog.drain(..).chain(taken).collect();
         for submission in taken {
             match submission {
+                Submission::Record { .. } if cycle.bytes >= CYCLE_BYTES => self.backlog.push_back(submission),
                 Submission::Record { inputs, rules, reply } => self.record(inputs, rules, reply, &mut cycle),
                 Submission::Tried(attempt) => self.tried.push_back(attempt),
                 Submission::Due(deadline) => self.noticed.push_back(deadline),
@@ -360,14 +367,15 @@ impl Writer {
         self.decide(&mut cycle)?;
         self.write(cycle)?;
         self.answer_idle();
-        if let Some(reply) = &stop {
-            self.refuse_the_rest(submissions, reply);
+        if stop.is_some() {
+            self.refuse_the_rest(submissions);
         }
         Ok(stop)
     }
 
-    fn refuse_the_rest(&mut self, submissions: &Receiver<Submission>, _stopping: &oneshot::Sender<Result<()>>) {
-        while let Ok(late) = submissions.try_recv() {
+    fn refuse_the_rest(&mut self, submissions: &Receiver<Submission>) {
+        let backlog: Vec<Submission> = self.backlog.drain(..).collect();
+        for late in backlog.into_iter().chain(submissions.try_iter()) {
             if let Submission::Record { reply, .. } = late {
                 let _ = reply.send(Err(Refused::Stopped));
             }
@@ -395,7 +403,9 @@ impl Writer {
     fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> u64 {
         let seq = cycle.next_seq;
         cycle.next_seq += 1;
-        cycle.group.push(record.to_bytes());
+        let bytes = record.to_bytes();
+        cycle.bytes += bytes.len();
+        cycle.group.push(bytes);
         self.store.stage(seq, record);
         seq
     }
@@ -421,7 +431,7 @@ impl Writer {
                 let context = self.deadline_context(&deadline)?;
                 self.decide_here(Input::Due { deadline, at }, &context, cycle);
             }
-            if is_idle || began.elapsed() >= CYCLE_DECIDES {
+            if is_idle || began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES {
                 return Ok(());
             }
         }
@@ -543,7 +553,7 @@ impl Writer {
         }
         match self.journal.append(&cycle.group) {
             Ok(_) => {}
-            Err(error) if error.is_no_space() => {
+            Err(journal::Error::NoSpace) => {
                 self.put_back(cycle);
                 return Ok(());
             }
@@ -593,7 +603,7 @@ impl Writer {
         if let Some(rules) = cycle.rules_before {
             self.rules = rules;
         }
-        let first = self.journal.next_seq();
+        let first = self.journal.next();
         self.inbox.retain(|waiting| waiting.at.seq < first);
         for undo in cycle.undo.into_iter().rev() {
             match undo {
@@ -610,7 +620,7 @@ impl Writer {
     }
 
     fn answer_idle(&mut self) {
-        let has_work = !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty();
+        let has_work = !self.backlog.is_empty() || !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty();
         let is_due = self.store.view().next_wake().ok().flatten().is_some_and(|(_, at)| at <= self.now());
         if has_work || is_due {
             return;

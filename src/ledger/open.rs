@@ -40,7 +40,7 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
         tracing::warn!(bytes = torn.bytes, "the journal ended in the middle of a group, which nobody was told of; it was cut off");
     }
     let reader = journal.reader();
-    let opened = rebuild::open(&settings.state, &reader, journal.next_seq() - 1, boot.as_deref()).context("opening the store")?;
+    let opened = rebuild::open(&settings.state, &reader, journal.next() - 1, boot.as_deref()).context("opening the store")?;
     let mut store = opened.store;
     let lost = own_up(&mut journal, opened.ahead, &opening.lost)?;
     first_records(&mut journal, &mut store, &settings, boot, lost)?;
@@ -54,7 +54,7 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
 fn own_up(journal: &mut Journal, ahead: Option<u64>, found: &[journal::LostRange]) -> Result<Vec<(u64, u64, String)>> {
     let mut lost: Vec<(u64, u64, String)> = found.iter().map(|range| (range.from, range.to, range.why.clone())).collect();
     if let Some(through) = ahead {
-        let from = journal.next_seq();
+        let from = journal.next();
         journal.skip_to(through + 1).context("numbering on behind what was lost")?;
         lost.push((from, through, "the store knows of records that the journal does not hold".to_owned()));
     }
@@ -73,14 +73,15 @@ fn first_records(journal: &mut Journal, store: &mut Store, settings: &Settings, 
         let event = Box::new(obey::journal_lost(&told_of(&lost), at));
         records.push(Record::Recorded { at, inputs: vec![Input::Heard { event }] });
     }
-    let first = journal.next_seq();
+    let first = journal.next();
     let group: Vec<Vec<u8>> = records.iter().map(Record::to_bytes).collect();
     journal.append(&group).context("writing the first records of this start")?;
     journal.sync().context("syncing the journal")?;
+    journal.losses_recorded().context("noting that the losses are on record")?;
     for (seq, record) in (first..).zip(&records) {
         store.stage(seq, record);
     }
-    store.commit(journal.next_seq() - 1)
+    store.commit(journal.next() - 1)
 }
 
 fn told_of(lost: &[(u64, u64, String)]) -> String {
@@ -172,6 +173,7 @@ fn spawn(
         rules,
         shared: ledger.clone(),
         hints,
+        backlog: VecDeque::new(),
         inbox,
         tried: VecDeque::new(),
         noticed: VecDeque::new(),

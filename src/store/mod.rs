@@ -228,8 +228,8 @@ impl View {
     /// Every item there is, in the order of keys.
     pub fn items(&self) -> impl Iterator<Item = Result<Item>> + '_ {
         let meta = Key::of(keys::letter::META).0;
-        let stored = self.tree.range::<Vec<u8>, _>(..).peekable();
-        let scan = Scan { stored, staged: self.overlay.range::<Vec<u8>, _>((Bound::Unbounded, Bound::Unbounded)).peekable() };
+        let stored = self.tree.iter().peekable();
+        let scan = Scan { stored, staged: self.overlay.range::<Vec<u8>, (Bound<Vec<u8>>, Bound<Vec<u8>>)>((Bound::Unbounded, Bound::Unbounded)).peekable() };
         let is_item = move |found: &Result<(Vec<u8>, Vec<u8>)>| found.as_ref().map_or(true, |(key, _)| !key.starts_with(&meta));
         Steps(scan).filter(is_item).map(|found| item(&found?.1))
     }
