@@ -56,6 +56,9 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often space is looked for again when the disk is full.
 const NO_SPACE_WAIT: Duration = Duration::from_secs(1);
 
+/// Bytes of one segment of the journal.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
 /// The ledger as everybody else holds it.
 #[derive(Clone)]
 pub struct Ledger {
