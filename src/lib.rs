@@ -3,6 +3,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod secret;
+pub(crate) mod journal;
 pub(crate) mod customer;
 pub(crate) mod event;
 pub(crate) mod incident;
