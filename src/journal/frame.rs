@@ -59,13 +59,18 @@ impl Records {
 
     /// All records, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.places.iter().map(|(seq, place)| (*seq, &self.bytes[place.clone()]))
+        self.places
+            .iter()
+            .map(|(seq, place)| (*seq, &self.bytes[place.clone()]))
     }
 }
 
 /// The bytes a group of these records takes.
 pub(super) fn group_bytes(records: &[impl AsRef<[u8]>]) -> u64 {
-    let frames: u64 = records.iter().map(|record| frame_bytes(record.as_ref().len()) as u64).sum();
+    let frames: u64 = records
+        .iter()
+        .map(|record| frame_bytes(record.as_ref().len()) as u64)
+        .sum();
     (GROUP_HEAD + GROUP_TRAILER) as u64 + frames
 }
 
@@ -133,7 +138,10 @@ pub(super) fn parse_group(bytes: &[u8], salt: Option<u64>) -> Option<Group> {
         && frames_agree(&whole[GROUP_HEAD..GROUP_HEAD + body], first, count);
     sound.then_some(Group {
         salt: found_salt,
-        link: Link { number: u64_at(head, 8), checksum },
+        link: Link {
+            number: u64_at(head, 8),
+            checksum,
+        },
         first,
         last: first.checked_add(u64::from(count) - 1)?,
         previous: u32_at(head, 32),
@@ -208,7 +216,10 @@ mod tests {
         assert_eq!(bytes.len() % 8, 0);
         let found = parse_group(&bytes, Some(SALT)).unwrap();
         assert_eq!((found.link, found.first, found.last, found.previous), (link, 41, 43, 9));
-        let mut records = Records { places: Vec::new(), bytes };
+        let mut records = Records {
+            places: Vec::new(),
+            bytes,
+        };
         group_records(&records.bytes, 0, &found, &mut records.places);
         assert_eq!(records.get(41).unwrap(), b"one");
         assert_eq!(records.get(42).unwrap(), b"");

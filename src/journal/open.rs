@@ -54,8 +54,14 @@ struct Work<'a> {
 impl Journal {
     /// Opens the journal in `dir`, or starts one there.
     pub fn open(dir: &Path, options: Options) -> Result<(Journal, Opening)> {
-        let segment_bytes = options.segment_bytes.clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT).next_multiple_of(8);
-        let options = Options { segment_bytes, ..options };
+        let segment_bytes = options
+            .segment_bytes
+            .clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT)
+            .next_multiple_of(8);
+        let options = Options {
+            segment_bytes,
+            ..options
+        };
         file::create_dir_durably(dir).map_err(Error::io("create", dir))?;
         let lock = lock(dir, File::try_lock)?;
         let mut work = Work::look(dir, &options)?;
@@ -69,7 +75,13 @@ impl Journal {
 impl<'a> Work<'a> {
     fn look(dir: &'a Path, options: &'a Options) -> Result<Work<'a>> {
         let survey = Survey::of(dir)?;
-        let mut work = Work { dir, options, kept: Vec::new(), segments: Vec::new(), survey };
+        let mut work = Work {
+            dir,
+            options,
+            kept: Vec::new(),
+            segments: Vec::new(),
+            survey,
+        };
         work.doubt_the_last_one();
         work.kept = work.survey.found.iter().map(|found| work.name_to_keep(found)).collect();
         Ok(work)
@@ -95,7 +107,11 @@ impl<'a> Work<'a> {
         };
         let name = found.path.file_name()?.to_string_lossy().into_owned();
         let mut names = (1..).map(|nth| PathBuf::from(format!("{name}.damaged-{nth}")));
-        if keeps { names.find(|name| !self.dir.join(name).exists()) } else { None }
+        if keeps {
+            names.find(|name| !self.dir.join(name).exists())
+        } else {
+            None
+        }
     }
 
     fn note_losses(&self) -> Result<Losses> {
@@ -120,7 +136,10 @@ impl<'a> Work<'a> {
 
     fn with_kept_file(&self, torn: Torn) -> Torn {
         let at = self.survey.found.iter().position(|found| found.number == torn.segment);
-        Torn { kept_file: at.and_then(|at| self.kept[at].clone()), ..torn }
+        Torn {
+            kept_file: at.and_then(|at| self.kept[at].clone()),
+            ..torn
+        }
     }
 
     fn put_in_order(&mut self) -> Result<()> {
@@ -136,7 +155,10 @@ impl<'a> Work<'a> {
 
     /// Does what the survey says is to become of a file; returns it if it holds records.
     fn put_one_in_order(&self, at: usize) -> Result<Option<Segment>> {
-        let (found, keep) = (&self.survey.found[at], self.kept[at].as_ref().map(|name| self.dir.join(name)));
+        let (found, keep) = (
+            &self.survey.found[at],
+            self.kept[at].as_ref().map(|name| self.dir.join(name)),
+        );
         match found.fate {
             Fate::Ahead => Ok(None),
             Fate::Aside | Fate::Spoilt => set_aside(&found.path, keep.as_deref()).map(|()| None),
@@ -150,9 +172,11 @@ impl<'a> Work<'a> {
 
     fn adopt(&self, found: &Found) -> Result<Segment> {
         Ok(match &found.body {
-            Body::Raw(scan) => {
-                Segment::Raw(Arc::new(Raw::open(found.path.clone(), scan.header, scan.index.clone())?))
-            }
+            Body::Raw(scan) => Segment::Raw(Arc::new(Raw::open(
+                found.path.clone(),
+                scan.header,
+                scan.index.clone(),
+            )?)),
             Body::Packed(packed) => Segment::Packed(Arc::new(Packed {
                 path: packed.path.clone(),
                 identity: packed.identity,
@@ -165,7 +189,9 @@ impl<'a> Work<'a> {
 
     /// Copies the valid part of a segment. On a full disk the segment made ahead is given up for it: it is empty.
     fn copy(&self, found: &Found, keep: Option<&Path>) -> Result<Segment> {
-        let Body::Raw(old) = &found.body else { return self.adopt(found) };
+        let Body::Raw(old) = &found.body else {
+            return self.adopt(found);
+        };
         let copy = || segment::copy_valid(&found.path, old.header, &old.extents, keep);
         let copied = copy().or_else(|error| match file::is_no_space(&error) {
             true => self.give_up_ahead().and_then(|()| copy()),
@@ -192,10 +218,17 @@ impl<'a> Work<'a> {
     }
 
     fn repack(&self, number: u64, packed: &Packed, keep: Option<&Path>) -> Result<Segment> {
-        let link = packed.identity.map_or_else(|| self.followed_after(number), |identity| identity.link);
+        let link = packed
+            .identity
+            .map_or_else(|| self.followed_after(number), |identity| identity.link);
         let salt = packed.identity.map_or_else(self.options.salt, |identity| identity.salt);
-        let Some(keep) = keep else { return Err(Error::Poisoned { why: "a damaged file has no name to keep".into() }) };
-        let mended = pack::mend(packed, Identity { number, salt, link }, keep).map_err(|error| self.out_of_space(error))?;
+        let Some(keep) = keep else {
+            return Err(Error::Poisoned {
+                why: "a damaged file has no name to keep".into(),
+            });
+        };
+        let mended =
+            pack::mend(packed, Identity { number, salt, link }, keep).map_err(|error| self.out_of_space(error))?;
         Ok(Segment::Packed(Arc::new(mended)))
     }
 
@@ -213,8 +246,16 @@ impl<'a> Work<'a> {
     }
 
     fn start(mut self, lock: File, losses: Losses) -> Result<Journal> {
-        let plan = Plan { dir: self.dir.to_owned(), bytes: self.options.segment_bytes, salt: self.options.salt };
-        let last = self.survey.found.iter().filter(|found| found.span().is_some() && found.fate != Fate::Aside);
+        let plan = Plan {
+            dir: self.dir.to_owned(),
+            bytes: self.options.segment_bytes,
+            salt: self.options.salt,
+        };
+        let last = self
+            .survey
+            .found
+            .iter()
+            .filter(|found| found.span().is_some() && found.fate != Fate::Aside);
         let last = last.map(|found| found.number).max().unwrap_or(0);
         let mut ready = self.take_ready(last)?;
         let open = match self.segments.last() {
@@ -258,7 +299,12 @@ impl<'a> Work<'a> {
     /// The segment that was made ahead, if it is the next and has the size we make; others are deleted.
     fn take_ready(&self, last: u64) -> Result<Option<Raw>> {
         let mut ready = None;
-        for found in self.survey.found.iter().filter(|found| found.fate == Fate::Ahead && found.path.exists()) {
+        for found in self
+            .survey
+            .found
+            .iter()
+            .filter(|found| found.fate == Fate::Ahead && found.path.exists())
+        {
             let Body::Raw(scan) = &found.body else { continue };
             let Header { number, bytes, .. } = scan.header;
             if number == last + 1 && bytes == self.options.segment_bytes {
@@ -277,7 +323,11 @@ pub(super) fn lock(dir: &Path, how: impl Fn(&File) -> std::result::Result<(), Tr
     match how(&handle) {
         Ok(()) => Ok(handle),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(Error::Io { doing: "lock", path: dir.to_owned(), source }),
+        Err(TryLockError::Error(source)) => Err(Error::Io {
+            doing: "lock",
+            path: dir.to_owned(),
+            source,
+        }),
     }
 }
 

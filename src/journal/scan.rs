@@ -61,13 +61,20 @@ impl Scan {
         for range in self.rot.iter().chain(&self.trailing) {
             parts.push(format!("bytes {} to {} hold no valid group", range.start, range.end));
         }
-        if parts.is_empty() { "it holds no valid group".to_owned() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "it holds no valid group".to_owned()
+        } else {
+            parts.join(", ")
+        }
     }
 
     fn accept(&mut self, at: usize, group: &Group) {
         match self.index.span() {
             None => {
-                self.follows = Some(Link { number: group.link.number.wrapping_sub(1), checksum: group.previous });
+                self.follows = Some(Link {
+                    number: group.link.number.wrapping_sub(1),
+                    checksum: group.previous,
+                });
             }
             Some((_, last)) => self.compare(last, group),
         }
@@ -121,7 +128,11 @@ fn start(bytes: &[u8], number: u64) -> Result<Scan, u32> {
         Found::Sound(header) if header.number == number => Some(header),
         _ => None,
     };
-    let header = found.unwrap_or(Header { number, salt: 0, bytes: bytes.len() as u64 });
+    let header = found.unwrap_or(Header {
+        number,
+        salt: 0,
+        bytes: bytes.len() as u64,
+    });
     Ok(Scan {
         headless: found.is_none(),
         short: header.bytes > bytes.len() as u64,
@@ -153,7 +164,13 @@ mod tests {
     use super::*;
 
     fn segment(groups: &[(u64, &[&str])]) -> (Vec<u8>, Vec<Range<usize>>) {
-        let mut bytes = Header { number: 1, salt: 99, bytes: 2048 }.encode().to_vec();
+        let mut bytes = Header {
+            number: 1,
+            salt: 99,
+            bytes: 2048,
+        }
+        .encode()
+        .to_vec();
         let (mut link, mut buffer, mut places) = (Link::default(), Vec::new(), Vec::new());
         for (first, records) in groups {
             link = frame::encode_group(&mut buffer, 99, link, *first, records);
@@ -180,7 +197,10 @@ mod tests {
         bytes[places[1].start + 50] ^= 1;
         let scan = scan(&bytes, 1).unwrap();
         assert_eq!(scan.rot, [places[1].clone()]);
-        assert_eq!((scan.gaps.clone(), scan.unchained.clone(), scan.trailing.clone()), (vec![(2, 3)], vec![4], None));
+        assert_eq!(
+            (scan.gaps.clone(), scan.unchained.clone(), scan.trailing.clone()),
+            (vec![(2, 3)], vec![4], None)
+        );
         assert_eq!(scan.extents, [places[0].clone(), places[2].clone()]);
     }
 
@@ -189,7 +209,10 @@ mod tests {
         let (mut bytes, places) = segment(&[(1, &["a"]), (2, &["b"])]);
         bytes[places[1].end - 1] ^= 1;
         let scan = scan(&bytes, 1).unwrap();
-        assert_eq!((scan.trailing, scan.rot.len(), scan.gaps.len()), (Some(places[1].clone()), 0, 0));
+        assert_eq!(
+            (scan.trailing, scan.rot.len(), scan.gaps.len()),
+            (Some(places[1].clone()), 0, 0)
+        );
     }
 
     #[test]
@@ -206,12 +229,21 @@ mod tests {
         let (mut bytes, places) = segment(&[(1, &["a"]), (2, &["b"]), (3, &["c"])]);
         bytes.copy_within(places[0].clone(), places[1].start);
         let scan = scan(&bytes, 1).unwrap();
-        assert_eq!((scan.rot.clone(), scan.gaps.clone()), (vec![places[1].clone()], vec![(2, 2)]));
+        assert_eq!(
+            (scan.rot.clone(), scan.gaps.clone()),
+            (vec![places[1].clone()], vec![(2, 2)])
+        );
     }
 
     #[test]
     fn a_newer_format_is_not_read() {
-        let mut bytes = Header { number: 1, salt: 1, bytes: 2048 }.encode().to_vec();
+        let mut bytes = Header {
+            number: 1,
+            salt: 1,
+            bytes: 2048,
+        }
+        .encode()
+        .to_vec();
         bytes[8] = 2;
         let crc = crc32c::crc32c(&bytes[..44]);
         bytes[44..].copy_from_slice(&crc.to_le_bytes());

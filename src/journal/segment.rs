@@ -128,7 +128,10 @@ impl Header {
 impl Index {
     /// The index of a segment without groups.
     pub(super) fn empty() -> Self {
-        Index { end: HEADER as u64, ..Index::default() }
+        Index {
+            end: HEADER as u64,
+            ..Index::default()
+        }
     }
 
     /// Adds a group that lies at `at`.
@@ -137,7 +140,11 @@ impl Index {
             Some(entry) if entry.last + 1 == group.first && self.end == at && at - entry.at < STRETCH_BYTES => {
                 entry.last = group.last;
             }
-            _ => self.entries.push(Entry { first: group.first, last: group.last, at }),
+            _ => self.entries.push(Entry {
+                first: group.first,
+                last: group.last,
+                at,
+            }),
         }
         self.end = at + group.bytes as u64;
         self.link = Some(group.link);
@@ -164,7 +171,9 @@ impl Raw {
         let path = path_of(dir, header.number);
         let file = create(&temporary)?;
         let zeroes = header.bytes.saturating_sub(HEADER as u64);
-        let written = (&file).write_all(&header.encode()).and_then(|()| write_zeroes(&file, zeroes, stop));
+        let written = (&file)
+            .write_all(&header.encode())
+            .and_then(|()| write_zeroes(&file, zeroes, stop));
         if let Err(error) = written.and_then(|()| file::install(&file, &temporary, &path)) {
             let _ = file.set_len(0); // gives the space back; the file itself is deleted at the next start
             return Err(error);
@@ -181,7 +190,14 @@ impl Raw {
 
     fn new(path: PathBuf, file: File, header: Header, index: Index) -> Raw {
         let Header { number, salt, bytes } = header;
-        Raw { number, path, salt, bytes, file, index: RwLock::new(index) }
+        Raw {
+            number,
+            path,
+            salt,
+            bytes,
+            file,
+            index: RwLock::new(index),
+        }
     }
 
     /// The first and last sequence number; `None` while there is no group.
@@ -210,13 +226,23 @@ impl Raw {
 
     /// The stretch with `seq`, or the next one behind it.
     pub(super) fn chunk(&self, seq: u64) -> Result<Option<Chunk>> {
-        let Some((entry, end)) = self.index().stretch(seq) else { return Ok(None) };
+        let Some((entry, end)) = self.index().stretch(seq) else {
+            return Ok(None);
+        };
         let mut bytes = vec![0; (end - entry.at) as usize];
-        self.file.read_exact_at(&mut bytes, entry.at).map_err(Error::io("read", &self.path))?;
+        self.file
+            .read_exact_at(&mut bytes, entry.at)
+            .map_err(Error::io("read", &self.path))?;
         let records = records_of(bytes, self.salt);
         let complete = records.places.len() as u64 == entry.last - entry.first + 1;
-        let damage = (!complete).then(|| format!("{}: a group near byte {} is not valid", self.path.display(), entry.at));
-        Ok(Some(Chunk { from: entry.first, to: entry.last, records: records.into(), damage }))
+        let damage =
+            (!complete).then(|| format!("{}: a group near byte {} is not valid", self.path.display(), entry.at));
+        Ok(Some(Chunk {
+            from: entry.first,
+            to: entry.last,
+            records: records.into(),
+            damage,
+        }))
     }
 
     fn index(&self) -> std::sync::RwLockReadGuard<'_, Index> {
@@ -263,7 +289,12 @@ fn write_copy(path: &Path, header: Header, extents: &[std::ops::Range<usize>], m
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
 }
 
 fn write_zeroes(mut file: &File, bytes: u64, stop: &AtomicBool) -> io::Result<()> {
@@ -296,7 +327,11 @@ fn records_of(bytes: Vec<u8>, salt: u64) -> Records {
 mod tests {
     use super::*;
 
-    const HEAD: Header = Header { number: 3, salt: 77, bytes: 4096 };
+    const HEAD: Header = Header {
+        number: 3,
+        salt: 77,
+        bytes: 4096,
+    };
 
     fn group(after: Link, first: u64, records: &[&str]) -> (Vec<u8>, Group) {
         let mut bytes = Vec::new();

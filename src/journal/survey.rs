@@ -111,8 +111,13 @@ impl Found {
     /// What is wrong with the file, if anything is.
     pub(super) fn complaint(&self) -> Option<String> {
         match &self.body {
-            Body::Raw(scan) => scan.is_damaged().then(|| format!("segment {}: {}", self.number, scan.complaint())),
-            Body::Packed(packed) => packed.damage.as_ref().map(|why| format!("segment {}: {why}", self.number)),
+            Body::Raw(scan) => scan
+                .is_damaged()
+                .then(|| format!("segment {}: {}", self.number, scan.complaint())),
+            Body::Packed(packed) => packed
+                .damage
+                .as_ref()
+                .map(|why| format!("segment {}: {why}", self.number)),
         }
     }
 
@@ -186,7 +191,9 @@ impl Survey {
             if let (Some(twin), None) = (&twin, &packed.damage) {
                 self.twins.push(twin.clone());
             } else if let Some(twin) = twin {
-                self.notes.push(format!("segment {number} is damaged where it was packed and is read where it was not"));
+                self.notes.push(format!(
+                    "segment {number} is damaged where it was packed and is read where it was not"
+                ));
                 listing.raw.insert(number, twin);
                 self.twins.push(path);
                 continue;
@@ -195,7 +202,10 @@ impl Survey {
         }
         for (number, path) in listing.raw {
             let scanned = scan(&read_what_can_be_read(&path)?, number);
-            let scan = scanned.map_err(|format| Error::Newer { path: path.clone(), format })?;
+            let scan = scanned.map_err(|format| Error::Newer {
+                path: path.clone(),
+                format,
+            })?;
             self.add(number, path, Body::Raw(scan));
         }
         self.found.sort_by_key(|found| found.number);
@@ -203,11 +213,20 @@ impl Survey {
     }
 
     fn add(&mut self, number: u64, path: PathBuf, body: Body) {
-        self.found.push(Found { number, path, body, fate: Fate::Sound });
+        self.found.push(Found {
+            number,
+            path,
+            body,
+            fate: Fate::Sound,
+        });
     }
 
     fn judge(&mut self) {
-        let end = self.found.iter().rposition(|found| found.span().is_some()).map_or(0, |last| last + 1);
+        let end = self
+            .found
+            .iter()
+            .rposition(|found| found.span().is_some())
+            .map_or(0, |last| last + 1);
         let mut suspect = None;
         for at in 0..end {
             suspect = self.judge_one(at, suspect);
@@ -216,6 +235,8 @@ impl Survey {
             self.judge_end(last);
         }
         (end..self.found.len()).for_each(|at| self.judge_rest(at));
+        let mended = self.found.iter().filter(|found| found.fate == Fate::Mend);
+        self.notes.extend(mended.filter_map(Found::complaint));
     }
 
     /// Judges a segment with valid records in it or behind it. `suspect` is the damaged file before it that a gap in
@@ -223,8 +244,13 @@ impl Survey {
     fn judge_one(&mut self, at: usize, suspect: Option<usize>) -> Option<usize> {
         let found = &self.found[at];
         let Some((from, to)) = found.span().filter(|span| span.0 >= self.next) else {
-            let why = if found.span().is_some() { "repeats earlier numbers" } else { "holds no valid group" };
-            self.notes.push(format!("segment {} {why} and is set aside", found.number));
+            let why = if found.span().is_some() {
+                "repeats earlier numbers"
+            } else {
+                "holds no valid group"
+            };
+            self.notes
+                .push(format!("segment {} {why} and is set aside", found.number));
             self.found[at].fate = Fate::Aside;
             return suspect.or(Some(at));
         };
@@ -247,9 +273,9 @@ impl Survey {
 
     fn add_gap(&mut self, (from, to): (u64, u64), damaged: Option<usize>, at: usize) {
         let why = match damaged {
-            Some(damaged) => self.found[damaged].complaint().unwrap_or_else(|| {
-                format!("segment {} holds no valid group", self.found[damaged].number)
-            }),
+            Some(damaged) => self.found[damaged]
+                .complaint()
+                .unwrap_or_else(|| format!("segment {} holds no valid group", self.found[damaged].number)),
             None => self.missing_before(at),
         };
         self.gaps.push(Gap { from, to, why, damaged });
@@ -270,9 +296,15 @@ impl Survey {
         let Body::Raw(scan) = &self.found[at].body else { return };
         let broken = goes_on && self.link.is_none_or(|link| Some(link) != scan.follows);
         let first = scan.index.span().map(|span| span.0).filter(|_| broken);
-        let inner = scan.unchained.iter().copied().filter(|seq| !scan.gaps.iter().any(|gap| gap.1 + 1 == *seq));
+        let inner = scan
+            .unchained
+            .iter()
+            .copied()
+            .filter(|seq| !scan.gaps.iter().any(|gap| gap.1 + 1 == *seq));
         for seq in first.into_iter().chain(inner) {
-            self.notes.push(format!("the group at {seq} does not name the group before it: what was there is unknown"));
+            self.notes.push(format!(
+                "the group at {seq} does not name the group before it: what was there is unknown"
+            ));
         }
     }
 
@@ -281,7 +313,10 @@ impl Survey {
         let found = &mut self.found[last];
         let Body::Raw(scan) = &found.body else { return };
         if scan.short {
-            self.notes.push(format!("segment {}: the file is shorter than it was made", found.number));
+            self.notes.push(format!(
+                "segment {}: the file is shorter than it was made",
+                found.number
+            ));
         }
         if let Some(trailing) = &scan.trailing {
             self.torn = Some(torn(found.number, trailing));
@@ -299,12 +334,17 @@ impl Survey {
             Body::Raw(scan) => {
                 match &scan.trailing {
                     Some(trailing) if self.torn.is_none() => self.torn = Some(torn(found.number, trailing)),
-                    _ => self.notes.push(format!("segment {}: {}", found.number, scan.complaint())),
+                    _ => self
+                        .notes
+                        .push(format!("segment {}: {}", found.number, scan.complaint())),
                 }
                 Fate::Spoilt
             }
             Body::Packed(_) => {
-                self.notes.push(format!("segment {} was packed and holds nothing that can be read", found.number));
+                self.notes.push(format!(
+                    "segment {} was packed and holds nothing that can be read",
+                    found.number
+                ));
                 Fate::Aside
             }
         };
@@ -312,7 +352,12 @@ impl Survey {
 }
 
 fn torn(segment: u64, trailing: &std::ops::Range<usize>) -> Torn {
-    Torn { segment, at_byte: trailing.start as u64, bytes: trailing.len() as u64, kept_file: None }
+    Torn {
+        segment,
+        at_byte: trailing.start as u64,
+        bytes: trailing.len() as u64,
+        kept_file: None,
+    }
 }
 
 #[derive(Default)]
@@ -357,7 +402,11 @@ fn read_what_can_be_read(path: &Path) -> Result<Vec<u8>> {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
             read_page_by_page(path).map_err(Error::io("read", path))
         }
-        Err(source) => Err(Error::Io { doing: "read", path: path.to_owned(), source }),
+        Err(source) => Err(Error::Io {
+            doing: "read",
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
