@@ -21,6 +21,7 @@ mod closed;
 mod error;
 pub mod file;
 mod frame;
+mod listing;
 mod losses;
 mod open;
 mod pack;

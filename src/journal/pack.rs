@@ -210,8 +210,10 @@ pub(super) fn mend(packed: &Packed, identity: Identity, keep: &Path) -> Result<P
             packer.copy(block, &bytes)?;
         }
     }
-    fs::hard_link(path, keep).map_err(Error::io("keep", keep))?;
-    packer.finish()
+    packer.seal()?;
+    file::keep_as(path, keep).map_err(Error::io("keep", keep))?;
+    let mended = packer.install()?;
+    packer.sync_name().map(|()| mended)
 }
 
 const _: () = assert!(HEADER.is_multiple_of(8) && closed::BLOCK_HEAD.is_multiple_of(8));

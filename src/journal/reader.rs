@@ -118,7 +118,7 @@ impl Iterator for Tail {
             if self.failed {
                 return None;
             }
-            if let Some(item) = self.from_chunk() {
+            if let Some(item) = self.next_in_chunk() {
                 return Some(item);
             }
             match self.reader.shared.chunk(self.next) {
@@ -134,7 +134,7 @@ impl Iterator for Tail {
 }
 
 impl Tail {
-    fn from_chunk(&mut self) -> Option<Result<(u64, Vec<u8>)>> {
+    fn next_in_chunk(&mut self) -> Option<Result<(u64, Vec<u8>)>> {
         let chunk = self.chunk.as_ref()?;
         while let Some((seq, place)) = chunk.records.places.get(self.place) {
             self.place += 1;

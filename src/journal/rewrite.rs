@@ -14,6 +14,7 @@ use super::segment::Chunk;
 
 /// What becomes of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)] // the question is the name, the answer is the variant
 pub enum Keep {
     /// It stays.
     Keep,

@@ -24,6 +24,8 @@ pub(super) struct Scan {
     pub rot: Vec<Range<usize>>,
     /// From behind the last valid group to the last byte that is not zero.
     pub trailing: Option<Range<usize>>,
+    /// How many groups begin there: of more than one all but the last were synced, and are rot.
+    pub trailing_groups: usize,
     /// Sequence numbers missing between two groups.
     pub gaps: Vec<(u64, u64)>,
     /// Which group the first one says it follows: its number and the checksum.
@@ -118,7 +120,9 @@ pub(super) fn scan(bytes: &[u8], number: u64) -> Result<Scan, u32> {
     }
     scan.header.salt = salt.unwrap_or_default();
     let rest = bytes.get(at..).unwrap_or_default();
-    scan.trailing = rest.iter().rposition(|byte| *byte != 0).map(|last| at..at + last + 1);
+    let trailing = &rest[..frame::used(rest)];
+    scan.trailing = (!trailing.is_empty()).then_some(at..at + trailing.len());
+    scan.trailing_groups = frame::count_heads(trailing, salt);
     Ok(scan)
 }
 
@@ -141,6 +145,7 @@ fn start(bytes: &[u8], number: u64) -> Result<Scan, u32> {
         extents: Vec::new(),
         rot: Vec::new(),
         trailing: None,
+        trailing_groups: 0,
         gaps: Vec::new(),
         follows: None,
         unchained: Vec::new(),
@@ -187,7 +192,7 @@ mod tests {
         let scan = scan(&bytes, 1).unwrap();
         assert!(!scan.is_damaged());
         assert_eq!((scan.index.span(), scan.records()), (Some((1, 3)), 3));
-        assert_eq!(scan.extents, [places[0].start..places[1].end]);
+        assert_eq!(scan.extents, std::slice::from_ref(&(places[0].start..places[1].end)));
         assert_eq!(scan.follows, Some(Link::default()));
     }
 

@@ -21,7 +21,7 @@ pub(super) const FORMAT: u32 = 1;
 const MAGIC: &[u8; 8] = b"bw-jrnl\n";
 /// How many bytes one entry of the index stands for, at least: what a random read reads too much.
 const STRETCH_BYTES: u64 = 16 * 1024;
-const ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What a segment's first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -270,7 +270,7 @@ pub(super) fn copy_valid(
         return Err(error);
     }
     if let Some(keep) = keep {
-        fs::hard_link(path, keep)?;
+        file::keep_as(path, keep)?;
     }
     file::install(&copy, &temporary, path)
 }

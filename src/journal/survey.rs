@@ -3,23 +3,17 @@
 //! A bad group with a valid one behind it, in its segment or a later one, is rot; without one it is a torn tail. What
 //! is lost shows in the sequence numbers alone; the damage next to a gap only says why.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::closed::{self, Packed};
+use super::closed::Packed;
 use super::error::{Error, Result};
-use super::file;
 use super::frame::Link;
+use super::listing::{Listing, read_what_can_be_read};
 use super::losses::LostRange;
 use super::scan::{Scan, scan};
 use super::segment;
-
-const PAGE: usize = 4096;
 
 /// The journal's end was cut: a group that was not written whole, and so never acknowledged, unless it rotted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,7 +24,8 @@ pub struct Torn {
     pub at_byte: u64,
     /// How many bytes behind it were written.
     pub bytes: u64,
-    /// The file as it was, relative to the journal's directory, if it was kept: after a clean stop nothing may be torn.
+    /// The file as it was, relative to the journal's directory, if it was kept: because the last stop was clean, or more
+    /// than one group is bad, this is rot of what was acknowledged.
     pub kept_file: Option<PathBuf>,
 }
 
@@ -121,6 +116,13 @@ impl Found {
         }
     }
 
+    fn uselessness(&self) -> &'static str {
+        match self.span() {
+            Some(_) => "repeats earlier numbers",
+            None => "holds nothing valid",
+        }
+    }
+
     fn gaps(&self) -> Vec<(u64, u64)> {
         match &self.body {
             Body::Raw(scan) => scan.gaps.clone(),
@@ -133,6 +135,11 @@ impl Found {
             Body::Raw(scan) => scan.index.link,
             Body::Packed(packed) => packed.identity.map(|identity| identity.link),
         }
+    }
+
+    /// Whether more is bad at its end than one torn group.
+    pub(super) fn has_rot_at_end(&self) -> bool {
+        matches!(&self.body, Body::Raw(scan) if scan.trailing_groups > 1)
     }
 
     /// Whether records may have been before its first valid one.
@@ -155,7 +162,7 @@ impl Found {
 impl Survey {
     /// Looks at everything in `dir`.
     pub(super) fn of(dir: &Path) -> Result<Survey> {
-        let mut listing = list(dir)?;
+        let mut listing = Listing::of(dir)?;
         let mut survey = Survey {
             found: Vec::new(),
             gaps: Vec::new(),
@@ -171,6 +178,13 @@ impl Survey {
         survey.load(listing)?;
         survey.judge();
         Ok(survey)
+    }
+
+    /// The last segment with records that stays.
+    pub(super) fn last(&self) -> Option<usize> {
+        self.found
+            .iter()
+            .rposition(|found| found.span().is_some() && found.fate != Fate::Aside)
     }
 
     /// The gaps in the form that is reported; `kept` says under which name a damaged file is kept.
@@ -222,16 +236,12 @@ impl Survey {
     }
 
     fn judge(&mut self) {
-        let end = self
-            .found
-            .iter()
-            .rposition(|found| found.span().is_some())
-            .map_or(0, |last| last + 1);
+        let end = self.end();
         let mut suspect = None;
         for at in 0..end {
             suspect = self.judge_one(at, suspect);
         }
-        if let Some(last) = end.checked_sub(1) {
+        if let Some(last) = self.last() {
             self.judge_end(last);
         }
         (end..self.found.len()).for_each(|at| self.judge_rest(at));
@@ -239,16 +249,23 @@ impl Survey {
         self.notes.extend(mended.filter_map(Found::complaint));
     }
 
+    /// Where the last segment ends whose records go on from those before it.
+    fn end(&self) -> usize {
+        let (mut next, mut end) = (1, 0);
+        for (at, found) in self.found.iter().enumerate() {
+            if let Some((_, to)) = found.span().filter(|span| span.0 >= next) {
+                (next, end) = (to + 1, at + 1);
+            }
+        }
+        end
+    }
+
     /// Judges a segment with valid records in it or behind it. `suspect` is the damaged file before it that a gap in
     /// front of it is laid to; returned is the one for the next.
     fn judge_one(&mut self, at: usize, suspect: Option<usize>) -> Option<usize> {
         let found = &self.found[at];
         let Some((from, to)) = found.span().filter(|span| span.0 >= self.next) else {
-            let why = if found.span().is_some() {
-                "repeats earlier numbers"
-            } else {
-                "holds no valid group"
-            };
+            let why = found.uselessness();
             self.notes
                 .push(format!("segment {} {why} and is set aside", found.number));
             self.found[at].fate = Fate::Aside;
@@ -326,12 +343,12 @@ impl Survey {
         }
     }
 
-    /// A segment behind the last record: made ahead, or torn in its first group.
+    /// A segment behind the last record: made ahead, or torn in its first group, or a stranger.
     fn judge_rest(&mut self, at: usize) {
         let found = &mut self.found[at];
         found.fate = match &found.body {
             Body::Raw(scan) if scan.is_pristine() => Fate::Ahead,
-            Body::Raw(scan) => {
+            Body::Raw(scan) if found.span().is_none() => {
                 match &scan.trailing {
                     Some(trailing) if self.torn.is_none() => self.torn = Some(torn(found.number, trailing)),
                     _ => self
@@ -340,10 +357,11 @@ impl Survey {
                 }
                 Fate::Spoilt
             }
-            Body::Packed(_) => {
+            _ => {
                 self.notes.push(format!(
-                    "segment {} was packed and holds nothing that can be read",
-                    found.number
+                    "segment {} {} and is set aside",
+                    found.number,
+                    found.uselessness()
                 ));
                 Fate::Aside
             }
@@ -358,65 +376,4 @@ fn torn(segment: u64, trailing: &std::ops::Range<usize>) -> Torn {
         bytes: trailing.len() as u64,
         kept_file: None,
     }
-}
-
-#[derive(Default)]
-struct Listing {
-    raw: BTreeMap<u64, PathBuf>,
-    packed: BTreeMap<u64, PathBuf>,
-    temporary: Vec<PathBuf>,
-    kept: Vec<PathBuf>,
-}
-
-fn list(dir: &Path) -> Result<Listing> {
-    let mut listing = Listing::default();
-    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
-        listing.add(dir, entry.map_err(Error::io("list", dir))?.path());
-    }
-    listing.kept.sort();
-    Ok(listing)
-}
-
-impl Listing {
-    fn add(&mut self, dir: &Path, path: PathBuf) {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-        match (extension.as_str(), number) {
-            ("raw", Some(number)) if path == segment::path_of(dir, number) => {
-                self.raw.insert(number, path);
-            }
-            ("packed", Some(number)) if path == closed::path_of(dir, number) => {
-                self.packed.insert(number, path);
-            }
-            (file::TEMPORARY, _) => self.temporary.push(path),
-            (other, _) if other.starts_with("damaged-") => self.kept.push(path),
-            _ => {}
-        }
-    }
-}
-
-/// The file's bytes; pages that the disk cannot read any more are zeroes, so that the rest is not lost with them.
-fn read_what_can_be_read(path: &Path) -> Result<Vec<u8>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
-            read_page_by_page(path).map_err(Error::io("read", path))
-        }
-        Err(source) => Err(Error::Io {
-            doing: "read",
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-fn read_page_by_page(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let mut bytes = vec![0; file.metadata()?.len() as usize];
-    for (nth, page) in bytes.chunks_mut(PAGE).enumerate() {
-        if file.read_exact_at(page, (nth * PAGE) as u64).is_err() {
-            page.fill(0);
-        }
-    }
-    Ok(bytes)
 }

@@ -353,6 +353,31 @@ fn a_segment_with_another_past_is_noted() {
 }
 
 #[test]
+fn a_segment_that_repeats_another_is_set_aside() {
+    let (dir, written) = small_journal();
+    fs::copy(packed(dir.path(), 1), packed(dir.path(), 7)).unwrap();
+    fs::copy(raw(dir.path(), 3), raw(dir.path(), 6)).unwrap();
+    let seen = open_damaged(dir.path(), &written, SMALL, "repeated");
+    assert_eq!((seen.records, seen.opening.lost), (written, vec![]));
+    assert_eq!(seen.opening.notes.len(), 2);
+    assert_eq!(files(dir.path(), ".damaged-1").len(), 2);
+}
+
+#[test]
+fn two_bad_groups_at_the_end_cannot_be_torn_and_are_kept() {
+    let (dir, _) = small_journal();
+    let path = raw(dir.path(), 3);
+    let groups = groups(&path, 3);
+    for group in &groups[groups.len() - 2..] {
+        change(&path, |bytes| bytes[group.end - 1] ^= 1);
+    }
+    let (_, opening) = open(dir.path(), SMALL);
+    let torn = opening.torn.unwrap();
+    assert_eq!(torn.at_byte, groups[groups.len() - 2].start as u64);
+    assert!(dir.path().join(torn.kept_file.unwrap()).exists());
+}
+
+#[test]
 fn verify_changes_nothing() {
     let (dir, _) = small_journal();
     let last = groups(&raw(dir.path(), 3), 3).pop().unwrap();
