@@ -198,7 +198,14 @@ impl<'a> Work<'a> {
             return self.adopt(found);
         };
         let copy = || segment::copy_valid(&found.path, old.header, &old.extents, keep);
-        self.with_space(|| copy().map_err(Error::io("copy", &found.path)))?;
+        let copied = self.with_space(|| copy().map_err(Error::io("copy", &found.path)));
+        match copied {
+            Err(error) if error.is_no_space() && found.fate == Fate::Cut && keep.is_none() => {
+                let written = segment::write_over(&found.path, old.header, &old.extents);
+                written.map_err(Error::io("write over", &found.path))?;
+            }
+            other => other?,
+        }
         let bytes = fs::read(&found.path).map_err(Error::io("read", &found.path))?;
         let path = found.path.clone();
         match scan(&bytes, found.number) {

@@ -275,6 +275,22 @@ pub(super) fn copy_valid(
     file::install(&copy, &temporary, path)
 }
 
+/// What a full disk leaves instead of a copy: writes the same groups over themselves and zeroes behind them, and syncs.
+/// A crash half-way leaves what was there before, or the same.
+pub(super) fn write_over(path: &Path, header: Header, extents: &[std::ops::Range<usize>]) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    file.write_all(&header.encode())?;
+    let mut end = HEADER as u64;
+    for extent in extents {
+        let mut bytes = vec![0; extent.len()];
+        file.read_exact_at(&mut bytes, extent.start as u64)?;
+        file.write_all(&bytes)?;
+        end += extent.len() as u64;
+    }
+    write_zeroes(&file, header.bytes.saturating_sub(end), &AtomicBool::new(false))?;
+    file.sync_all()
+}
+
 fn write_copy(path: &Path, header: Header, extents: &[std::ops::Range<usize>], mut copy: &File) -> io::Result<()> {
     let old = File::open(path)?;
     copy.write_all(&header.encode())?;
@@ -375,6 +391,19 @@ mod tests {
         assert_eq!(chunk.records.get(6), Some(&b"six"[..]));
         assert_eq!(raw.chunk(7).unwrap().unwrap().from, 9);
         assert!(raw.chunk(10).unwrap().is_none());
+    }
+
+    #[test]
+    fn writing_over_keeps_the_groups_and_clears_what_trails() {
+        let dir = tempfile::tempdir().unwrap();
+        let raw = Raw::prepare(dir.path(), HEAD, &AtomicBool::new(false)).unwrap();
+        let (bytes, first) = group(Link::default(), 1, &["one", "two"]);
+        raw.write(&bytes, &first).unwrap();
+        let before = fs::read(&raw.path).unwrap();
+        raw.file.write_all_at(b"torn", 1000).unwrap();
+        let extent = HEADER..HEADER + first.bytes;
+        write_over(&raw.path, HEAD, std::slice::from_ref(&extent)).unwrap();
+        assert_eq!(fs::read(&raw.path).unwrap(), before);
     }
 
     #[test]
