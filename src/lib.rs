@@ -1,8 +1,9 @@
 //! Bellwether: service-health events in; the right people told, in time, and nothing lost.
 #![allow(dead_code)] // while the floors are being built
 
-pub mod clock;
-pub(crate) mod problem;
+pub(crate) mod clock;
+pub(crate) mod secret;
+pub(crate) mod journal;
 pub(crate) mod customer;
 pub(crate) mod secret;
 pub(crate) mod journal;

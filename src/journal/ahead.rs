@@ -59,13 +59,20 @@ enum State {
     },
     Ready(Arc<Raw>),
     NoSpace(u64),
-    Failed { number: u64, error: Option<io::Error> },
+    Failed {
+        number: u64,
+        error: Option<io::Error>,
+    },
 }
 
 impl Plan {
     /// Makes segment `number` now.
     pub(super) fn make(&self, number: u64, stop: &AtomicBool) -> io::Result<Raw> {
-        let header = Header { number, salt: (self.salt)(), bytes: self.bytes };
+        let header = Header {
+            number,
+            salt: (self.salt)(),
+            bytes: self.bytes,
+        };
         Raw::prepare(&self.dir, header, stop)
     }
 }
@@ -73,7 +80,9 @@ impl Plan {
 impl Ahead {
     /// Starts the thread; `ready` is what an earlier run left.
     pub(super) fn start(plan: Plan, number: u64, ready: Option<Raw>) -> Result<Ahead> {
-        let state = ready.map_or(State::Wanted { number, starved: false }, |raw| State::Ready(Arc::new(raw)));
+        let state = ready.map_or(State::Wanted { number, starved: false }, |raw| {
+            State::Ready(Arc::new(raw))
+        });
         let inner = Arc::new(Inner {
             plan,
             state: Mutex::new(state),
@@ -81,9 +90,14 @@ impl Ahead {
             stop: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&inner);
-        let thread = thread::Builder::new().name("journal-ahead".into()).spawn(move || theirs.run());
+        let thread = thread::Builder::new()
+            .name("journal-ahead".into())
+            .spawn(move || theirs.run());
         let thread = thread.map_err(Error::io("start a thread for", &inner.plan.dir))?;
-        Ok(Ahead { inner, thread: Some(thread) })
+        Ok(Ahead {
+            inner,
+            thread: Some(thread),
+        })
     }
 
     /// How far the next segment is.
@@ -108,14 +122,21 @@ impl Ahead {
         match &mut *state {
             State::Ready(raw) => {
                 let raw = Arc::clone(raw);
-                *state = State::Wanted { number: raw.number + 1, starved: false };
+                *state = State::Wanted {
+                    number: raw.number + 1,
+                    starved: false,
+                };
                 self.inner.changed.notify_all();
                 Ok(raw)
             }
             State::Failed { number, error } => {
                 let path = path_of(&self.inner.plan.dir, *number);
                 let source = error.take().unwrap_or_else(|| io::Error::other("failed before"));
-                Err(Error::Io { doing: "prepare", path, source })
+                Err(Error::Io {
+                    doing: "prepare",
+                    path,
+                    source,
+                })
             }
             State::Wanted { .. } | State::NoSpace(_) => Err(Error::NoSpace),
         }
@@ -149,7 +170,9 @@ impl Inner {
 
     fn wait_while_wanted<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let wanted = |state: &mut State| matches!(state, State::Wanted { .. });
-        self.changed.wait_while(state, wanted).unwrap_or_else(PoisonError::into_inner)
+        self.changed
+            .wait_while(state, wanted)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self) {
@@ -176,7 +199,10 @@ impl Inner {
         match self.plan.make(number, &self.stop) {
             Ok(raw) => State::Ready(Arc::new(raw)),
             Err(error) if is_no_space(&error) => State::NoSpace(number),
-            Err(error) => State::Failed { number, error: Some(error) },
+            Err(error) => State::Failed {
+                number,
+                error: Some(error),
+            },
         }
     }
 

@@ -39,13 +39,28 @@ struct Queue {
 impl Background {
     /// Starts the thread with what an earlier run left to pack.
     pub(super) fn start(shared: Arc<Shared>, salt: fn() -> u64, waiting: Vec<Arc<Raw>>) -> Result<Background> {
-        let queue = Queue { waiting: waiting.into(), busy: false, stuck: false };
+        let queue = Queue {
+            waiting: waiting.into(),
+            busy: false,
+            stuck: false,
+        };
         let (queue, changed) = (Mutex::new(queue), Condvar::new());
-        let inner = Arc::new(Inner { shared, salt, queue, changed, stop: AtomicBool::new(false) });
+        let inner = Arc::new(Inner {
+            shared,
+            salt,
+            queue,
+            changed,
+            stop: AtomicBool::new(false),
+        });
         let theirs = Arc::clone(&inner);
-        let thread = thread::Builder::new().name("journal-pack".into()).spawn(move || theirs.run());
+        let thread = thread::Builder::new()
+            .name("journal-pack".into())
+            .spawn(move || theirs.run());
         let thread = thread.map_err(Error::io("start a thread for", &inner.shared.dir))?;
-        Ok(Background { inner, thread: Some(thread) })
+        Ok(Background {
+            inner,
+            thread: Some(thread),
+        })
     }
 
     /// Has a closed segment packed, sooner or later.
@@ -99,7 +114,9 @@ impl Inner {
     }
 
     fn pack(&self, raw: &Arc<Raw>) -> Result<()> {
-        let Some(packed) = pack::pack(raw, &self.shared.dir, (self.salt)(), &self.stop)? else { return Ok(()) };
+        let Some(packed) = pack::pack(raw, &self.shared.dir, (self.salt)(), &self.stop)? else {
+            return Ok(());
+        };
         self.shared.replace(&Segment::Raw(Arc::clone(raw)), || Ok(packed))?;
         file::remove_durably(&raw.path).map_err(Error::io("delete", &raw.path))
     }
@@ -108,7 +125,11 @@ impl Inner {
         let mut queue = self.lock();
         queue.busy = false;
         if let Err(error) = packed {
-            tracing::warn!(segment = raw.number, error = error.in_full(), "A closed journal segment was not packed.");
+            tracing::warn!(
+                segment = raw.number,
+                error = error.in_full(),
+                "A closed journal segment was not packed."
+            );
             if error.is_no_space() {
                 queue.waiting.push_front(raw);
                 queue.stuck = true;

@@ -98,12 +98,22 @@ impl Packed {
         let index = read_index(&file, bytes).filter(|(identity, _)| identity.number == number);
         let path = path.to_owned();
         match (header, index) {
-            (Some(header), Some((identity, blocks))) if header == identity => {
-                Ok(Packed { path, identity: Some(header), bytes, blocks, damage: None })
-            }
+            (Some(header), Some((identity, blocks))) if header == identity => Ok(Packed {
+                path,
+                identity: Some(header),
+                bytes,
+                blocks,
+                damage: None,
+            }),
             (_, Some((identity, blocks))) => {
                 let damage = Some("its header is not valid".to_owned());
-                Ok(Packed { path, identity: Some(identity), bytes, blocks, damage })
+                Ok(Packed {
+                    path,
+                    identity: Some(identity),
+                    bytes,
+                    blocks,
+                    damage,
+                })
             }
             (header, None) => Packed::recover(path, header),
         }
@@ -113,7 +123,13 @@ impl Packed {
         let content = fs::read(&path).map_err(Error::io("read", &path))?;
         let blocks = find_blocks(&content, identity.map(|identity| identity.salt));
         let damage = Some("its index is not valid".to_owned());
-        Ok(Packed { path, identity, bytes: content.len() as u64, blocks, damage })
+        Ok(Packed {
+            path,
+            identity,
+            bytes: content.len() as u64,
+            blocks,
+            damage,
+        })
     }
 
     /// The first and last sequence number it answers for; `None` without any block.
@@ -129,7 +145,10 @@ impl Packed {
     /// Sequence numbers that no block answers for.
     pub(super) fn gaps(&self) -> Vec<(u64, u64)> {
         let pairs = self.blocks.windows(2);
-        pairs.filter(|pair| pair[0].to + 1 < pair[1].from).map(|pair| (pair[0].to + 1, pair[1].from - 1)).collect()
+        pairs
+            .filter(|pair| pair[0].to + 1 < pair[1].from)
+            .map(|pair| (pair[0].to + 1, pair[1].from - 1))
+            .collect()
     }
 
     /// Which block answers for `seq`, or the next one behind it.
@@ -146,7 +165,12 @@ impl Packed {
             Ok(records) => (records, None),
             Err(why) => (Records::default(), Some(format!("{}: {why}", self.path.display()))),
         };
-        Ok(Chunk { from: block.from, to: block.to, records: Arc::new(records), damage })
+        Ok(Chunk {
+            from: block.from,
+            to: block.to,
+            records: Arc::new(records),
+            damage,
+        })
     }
 }
 
@@ -167,7 +191,13 @@ impl Identity {
     /// The index's bytes, tail included.
     pub(super) fn encode_index(&self, blocks: Vec<Block>) -> Vec<u8> {
         let (last_group, last_checksum) = (self.link.number, self.link.checksum);
-        let written = Written { number: self.number, salt: self.salt, last_group, last_checksum, blocks };
+        let written = Written {
+            number: self.number,
+            salt: self.salt,
+            last_group,
+            last_checksum,
+            blocks,
+        };
         let mut bytes = serde_json::to_vec(&written).expect("plain numbers are always JSON");
         let (length, crc) = (bytes.len() as u32, crc32c::crc32c(&bytes));
         bytes.extend_from_slice(&length.to_le_bytes());
@@ -225,9 +255,15 @@ fn read_header(file: &File, bytes: u64, path: &Path) -> Result<Option<Identity>>
         FORMAT => Ok(Some(Identity {
             number: u64_at(&head, 16),
             salt: u64_at(&head, 24),
-            link: Link { number: u64_at(&head, 32), checksum: u32_at(&head, 40) },
+            link: Link {
+                number: u64_at(&head, 32),
+                checksum: u32_at(&head, 40),
+            },
         })),
-        format => Err(Error::Newer { path: path.to_owned(), format }),
+        format => Err(Error::Newer {
+            path: path.to_owned(),
+            format,
+        }),
     }
 }
 
@@ -236,15 +272,27 @@ fn read_index(file: &File, bytes: u64) -> Option<(Identity, Vec<Block>)> {
     let tail_at = bytes.checked_sub(TAIL as u64)?;
     file.read_exact_at(&mut tail, tail_at).ok()?;
     let length = u32_at(&tail, 0);
-    let start = tail_at.checked_sub(u64::from(length)).filter(|_| &tail[8..] == END_MAGIC)?;
+    let start = tail_at
+        .checked_sub(u64::from(length))
+        .filter(|_| &tail[8..] == END_MAGIC)?;
     let mut json = vec![0; length as usize];
     file.read_exact_at(&mut json, start).ok()?;
     if crc32c::crc32c(&json) != u32_at(&tail, 4) {
         return None;
     }
     let written: Written = serde_json::from_slice(&json).ok()?;
-    let link = Link { number: written.last_group, checksum: written.last_checksum };
-    Some((Identity { number: written.number, salt: written.salt, link }, written.blocks))
+    let link = Link {
+        number: written.last_group,
+        checksum: written.last_checksum,
+    };
+    Some((
+        Identity {
+            number: written.number,
+            salt: written.salt,
+            link,
+        },
+        written.blocks,
+    ))
 }
 
 /// The blocks whose heads are valid and whose numbers go up. What they hold is checked when it is read.
@@ -277,7 +325,8 @@ pub(super) fn read_unchecked(file: &File, block: &Block) -> io::Result<Vec<u8>> 
 /// The zstd frame of a block, checked.
 fn read_block(file: &File, block: &Block) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = vec![0; BLOCK_HEAD + block.packed as usize];
-    file.read_exact_at(&mut bytes, block.at).map_err(|error| unreadable(&error))?;
+    file.read_exact_at(&mut bytes, block.at)
+        .map_err(|error| unreadable(&error))?;
     let packed = bytes.split_off(BLOCK_HEAD);
     let named = Block::parse(&bytes, block.at).is_some_and(|(_, found)| found == *block);
     if !named || crc32c::crc32c(&packed) != block.crc {
@@ -300,5 +349,9 @@ fn unpack(block: &Block, packed: &[u8]) -> std::result::Result<Records, String> 
         && places.len() == block.records as usize
         && places.windows(2).all(|pair| pair[0].0 < pair[1].0)
         && places.iter().all(|place| (block.from..=block.to).contains(&place.0));
-    if sound { Ok(Records { bytes, places }) } else { Err(format!("the records at byte {} do not agree", block.at)) }
+    if sound {
+        Ok(Records { bytes, places })
+    } else {
+        Err(format!("the records at byte {} do not agree", block.at))
+    }
 }

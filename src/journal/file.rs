@@ -44,6 +44,14 @@ pub fn create_dir_durably(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Keeps a file under a second name as well, so that it survives being replaced.
+pub fn keep_as(path: &Path, name: &Path) -> io::Result<()> {
+    match fs::hard_link(path, name) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Deletes a file durably; one that is already gone is fine.
 pub fn remove_durably(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

@@ -14,6 +14,9 @@ use std::ops::Range;
 pub(super) const GROUP_HEAD: usize = 40;
 const GROUP_TRAILER: usize = 8;
 const FRAME_HEAD: usize = 16;
+/// Most of a segment is zeroes, which are compared fastest in pieces of this size.
+const PAGE: usize = 4096;
+const ZEROES: [u8; PAGE] = [0; PAGE];
 
 /// A valid group as it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +62,18 @@ impl Records {
 
     /// All records, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.places.iter().map(|(seq, place)| (*seq, &self.bytes[place.clone()]))
+        self.places
+            .iter()
+            .map(|(seq, place)| (*seq, &self.bytes[place.clone()]))
     }
 }
 
 /// The bytes a group of these records takes.
 pub(super) fn group_bytes(records: &[impl AsRef<[u8]>]) -> u64 {
-    let frames: u64 = records.iter().map(|record| frame_bytes(record.as_ref().len()) as u64).sum();
+    let frames: u64 = records
+        .iter()
+        .map(|record| frame_bytes(record.as_ref().len()) as u64)
+        .sum();
     (GROUP_HEAD + GROUP_TRAILER) as u64 + frames
 }
 
@@ -121,7 +129,8 @@ fn frame_checksum(length: u32, seq: u64, payload: &[u8]) -> u32 {
 pub(super) fn parse_group(bytes: &[u8], salt: Option<u64>) -> Option<Group> {
     let head = bytes.get(..GROUP_HEAD)?;
     let found_salt = u64_at(head, 0);
-    if salt.is_some_and(|salt| salt != found_salt) || crc32c::crc32c(&head[..36]) != u32_at(head, 36) {
+    let salted = salt.map_or(found_salt != 0, |salt| salt == found_salt);
+    if !salted || crc32c::crc32c(&head[..36]) != u32_at(head, 36) {
         return None;
     }
     let (first, count, body) = (u64_at(head, 16), u32_at(head, 24), u32_at(head, 28) as usize);
@@ -133,7 +142,10 @@ pub(super) fn parse_group(bytes: &[u8], salt: Option<u64>) -> Option<Group> {
         && frames_agree(&whole[GROUP_HEAD..GROUP_HEAD + body], first, count);
     sound.then_some(Group {
         salt: found_salt,
-        link: Link { number: u64_at(head, 8), checksum },
+        link: Link {
+            number: u64_at(head, 8),
+            checksum,
+        },
         first,
         last: first.checked_add(u64::from(count) - 1)?,
         previous: u32_at(head, 32),
@@ -173,12 +185,46 @@ pub(super) fn group_records(bytes: &[u8], at: usize, group: &Group, into: &mut V
     parse_frames(&bytes[start..end], start, into).expect("the group was found valid");
 }
 
+/// How many heads of groups there are in `bytes`, whole groups or not. One that was torn has at most one.
+pub(super) fn count_heads(bytes: &[u8], salt: Option<u64>) -> usize {
+    let heads = bytes
+        .chunks(8)
+        .enumerate()
+        .filter_map(|(nth, _)| bytes.get(nth * 8..nth * 8 + GROUP_HEAD));
+    let salted = heads.filter(|head| salt.map_or(u64_at(head, 0) != 0, |salt| u64_at(head, 0) == salt));
+    salted
+        .filter(|head| crc32c::crc32c(&head[..36]) == u32_at(head, 36))
+        .count()
+}
+
+/// How many bytes there are up to the last one that is not zero.
+pub(super) fn used(bytes: &[u8]) -> usize {
+    let full = bytes
+        .chunks(PAGE)
+        .rposition(|page| page != &ZEROES[..page.len()])
+        .unwrap_or(0)
+        * PAGE;
+    bytes[full..]
+        .iter()
+        .take(PAGE)
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| full + last + 1)
+}
+
 /// The next place at or after `at`, a multiple of eight bytes, where a valid group starts.
 pub(super) fn find_group(bytes: &[u8], at: usize, salt: Option<u64>) -> Option<(usize, Group)> {
-    (at.next_multiple_of(8)..bytes.len().saturating_sub(GROUP_HEAD))
-        .step_by(8)
-        .filter(|&at| salt.map_or_else(|| u64_at(bytes, at + 8) != 0, |salt| u64_at(bytes, at) == salt))
-        .find_map(|at| Some((at, parse_group(&bytes[at..], salt)?)))
+    let mut at = at.next_multiple_of(8);
+    while at + GROUP_HEAD <= bytes.len() {
+        if bytes[at..].starts_with(&ZEROES) {
+            at += PAGE; // no group starts with zeroes: no salt is 0
+            continue;
+        }
+        if let Some(group) = parse_group(&bytes[at..], salt) {
+            return Some((at, group));
+        }
+        at += 8;
+    }
+    None
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -208,7 +254,10 @@ mod tests {
         assert_eq!(bytes.len() % 8, 0);
         let found = parse_group(&bytes, Some(SALT)).unwrap();
         assert_eq!((found.link, found.first, found.last, found.previous), (link, 41, 43, 9));
-        let mut records = Records { places: Vec::new(), bytes };
+        let mut records = Records {
+            places: Vec::new(),
+            bytes,
+        };
         group_records(&records.bytes, 0, &found, &mut records.places);
         assert_eq!(records.get(41).unwrap(), b"one");
         assert_eq!(records.get(42).unwrap(), b"");

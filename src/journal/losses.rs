@@ -59,7 +59,11 @@ impl Losses {
             Ok(written) => (written.ranges, None),
             Err(why) => (Vec::new(), Some(format!("{}: {why}", path.display()))),
         };
-        Losses { path, known, unreadable }
+        Losses {
+            path,
+            known,
+            unreadable,
+        }
     }
 
     /// Compares what is known with the gaps there are: a known part keeps its reason and mark, the rest is new, and what
@@ -73,7 +77,11 @@ impl Losses {
 
     /// What the owner has not recorded yet.
     pub(super) fn unrecorded(&self) -> Vec<LostRange> {
-        self.known.iter().filter(|loss| !loss.recorded).map(|loss| loss.range.clone()).collect()
+        self.known
+            .iter()
+            .filter(|loss| !loss.recorded)
+            .map(|loss| loss.range.clone())
+            .collect()
     }
 
     /// All known gaps.
@@ -98,22 +106,36 @@ impl Losses {
 
     /// Writes the file durably.
     pub(super) fn save(&self) -> Result<()> {
-        let json = serde_json::to_vec_pretty(&Written { ranges: self.known.clone() }).expect("plain data is always JSON");
+        let json = serde_json::to_vec_pretty(&Written {
+            ranges: self.known.clone(),
+        })
+        .expect("plain data is always JSON");
         file::write_durably(&self.path, &json).map_err(Error::io("write", &self.path))
     }
 
     fn explain(&self, gap: &LostRange) -> Vec<KnownLoss> {
         let mut parts = Vec::new();
         let mut from = gap.from;
-        for known in self.known.iter().filter(|known| known.range.to >= gap.from && known.range.from <= gap.to) {
+        for known in self
+            .known
+            .iter()
+            .filter(|known| known.range.to >= gap.from && known.range.from <= gap.to)
+        {
             let start = known.range.from.max(from);
             if start > from {
                 parts.push(fresh(gap, from, start - 1));
             }
             let to = known.range.to.min(gap.to);
             if start <= to {
-                let range = LostRange { from: start, to, ..known.range.clone() };
-                parts.push(KnownLoss { range, recorded: known.recorded });
+                let range = LostRange {
+                    from: start,
+                    to,
+                    ..known.range.clone()
+                };
+                parts.push(KnownLoss {
+                    range,
+                    recorded: known.recorded,
+                });
                 from = to + 1;
             }
         }
@@ -125,7 +147,14 @@ impl Losses {
 }
 
 fn fresh(gap: &LostRange, from: u64, to: u64) -> KnownLoss {
-    KnownLoss { range: LostRange { from, to, ..gap.clone() }, recorded: false }
+    KnownLoss {
+        range: LostRange {
+            from,
+            to,
+            ..gap.clone()
+        },
+        recorded: false,
+    }
 }
 
 fn read(path: &Path) -> std::result::Result<Written, String> {
@@ -141,7 +170,12 @@ mod tests {
     use super::*;
 
     fn gap(from: u64, to: u64) -> LostRange {
-        LostRange { from, to, why: "gone".into(), kept_file: None }
+        LostRange {
+            from,
+            to,
+            why: "gone".into(),
+            kept_file: None,
+        }
     }
 
     fn ranges(losses: &[LostRange]) -> Vec<(u64, u64)> {

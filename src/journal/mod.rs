@@ -21,6 +21,7 @@ mod closed;
 mod error;
 pub mod file;
 mod frame;
+mod listing;
 mod losses;
 mod open;
 mod pack;
@@ -42,11 +43,16 @@ use chacha20poly1305::aead::rand_core::RngCore;
 
 pub use ahead::Next;
 pub use error::{Error, Result};
-pub use losses::{KnownLoss, LostRange};
+#[allow(unused_imports)] // parts of what is returned, there to be named
+pub use losses::KnownLoss;
+pub use losses::LostRange;
+#[allow(unused_imports)]
 pub use open::Opening;
 pub use reader::{Reader, Segments, Tail};
 pub use rewrite::{Keep, Rewriter, Rewritten};
+#[allow(unused_imports)]
 pub use survey::Torn;
+#[allow(unused_imports)]
 pub use verify::{Damage, Report, SegmentReport, verify};
 
 use ahead::Ahead;
@@ -97,7 +103,11 @@ pub struct Journal {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { segment_bytes: 64 * 1024 * 1024, clean: false, salt: random_salt }
+        Options {
+            segment_bytes: 64 * 1024 * 1024,
+            clean: false,
+            salt: random_salt,
+        }
     }
 }
 
@@ -163,11 +173,19 @@ impl Journal {
     pub fn skip_to(&mut self, seq: u64) -> Result<()> {
         self.check_usable()?;
         if seq < self.next {
-            return Err(Error::Backwards { asked: seq, next: self.next });
+            return Err(Error::Backwards {
+                asked: seq,
+                next: self.next,
+            });
         }
         if seq > self.next {
             let why = "the journal ended before numbers that are known to have been given".to_owned();
-            self.losses.add_recorded(LostRange { from: self.next, to: seq - 1, why, kept_file: None })?;
+            self.losses.add_recorded(LostRange {
+                from: self.next,
+                to: seq - 1,
+                why,
+                kept_file: None,
+            })?;
             self.next = seq;
         }
         Ok(())
@@ -181,7 +199,11 @@ impl Journal {
     /// How much can still be written, so that intake can be refused before anything fails.
     pub fn room(&self) -> Room {
         let next = self.ahead.state();
-        Room { here: self.open.room(), ahead: if next == Next::Ready { self.most } else { 0 }, next }
+        Room {
+            here: self.open.room(),
+            ahead: if next == Next::Ready { self.most } else { 0 },
+            next,
+        }
     }
 
     /// The most bytes one group may take; compare with [`Journal::group_bytes`].
@@ -226,7 +248,9 @@ impl Journal {
 
     /// What rewrites closed segments on another thread.
     pub fn rewriter(&self) -> Rewriter {
-        Rewriter { shared: Arc::clone(&self.reader.shared) }
+        Rewriter {
+            shared: Arc::clone(&self.reader.shared),
+        }
     }
 
     /// Drops or replaces records of closed segments, which are packed first; see [`Rewriter::rewrite`].

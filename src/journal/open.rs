@@ -52,24 +52,41 @@ struct Work<'a> {
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, or starts one there.
+    /// Opens the journal in `dir`, or starts one there. [`Error::NoSpace`] if the disk is too full even for that.
     pub fn open(dir: &Path, options: Options) -> Result<(Journal, Opening)> {
-        let segment_bytes = options.segment_bytes.clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT).next_multiple_of(8);
-        let options = Options { segment_bytes, ..options };
-        file::create_dir_durably(dir).map_err(Error::io("create", dir))?;
-        let lock = lock(dir, File::try_lock)?;
-        let mut work = Work::look(dir, &options)?;
-        let losses = work.note_losses()?;
-        work.put_in_order()?;
-        let opening = work.opening(&losses);
-        Ok((work.start(lock, losses)?, opening))
+        let segment_bytes = options
+            .segment_bytes
+            .clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT)
+            .next_multiple_of(8);
+        let options = Options {
+            segment_bytes,
+            ..options
+        };
+        let opened = open_in_order(dir, &options);
+        opened.map_err(|error| if error.is_no_space() { Error::NoSpace } else { error })
     }
+}
+
+fn open_in_order(dir: &Path, options: &Options) -> Result<(Journal, Opening)> {
+    file::create_dir_durably(dir).map_err(Error::io("create", dir))?;
+    let lock = lock(dir, File::try_lock)?;
+    let mut work = Work::look(dir, options)?;
+    let losses = work.note_losses()?;
+    work.put_in_order()?;
+    let opening = work.opening(&losses);
+    Ok((work.start(lock, losses)?, opening))
 }
 
 impl<'a> Work<'a> {
     fn look(dir: &'a Path, options: &'a Options) -> Result<Work<'a>> {
         let survey = Survey::of(dir)?;
-        let mut work = Work { dir, options, kept: Vec::new(), segments: Vec::new(), survey };
+        let mut work = Work {
+            dir,
+            options,
+            kept: Vec::new(),
+            segments: Vec::new(),
+            survey,
+        };
         work.doubt_the_last_one();
         work.kept = work.survey.found.iter().map(|found| work.name_to_keep(found)).collect();
         Ok(work)
@@ -77,25 +94,29 @@ impl<'a> Work<'a> {
 
     /// After an unclean stop even a segment that looks sound is copied: the page cache may show what a sync lost.
     fn doubt_the_last_one(&mut self) {
-        let last = self.survey.found.iter_mut().rfind(|found| found.span().is_some());
-        if let Some(last) = last.filter(|_| !self.options.clean)
-            && matches!(last.body, Body::Raw(_))
-            && last.fate == Fate::Sound
-        {
+        let Some(last) = self.survey.last().filter(|_| !self.options.clean) else {
+            return;
+        };
+        let last = &mut self.survey.found[last];
+        if matches!(last.body, Body::Raw(_)) && last.fate == Fate::Sound {
             last.fate = Fate::Cut;
         }
     }
 
-    /// A torn tail is only kept after a clean stop, which leaves none.
+    /// A torn tail is only kept when it cannot be one: after a clean stop, or when it is more than one group.
     fn name_to_keep(&self, found: &Found) -> Option<PathBuf> {
         let keeps = match found.fate {
             Fate::Mend | Fate::Aside => true,
-            Fate::Cut | Fate::Spoilt => self.options.clean,
+            Fate::Cut | Fate::Spoilt => self.options.clean || found.has_rot_at_end(),
             Fate::Sound | Fate::Ahead => false,
         };
         let name = found.path.file_name()?.to_string_lossy().into_owned();
         let mut names = (1..).map(|nth| PathBuf::from(format!("{name}.damaged-{nth}")));
-        if keeps { names.find(|name| !self.dir.join(name).exists()) } else { None }
+        if keeps {
+            names.find(|name| !self.dir.join(name).exists())
+        } else {
+            None
+        }
     }
 
     fn note_losses(&self) -> Result<Losses> {
@@ -120,12 +141,15 @@ impl<'a> Work<'a> {
 
     fn with_kept_file(&self, torn: Torn) -> Torn {
         let at = self.survey.found.iter().position(|found| found.number == torn.segment);
-        Torn { kept_file: at.and_then(|at| self.kept[at].clone()), ..torn }
+        Torn {
+            kept_file: at.and_then(|at| self.kept[at].clone()),
+            ..torn
+        }
     }
 
     fn put_in_order(&mut self) -> Result<()> {
-        let leftovers = self.survey.twins.iter().chain(&self.survey.temporary);
-        leftovers.map(|path| remove(path)).collect::<Result<()>>()?;
+        let mut leftovers = self.survey.twins.iter().chain(&self.survey.temporary);
+        leftovers.try_for_each(|path| remove(path))?;
         for at in 0..self.survey.found.len() {
             if let Some(segment) = self.put_one_in_order(at)? {
                 self.segments.push(segment);
@@ -136,7 +160,10 @@ impl<'a> Work<'a> {
 
     /// Does what the survey says is to become of a file; returns it if it holds records.
     fn put_one_in_order(&self, at: usize) -> Result<Option<Segment>> {
-        let (found, keep) = (&self.survey.found[at], self.kept[at].as_ref().map(|name| self.dir.join(name)));
+        let (found, keep) = (
+            &self.survey.found[at],
+            self.kept[at].as_ref().map(|name| self.dir.join(name)),
+        );
         match found.fate {
             Fate::Ahead => Ok(None),
             Fate::Aside | Fate::Spoilt => set_aside(&found.path, keep.as_deref()).map(|()| None),
@@ -150,9 +177,11 @@ impl<'a> Work<'a> {
 
     fn adopt(&self, found: &Found) -> Result<Segment> {
         Ok(match &found.body {
-            Body::Raw(scan) => {
-                Segment::Raw(Arc::new(Raw::open(found.path.clone(), scan.header, scan.index.clone())?))
-            }
+            Body::Raw(scan) => Segment::Raw(Arc::new(Raw::open(
+                found.path.clone(),
+                scan.header,
+                scan.index.clone(),
+            )?)),
             Body::Packed(packed) => Segment::Packed(Arc::new(Packed {
                 path: packed.path.clone(),
                 identity: packed.identity,
@@ -163,15 +192,20 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Copies the valid part of a segment. On a full disk the segment made ahead is given up for it: it is empty.
+    /// Copies the valid part of a segment, and looks whether it is all there.
     fn copy(&self, found: &Found, keep: Option<&Path>) -> Result<Segment> {
-        let Body::Raw(old) = &found.body else { return self.adopt(found) };
+        let Body::Raw(old) = &found.body else {
+            return self.adopt(found);
+        };
         let copy = || segment::copy_valid(&found.path, old.header, &old.extents, keep);
-        let copied = copy().or_else(|error| match file::is_no_space(&error) {
-            true => self.give_up_ahead().and_then(|()| copy()),
-            false => Err(error),
-        });
-        copied.map_err(|error| self.out_of_space(Error::io("copy", &found.path)(error)))?;
+        let copied = self.with_space(|| copy().map_err(Error::io("copy", &found.path)));
+        match copied {
+            Err(error) if error.is_no_space() && found.fate == Fate::Cut && keep.is_none() => {
+                let written = segment::write_over(&found.path, old.header, &old.extents);
+                written.map_err(Error::io("write over", &found.path))?;
+            }
+            other => other?,
+        }
         let bytes = fs::read(&found.path).map_err(Error::io("read", &found.path))?;
         let path = found.path.clone();
         match scan(&bytes, found.number) {
@@ -186,16 +220,29 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn give_up_ahead(&self) -> std::io::Result<()> {
-        let mut ahead = self.survey.found.iter().filter(|found| found.fate == Fate::Ahead);
-        ahead.try_for_each(|found| file::remove_durably(&found.path))
+    /// Does something that takes space. On a full disk the segment made ahead is given up for it: it is empty.
+    fn with_space<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        let result = work();
+        if !result.as_ref().is_err_and(Error::is_no_space) {
+            return result;
+        }
+        for ahead in self.survey.found.iter().filter(|found| found.fate == Fate::Ahead) {
+            file::remove_durably(&ahead.path).map_err(Error::io("delete", &ahead.path))?;
+        }
+        work()
     }
 
     fn repack(&self, number: u64, packed: &Packed, keep: Option<&Path>) -> Result<Segment> {
-        let link = packed.identity.map_or_else(|| self.followed_after(number), |identity| identity.link);
+        let link = packed
+            .identity
+            .map_or_else(|| self.followed_after(number), |identity| identity.link);
         let salt = packed.identity.map_or_else(self.options.salt, |identity| identity.salt);
-        let Some(keep) = keep else { return Err(Error::Poisoned { why: "a damaged file has no name to keep".into() }) };
-        let mended = pack::mend(packed, Identity { number, salt, link }, keep).map_err(|error| self.out_of_space(error))?;
+        let Some(keep) = keep else {
+            return Err(Error::Poisoned {
+                why: "a damaged file has no name to keep".into(),
+            });
+        };
+        let mended = self.with_space(|| pack::mend(packed, Identity { number, salt, link }, keep))?;
         Ok(Segment::Packed(Arc::new(mended)))
     }
 
@@ -208,14 +255,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn out_of_space(&self, error: Error) -> Error {
-        if error.is_no_space() { Error::NoSpace } else { error }
-    }
-
     fn start(mut self, lock: File, losses: Losses) -> Result<Journal> {
-        let plan = Plan { dir: self.dir.to_owned(), bytes: self.options.segment_bytes, salt: self.options.salt };
-        let last = self.survey.found.iter().filter(|found| found.span().is_some() && found.fate != Fate::Aside);
-        let last = last.map(|found| found.number).max().unwrap_or(0);
+        let plan = Plan {
+            dir: self.dir.to_owned(),
+            bytes: self.options.segment_bytes,
+            salt: self.options.salt,
+        };
+        let last = self.survey.last().map_or(0, |last| self.survey.found[last].number);
         let mut ready = self.take_ready(last)?;
         let open = match self.segments.last() {
             Some(Segment::Raw(raw)) => Arc::clone(raw),
@@ -252,13 +298,18 @@ impl<'a> Work<'a> {
 
     fn make(&self, plan: &Plan, number: u64) -> Result<Raw> {
         let made = plan.make(number, &AtomicBool::new(false));
-        made.map_err(|error| self.out_of_space(Error::io("prepare", &segment::path_of(self.dir, number))(error)))
+        made.map_err(Error::io("prepare", &segment::path_of(self.dir, number)))
     }
 
     /// The segment that was made ahead, if it is the next and has the size we make; others are deleted.
     fn take_ready(&self, last: u64) -> Result<Option<Raw>> {
         let mut ready = None;
-        for found in self.survey.found.iter().filter(|found| found.fate == Fate::Ahead && found.path.exists()) {
+        for found in self
+            .survey
+            .found
+            .iter()
+            .filter(|found| found.fate == Fate::Ahead && found.path.exists())
+        {
             let Body::Raw(scan) = &found.body else { continue };
             let Header { number, bytes, .. } = scan.header;
             if number == last + 1 && bytes == self.options.segment_bytes {
@@ -277,7 +328,11 @@ pub(super) fn lock(dir: &Path, how: impl Fn(&File) -> std::result::Result<(), Tr
     match how(&handle) {
         Ok(()) => Ok(handle),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(Error::Io { doing: "lock", path: dir.to_owned(), source }),
+        Err(TryLockError::Error(source)) => Err(Error::Io {
+            doing: "lock",
+            path: dir.to_owned(),
+            source,
+        }),
     }
 }
 

@@ -155,7 +155,9 @@ impl Packer {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io("write", &self.temporary))?;
+        self.file
+            .write_all(bytes)
+            .map_err(Error::io("write", &self.temporary))?;
         self.at += bytes.len() as u64;
         Ok(())
     }
@@ -171,7 +173,11 @@ impl Drop for Packer {
 /// Packs a closed segment, record by record, each one checked. `None` when stopped.
 pub(super) fn pack(raw: &Raw, dir: &Path, salt: u64, stop: &AtomicBool) -> Result<Option<Packed>> {
     let link = raw.link().unwrap_or_default();
-    let identity = Identity { number: raw.number, salt, link };
+    let identity = Identity {
+        number: raw.number,
+        salt,
+        link,
+    };
     let mut packer = Packer::create(&closed::path_of(dir, raw.number), "pack", identity)?;
     let mut next = 0;
     while let Some(chunk) = raw.chunk(next)? {
@@ -179,7 +185,11 @@ pub(super) fn pack(raw: &Raw, dir: &Path, salt: u64, stop: &AtomicBool) -> Resul
             return Ok(None);
         }
         if let Some(why) = chunk.damage {
-            return Err(Error::Damaged { from: chunk.from, to: chunk.to, why });
+            return Err(Error::Damaged {
+                from: chunk.from,
+                to: chunk.to,
+                why,
+            });
         }
         packer.begin(chunk.from)?;
         for (seq, record) in chunk.records.iter() {
@@ -200,8 +210,10 @@ pub(super) fn mend(packed: &Packed, identity: Identity, keep: &Path) -> Result<P
             packer.copy(block, &bytes)?;
         }
     }
-    fs::hard_link(path, keep).map_err(Error::io("keep", keep))?;
-    packer.finish()
+    packer.seal()?;
+    file::keep_as(path, keep).map_err(Error::io("keep", keep))?;
+    let mended = packer.install()?;
+    packer.sync_name().map(|()| mended)
 }
 
 const _: () = assert!(HEADER.is_multiple_of(8) && closed::BLOCK_HEAD.is_multiple_of(8));
@@ -211,7 +223,14 @@ mod tests {
     use super::super::frame::Link;
     use super::*;
 
-    const IDENTITY: Identity = Identity { number: 4, salt: 0xabcd, link: Link { number: 12, checksum: 34 } };
+    const IDENTITY: Identity = Identity {
+        number: 4,
+        salt: 0xabcd,
+        link: Link {
+            number: 12,
+            checksum: 34,
+        },
+    };
 
     fn packed(dir: &Path, build: impl FnOnce(&mut Packer)) -> Packed {
         let mut packer = Packer::create(&closed::path_of(dir, 4), "pack", IDENTITY).unwrap();
@@ -235,7 +254,10 @@ mod tests {
         assert_eq!(made.blocks.len(), 4);
         assert!(made.blocks.iter().all(|block| block.raw as usize <= BLOCK_BYTES));
         let opened = Packed::open(&made.path, 4).unwrap();
-        assert_eq!((opened.identity, &opened.blocks, opened.gaps()), (Some(IDENTITY), &made.blocks, vec![]));
+        assert_eq!(
+            (opened.identity, &opened.blocks, opened.gaps()),
+            (Some(IDENTITY), &made.blocks, vec![])
+        );
         assert!((10..20).all(|seq| read(&opened, seq).unwrap() == record(seq)));
     }
 
@@ -248,7 +270,10 @@ mod tests {
             packer.push(2, &vec![7; BLOCK_BYTES + 1]).unwrap();
             packer.push(3, b"small").unwrap();
         });
-        assert_eq!(made.blocks.iter().map(|block| block.records).collect::<Vec<_>>(), [1, 1, 1]);
+        assert_eq!(
+            made.blocks.iter().map(|block| block.records).collect::<Vec<_>>(),
+            [1, 1, 1]
+        );
         assert_eq!(read(&made, 2).unwrap().len(), BLOCK_BYTES + 1);
     }
 
@@ -264,7 +289,10 @@ mod tests {
             packer.begin(20).unwrap();
             packer.push(20, b"twenty").unwrap();
         });
-        assert_eq!((made.span(), made.gaps(), made.records()), (Some((1, 20)), vec![(9, 19)], 2));
+        assert_eq!(
+            (made.span(), made.gaps(), made.records()),
+            (Some((1, 20)), vec![(9, 19)], 2)
+        );
     }
 
     #[test]

@@ -66,17 +66,29 @@ struct Cached {
 impl Reader {
     /// The record with this number; `None` if there is none (not yet, dropped, or lost).
     pub fn read(&self, seq: u64) -> Result<Option<Vec<u8>>> {
-        let Some(chunk) = self.shared.chunk(seq)?.filter(|chunk| chunk.from <= seq) else { return Ok(None) };
+        let Some(chunk) = self.shared.chunk(seq)?.filter(|chunk| chunk.from <= seq) else {
+            return Ok(None);
+        };
         match (chunk.records.get(seq), chunk.damage) {
             (Some(record), _) => Ok(Some(record.to_vec())),
             (None, None) => Ok(None),
-            (None, Some(why)) => Err(Error::Damaged { from: chunk.from, to: chunk.to, why }),
+            (None, Some(why)) => Err(Error::Damaged {
+                from: chunk.from,
+                to: chunk.to,
+                why,
+            }),
         }
     }
 
     /// The records from `from` on, ascending.
     pub fn tail(&self, from: u64) -> Tail {
-        Tail { reader: self.clone(), next: from, chunk: None, place: 0, failed: false }
+        Tail {
+            reader: self.clone(),
+            next: from,
+            chunk: None,
+            place: 0,
+            failed: false,
+        }
     }
 
     /// The last number in segments that are no longer written to; 0 without any.
@@ -89,7 +101,10 @@ impl Reader {
         let segments = self.shared.segments();
         Segments {
             count: segments.len() as u64,
-            packed: segments.iter().filter(|segment| matches!(segment, Segment::Packed(_))).count() as u64,
+            packed: segments
+                .iter()
+                .filter(|segment| matches!(segment, Segment::Packed(_)))
+                .count() as u64,
             bytes: segments.iter().map(Segment::bytes).sum(),
         }
     }
@@ -103,7 +118,7 @@ impl Iterator for Tail {
             if self.failed {
                 return None;
             }
-            if let Some(item) = self.from_chunk() {
+            if let Some(item) = self.next_in_chunk() {
                 return Some(item);
             }
             match self.reader.shared.chunk(self.next) {
@@ -119,7 +134,7 @@ impl Iterator for Tail {
 }
 
 impl Tail {
-    fn from_chunk(&mut self) -> Option<Result<(u64, Vec<u8>)>> {
+    fn next_in_chunk(&mut self) -> Option<Result<(u64, Vec<u8>)>> {
         let chunk = self.chunk.as_ref()?;
         while let Some((seq, place)) = chunk.records.places.get(self.place) {
             self.place += 1;
@@ -135,7 +150,12 @@ impl Tail {
 
 impl Shared {
     pub(super) fn new(dir: PathBuf, segments: Vec<Segment>) -> Shared {
-        Shared { dir, segments: RwLock::new(segments), cache: Mutex::new(VecDeque::new()), rewriting: Mutex::new(()) }
+        Shared {
+            dir,
+            segments: RwLock::new(segments),
+            cache: Mutex::new(VecDeque::new()),
+            rewriting: Mutex::new(()),
+        }
     }
 
     /// The segments there are now, ascending.
@@ -145,7 +165,10 @@ impl Shared {
 
     /// Adds the segment that just got its first group.
     pub(super) fn push(&self, segment: Segment) {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(segment);
     }
 
     /// Puts what `install` makes in the place of `old`. Readers that find the old file gone wait for this and look again.
@@ -156,7 +179,8 @@ impl Shared {
             *place = Segment::Packed(new);
         }
         drop(segments);
-        self.cache().retain(|cached| !old.is(&Segment::Packed(Arc::clone(&cached.segment))));
+        self.cache()
+            .retain(|cached| !old.is(&Segment::Packed(Arc::clone(&cached.segment))));
         Ok(())
     }
 
@@ -172,9 +196,13 @@ impl Shared {
     /// The stretch with `seq`, or the next one behind it; `None` behind the last.
     fn chunk(&self, seq: u64) -> Result<Option<Chunk>> {
         loop {
-            let Some(segment) = self.segment_for(seq) else { return Ok(None) };
+            let Some(segment) = self.segment_for(seq) else {
+                return Ok(None);
+            };
             let chunk = self.chunk_of(&segment, seq);
-            let doubtful = chunk.as_ref().map_or(true, |chunk| chunk.as_ref().is_none_or(|c| c.damage.is_some()));
+            let doubtful = chunk
+                .as_ref()
+                .map_or(true, |chunk| chunk.as_ref().is_none_or(|c| c.damage.is_some()));
             if !doubtful || self.segment_for(seq).is_none_or(|now| now.is(&segment)) {
                 return chunk;
             }
@@ -190,18 +218,29 @@ impl Shared {
 
     fn segment_for(&self, seq: u64) -> Option<Segment> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments.get(segments.partition_point(|segment| segment.to() < seq)).cloned()
+        segments
+            .get(segments.partition_point(|segment| segment.to() < seq))
+            .cloned()
     }
 
     fn block(&self, packed: &Arc<Packed>, nth: usize) -> Result<Chunk> {
         let is_it = |cached: &Cached| cached.nth == nth && Arc::ptr_eq(&cached.segment, packed);
         if let Some(cached) = self.cache().iter().find(|cached| is_it(cached)) {
             let (block, records) = (packed.blocks[nth], Arc::clone(&cached.records));
-            return Ok(Chunk { from: block.from, to: block.to, records, damage: None });
+            return Ok(Chunk {
+                from: block.from,
+                to: block.to,
+                records,
+                damage: None,
+            });
         }
         let chunk = packed.chunk(nth)?;
         if chunk.damage.is_none() {
-            self.keep(Cached { segment: Arc::clone(packed), nth, records: Arc::clone(&chunk.records) });
+            self.keep(Cached {
+                segment: Arc::clone(packed),
+                nth,
+                records: Arc::clone(&chunk.records),
+            });
         }
         Ok(chunk)
     }

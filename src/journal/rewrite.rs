@@ -14,6 +14,7 @@ use super::segment::Chunk;
 
 /// What becomes of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)] // the question is the name, the answer is the variant
 pub enum Keep {
     /// It stays.
     Keep,
@@ -69,7 +70,11 @@ impl Rewriter {
         keep: &mut impl FnMut(u64, &[u8]) -> Keep,
         done: &mut Rewritten,
     ) -> Result<()> {
-        let mut copy = Copy { old, file: File::open(&old.path).map_err(Error::io("open", &old.path))?, new: None };
+        let mut copy = Copy {
+            old,
+            file: File::open(&old.path).map_err(Error::io("open", &old.path))?,
+            new: None,
+        };
         for nth in 0..old.blocks.len() {
             copy.block(nth, keep, done)?;
         }
@@ -102,12 +107,7 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn block(
-        &mut self,
-        nth: usize,
-        keep: &mut impl FnMut(u64, &[u8]) -> Keep,
-        done: &mut Rewritten,
-    ) -> Result<()> {
+    fn block(&mut self, nth: usize, keep: &mut impl FnMut(u64, &[u8]) -> Keep, done: &mut Rewritten) -> Result<()> {
         let chunk = self.old.chunk(nth)?;
         if let Some(why) = chunk.damage {
             done.damaged.push((chunk.from, chunk.to, why));
@@ -149,7 +149,11 @@ impl Copy<'_> {
 fn begin(file: &File, old: &Packed, unchanged: usize) -> Result<Packer> {
     let Some(identity) = old.identity else {
         let (from, to) = old.span().unwrap_or_default();
-        return Err(Error::Damaged { from, to, why: format!("{} was not mended", old.path.display()) });
+        return Err(Error::Damaged {
+            from,
+            to,
+            why: format!("{} was not mended", old.path.display()),
+        });
     };
     let mut new = Packer::create(&old.path, "rewrite", identity)?;
     (0..unchanged).try_for_each(|nth| copy_block(file, old, nth, &mut new))?;

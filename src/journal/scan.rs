@@ -24,6 +24,8 @@ pub(super) struct Scan {
     pub rot: Vec<Range<usize>>,
     /// From behind the last valid group to the last byte that is not zero.
     pub trailing: Option<Range<usize>>,
+    /// How many groups begin there: of more than one all but the last were synced, and are rot.
+    pub trailing_groups: usize,
     /// Sequence numbers missing between two groups.
     pub gaps: Vec<(u64, u64)>,
     /// Which group the first one says it follows: its number and the checksum.
@@ -61,13 +63,20 @@ impl Scan {
         for range in self.rot.iter().chain(&self.trailing) {
             parts.push(format!("bytes {} to {} hold no valid group", range.start, range.end));
         }
-        if parts.is_empty() { "it holds no valid group".to_owned() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "it holds no valid group".to_owned()
+        } else {
+            parts.join(", ")
+        }
     }
 
     fn accept(&mut self, at: usize, group: &Group) {
         match self.index.span() {
             None => {
-                self.follows = Some(Link { number: group.link.number.wrapping_sub(1), checksum: group.previous });
+                self.follows = Some(Link {
+                    number: group.link.number.wrapping_sub(1),
+                    checksum: group.previous,
+                });
             }
             Some((_, last)) => self.compare(last, group),
         }
@@ -111,7 +120,9 @@ pub(super) fn scan(bytes: &[u8], number: u64) -> Result<Scan, u32> {
     }
     scan.header.salt = salt.unwrap_or_default();
     let rest = bytes.get(at..).unwrap_or_default();
-    scan.trailing = rest.iter().rposition(|byte| *byte != 0).map(|last| at..at + last + 1);
+    let trailing = &rest[..frame::used(rest)];
+    scan.trailing = (!trailing.is_empty()).then_some(at..at + trailing.len());
+    scan.trailing_groups = frame::count_heads(trailing, salt);
     Ok(scan)
 }
 
@@ -121,7 +132,11 @@ fn start(bytes: &[u8], number: u64) -> Result<Scan, u32> {
         Found::Sound(header) if header.number == number => Some(header),
         _ => None,
     };
-    let header = found.unwrap_or(Header { number, salt: 0, bytes: bytes.len() as u64 });
+    let header = found.unwrap_or(Header {
+        number,
+        salt: 0,
+        bytes: bytes.len() as u64,
+    });
     Ok(Scan {
         headless: found.is_none(),
         short: header.bytes > bytes.len() as u64,
@@ -130,6 +145,7 @@ fn start(bytes: &[u8], number: u64) -> Result<Scan, u32> {
         extents: Vec::new(),
         rot: Vec::new(),
         trailing: None,
+        trailing_groups: 0,
         gaps: Vec::new(),
         follows: None,
         unchained: Vec::new(),
@@ -153,7 +169,13 @@ mod tests {
     use super::*;
 
     fn segment(groups: &[(u64, &[&str])]) -> (Vec<u8>, Vec<Range<usize>>) {
-        let mut bytes = Header { number: 1, salt: 99, bytes: 2048 }.encode().to_vec();
+        let mut bytes = Header {
+            number: 1,
+            salt: 99,
+            bytes: 2048,
+        }
+        .encode()
+        .to_vec();
         let (mut link, mut buffer, mut places) = (Link::default(), Vec::new(), Vec::new());
         for (first, records) in groups {
             link = frame::encode_group(&mut buffer, 99, link, *first, records);
@@ -170,7 +192,7 @@ mod tests {
         let scan = scan(&bytes, 1).unwrap();
         assert!(!scan.is_damaged());
         assert_eq!((scan.index.span(), scan.records()), (Some((1, 3)), 3));
-        assert_eq!(scan.extents, [places[0].start..places[1].end]);
+        assert_eq!(scan.extents, std::slice::from_ref(&(places[0].start..places[1].end)));
         assert_eq!(scan.follows, Some(Link::default()));
     }
 
@@ -180,7 +202,10 @@ mod tests {
         bytes[places[1].start + 50] ^= 1;
         let scan = scan(&bytes, 1).unwrap();
         assert_eq!(scan.rot, [places[1].clone()]);
-        assert_eq!((scan.gaps.clone(), scan.unchained.clone(), scan.trailing.clone()), (vec![(2, 3)], vec![4], None));
+        assert_eq!(
+            (scan.gaps.clone(), scan.unchained.clone(), scan.trailing.clone()),
+            (vec![(2, 3)], vec![4], None)
+        );
         assert_eq!(scan.extents, [places[0].clone(), places[2].clone()]);
     }
 
@@ -189,7 +214,10 @@ mod tests {
         let (mut bytes, places) = segment(&[(1, &["a"]), (2, &["b"])]);
         bytes[places[1].end - 1] ^= 1;
         let scan = scan(&bytes, 1).unwrap();
-        assert_eq!((scan.trailing, scan.rot.len(), scan.gaps.len()), (Some(places[1].clone()), 0, 0));
+        assert_eq!(
+            (scan.trailing, scan.rot.len(), scan.gaps.len()),
+            (Some(places[1].clone()), 0, 0)
+        );
     }
 
     #[test]
@@ -206,12 +234,21 @@ mod tests {
         let (mut bytes, places) = segment(&[(1, &["a"]), (2, &["b"]), (3, &["c"])]);
         bytes.copy_within(places[0].clone(), places[1].start);
         let scan = scan(&bytes, 1).unwrap();
-        assert_eq!((scan.rot.clone(), scan.gaps.clone()), (vec![places[1].clone()], vec![(2, 2)]));
+        assert_eq!(
+            (scan.rot.clone(), scan.gaps.clone()),
+            (vec![places[1].clone()], vec![(2, 2)])
+        );
     }
 
     #[test]
     fn a_newer_format_is_not_read() {
-        let mut bytes = Header { number: 1, salt: 1, bytes: 2048 }.encode().to_vec();
+        let mut bytes = Header {
+            number: 1,
+            salt: 1,
+            bytes: 2048,
+        }
+        .encode()
+        .to_vec();
         bytes[8] = 2;
         let crc = crc32c::crc32c(&bytes[..44]);
         bytes[44..].copy_from_slice(&crc.to_le_bytes());

@@ -21,7 +21,7 @@ pub(super) const FORMAT: u32 = 1;
 const MAGIC: &[u8; 8] = b"bw-jrnl\n";
 /// How many bytes one entry of the index stands for, at least: what a random read reads too much.
 const STRETCH_BYTES: u64 = 16 * 1024;
-const ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What a segment's first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,10 @@ impl Header {
 impl Index {
     /// The index of a segment without groups.
     pub(super) fn empty() -> Self {
-        Index { end: HEADER as u64, ..Index::default() }
+        Index {
+            end: HEADER as u64,
+            ..Index::default()
+        }
     }
 
     /// Adds a group that lies at `at`.
@@ -137,7 +140,11 @@ impl Index {
             Some(entry) if entry.last + 1 == group.first && self.end == at && at - entry.at < STRETCH_BYTES => {
                 entry.last = group.last;
             }
-            _ => self.entries.push(Entry { first: group.first, last: group.last, at }),
+            _ => self.entries.push(Entry {
+                first: group.first,
+                last: group.last,
+                at,
+            }),
         }
         self.end = at + group.bytes as u64;
         self.link = Some(group.link);
@@ -164,7 +171,9 @@ impl Raw {
         let path = path_of(dir, header.number);
         let file = create(&temporary)?;
         let zeroes = header.bytes.saturating_sub(HEADER as u64);
-        let written = (&file).write_all(&header.encode()).and_then(|()| write_zeroes(&file, zeroes, stop));
+        let written = (&file)
+            .write_all(&header.encode())
+            .and_then(|()| write_zeroes(&file, zeroes, stop));
         if let Err(error) = written.and_then(|()| file::install(&file, &temporary, &path)) {
             let _ = file.set_len(0); // gives the space back; the file itself is deleted at the next start
             return Err(error);
@@ -181,7 +190,14 @@ impl Raw {
 
     fn new(path: PathBuf, file: File, header: Header, index: Index) -> Raw {
         let Header { number, salt, bytes } = header;
-        Raw { number, path, salt, bytes, file, index: RwLock::new(index) }
+        Raw {
+            number,
+            path,
+            salt,
+            bytes,
+            file,
+            index: RwLock::new(index),
+        }
     }
 
     /// The first and last sequence number; `None` while there is no group.
@@ -210,13 +226,23 @@ impl Raw {
 
     /// The stretch with `seq`, or the next one behind it.
     pub(super) fn chunk(&self, seq: u64) -> Result<Option<Chunk>> {
-        let Some((entry, end)) = self.index().stretch(seq) else { return Ok(None) };
+        let Some((entry, end)) = self.index().stretch(seq) else {
+            return Ok(None);
+        };
         let mut bytes = vec![0; (end - entry.at) as usize];
-        self.file.read_exact_at(&mut bytes, entry.at).map_err(Error::io("read", &self.path))?;
+        self.file
+            .read_exact_at(&mut bytes, entry.at)
+            .map_err(Error::io("read", &self.path))?;
         let records = records_of(bytes, self.salt);
         let complete = records.places.len() as u64 == entry.last - entry.first + 1;
-        let damage = (!complete).then(|| format!("{}: a group near byte {} is not valid", self.path.display(), entry.at));
-        Ok(Some(Chunk { from: entry.first, to: entry.last, records: records.into(), damage }))
+        let damage =
+            (!complete).then(|| format!("{}: a group near byte {} is not valid", self.path.display(), entry.at));
+        Ok(Some(Chunk {
+            from: entry.first,
+            to: entry.last,
+            records: records.into(),
+            damage,
+        }))
     }
 
     fn index(&self) -> std::sync::RwLockReadGuard<'_, Index> {
@@ -244,9 +270,25 @@ pub(super) fn copy_valid(
         return Err(error);
     }
     if let Some(keep) = keep {
-        fs::hard_link(path, keep)?;
+        file::keep_as(path, keep)?;
     }
     file::install(&copy, &temporary, path)
+}
+
+/// What a full disk leaves instead of a copy: writes the same groups over themselves and zeroes behind them, and syncs.
+/// A crash half-way leaves what was there before, or the same.
+pub(super) fn write_over(path: &Path, header: Header, extents: &[std::ops::Range<usize>]) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    file.write_all(&header.encode())?;
+    let mut end = HEADER as u64;
+    for extent in extents {
+        let mut bytes = vec![0; extent.len()];
+        file.read_exact_at(&mut bytes, extent.start as u64)?;
+        file.write_all(&bytes)?;
+        end += extent.len() as u64;
+    }
+    write_zeroes(&file, header.bytes.saturating_sub(end), &AtomicBool::new(false))?;
+    file.sync_all()
 }
 
 fn write_copy(path: &Path, header: Header, extents: &[std::ops::Range<usize>], mut copy: &File) -> io::Result<()> {
@@ -263,7 +305,12 @@ fn write_copy(path: &Path, header: Header, extents: &[std::ops::Range<usize>], m
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
 }
 
 fn write_zeroes(mut file: &File, bytes: u64, stop: &AtomicBool) -> io::Result<()> {
@@ -296,7 +343,11 @@ fn records_of(bytes: Vec<u8>, salt: u64) -> Records {
 mod tests {
     use super::*;
 
-    const HEAD: Header = Header { number: 3, salt: 77, bytes: 4096 };
+    const HEAD: Header = Header {
+        number: 3,
+        salt: 77,
+        bytes: 4096,
+    };
 
     fn group(after: Link, first: u64, records: &[&str]) -> (Vec<u8>, Group) {
         let mut bytes = Vec::new();
@@ -340,6 +391,19 @@ mod tests {
         assert_eq!(chunk.records.get(6), Some(&b"six"[..]));
         assert_eq!(raw.chunk(7).unwrap().unwrap().from, 9);
         assert!(raw.chunk(10).unwrap().is_none());
+    }
+
+    #[test]
+    fn writing_over_keeps_the_groups_and_clears_what_trails() {
+        let dir = tempfile::tempdir().unwrap();
+        let raw = Raw::prepare(dir.path(), HEAD, &AtomicBool::new(false)).unwrap();
+        let (bytes, first) = group(Link::default(), 1, &["one", "two"]);
+        raw.write(&bytes, &first).unwrap();
+        let before = fs::read(&raw.path).unwrap();
+        raw.file.write_all_at(b"torn", 1000).unwrap();
+        let extent = HEADER..HEADER + first.bytes;
+        write_over(&raw.path, HEAD, std::slice::from_ref(&extent)).unwrap();
+        assert_eq!(fs::read(&raw.path).unwrap(), before);
     }
 
     #[test]

@@ -3,23 +3,17 @@
 //! A bad group with a valid one behind it, in its segment or a later one, is rot; without one it is a torn tail. What
 //! is lost shows in the sequence numbers alone; the damage next to a gap only says why.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::closed::{self, Packed};
+use super::closed::Packed;
 use super::error::{Error, Result};
-use super::file;
 use super::frame::Link;
+use super::listing::{Listing, read_what_can_be_read};
 use super::losses::LostRange;
 use super::scan::{Scan, scan};
 use super::segment;
-
-const PAGE: usize = 4096;
 
 /// The journal's end was cut: a group that was not written whole, and so never acknowledged, unless it rotted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,7 +24,8 @@ pub struct Torn {
     pub at_byte: u64,
     /// How many bytes behind it were written.
     pub bytes: u64,
-    /// The file as it was, relative to the journal's directory, if it was kept: after a clean stop nothing may be torn.
+    /// The file as it was, relative to the journal's directory, if it was kept: because the last stop was clean, or more
+    /// than one group is bad, this is rot of what was acknowledged.
     pub kept_file: Option<PathBuf>,
 }
 
@@ -111,8 +106,20 @@ impl Found {
     /// What is wrong with the file, if anything is.
     pub(super) fn complaint(&self) -> Option<String> {
         match &self.body {
-            Body::Raw(scan) => scan.is_damaged().then(|| format!("segment {}: {}", self.number, scan.complaint())),
-            Body::Packed(packed) => packed.damage.as_ref().map(|why| format!("segment {}: {why}", self.number)),
+            Body::Raw(scan) => scan
+                .is_damaged()
+                .then(|| format!("segment {}: {}", self.number, scan.complaint())),
+            Body::Packed(packed) => packed
+                .damage
+                .as_ref()
+                .map(|why| format!("segment {}: {why}", self.number)),
+        }
+    }
+
+    fn uselessness(&self) -> &'static str {
+        match self.span() {
+            Some(_) => "repeats earlier numbers",
+            None => "holds nothing valid",
         }
     }
 
@@ -128,6 +135,11 @@ impl Found {
             Body::Raw(scan) => scan.index.link,
             Body::Packed(packed) => packed.identity.map(|identity| identity.link),
         }
+    }
+
+    /// Whether more is bad at its end than one torn group.
+    pub(super) fn has_rot_at_end(&self) -> bool {
+        matches!(&self.body, Body::Raw(scan) if scan.trailing_groups > 1)
     }
 
     /// Whether records may have been before its first valid one.
@@ -150,7 +162,7 @@ impl Found {
 impl Survey {
     /// Looks at everything in `dir`.
     pub(super) fn of(dir: &Path) -> Result<Survey> {
-        let mut listing = list(dir)?;
+        let mut listing = Listing::of(dir)?;
         let mut survey = Survey {
             found: Vec::new(),
             gaps: Vec::new(),
@@ -166,6 +178,13 @@ impl Survey {
         survey.load(listing)?;
         survey.judge();
         Ok(survey)
+    }
+
+    /// The last segment with records that stays.
+    pub(super) fn last(&self) -> Option<usize> {
+        self.found
+            .iter()
+            .rposition(|found| found.span().is_some() && found.fate != Fate::Aside)
     }
 
     /// The gaps in the form that is reported; `kept` says under which name a damaged file is kept.
@@ -186,7 +205,9 @@ impl Survey {
             if let (Some(twin), None) = (&twin, &packed.damage) {
                 self.twins.push(twin.clone());
             } else if let Some(twin) = twin {
-                self.notes.push(format!("segment {number} is damaged where it was packed and is read where it was not"));
+                self.notes.push(format!(
+                    "segment {number} is damaged where it was packed and is read where it was not"
+                ));
                 listing.raw.insert(number, twin);
                 self.twins.push(path);
                 continue;
@@ -195,7 +216,10 @@ impl Survey {
         }
         for (number, path) in listing.raw {
             let scanned = scan(&read_what_can_be_read(&path)?, number);
-            let scan = scanned.map_err(|format| Error::Newer { path: path.clone(), format })?;
+            let scan = scanned.map_err(|format| Error::Newer {
+                path: path.clone(),
+                format,
+            })?;
             self.add(number, path, Body::Raw(scan));
         }
         self.found.sort_by_key(|found| found.number);
@@ -203,19 +227,37 @@ impl Survey {
     }
 
     fn add(&mut self, number: u64, path: PathBuf, body: Body) {
-        self.found.push(Found { number, path, body, fate: Fate::Sound });
+        self.found.push(Found {
+            number,
+            path,
+            body,
+            fate: Fate::Sound,
+        });
     }
 
     fn judge(&mut self) {
-        let end = self.found.iter().rposition(|found| found.span().is_some()).map_or(0, |last| last + 1);
+        let end = self.end();
         let mut suspect = None;
         for at in 0..end {
             suspect = self.judge_one(at, suspect);
         }
-        if let Some(last) = end.checked_sub(1) {
+        if let Some(last) = self.last() {
             self.judge_end(last);
         }
         (end..self.found.len()).for_each(|at| self.judge_rest(at));
+        let mended = self.found.iter().filter(|found| found.fate == Fate::Mend);
+        self.notes.extend(mended.filter_map(Found::complaint));
+    }
+
+    /// Where the last segment ends whose records go on from those before it.
+    fn end(&self) -> usize {
+        let (mut next, mut end) = (1, 0);
+        for (at, found) in self.found.iter().enumerate() {
+            if let Some((_, to)) = found.span().filter(|span| span.0 >= next) {
+                (next, end) = (to + 1, at + 1);
+            }
+        }
+        end
     }
 
     /// Judges a segment with valid records in it or behind it. `suspect` is the damaged file before it that a gap in
@@ -223,8 +265,9 @@ impl Survey {
     fn judge_one(&mut self, at: usize, suspect: Option<usize>) -> Option<usize> {
         let found = &self.found[at];
         let Some((from, to)) = found.span().filter(|span| span.0 >= self.next) else {
-            let why = if found.span().is_some() { "repeats earlier numbers" } else { "holds no valid group" };
-            self.notes.push(format!("segment {} {why} and is set aside", found.number));
+            let why = found.uselessness();
+            self.notes
+                .push(format!("segment {} {why} and is set aside", found.number));
             self.found[at].fate = Fate::Aside;
             return suspect.or(Some(at));
         };
@@ -247,9 +290,9 @@ impl Survey {
 
     fn add_gap(&mut self, (from, to): (u64, u64), damaged: Option<usize>, at: usize) {
         let why = match damaged {
-            Some(damaged) => self.found[damaged].complaint().unwrap_or_else(|| {
-                format!("segment {} holds no valid group", self.found[damaged].number)
-            }),
+            Some(damaged) => self.found[damaged]
+                .complaint()
+                .unwrap_or_else(|| format!("segment {} holds no valid group", self.found[damaged].number)),
             None => self.missing_before(at),
         };
         self.gaps.push(Gap { from, to, why, damaged });
@@ -270,9 +313,15 @@ impl Survey {
         let Body::Raw(scan) = &self.found[at].body else { return };
         let broken = goes_on && self.link.is_none_or(|link| Some(link) != scan.follows);
         let first = scan.index.span().map(|span| span.0).filter(|_| broken);
-        let inner = scan.unchained.iter().copied().filter(|seq| !scan.gaps.iter().any(|gap| gap.1 + 1 == *seq));
+        let inner = scan
+            .unchained
+            .iter()
+            .copied()
+            .filter(|seq| !scan.gaps.iter().any(|gap| gap.1 + 1 == *seq));
         for seq in first.into_iter().chain(inner) {
-            self.notes.push(format!("the group at {seq} does not name the group before it: what was there is unknown"));
+            self.notes.push(format!(
+                "the group at {seq} does not name the group before it: what was there is unknown"
+            ));
         }
     }
 
@@ -281,7 +330,10 @@ impl Survey {
         let found = &mut self.found[last];
         let Body::Raw(scan) = &found.body else { return };
         if scan.short {
-            self.notes.push(format!("segment {}: the file is shorter than it was made", found.number));
+            self.notes.push(format!(
+                "segment {}: the file is shorter than it was made",
+                found.number
+            ));
         }
         if let Some(trailing) = &scan.trailing {
             self.torn = Some(torn(found.number, trailing));
@@ -291,20 +343,26 @@ impl Survey {
         }
     }
 
-    /// A segment behind the last record: made ahead, or torn in its first group.
+    /// A segment behind the last record: made ahead, or torn in its first group, or a stranger.
     fn judge_rest(&mut self, at: usize) {
         let found = &mut self.found[at];
         found.fate = match &found.body {
             Body::Raw(scan) if scan.is_pristine() => Fate::Ahead,
-            Body::Raw(scan) => {
+            Body::Raw(scan) if found.span().is_none() => {
                 match &scan.trailing {
                     Some(trailing) if self.torn.is_none() => self.torn = Some(torn(found.number, trailing)),
-                    _ => self.notes.push(format!("segment {}: {}", found.number, scan.complaint())),
+                    _ => self
+                        .notes
+                        .push(format!("segment {}: {}", found.number, scan.complaint())),
                 }
                 Fate::Spoilt
             }
-            Body::Packed(_) => {
-                self.notes.push(format!("segment {} was packed and holds nothing that can be read", found.number));
+            _ => {
+                self.notes.push(format!(
+                    "segment {} {} and is set aside",
+                    found.number,
+                    found.uselessness()
+                ));
                 Fate::Aside
             }
         };
@@ -312,62 +370,10 @@ impl Survey {
 }
 
 fn torn(segment: u64, trailing: &std::ops::Range<usize>) -> Torn {
-    Torn { segment, at_byte: trailing.start as u64, bytes: trailing.len() as u64, kept_file: None }
-}
-
-#[derive(Default)]
-struct Listing {
-    raw: BTreeMap<u64, PathBuf>,
-    packed: BTreeMap<u64, PathBuf>,
-    temporary: Vec<PathBuf>,
-    kept: Vec<PathBuf>,
-}
-
-fn list(dir: &Path) -> Result<Listing> {
-    let mut listing = Listing::default();
-    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
-        listing.add(dir, entry.map_err(Error::io("list", dir))?.path());
+    Torn {
+        segment,
+        at_byte: trailing.start as u64,
+        bytes: trailing.len() as u64,
+        kept_file: None,
     }
-    listing.kept.sort();
-    Ok(listing)
-}
-
-impl Listing {
-    fn add(&mut self, dir: &Path, path: PathBuf) {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-        match (extension.as_str(), number) {
-            ("raw", Some(number)) if path == segment::path_of(dir, number) => {
-                self.raw.insert(number, path);
-            }
-            ("packed", Some(number)) if path == closed::path_of(dir, number) => {
-                self.packed.insert(number, path);
-            }
-            (file::TEMPORARY, _) => self.temporary.push(path),
-            (other, _) if other.starts_with("damaged-") => self.kept.push(path),
-            _ => {}
-        }
-    }
-}
-
-/// The file's bytes; pages that the disk cannot read any more are zeroes, so that the rest is not lost with them.
-fn read_what_can_be_read(path: &Path) -> Result<Vec<u8>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
-            read_page_by_page(path).map_err(Error::io("read", path))
-        }
-        Err(source) => Err(Error::Io { doing: "read", path: path.to_owned(), source }),
-    }
-}
-
-fn read_page_by_page(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let mut bytes = vec![0; file.metadata()?.len() as usize];
-    for (nth, page) in bytes.chunks_mut(PAGE).enumerate() {
-        if file.read_exact_at(page, (nth * PAGE) as u64).is_err() {
-            page.fill(0);
-        }
-    }
-    Ok(bytes)
 }

@@ -107,7 +107,15 @@ fn look(found: &Found) -> Result<SegmentReport> {
         records: 0,
         blocks: 0,
         bytes: 0,
-        damage: found.complaint().map(|why| Damage { from: None, to: None, why }).into_iter().collect(),
+        damage: found
+            .complaint()
+            .map(|why| Damage {
+                from: None,
+                to: None,
+                why,
+            })
+            .into_iter()
+            .collect(),
     };
     match &found.body {
         Body::Raw(scan) => (report.records, report.bytes) = (scan.records(), scan.header.bytes),
@@ -121,7 +129,11 @@ fn read_all(packed: &Packed, report: &mut SegmentReport) -> Result<()> {
     for nth in 0..packed.blocks.len() {
         let chunk = packed.chunk(nth)?;
         report.records += chunk.records.places.len() as u64;
-        let damage = chunk.damage.map(|why| Damage { from: Some(chunk.from), to: Some(chunk.to), why });
+        let damage = chunk.damage.map(|why| Damage {
+            from: Some(chunk.from),
+            to: Some(chunk.to),
+            why,
+        });
         report.damage.extend(damage);
     }
     Ok(())
