@@ -1,12 +1,22 @@
 //! Bellwether: service-health events in; the right people told, in time, and nothing lost.
 #![allow(dead_code)] // while the floors are being built
 
-pub(crate) mod clock;
-pub(crate) mod secret;
+pub mod clock;
+pub(crate) mod problem;
 pub(crate) mod customer;
+pub(crate) mod secret;
+pub(crate) mod journal;
+pub(crate) mod schedule;
 pub(crate) mod event;
 pub(crate) mod incident;
 pub(crate) mod notification;
 pub(crate) mod message;
 pub(crate) mod channel;
+pub(crate) mod delivery;
 pub(crate) mod rule;
+pub(crate) mod record;
+pub(crate) mod evaluate;
+pub(crate) mod store;
+pub(crate) mod ledger;
+pub(crate) mod dispatch;
+pub mod cli;

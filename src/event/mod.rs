@@ -336,8 +336,28 @@ impl Kind {
         matches!(self, Kind::PreliminaryReview | Kind::FinalReview)
     }
 
+    /// Which line of an incident's story it belongs to: within a line, a newer one overtakes an older one.
+    pub fn line(self) -> Line {
+        match self {
+            Kind::PreliminaryReview | Kind::FinalReview => Line::Review,
+            Kind::Retrospective | Kind::Recording => Line::Retrospective,
+            _ => Line::Progress,
+        }
+    }
+
     /// Whether it says that, for now, it is over: what whoever was told of the beginning must hear too.
     pub fn is_ending(self) -> bool {
         matches!(self, Kind::Mitigation | Kind::Retraction)
     }
+}
+
+/// The lines of an incident's story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// Updates, mitigation, retraction.
+    Progress,
+    /// Reviews.
+    Review,
+    /// The retrospective and its recording.
+    Retrospective,
 }

@@ -3,13 +3,26 @@
 //! Everything here is immutable and pure. A [`RuleSet`] is one revision of everybody's rules; an event is decided by
 //! exactly one revision.
 
+pub mod check;
+pub mod condition;
+pub mod file;
+pub mod lint;
+pub mod pattern;
+pub mod schema;
+pub mod set;
+pub mod test;
+pub mod why;
+
+pub use pattern::Pattern;
+pub use set::RuleSet;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::channel::Address;
-use crate::customer::{CustomerId, Customers};
+use crate::customer::CustomerId;
 use crate::event::{EventType, Kind, Level, Provider, Stage};
 
 /// A condition and who is told when it matches.
@@ -88,25 +101,12 @@ pub struct Condition {
 /// One pair of `impact`: this service in this region. `None` means any.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImpactPattern {
-    /// Any of these services: canonical keys of the catalogue ([`catalogue::Catalogue::key`]), folded.
+    /// Any of these services: keys of the catalogue ([`crate::event::catalogue::Catalogue::service_key`]), or folded ids.
     pub services: Option<Vec<String>>,
     /// Any of these regions, folded. `global` is what it says, not "any".
     pub regions: Option<Vec<String>>,
-}
-
-/// A text pattern: a glob over the whole text, or a search by regular expression.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    /// As the customer wrote it.
-    pub source: String,
-    /// What it was compiled to; case does not matter.
-    pub regex: regex::Regex,
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
-    }
+    /// The pair as the customer wrote it, in words: `Storage in East US`.
+    pub written: String,
 }
 
 /// Who is told.
@@ -146,28 +146,48 @@ pub struct RuleFile {
     pub digest: String,
     /// Its text, as read: what is journalled (sealed).
     pub text: String,
+    /// The names it gives to accounts: the ids of each group, in lower case.
+    pub groups: BTreeMap<String, BTreeSet<String>>,
     /// Its rules.
     pub rules: Vec<Arc<Rule>>,
     /// Its receivers.
     pub receivers: Vec<Arc<Receiver>>,
     /// Its tests.
     pub tests: Vec<RuleTest>,
+    /// The receivers and groups that its rules name, wherever they are defined.
+    pub needs: Vec<Need>,
+}
+
+/// A name that a file uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// What it names.
+    pub sort: Sort,
+    /// The name.
+    pub name: String,
+    /// Where, 1-based line.
+    pub line: usize,
+}
+
+/// What a name in a rule file stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// A receiver.
+    Receiver,
+    /// A group of accounts.
+    Group,
+}
+
+impl std::fmt::Display for Sort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Sort::Receiver => "receiver",
+            Sort::Group => "group of subscriptions",
+        })
+    }
 }
 
 /// Which rules decided: a hash over the digests of all files in force and the settings that decide, 16 hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub String);
-
-/// Everybody's rules at one moment, with the settings that decide.
-#[derive(Debug)]
-pub struct RuleSet {
-    /// Its name.
-    pub revision: Revision,
-    /// Who owns what.
-    pub customers: Arc<Customers>,
-    /// The files in force, by path.
-    pub files: BTreeMap<String, Arc<RuleFile>>,
-    /// Receivers by customer and name.
-    pub receivers: BTreeMap<(CustomerId, String), Arc<Receiver>>,
-}

@@ -1,0 +1,469 @@
+//! What we say, in the same words whatever the medium: plain text, neither escaped nor cut to a medium's limits.
+//!
+//! Written for somebody who is woken by it: what happened, what of mine it affects, since when, what comes next,
+//! where to read on. Pure: everything is in the frozen message.
+
+use chrono::Offset;
+use chrono_tz::Tz;
+
+use super::text::{digest, line, plain};
+use crate::clock::Time;
+use crate::event::{Event, EventType, Impact, Kind, Provider, Stage};
+use crate::message::{Message, Subscription, Told};
+use crate::notification::Form;
+
+/// How many services, regions, subscriptions or earlier messages are named before "and 7 more".
+const NAMED: usize = 12;
+
+/// A message in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// The subject: `[Mitigated] App Service – Erroneous 404 failures (0NIH-U2O)`. Its part behind the bracket stays
+    /// the same while the provider's title only changes its state, so that clients that thread by subject do.
+    pub subject: String,
+    /// The provider's title, one line.
+    pub title: String,
+    /// What this is, in one or two sentences.
+    pub lead: String,
+    /// What is affected, whose, since when: in the order in which one asks.
+    pub facts: Vec<Fact>,
+    /// What happens now, if that is known.
+    pub next: Option<String>,
+    /// What could not be told in time and is therefore listed here, oldest first.
+    pub earlier: Vec<String>,
+    /// Where to read on.
+    pub links: Vec<Link>,
+    /// The provider's whole text.
+    pub text: String,
+    /// The text for media with little room: of a review its headings and first paragraphs.
+    pub digest: String,
+    /// Why it was sent, and to whom.
+    pub reason: String,
+}
+
+/// One line of the table at the top: a label, and one or more values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// `Affects`, `Since`, …
+    pub label: &'static str,
+    /// The values, one per line.
+    pub values: Vec<String>,
+}
+
+/// A link with its words; the URL is `http` or `https`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What one finds there.
+    pub label: &'static str,
+    /// The URL, ASCII.
+    pub url: String,
+}
+
+/// The heading above [`Words::earlier`].
+pub const EARLIER: &str = "Earlier, while you could not be reached:";
+
+impl Words {
+    /// The words for `message`.
+    pub fn of(message: &Message) -> Self {
+        let (told, event) = (&message.told, &message.event);
+        let text = plain(&event.text);
+        Self {
+            subject: subject(told, event),
+            title: title(event),
+            lead: lead(told, event),
+            facts: facts(told, event),
+            next: next(event),
+            earlier: earlier(told),
+            links: links(told, event),
+            digest: if event.kind.is_review() {
+                digest(&text)
+            } else {
+                text.clone()
+            },
+            text,
+            reason: reason(told),
+        }
+    }
+
+    /// Where the whole text is, for a medium that had to cut it.
+    pub fn whole(&self) -> String {
+        match self.links.first() {
+            Some(link) => format!("Cut here; the whole text: {}", link.url),
+            None => "Cut here; the whole text is in the provider's portal.".into(),
+        }
+    }
+}
+
+impl Fact {
+    fn new(label: &'static str, values: Vec<String>) -> Option<Self> {
+        (!values.is_empty()).then_some(Self { label, values })
+    }
+}
+
+/// A moment in the receiver's zone, with UTC beside it where the two differ.
+pub fn moment(at: Time, zone: Tz) -> String {
+    let local = at.with_timezone(&zone);
+    if local.offset().fix().local_minus_utc() == 0 {
+        return at.format("%-d %b %Y, %H:%M UTC").to_string();
+    }
+    let name = local.format("%Z").to_string();
+    let name = if name.starts_with(['+', '-']) {
+        format!("UTC{name}")
+    } else {
+        name
+    };
+    let same_day = local.date_naive() == at.date_naive();
+    let utc = at.format(if same_day { "%H:%M UTC" } else { "%-d %b, %H:%M UTC" });
+    format!("{} {name} ({utc})", local.format("%-d %b %Y, %H:%M"))
+}
+
+/// What is affected, one line per service: `Virtual Machines: East US, West Europe`.
+pub fn affected(impact: &[Impact]) -> Vec<String> {
+    let mut services: Vec<(&str, Vec<String>)> = Vec::new();
+    for one in impact {
+        let at = services
+            .iter()
+            .position(|(service, _)| *service == one.service)
+            .unwrap_or_else(|| {
+                services.push((&one.service, Vec::new()));
+                services.len() - 1
+            });
+        services[at].1.extend(one.region.iter().map(|region| line(region, 80)));
+    }
+    let lines = services.into_iter().map(|(service, regions)| match regions.is_empty() {
+        true => line(service, 120),
+        false => line(&format!("{}: {}", line(service, 120), some_of(regions).join(", ")), 400),
+    });
+    some_of(lines.collect())
+}
+
+/// Who is told, by the names the customer uses: `production (1111…)`, or the id where it has no name.
+pub fn named(subscriptions: &[Subscription]) -> Vec<String> {
+    let lines = subscriptions.iter().map(|one| match one.groups.is_empty() {
+        true => line(&one.id, 120),
+        false => format!("{} ({})", line(&one.groups.join(", "), 120), line(&one.id, 120)),
+    });
+    some_of(lines.collect())
+}
+
+/// The word in front of the subject: what the communication is.
+pub fn label(event: &Event) -> &'static str {
+    match event.kind {
+        Kind::Mitigation => "Mitigated",
+        Kind::PreliminaryReview => "Preliminary PIR",
+        Kind::FinalReview => "PIR",
+        Kind::Retraction => "No impact",
+        Kind::Retrospective => "Livestream",
+        Kind::Recording => "Recording",
+        Kind::RulesBroken => "Rules broken",
+        Kind::RulesMended => "Rules mended",
+        Kind::JournalLost => "Journal damaged",
+        Kind::Update => match event.event_type {
+            EventType::HealthAdvisory => "Advisory",
+            EventType::SecurityAdvisory => "Security",
+            EventType::Billing => "Billing",
+            EventType::ServiceIssue | EventType::PlannedMaintenance => event.stage.word(),
+        },
+    }
+}
+
+/// The provider's name as one says it.
+pub fn provider(event: &Event) -> String {
+    match event.provider {
+        Provider::Azure => "Azure".into(),
+        Provider::Aws => "AWS".into(),
+        Provider::Google => "Google Cloud".into(),
+        Provider::Statuspage => event
+            .source
+            .as_deref()
+            .map_or("Statuspage".into(), |source| line(source, 80)),
+        Provider::Own => "The service team".into(),
+        Provider::Bellwether => "Bellwether".into(),
+    }
+}
+
+fn title(event: &Event) -> String {
+    let title = line(&event.title, 300);
+    if title.is_empty() {
+        format!("{} {}", event.event_type, line(&event.tracking_id, 64))
+    } else {
+        title
+    }
+}
+
+/// At most 200 characters, the tracking id always among them.
+fn subject(told: &Told, event: &Event) -> String {
+    let also = if told.part > 0 { ", also affected" } else { "" };
+    let test = if event.test { "[Test] " } else { "" };
+    let what = match told.form {
+        Form::Message => label(event).to_owned(),
+        Form::Invitation { .. } => "Invitation".to_owned(),
+    };
+    let id = if event.kind.is_own() {
+        String::new()
+    } else {
+        format!(" ({})", line(&event.tracking_id, 64))
+    };
+    let front = format!("{test}[{what}{also}] ");
+    let room = 200 - front.chars().count() - id.chars().count();
+    format!("{front}{}{id}", line(&core(&title(event)), room))
+}
+
+/// The title without the words that change from one communication of an incident to the next.
+fn core(title: &str) -> String {
+    let dashes = title.replace(" — ", " – ").replace(" - ", " – ");
+    let parts: Vec<&str> = dashes.split(" – ").map(|part| past_maintenance(part.trim())).collect();
+    let kept: Vec<&str> = parts.iter().copied().filter(|part| !is_state(part)).collect();
+    if kept.is_empty() {
+        title.to_owned()
+    } else {
+        kept.join(" – ")
+    }
+}
+
+/// Whether a part of a title only says how far along things are.
+fn is_state(part: &str) -> bool {
+    let part = part.trim_end_matches([':', '.']).to_lowercase();
+    let kind = part.trim_start_matches("preliminary ").trim_start_matches("final ");
+    STATES.contains(&part.as_str())
+        || matches!(
+            kind,
+            "post incident review (pir)" | "post-incident review (pir)" | "post incident review"
+        )
+        || matches!(kind, "pir" | "rca" | "root cause analysis")
+}
+
+/// Parts of titles that say a state, in lower case.
+const STATES: [&str; 19] = [
+    "active",
+    "applying mitigation",
+    "azure incident retrospective",
+    "canceled",
+    "cancelled",
+    "complete",
+    "completed",
+    "identified",
+    "in progress",
+    "incident retrospective",
+    "investigating",
+    "mitigated",
+    "mitigation applied",
+    "monitoring",
+    "no impact",
+    "rescheduled",
+    "resolved",
+    "update",
+    "mitigation statement",
+];
+
+/// `Planned Maintenance Completed for X` is about `X`.
+fn past_maintenance(part: &str) -> &str {
+    let begins = part.to_ascii_lowercase();
+    let begins = begins.trim_start_matches("routine ");
+    let states = [
+        "notification",
+        "completed",
+        "in progress",
+        "canceled",
+        "cancelled",
+        "rescheduled",
+    ];
+    let found = states
+        .iter()
+        .find(|state| begins.starts_with(&format!("planned maintenance {state} for ")));
+    found
+        .and_then(|state| part.get(part.len() - begins.len() + 25 + state.len()..))
+        .unwrap_or(part)
+}
+
+fn lead(told: &Told, event: &Event) -> String {
+    let test = if event.test { "This is a test. " } else { "" };
+    let says = format!("{test}{}: {}", provider(event), state(event));
+    match told.part {
+        0 => says,
+        _ => format!(
+            "{says} Also affected: {}. You were told of this before.",
+            named(&told.subscriptions).join(", ")
+        ),
+    }
+}
+
+/// What a communication says, in a sentence.
+fn state(event: &Event) -> &'static str {
+    match event.kind {
+        Kind::Mitigation => "this is mitigated.",
+        Kind::PreliminaryReview => "the preliminary post incident review (PIR) is out.",
+        Kind::FinalReview => "the post incident review (PIR) is out.",
+        Kind::Retraction => "there was no impact; the earlier message was a false alarm.",
+        Kind::Retrospective => "you are invited to the livestream about this incident.",
+        Kind::Recording => "the recording of the livestream about this incident can be watched.",
+        Kind::RulesBroken => "a rule file has problems. Its last good version stays in force.",
+        Kind::RulesMended => "the rule file is good again and in force.",
+        Kind::JournalLost => "a part of the journal was damaged and is lost.",
+        Kind::Update => match event.event_type {
+            EventType::HealthAdvisory => "a health advisory. There may be something for you to do.",
+            EventType::SecurityAdvisory => "a security advisory. There may be something for you to do.",
+            EventType::Billing => "news about billing.",
+            EventType::ServiceIssue => issue(event.stage),
+            EventType::PlannedMaintenance => maintenance(event.stage),
+        },
+    }
+}
+
+fn issue(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Resolved | Stage::Complete => "this service issue is over.",
+        Stage::Canceled => "this service issue was called off.",
+        Stage::Rca => "news about a service issue that is over.",
+        _ => "this service issue is going on.",
+    }
+}
+
+fn maintenance(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Active | Stage::InProgress => "maintenance has begun.",
+        Stage::Resolved | Stage::Complete => "maintenance is done.",
+        Stage::Rescheduled => "maintenance was moved to another time.",
+        Stage::Canceled => "maintenance was called off.",
+        Stage::Planned | Stage::Rca => "maintenance is planned.",
+    }
+}
+
+fn facts(told: &Told, event: &Event) -> Vec<Fact> {
+    let accounts = if event.provider == Provider::Azure {
+        "Subscriptions"
+    } else {
+        "Accounts"
+    };
+    let since = told.since.or(event.impact_start);
+    let is_work = event.event_type == EventType::PlannedMaintenance;
+    let rows = [
+        Fact::new("Affects", affected(&told.impact)),
+        Fact::new(accounts, named(&told.subscriptions)),
+        Fact::new(
+            if is_work { "Starts" } else { "Since" },
+            since.iter().map(|at| moment(*at, told.zone)).collect(),
+        ),
+        end(told, event, since),
+        Fact::new("Sessions", sessions(told, event)),
+        Fact::new(
+            "Level",
+            event.level.iter().map(|level| level.word().to_owned()).collect(),
+        ),
+        Fact::new("Published", vec![moment(event.published, told.zone)]),
+        Fact::new("Tracking ID", vec![line(&event.tracking_id, 256)]),
+    ];
+    let rows = rows.into_iter().flatten();
+    rows.filter(|row| !event.kind.is_own() || row.label == "Published")
+        .collect()
+}
+
+/// The end of impact, in the word that fits: an issue that goes on has none, whatever is left in its metadata.
+fn end(told: &Told, event: &Event, since: Option<Time>) -> Option<Fact> {
+    let at = event.impact_end?;
+    let is_over = event.kind != Kind::Update || matches!(event.stage, Stage::Resolved | Stage::Rca | Stage::Complete);
+    let (label, shown) = match event.event_type {
+        EventType::PlannedMaintenance => ("Ends", true),
+        EventType::ServiceIssue => ("Mitigated", is_over),
+        _ => ("Due", true),
+    };
+    let lasted = since
+        .filter(|since| label == "Mitigated" && *since < at)
+        .map(|since| lasted(at - since));
+    let value = format!("{}{}", moment(at, told.zone), lasted.unwrap_or_default());
+    shown.then_some(())?;
+    Fact::new(label, vec![value])
+}
+
+/// `, after 1 h 36 min`.
+fn lasted(long: chrono::TimeDelta) -> String {
+    match (long.num_days(), long.num_hours() % 24, long.num_minutes() % 60) {
+        (0, 0, minutes) => format!(", after {} min", minutes.max(1)),
+        (0, hours, minutes) => format!(", after {hours} h {minutes} min"),
+        (days, hours, _) => format!(", after {days} d {hours} h"),
+    }
+}
+
+fn sessions(told: &Told, event: &Event) -> Vec<String> {
+    let wanted = |nth: usize| match told.form {
+        Form::Message => true,
+        Form::Invitation { session, .. } => session == nth,
+    };
+    let shown = event.sessions.iter().enumerate().filter(|(nth, _)| wanted(*nth));
+    some_of(shown.map(|(_, session)| moment(session.start, told.zone)).collect())
+}
+
+/// What happens now; only what the provider's own process says, never a promise.
+fn next(event: &Event) -> Option<String> {
+    let azure_issue = event.provider == Provider::Azure && event.event_type == EventType::ServiceIssue;
+    let words = match event.kind {
+        Kind::Mitigation if azure_issue => "A post incident review may follow, generally within 14 days.",
+        Kind::PreliminaryReview => "The final review generally follows within 14 days of mitigation.",
+        Kind::FinalReview if azure_issue => {
+            "If a service level was missed, an SLA credit can be claimed within two months of the end of the billing \
+             month of the incident."
+        }
+        Kind::Retraction => "Nothing to do.",
+        Kind::Retrospective => "Attending is optional; a recording usually follows.",
+        Kind::RulesBroken => "Mend the file; until then nothing changes.",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+fn earlier(told: &Told) -> Vec<String> {
+    let lines = told
+        .carries
+        .iter()
+        .map(|one| format!("{} — {}", moment(one.published, told.zone), line(&one.title, 200)));
+    some_of(lines.collect())
+}
+
+fn links(told: &Told, event: &Event) -> Vec<Link> {
+    let own = match event.kind {
+        Kind::Retrospective => "Register",
+        Kind::Recording => "Watch the recording",
+        _ => "More from the provider",
+    };
+    let portal = if event.provider == Provider::Azure {
+        "Azure portal"
+    } else {
+        "Provider's page"
+    };
+    let all = [
+        ("The whole story", &told.links.incident),
+        (own, &event.link),
+        (portal, &told.links.portal),
+    ];
+    let sound = all.into_iter().filter_map(|(label, url)| Some((label, url.as_ref()?)));
+    let web = sound.filter(|(_, url)| matches!(url.scheme(), "http" | "https") && url.as_str().len() <= 2000);
+    web.map(|(label, url)| Link {
+        label,
+        url: url.as_str().to_owned(),
+    })
+    .collect()
+}
+
+fn reason(told: &Told) -> String {
+    let first = told.rules.first().map_or_else(String::new, |rule| line(rule, 120));
+    let more = match told.rules.len() {
+        0 | 1 => String::new(),
+        2 => " and another one".to_owned(),
+        many => format!(" and {} others", many - 1),
+    };
+    let receiver = line(&told.receiver, 80);
+    format!(
+        "You get this because the rule “{first}”{more} of {} tells “{receiver}”.",
+        line(told.customer.as_str(), 64)
+    )
+}
+
+/// The first of many, and how many more there are.
+fn some_of(mut lines: Vec<String>) -> Vec<String> {
+    if lines.len() > NAMED + 1 {
+        let more = lines.len() - NAMED;
+        lines.truncate(NAMED);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}

@@ -1,0 +1,281 @@
+//! What is wrong in a file that a person wrote: where, what, and what to type instead.
+//!
+//! A [`Problem`] never shows a secret: whatever looks like one is masked when it is made, so it may be printed, mailed
+//! and served. This module reads no files and decides nothing about rules.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
+
+pub mod fields;
+pub mod yaml;
+
+/// One thing wrong at one place of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Whether it keeps the file from being used.
+    pub severity: Severity,
+    /// The file, as its reader names it.
+    pub file: String,
+    /// 1-based.
+    pub line: usize,
+    /// 1-based, in characters.
+    pub column: usize,
+    /// How many characters are meant; at least 1.
+    pub length: usize,
+    /// The line itself, with secrets masked.
+    pub source_line: String,
+    /// What is wrong, in one sentence.
+    pub what: String,
+    /// What to type instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Errors keep a file from being used; warnings never block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file's last good version stays in force.
+    Error,
+    /// Worth a look.
+    Warning,
+}
+
+/// The longest line that is shown whole, in characters; longer ones are cut behind the place.
+const MAX_SHOWN: usize = 2_000;
+
+impl Problem {
+    /// A problem with a whole file or folder, where no line can be shown.
+    pub fn of_file(severity: Severity, file: &str, what: &str, hint: Option<&str>) -> Self {
+        Self::at(severity, file, "", Place::default(), what, hint)
+    }
+
+    /// A problem at `place` of `text`.
+    pub fn at(severity: Severity, file: &str, text: &str, place: Place, what: &str, hint: Option<&str>) -> Self {
+        let line = text.lines().nth(place.line.max(1) - 1).unwrap_or("");
+        let shown: String = line.chars().take(MAX_SHOWN).collect();
+        let room = shown.chars().count().saturating_sub(place.column.max(1) - 1);
+        Self {
+            severity,
+            file: file.to_owned(),
+            line: place.line.max(1),
+            column: place.column.max(1),
+            length: place.length.clamp(1, room.max(1)),
+            source_line: mask(&shown),
+            what: mask(what),
+            hint: hint.map(mask),
+        }
+    }
+
+    /// Whether the file can't be used.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// The problem as people read it, without colours: title, place, line, hint.
+    pub fn plain(&self) -> String {
+        Renderer::plain().render(&self.report())
+    }
+
+    /// The same with ANSI colours.
+    pub fn coloured(&self) -> String {
+        Renderer::styled().render(&self.report())
+    }
+
+    fn report(&self) -> [Group<'_>; 1] {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let start = byte_of(&self.source_line, self.column - 1);
+        let end = byte_of(&self.source_line, self.column - 1 + self.length);
+        let snippet = Snippet::source(self.source_line.as_str()).line_start(self.line).path(self.file.as_str());
+        let snippet = snippet.annotation(AnnotationKind::Primary.span(start..end));
+        let mut group = level.primary_title(self.what.as_str()).element(snippet);
+        if let Some(hint) = &self.hint {
+            group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
+        }
+        [group]
+    }
+}
+
+/// `file:line:column: what (hint)`: one line, for logs and mails.
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.what)?;
+        match &self.hint {
+            Some(hint) => write!(f, " (hint: {hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where something stands in a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// 1-based.
+    pub line: usize,
+    /// 1-based, in characters.
+    pub column: usize,
+    /// In characters.
+    pub length: usize,
+}
+
+fn byte_of(line: &str, column: usize) -> usize {
+    line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
+}
+
+/// Replaces whatever looks like a secret by asterisks, one for one: everything of a URL behind its host, words that
+/// look like keys, and what stands behind `password:` and the like.
+pub fn mask(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut is_value_of_secret = false;
+    for word in split_words(text) {
+        match mask_word(word, is_value_of_secret) {
+            Some(hidden) => masked.push_str(&hidden),
+            None => masked.push_str(word),
+        }
+        if !word.trim().is_empty() {
+            is_value_of_secret = names_a_secret(word);
+        }
+    }
+    masked
+}
+
+/// Words and what separates them, nothing lost.
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
+    let separates = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '{' | '}' | '[' | ']' | '<' | '>');
+    text.split_inclusive(separates).flat_map(move |piece| {
+        let (word, end) = match piece.char_indices().next_back() {
+            Some((at, last)) if separates(last) => piece.split_at(at),
+            _ => (piece, ""),
+        };
+        [word, end].into_iter().filter(|part| !part.is_empty())
+    })
+}
+
+fn mask_word(word: &str, is_value_of_secret: bool) -> Option<String> {
+    if let Some((scheme, rest)) = word.split_once("://") {
+        return Some(format!("{scheme}://{}", mask_address(rest)));
+    }
+    let is_separator = word.chars().all(|c| !c.is_alphanumeric());
+    let hides = !is_separator && (is_value_of_secret || looks_like_a_key(word));
+    hides.then(|| stars(word))
+}
+
+/// Keeps the host of what follows `://`; hides user and password, path and query.
+fn mask_address(rest: &str) -> String {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let path = match path {
+        "" | "/" => path.to_owned(),
+        _ => format!("{}{}", &path[..1], stars(&path[1..])),
+    };
+    match authority.rsplit_once('@') {
+        Some((credentials, host)) => format!("{}@{host}{path}", stars(credentials)),
+        None => format!("{authority}{path}"),
+    }
+}
+
+fn stars(text: &str) -> String {
+    let kept = text.len() - text.trim_end_matches([',', ';', '.']).len();
+    let (hidden, kept) = text.split_at(text.len() - kept);
+    hidden.chars().map(|_| '*').chain(kept.chars()).collect()
+}
+
+fn names_a_secret(word: &str) -> bool {
+    let word = word.trim_start_matches(['{', '-', '"', '\'']).to_lowercase();
+    matches!(word.as_str(), "password:" | "passwd:" | "token:" | "signing:" | "authorization:" | "bearer" | "key:")
+}
+
+fn looks_like_a_key(word: &str) -> bool {
+    const PREFIXES: [&str; 8] = ["whsec_", "whsk_", "xoxb-", "xoxp-", "ghp_", "github_pat_", "bw_", "sk_live_"];
+    let word = word.trim_matches([',', ';', ':', '.']);
+    if PREFIXES.iter().any(|prefix| word.starts_with(prefix)) {
+        return true;
+    }
+    let has = |test: fn(&char) -> bool| word.chars().any(|c| test(&c));
+    let is_base64 = word.chars().all(|c| c.is_ascii_alphanumeric() || "+/=_-".contains(c));
+    word.len() >= 24
+        && is_base64
+        && has(char::is_ascii_digit)
+        && has(char::is_ascii_lowercase)
+        && has(char::is_ascii_uppercase)
+}
+
+/// The word of `known` closest to `typed`, if it is close enough to be meant; case, spaces, hyphens and underscores
+/// do not count.
+pub fn closest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let typed = squeeze(typed);
+    let scored = known.into_iter().map(|word| (strsim::normalized_damerau_levenshtein(&typed, &squeeze(word)), word));
+    let best = scored.filter(|(score, _)| *score >= 0.6).max_by(|one, other| one.0.total_cmp(&other.0));
+    best.map(|(_, word)| word)
+}
+
+/// Whether two words are the same but for case, spaces, hyphens and underscores.
+pub fn same(one: &str, other: &str) -> bool {
+    squeeze(one) == squeeze(other)
+}
+
+fn squeeze(text: &str) -> String {
+    text.chars().filter(|c| !" -_".contains(*c)).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_and_columns_stay_where_they_are() {
+        for (text, shown) in [
+            (
+                "slack: { url: https://hooks.slack.com/services/T0/B0/x }",
+                "slack: { url: https://hooks.slack.com/**************** }",
+            ),
+            ("url: \"https://ada:pw@a.example/\"", "url: \"https://******@a.example/\""),
+            ("password: hunter2, x", "password: *******, x"),
+            ("signing: whsec_MfKQ9r8GKY", "signing: ****************"),
+            ("a: abcDEF0123456789abcDEF0123456789", "a: ********************************"),
+            ("secret: contoso-teams", "secret: contoso-teams"),
+            ("s: 11111111-aaaa-4bbb-8ccc-111111111111", "s: 11111111-aaaa-4bbb-8ccc-111111111111"),
+            ("url: https://example.com", "url: https://example.com"),
+        ] {
+            assert_eq!(mask(text), shown);
+            assert_eq!(mask(text).chars().count(), text.chars().count());
+        }
+    }
+
+    #[test]
+    fn a_problem_shows_its_place_its_line_and_its_hint() {
+        let place = Place { line: 2, column: 9, length: 4 };
+        let problem =
+            Problem::at(Severity::Error, "contoso/a.yaml", "a:\n  when: {x: 1}\n", place, "no such key", Some("type y"));
+        insta::assert_snapshot!(problem.plain(), @r#"
+        error: no such key
+         --> contoso/a.yaml:2:9
+          |
+        2 |   when: {x: 1}
+          |         ^^^^
+          |
+          = hint: type y
+        "#);
+        assert_eq!(problem.to_string(), "contoso/a.yaml:2:9: no such key (hint: type y)");
+    }
+
+    #[test]
+    fn a_place_behind_the_end_of_its_line_is_still_shown() {
+        let place = Place { line: 1, column: 90, length: 40 };
+        let problem = Problem::at(Severity::Warning, "a.yaml", "täg: ü", place, "odd", None);
+        assert!(problem.plain().contains("täg: ü"), "{}", problem.plain());
+        assert!(problem.coloured().contains("odd"));
+        assert!(Problem::of_file(Severity::Error, "contoso/", "empty", None).plain().contains("contoso/"));
+    }
+
+    #[test]
+    fn the_closest_word_is_found_whatever_its_case_and_hyphens() {
+        let known = ["event type", "stage", "level"];
+        assert_eq!(closest("eventTpye", known), Some("event type"));
+        assert_eq!(closest("stages", known), Some("stage"));
+        assert_eq!(closest("xyzzy", known), None);
+    }
+}

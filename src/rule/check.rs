@@ -1,0 +1,390 @@
+//! From the texts of all rule files to the rules in force: what is broken keeps its last good version.
+//!
+//! The state in force is always one whose texts check clean together. So a file that takes away a name that another
+//! file's version in force still needs is held back as well. Pure: whoever reads the folder passes the texts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::customer::{CustomerId, Customers, Sees};
+use crate::event::catalogue::Catalogue;
+use crate::problem::{Place, Problem, Severity, closest};
+
+use super::file::resolve::{Names, resolve};
+use super::file::{Draft, MAX_RULES, Scope, customer_of};
+use super::test::{Stage, run};
+use super::{Need, Rule, RuleFile, RuleSet, Sort, lint};
+
+/// One rule file's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Path below the rules folder, `/`-separated (`contoso/production.yaml`).
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The settings that decide which rule matches what.
+#[derive(Debug, Clone)]
+pub struct Deciding {
+    /// Who owns what.
+    pub customers: Customers,
+    /// Names of services and regions.
+    pub catalogue: Arc<Catalogue>,
+    /// SHA-256 of the operator's own catalogue, hex; empty for the shipped one.
+    pub catalogue_digest: String,
+    /// Whether receivers may have private addresses and plain http.
+    pub allow_private: bool,
+}
+
+/// What came of a check.
+#[derive(Debug)]
+pub struct Checked {
+    /// The rules in force from now on.
+    pub set: RuleSet,
+    /// Everything worth saying, by file and place.
+    pub problems: Vec<Problem>,
+    /// The files whose last good version (if any) stays in force.
+    pub broken: Vec<Broken>,
+    /// The paths whose version in force is another one than before, or none any more.
+    pub changed: Vec<String>,
+    /// How many of the files' own tests were run.
+    pub tests: usize,
+}
+
+/// A file that can't be used as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Its path; of a folder that is missing or empty, the folder's, with a `/` at the end.
+    pub path: String,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// How many errors it has.
+    pub problems: usize,
+    /// SHA-256 of the broken text, hex; empty where there is no text.
+    pub digest: String,
+}
+
+/// Checks all files together.
+pub fn check(sources: &[Source], last_good: &BTreeMap<String, Arc<RuleFile>>, settings: &Deciding) -> Checked {
+    let mut folders: BTreeMap<CustomerId, Folder<'_>> = BTreeMap::new();
+    let mut findings = Findings::default();
+    for source in sources {
+        let customer = customer_of(&source.path);
+        if findings.refuse_stranger(source, &customer, &settings.customers) {
+            continue;
+        }
+        let folder = folders.entry(customer).or_insert_with(|| Folder::new(settings));
+        folder.add(source, last_good.get(&source.path));
+    }
+    add_vanished(&mut folders, sources, last_good, settings, &mut findings);
+    for (customer, folder) in &mut folders {
+        folder.settle(customer, &mut findings);
+    }
+    nobody_wrote_anything(sources, last_good, &settings.customers, &mut findings);
+    let files: BTreeMap<_, _> = folders.into_values().flat_map(Folder::into_files).collect();
+    findings.problems.sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
+    Checked {
+        changed: changed(&files, last_good),
+        set: RuleSet::new(files, settings),
+        problems: findings.problems,
+        broken: findings.broken,
+        tests: findings.tests,
+    }
+}
+
+#[derive(Default)]
+struct Findings {
+    problems: Vec<Problem>,
+    broken: Vec<Broken>,
+    tests: usize,
+}
+
+impl Findings {
+    /// A folder that belongs to nobody is an error of each of its files.
+    fn refuse_stranger(&mut self, source: &Source, customer: &CustomerId, customers: &Customers) -> bool {
+        if customers.sees(customer) != Sees::Nothing {
+            return false;
+        }
+        let known = customers.by_name.iter().flatten().map(|(id, _)| id.as_str());
+        let (what, hint) = match source.path.split_once('/') {
+            None => ("a rule file belongs into the folder of a customer".to_owned(), None),
+            Some((folder, _)) => {
+                (format!("`{folder}` is not a customer in the settings"), closest(folder, known))
+            }
+        };
+        let hint = hint.map_or("name it under `customers:`, or move the file".to_owned(), |id| format!("did you mean `{id}`?"));
+        let problem = Problem::at(Severity::Error, &source.path, &source.text, Place::default(), &what, Some(&hint));
+        self.broken(&source.path, customer, 1, super::file::digest(&source.text));
+        self.problems.push(problem);
+        true
+    }
+
+    fn broken(&mut self, path: &str, customer: &CustomerId, problems: usize, digest: String) {
+        self.broken.push(Broken { path: path.to_owned(), customer: customer.clone(), problems, digest });
+    }
+
+    fn of_folder(&mut self, customer: &CustomerId, what: &str, hint: &str) {
+        let path = format!("{customer}/");
+        self.problems.push(Problem::of_file(Severity::Error, &path, what, Some(hint)));
+        self.broken(&path, customer, 1, String::new());
+    }
+}
+
+/// All files of one customer.
+pub(super) struct Folder<'t> {
+    pub(super) settings: &'t Deciding,
+    pub(super) files: Vec<Member<'t>>,
+    /// Files that are not there any more and stay in force all the same.
+    vanished: BTreeMap<String, Arc<RuleFile>>,
+    /// Files that are not there any more.
+    gone: Vec<Arc<RuleFile>>,
+}
+
+/// One file of a folder, on its way into force.
+pub(super) struct Member<'t> {
+    pub(super) draft: Draft<'t>,
+    last_good: Option<Arc<RuleFile>>,
+    pub(super) state: State,
+}
+
+/// Which version of a file is to be in force.
+pub(super) enum State {
+    /// The one that was read, with its names resolved.
+    New(Option<Arc<RuleFile>>),
+    /// The last good one, if there is any.
+    Kept(Option<Arc<RuleFile>>),
+}
+
+impl<'t> Member<'t> {
+    /// The version that is to be in force.
+    pub(super) fn in_force(&self) -> Option<&Arc<RuleFile>> {
+        match &self.state {
+            State::New(file) | State::Kept(file) => file.as_ref(),
+        }
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.state, State::New(_))
+    }
+
+    /// Goes back to the last good version if anything is wrong.
+    fn hold_back(&mut self) -> bool {
+        let is_wrong = self.is_new() && self.draft.reading.has_errors();
+        if is_wrong {
+            self.state = State::Kept(self.last_good.clone());
+        }
+        is_wrong
+    }
+}
+
+impl<'t> Folder<'t> {
+    fn new(settings: &'t Deciding) -> Self {
+        Self { settings, files: Vec::new(), vanished: BTreeMap::new(), gone: Vec::new() }
+    }
+
+    fn add(&mut self, source: &'t Source, last_good: Option<&Arc<RuleFile>>) {
+        let scope = Scope { catalogue: &self.settings.catalogue, allow_private: self.settings.allow_private };
+        let draft = Draft::read(&source.path, &source.text, scope);
+        self.files.push(Member { draft, last_good: last_good.cloned(), state: State::New(None) });
+    }
+
+    /// Finds the newest versions that check clean together.
+    fn settle(&mut self, customer: &CustomerId, findings: &mut Findings) {
+        self.files.sort_by(|one, other| one.draft.reading.file.cmp(other.draft.reading.file));
+        self.refuse_too_many();
+        let all = self.names(true);
+        self.resolve(&all);
+        self.hold_back();
+        loop {
+            let names = self.names(false);
+            self.resolve(&names);
+            if self.hold_back() || self.keep_what_is_needed(&names, findings) || self.fail_tests() {
+                continue;
+            }
+            break;
+        }
+        lint::folder(customer, self);
+        self.report(findings);
+    }
+
+    fn refuse_too_many(&self) {
+        let mut count = 0;
+        for member in &self.files {
+            count += member.draft.rules.len();
+            if count > MAX_RULES {
+                let what = format!("a folder has at most {MAX_RULES} rules; with this file it has {count}");
+                member.draft.reading.error(Place::default(), &what, Some("one rule may name many services and receivers"));
+            }
+        }
+    }
+
+    /// What the files define together: the versions to be in force, or (`all`) also the broken ones just read.
+    fn names(&self, all: bool) -> Names {
+        let mut names = Names::default();
+        self.vanished.values().for_each(|file| names.add_file(file));
+        for member in self.files.iter().filter(|member| !member.is_new()) {
+            names.unread.push(member.draft.reading.file.to_owned());
+            member.in_force().iter().for_each(|file| names.add_file(file));
+        }
+        self.files.iter().filter(|member| member.is_new()).for_each(|member| names.add_draft(&member.draft));
+        if all {
+            let unread = self.files.iter().filter(|member| member.draft.reading.has_errors());
+            let unread: Vec<_> = unread.map(|member| member.draft.reading.file.to_owned()).collect();
+            self.files.iter().filter_map(|member| member.last_good.as_ref()).for_each(|file| names.add_file(file));
+            names.unread.extend(unread);
+        }
+        names
+    }
+
+    fn resolve(&mut self, names: &Names) {
+        for member in self.files.iter_mut().filter(|member| member.is_new()) {
+            member.state = State::New(Some(Arc::new(resolve(&member.draft, names, &self.settings.customers))));
+        }
+    }
+
+    fn hold_back(&mut self) -> bool {
+        self.files.iter_mut().fold(false, |any, member| member.hold_back() | any)
+    }
+
+    /// A kept version may need a name that a newer version of another file (or a file that is gone) took away: then
+    /// that one is held back too.
+    fn keep_what_is_needed(&mut self, names: &Names, findings: &mut Findings) -> bool {
+        let kept = self.files.iter().filter(|member| !member.is_new()).filter_map(Member::in_force);
+        let kept = kept.chain(self.vanished.values());
+        let needs = kept.flat_map(|file| file.needs.iter().map(|need| (file.path.clone(), need.clone())));
+        let missing: Vec<_> = needs.filter(|(_, need)| !names.has(need)).collect();
+        missing.into_iter().fold(false, |any, (path, need)| self.bring_back(&path, &need, findings) | any)
+    }
+
+    fn bring_back(&mut self, path: &str, need: &Need, findings: &mut Findings) -> bool {
+        let had = |file: &Arc<RuleFile>| defines(file, need);
+        let what = format!("line {} of {path} needs the {} `{}`, which was here", need.line, need.sort, need.name);
+        let hint = "take it out of that rule first, or put it back here";
+        let culprit = self.files.iter_mut().find(|member| member.is_new() && member.last_good.as_ref().is_some_and(had));
+        if let Some(member) = culprit {
+            member.draft.reading.error(Place::default(), &what, Some(hint));
+            return member.hold_back();
+        }
+        let Some(nth) = self.gone.iter().position(had) else { return false };
+        let file = self.gone.swap_remove(nth);
+        findings.problems.push(Problem::of_file(Severity::Error, &file.path, &what, Some(hint)));
+        findings.broken(&file.path, &file.customer, 1, String::new());
+        self.vanished.insert(file.path.clone(), file);
+        true
+    }
+
+    fn fail_tests(&mut self) -> bool {
+        let rules = self.rules();
+        let stage = Stage { rules: &rules, customers: &self.settings.customers, catalogue: &self.settings.catalogue };
+        for member in self.files.iter().filter(|member| member.is_new()) {
+            let Some(file) = member.in_force() else { continue };
+            for failure in run(file, stage) {
+                let test = &member.draft.tests[failure.nth];
+                let what = format!("the test `{}` fails: {}", test.name, failure.what.join("; "));
+                member.draft.reading.error(test.place, &what, None);
+            }
+        }
+        self.hold_back()
+    }
+
+    pub(super) fn rules(&self) -> BTreeMap<String, Arc<Rule>> {
+        let files = self.files.iter().filter_map(Member::in_force).chain(self.vanished.values());
+        files.flat_map(|file| &file.rules).map(|rule| (rule.name.clone(), rule.clone())).collect()
+    }
+
+    fn report(&mut self, findings: &mut Findings) {
+        for member in &self.files {
+            let problems = member.draft.reading.take_problems();
+            if !member.is_new() {
+                let errors = problems.iter().filter(|problem| problem.is_error()).count();
+                findings.broken(member.draft.reading.file, &member.draft.customer, errors, member.draft.digest.clone());
+            }
+            findings.tests += member.draft.tests.len();
+            findings.problems.extend(problems);
+        }
+    }
+
+    fn into_files(self) -> Vec<(String, Arc<RuleFile>)> {
+        let kept = self.files.iter().filter_map(|member| member.in_force().cloned());
+        kept.chain(self.vanished.into_values()).map(|file| (file.path.clone(), file)).collect()
+    }
+}
+
+fn defines(file: &RuleFile, need: &Need) -> bool {
+    match need.sort {
+        Sort::Receiver => file.receivers.iter().any(|receiver| receiver.name == need.name),
+        Sort::Group => file.groups.contains_key(&need.name),
+    }
+}
+
+/// The files that were in force, from their journalled texts: nothing is refused, as all of it was good once.
+pub fn restore(sources: &[Source], settings: &Deciding) -> BTreeMap<String, Arc<RuleFile>> {
+    let scope = Scope { catalogue: &settings.catalogue, allow_private: true };
+    let mut folders: BTreeMap<CustomerId, Vec<Draft<'_>>> = BTreeMap::new();
+    for source in sources {
+        folders.entry(customer_of(&source.path)).or_default().push(Draft::read(&source.path, &source.text, scope));
+    }
+    let mut files = BTreeMap::new();
+    for drafts in folders.values() {
+        let mut names = Names::default();
+        drafts.iter().for_each(|draft| names.add_draft(draft));
+        let resolved = drafts.iter().map(|draft| resolve(draft, &names, &settings.customers));
+        files.extend(resolved.map(|file| (file.path.clone(), Arc::new(file))));
+    }
+    files
+}
+
+/// Files that are gone: with their whole folder (then they stay in force), or alone (then their rules end).
+fn add_vanished<'t>(
+    folders: &mut BTreeMap<CustomerId, Folder<'t>>,
+    sources: &[Source],
+    last_good: &BTreeMap<String, Arc<RuleFile>>,
+    settings: &'t Deciding,
+    findings: &mut Findings,
+) {
+    let present: BTreeSet<_> = sources.iter().map(|source| source.path.as_str()).collect();
+    let mut emptied: BTreeSet<&CustomerId> = BTreeSet::new();
+    for file in last_good.values().filter(|file| !present.contains(file.path.as_str())) {
+        if settings.customers.sees(&file.customer) == Sees::Nothing {
+            continue;
+        }
+        let has_files = sources.iter().any(|source| customer_of(&source.path) == file.customer);
+        let folder = folders.entry(file.customer.clone()).or_insert_with(|| Folder::new(settings));
+        if has_files {
+            folder.gone.push(file.clone());
+        } else {
+            folder.vanished.insert(file.path.clone(), file.clone());
+            emptied.insert(&file.customer);
+        }
+    }
+    for customer in emptied {
+        let what = "this folder is missing or has no rule files; its last rules stay in force";
+        findings.of_folder(customer, what, "to end all rules, leave a file that says `rules: []`");
+    }
+}
+
+/// No rule files at all, and none before.
+fn nobody_wrote_anything(
+    sources: &[Source],
+    last_good: &BTreeMap<String, Arc<RuleFile>>,
+    customers: &Customers,
+    findings: &mut Findings,
+) {
+    if !sources.is_empty() || !last_good.is_empty() {
+        return;
+    }
+    let hint = if customers.are_separate() { "rules/contoso/production.yaml" } else { "rules/production.yaml" };
+    let problem = Problem::of_file(Severity::Error, "rules/", "there are no rule files", Some(&format!("write {hint}")));
+    findings.problems.push(problem);
+    findings.broken("rules/", &CustomerId::new(crate::customer::OPERATOR), 1, String::new());
+}
+
+fn changed(files: &BTreeMap<String, Arc<RuleFile>>, before: &BTreeMap<String, Arc<RuleFile>>) -> Vec<String> {
+    let is_same = |path: &str| match (files.get(path), before.get(path)) {
+        (Some(now), Some(then)) => now.digest == then.digest,
+        (now, then) => now.is_none() && then.is_none(),
+    };
+    let paths: BTreeSet<&String> = files.keys().chain(before.keys()).collect();
+    paths.into_iter().filter(|path| !is_same(path)).cloned().collect()
+}

@@ -1,0 +1,262 @@
+//! Conditions as they are read: `when` and `unless`, key by key, each value checked against its vocabulary.
+
+use std::collections::BTreeMap;
+
+use crate::customer::CustomerId;
+use crate::event::catalogue::Catalogue;
+use crate::event::{EventType, Kind, Level, Provider, Stage, fold};
+use crate::problem::fields::{Fields, Keys, Marked, Reading};
+use crate::problem::yaml::Node;
+use crate::problem::{Place, closest};
+
+use super::super::{Condition, ImpactPattern, Pattern};
+use super::{MAX_VALUES, Scope, limit};
+
+/// A condition whose `subscriptions` are not resolved yet, with the places that lints speak of.
+#[derive(Debug, Clone, Default)]
+pub struct DraftCondition {
+    /// The condition, without its `subscriptions`.
+    pub condition: Condition,
+    /// Names of groups, or ids, as written.
+    pub subscriptions: Option<Vec<Marked<String>>>,
+    /// Services as written.
+    pub services: Vec<Marked<String>>,
+    /// Regions as written.
+    pub regions: Vec<Marked<String>>,
+    /// Patterns of `title` and `text`.
+    pub patterns: Vec<Marked<String>>,
+    /// Where each key stands.
+    pub places: BTreeMap<String, Place>,
+}
+
+/// The keys of a condition.
+pub(in crate::rule) const CONDITION: Keys = Keys {
+    of: "a condition",
+    known: &[
+        "event type", "stage", "kind", "level", "subscriptions", "impact", "service", "region", "title", "text",
+        "tracking id", "provider", "subtype", "properties", "owner",
+    ],
+    later: &["lasted", "size"],
+    meant: MEANT,
+    takes_own: false,
+};
+
+/// What people type first.
+pub(super) const MEANT: &[(&str, &str)] = &[
+    ("status", "stage"),
+    ("state", "stage"),
+    ("phase", "stage"),
+    ("severity", "level"),
+    ("sev", "level"),
+    ("priority", "level"),
+    ("type", "event type"),
+    ("types", "event type"),
+    ("incident type", "event type"),
+    ("category", "event type"),
+    ("communication", "kind, text"),
+    ("subscription", "subscriptions"),
+    ("subscription id", "subscriptions"),
+    ("account", "subscriptions"),
+    ("accounts", "subscriptions"),
+    ("services", "service"),
+    ("impacted services", "impact, service"),
+    ("product", "service"),
+    ("regions", "region"),
+    ("location", "region"),
+    ("locations", "region"),
+    ("subject", "title"),
+    ("name", "title, tracking id"),
+    ("summary", "title, text"),
+    ("description", "text"),
+    ("body", "text"),
+    ("message", "text"),
+    ("incident", "tracking id"),
+    ("id", "tracking id"),
+    ("cloud", "provider"),
+    ("source", "provider"),
+    ("event sub type", "subtype"),
+    ("tags", "kind, properties"),
+    ("custom properties", "properties"),
+    ("duration", "=`lasted` comes with a later version"),
+    ("not", "=put what is to be left out under `unless:` of the rule"),
+    ("notify", "=it belongs to the rule, beside `when`: check the indentation"),
+    ("unless", "=it belongs to the rule, beside `when`: check the indentation"),
+];
+
+const PAIR: Keys = Keys {
+    of: "a pair of `impact`",
+    known: &["service", "region"],
+    later: &[],
+    meant: &[("services", "service"), ("regions", "region"), ("location", "region"), ("product", "service")],
+    takes_own: false,
+};
+
+/// Reads a condition.
+pub(super) fn read(
+    reading: &Reading<'_>,
+    node: &Node,
+    customer: &CustomerId,
+    scope: Scope<'_>,
+) -> Option<DraftCondition> {
+    let fields = reading.fields(node, &CONDITION)?;
+    let mut draft = DraftCondition::default();
+    draft.condition = Condition {
+        event_types: words(reading, &fields, "event type", EventType::read, EventType::ALL),
+        stages: words(reading, &fields, "stage", Stage::read, Stage::ALL),
+        kinds: words(reading, &fields, "kind", Kind::read, Kind::ALL),
+        levels: words(reading, &fields, "level", Level::read, Level::ALL),
+        providers: words(reading, &fields, "provider", Provider::read, Provider::ALL),
+        subscriptions: None,
+        impact: None,
+        title: draft.patterns(reading, &fields, "title"),
+        text: draft.patterns(reading, &fields, "text"),
+        tracking_ids: fields.get("tracking id").map(|node| patterns(reading, node)),
+        subtypes: fields.get("subtype").map(|node| {
+            reading.texts(node, "a subtype").iter().map(|subtype| fold(&subtype.value)).collect()
+        }),
+        properties: properties(reading, &fields),
+        owner_none: is_owner_none(reading, &fields, customer),
+    };
+    draft.subscriptions = fields.get("subscriptions").map(|node| {
+        let names = reading.texts(node, "a group of subscriptions, or an id");
+        limit(reading, node, names.len(), "subscriptions");
+        names
+    });
+    draft.read_impact(reading, &fields, scope.catalogue);
+    draft.places = fields.iter().map(|(key, place, _)| (key.to_owned(), place)).collect();
+    Some(draft)
+}
+
+impl DraftCondition {
+    fn patterns(&mut self, reading: &Reading<'_>, fields: &Fields<'_>, key: &str) -> Option<Vec<Pattern>> {
+        let node = fields.get(key)?;
+        self.patterns.extend(reading.texts(node, "a pattern"));
+        Some(patterns(reading, node))
+    }
+
+    /// `impact`, or its short form `service` and `region`.
+    fn read_impact(&mut self, reading: &Reading<'_>, fields: &Fields<'_>, catalogue: &Catalogue) {
+        let short = fields.place_of("service").or(fields.place_of("region"));
+        let Some(node) = fields.get("impact") else {
+            if short.is_some() {
+                self.condition.impact = Some(vec![self.read_pair(reading, fields, catalogue)]);
+            }
+            return;
+        };
+        if let Some(place) = short {
+            let hint = "put it into the pairs: impact: [{ service: Storage, region: East US }]";
+            reading.error(place, "`service` and `region` do not stand beside `impact`", Some(hint));
+        }
+        let items = reading.items(node);
+        limit(reading, node, items.len(), "pairs");
+        if items.is_empty() {
+            reading.error(node.place, "`impact` has no pairs", Some("[{ service: Storage, region: East US }]"));
+        }
+        let pairs = items.into_iter().filter_map(|item| {
+            let pair = reading.fields(item, &PAIR)?;
+            if pair.is_empty() {
+                reading.error(item.place, "a pair names a `service`, a `region` or both", None);
+                return None;
+            }
+            Some(self.read_pair(reading, &pair, catalogue))
+        });
+        self.condition.impact = Some(pairs.collect());
+    }
+
+    fn read_pair(&mut self, reading: &Reading<'_>, fields: &Fields<'_>, catalogue: &Catalogue) -> ImpactPattern {
+        let named = |key: &str| {
+            let node = fields.get(key)?;
+            let names = reading.texts(node, &format!("the name of a {key}"));
+            limit(reading, node, names.len(), "names");
+            Some(names)
+        };
+        let (services, regions) = (named("service"), named("region"));
+        let keys = services.as_ref().map(|names| {
+            names.iter().map(|name| catalogue.service_key(name.value.trim(), Some(name.value.trim()))).collect()
+        });
+        let folded = regions.as_ref().map(|names| names.iter().map(|name| fold(&name.value)).collect());
+        let written = ImpactPattern::written(services.as_deref(), regions.as_deref());
+        self.services.extend(services.unwrap_or_default());
+        self.regions.extend(regions.unwrap_or_default());
+        ImpactPattern { services: keys, regions: folded, written }
+    }
+}
+
+impl ImpactPattern {
+    fn written(services: Option<&[Marked<String>]>, regions: Option<&[Marked<String>]>) -> String {
+        let names = |names: &[Marked<String>]| super::super::why::either(names.iter().map(|name| &name.value));
+        let service = services.map_or("anything".to_owned(), names);
+        match regions {
+            Some(regions) => format!("{service} in {}", names(regions)),
+            None => service,
+        }
+    }
+}
+
+/// The words of a closed vocabulary.
+fn words<T: Copy + std::fmt::Display>(
+    reading: &Reading<'_>,
+    fields: &Fields<'_>,
+    key: &str,
+    read: fn(&str) -> Option<T>,
+    all: &[T],
+) -> Option<Vec<T>> {
+    let node = fields.get(key)?;
+    let words = reading.texts(node, key);
+    Some(words.iter().filter_map(|word| read_word(reading, word, key, read, all)).collect())
+}
+
+/// One word of a closed vocabulary, or a problem that names the closest.
+pub(super) fn read_word<T: Copy + std::fmt::Display>(
+    reading: &Reading<'_>,
+    word: &Marked<String>,
+    key: &str,
+    read: fn(&str) -> Option<T>,
+    all: &[T],
+) -> Option<T> {
+    let found = read(&word.value);
+    if found.is_none() {
+        let known: Vec<_> = all.iter().map(T::to_string).collect();
+        let hint = match closest(&word.value, known.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if word.value.contains(',') => format!("several values are a list: [{}]", word.value),
+            None => format!("one of {}", known.join(", ")),
+        };
+        reading.error(word.place, &format!("`{}` is no {key}", word.value), Some(&hint));
+    }
+    found
+}
+
+fn patterns(reading: &Reading<'_>, node: &Node) -> Vec<Pattern> {
+    let texts = reading.texts(node, "a pattern");
+    limit(reading, node, texts.len(), "patterns");
+    let patterns = texts.iter().take(MAX_VALUES).filter_map(|text| match Pattern::read(&text.value) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            reading.error(text.place, &error.what, error.hint);
+            None
+        }
+    });
+    patterns.collect()
+}
+
+fn properties(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeMap<String, Vec<Pattern>> {
+    let table = fields.get("properties").and_then(|node| reading.named(node, "`properties`"));
+    let table = table.iter().flat_map(Fields::iter);
+    table.map(|(key, _, node)| (key.to_owned(), patterns(reading, node))).collect()
+}
+
+fn is_owner_none(reading: &Reading<'_>, fields: &Fields<'_>, customer: &CustomerId) -> bool {
+    let Some(node) = fields.get("owner") else { return false };
+    if !customer.is_operator() {
+        let what = "`owner` is for the operator's own rules";
+        reading.error(node.place, what, Some("it belongs into rules/_operator/"));
+        return false;
+    }
+    match reading.text(node, "`owner`").as_deref().map(fold).as_deref() {
+        Some("none") => return true,
+        Some(_) => reading.error(node.place, "`owner` is `none`: what nobody owns", None),
+        None => {}
+    }
+    false
+}
