@@ -115,12 +115,17 @@ impl Catalogue {
     /// The canonical name of a listed service; a leading "Azure" or "Microsoft" makes no difference.
     fn service(&self, name: &str) -> Option<&str> {
         let key = fold(name);
-        let found = self.services.get(&key).or_else(|| {
-            let bare = MAKERS.iter().find_map(|maker| key.strip_prefix(maker));
-            let other_way = |maker: &&str| self.services.get(&format!("{maker}{}", bare.unwrap_or(&key)));
-            bare.and_then(|bare| self.services.get(bare))
-                .or_else(|| MAKERS.iter().find_map(|maker| other_way(&maker)))
-        });
+        let bare = MAKERS.iter().find_map(|maker| key.strip_prefix(maker)).unwrap_or(&key);
+        let with_maker = || {
+            MAKERS
+                .iter()
+                .find_map(|maker| self.services.get(&format!("{maker}{bare}")))
+        };
+        let found = self
+            .services
+            .get(&key)
+            .or_else(|| self.services.get(bare))
+            .or_else(with_maker);
         found.map(String::as_str)
     }
 }

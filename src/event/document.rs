@@ -9,7 +9,7 @@ use regex::Regex;
 use scraper::{ElementRef, Html, Node};
 use serde::{Deserialize, Serialize};
 
-use super::html;
+use super::{html, plain};
 
 /// A text in its parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,14 +119,14 @@ struct Part {
 
 impl Part {
     fn is_empty(&self) -> bool {
-        self.heading.is_empty() && html::text(&self.html).is_empty()
+        self.heading.is_empty() && plain::text(&self.html).is_empty()
     }
 
     fn section(self) -> Section {
         let html = self.html.trim().to_string();
         Section {
             role: role(&self.heading),
-            text: html::text(&html),
+            text: plain::text(&html),
             heading: self.heading,
             html,
         }
@@ -160,10 +160,10 @@ fn take(element: ElementRef<'_>, parts: &mut Vec<Part>) {
 /// A block's heading, and what else stands in it.
 fn heading(block: ElementRef<'_>) -> Option<(String, String)> {
     match block.value().name() {
-        "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => Some((tidy(&html::text_of(block)), String::new())),
+        "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => Some((tidy(&plain::text_of(block)), String::new())),
         "p" | "div" => bold_heading(block),
-        "strong" | "b" if role(&html::text_of(block)) != SectionRole::Other => {
-            Some((tidy(&html::text_of(block)), String::new()))
+        "strong" | "b" if role(&plain::text_of(block)) != SectionRole::Other => {
+            Some((tidy(&plain::text_of(block)), String::new()))
         }
         _ => None,
     }
@@ -177,11 +177,11 @@ fn bold_heading(block: ElementRef<'_>) -> Option<(String, String)> {
         .next()
         .and_then(ElementRef::wrap)
         .filter(|child| matches!(child.value().name(), "strong" | "b"))?;
-    let words = html::text_of(bold);
+    let words = plain::text_of(bold);
     let rest: String = children
         .map(|child| ElementRef::wrap(child).map_or_else(|| text_of_node(child.value()), |element| element.html()))
         .collect();
-    let plain = html::text(&rest);
+    let plain = plain::text(&rest);
     let (heading, colon) = (tidy(&words), words.trim_end().ends_with(':') || plain.starts_with(':'));
     if plain.trim_matches(':').is_empty() {
         return (heading.chars().count() <= 120).then_some((heading, String::new()));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::kind::{self, Signs};
 use super::session;
-use super::{Arrival, Event, EventType, Form, Impact, Kind, Level, Provider, Stage, html};
+use super::{Arrival, Event, EventType, Form, Impact, Kind, Level, Provider, Stage, html, plain};
 use crate::clock::Time;
 
 /// An event in the provider's words.
@@ -39,7 +39,7 @@ impl Draft {
     /// The event: safe, plain and recognised.
     pub fn finish(self, arrival: Arrival) -> Event {
         let html = html::sanitise(&self.body);
-        let text = html::text(&html);
+        let text = plain::text(&html);
         let title = Some(html::one_line(&self.title)).filter(|title| !title.is_empty());
         let title = title.unwrap_or_else(|| self.tracking_id.clone());
         let signs = Signs {

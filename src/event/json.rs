@@ -249,7 +249,7 @@ impl Reader {
             self.check(&key, place)?;
             if !keys.insert(key.clone()) {
                 return Err(self
-                    .fault(place, format!("the key `{key}` is there twice"))
+                    .fault(place, "this key is there twice".to_string())
                     .hint("say each key once"));
             }
             let node = self.node(value, level + 1)?;

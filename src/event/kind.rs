@@ -163,20 +163,26 @@ fn mitigation(signs: &Signs<'_>) -> Option<Kind> {
 pub(super) fn link(kind: Kind, html: &str) -> Option<url::Url> {
     pattern!(REGISTER, r"(?i)regist|rsvp|sign[- ]?up|\bjoin\b");
     pattern!(WATCH, r"(?i)\bwatch|record|video|on[- ]demand");
+    if !kind.is_review() && !matches!(kind, Kind::Retrospective | Kind::Recording) {
+        return None;
+    }
     let links = html::links(html);
-    let said = |words: &Regex| {
-        let by_itself = links
-            .iter()
-            .find(|link| words.is_match(&link.label) || words.is_match(link.url.path()));
-        by_itself.or_else(|| links.iter().find(|link| words.is_match(&link.around)))
-    };
     let found = match kind {
-        Kind::Retrospective => said(&REGISTER).or_else(|| air(&links)).or(links.first()),
-        Kind::Recording => air(&links).or_else(|| said(&WATCH)).or(links.first()),
-        Kind::PreliminaryReview | Kind::FinalReview => air(&links),
-        _ => None,
+        Kind::Retrospective => said(&links, &REGISTER).or_else(|| air(&links)).or(links.first()),
+        Kind::Recording => air(&links).or_else(|| said(&links, &WATCH)).or(links.first()),
+        _ => air(&links),
     };
     found.map(|link| link.url.clone())
+}
+
+/// The first link that says so itself, else the first whose surroundings do.
+fn said<'a>(links: &'a [Link], words: &Regex) -> Option<&'a Link> {
+    let mut by_itself = links
+        .iter()
+        .filter(|link| words.is_match(&link.label) || words.is_match(link.url.path()));
+    by_itself
+        .next()
+        .or_else(|| links.iter().find(|link| words.is_match(&link.around)))
 }
 
 /// `aka.ms/air/<tracking id>`: the retrospective's own page.

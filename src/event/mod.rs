@@ -4,7 +4,7 @@
 //! from here on nobody meets a raw payload. This module names no clock, file or socket.
 //!
 //! - `read` is the door; `json` reads strictly, `azure` knows the forms, `draft` makes an [`Event`] of what they say
-//! - `html` makes strangers' text safe and plain; `kind` and `session` recognise what it is and announces
+//! - `html` and `plain` make strangers' text safe and plain; `kind` and `session` recognise what it is and announces
 //! - [`catalogue`] knows names of services and regions; [`document`] takes a review apart; `identity` tells repeats
 
 mod azure;
@@ -15,6 +15,7 @@ mod html;
 mod identity;
 mod json;
 mod kind;
+mod plain;
 mod read;
 mod session;
 

@@ -118,10 +118,11 @@ fn read_line(line: &str, published: Time, day: &mut Option<NaiveDate>, found: &m
         });
         found.extend(on.and_then(|on| session(on, span, minutes)));
     }
-    let days = tokens
+    let last_day = tokens
         .iter()
-        .filter_map(|(_, _, token)| if let Token::Day(day) = token { Some(*day) } else { None });
-    *day = days.last().or(*day);
+        .rev()
+        .find_map(|(_, _, token)| if let Token::Day(day) = token { Some(*day) } else { None });
+    *day = last_day.or(*day);
 }
 
 /// "Register by 12:00 UTC" is no session.
@@ -271,7 +272,7 @@ fn date(day: u32, month: u32, year: Option<i32>, published: Time) -> Option<Naiv
 }
 
 const CLOCK: &str = r"(\d{1,2})(?::(\d{2}))?(?::\d{2})?\s*([AaPp]\.?[Mm]\b\.?)?";
-const ZONE: &str = r"(UTC|GMT|Z\b|PST|PDT|PT\b|MST|MDT|CST|CDT|EST|EDT|ET\b|BST|CET|CEST|IST|JST|AEST|AEDT|NZST|NZDT)";
+const ZONE: &str = r"\(?(UTC\+\d{1,2}(?::\d{2})?|UTC|GMT|Z\b|Pacific|Eastern|PST|PDT|PT\b|MST|MDT|CST|CDT|EST|EDT|ET\b|BST|CET|CEST|IST|JST|AEST|AEDT|NZST|NZDT)";
 
 fn spans(line: &str) -> Vec<(usize, usize, Token)> {
     pattern!(
@@ -288,11 +289,18 @@ fn spans(line: &str) -> Vec<(usize, usize, Token)> {
         let overlaps = found
             .iter()
             .any(|(start, end, _)| whole.start() < *end && *start < whole.end());
-        if let Some(span) = span(&captures).filter(|_| !overlaps) {
+        let unclear = captures.get(4).or(captures.get(8)).is_none() && is_unknown_zone(&line[whole.end()..]);
+        if let Some(span) = span(&captures).filter(|_| !overlaps && !unclear) {
             found.push((whole.start(), whole.end(), Token::Span(span)));
         }
     }
     found
+}
+
+/// "15:00 SGT": a zone we do not know; no invitation is better than one for the wrong hour.
+fn is_unknown_zone(rest: &str) -> bool {
+    pattern!(ABBREVIATION, r"^\s*\(?[A-Z]{2,4}T\b");
+    ABBREVIATION.is_match(rest)
 }
 
 /// A bare number is no time: it needs minutes, "am" or "pm", or the "pm" of the other end of its span.
@@ -323,11 +331,15 @@ fn minutes(hour: &str, minute: Option<&str>, half: Option<&str>) -> Option<u32> 
     (hour < 24 && minute < 60).then_some(hour * 60 + minute)
 }
 
-/// The zones that invitations use; an unknown one would not have been matched.
+/// The zones that invitations use. "UTC-5" is not among them: the dash is read as "until".
 fn zone(name: &str) -> Zone {
+    if let Some(ahead) = name.strip_prefix("UTC+") {
+        let (hours, minutes) = ahead.split_once(':').unwrap_or((ahead, "0"));
+        return Zone::Fixed(hours.parse().unwrap_or(0) * 60 + minutes.parse().unwrap_or(0));
+    }
     match name {
-        "PT" => Zone::Named(chrono_tz::America::Los_Angeles),
-        "ET" => Zone::Named(chrono_tz::America::New_York),
+        "PT" | "Pacific" => Zone::Named(chrono_tz::America::Los_Angeles),
+        "ET" | "Eastern" => Zone::Named(chrono_tz::America::New_York),
         "PST" => Zone::Fixed(-8 * 60),
         "PDT" | "MST" => Zone::Fixed(-7 * 60),
         "MDT" | "CST" => Zone::Fixed(-6 * 60),
@@ -379,6 +391,11 @@ mod tests {
             "8:00 AM PT on 10 October 2024",
             "10 October 2024 at 8 a.m. PDT (15:00 UTC)",
             "Thursday 10 October 2024\n15:00 UTC",
+            "10 October 2024, 8:00 AM (PDT)",
+            "8:00 AM Pacific Time on 10 October 2024",
+            "10 October 2024, 8:00 AM PDT / 15:00 UTC",
+            "17:00 UTC+2 on 10 October 2024",
+            "20:30 UTC+05:30 on 10 October 2024",
             "About the outage of 5 September 2024: join at 15:00 UTC on 10 October 2024",
         ] {
             assert_eq!(found(text), ["10-10 15:00/16:30"], "{text}");
@@ -428,6 +445,7 @@ mod tests {
             "On 10 October 2024 we may publish 3 more reviews",
             "at 15:00 UTC",
             "at 25:00 UTC on 10 October 2024",
+            "23:00 SGT on 10 October 2024",
             "15:00 UTC on 31 February 2025",
             "15:00 UTC on 10 October 2034",
         ] {

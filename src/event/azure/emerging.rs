@@ -73,11 +73,11 @@ fn impact(issue: &Node) -> Vec<Impact> {
 }
 
 fn service(node: &Node) -> Option<Vec<Impact>> {
-    let service = words::value(node, "name")?;
+    let service = words::name(node, "name")?;
     let regions = node.get("regions").and_then(Node::list).unwrap_or_default();
     let names: Vec<_> = regions
         .iter()
-        .filter_map(|region| words::value(region, "name"))
+        .filter_map(|region| words::name(region, "name"))
         .map(Some)
         .collect();
     let names = if names.is_empty() { vec![None] } else { names };

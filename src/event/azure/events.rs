@@ -5,26 +5,19 @@
 //! the first paragraph, so the text is read from `description` and the updates.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-use chrono::Duration;
-use regex::Regex;
 
 use super::super::draft::Draft;
 use super::super::json::{Fault, Node};
-use super::super::{EventType, Form, Impact, Stage};
+use super::super::{EventType, Form, Impact, Stage, html};
+use super::progress::{maintenance_stage, plain_title, reads_as_mitigation};
+use super::updates::{self, Update};
 use super::{Heard, notice, words};
 use crate::clock::Time;
-
-/// The same text is posted to a region moments after another; that is one update.
-const SAME_UPDATE_MINUTES: i64 = 5;
-/// How much of a text tells what stage a maintenance is in, bytes.
-const OPENING_BYTES: usize = 600;
 
 /// Reads one item.
 pub(super) fn read(node: &Node, heard: &mut Heard) -> Result<(), Fault> {
     let item = Item::read(node)?;
-    let mut updates = updates(&item)?;
+    let mut updates = updates::read(item.properties, item.impact_start)?;
     let newest = updates.pop();
     heard
         .drafts
@@ -41,18 +34,8 @@ struct Item<'a> {
     event_type: EventType,
     stage: Stage,
     title: String,
-    last_update: Option<Time>,
     impact_start: Option<Time>,
     impact_end: Option<Time>,
-}
-
-/// One text, and where it was posted.
-#[derive(Debug, Clone)]
-struct Update {
-    at: Time,
-    body: String,
-    tags: Vec<String>,
-    impact: Vec<Impact>,
 }
 
 impl<'a> Item<'a> {
@@ -66,7 +49,6 @@ impl<'a> Item<'a> {
             event_type,
             stage: if review { Stage::Rca } else { status(properties)? },
             title: words::value(properties, "title").unwrap_or_default(),
-            last_update: words::time(properties, "lastUpdateTime")?,
             impact_start: words::time(properties, "impactStartTime")?,
             impact_end: words::time(properties, "impactMitigationTime")?,
         })
@@ -74,7 +56,7 @@ impl<'a> Item<'a> {
 
     fn newest(&self, update: Update) -> Draft {
         let tags = if update.tags.is_empty() {
-            notice_tags(self.properties)
+            notice::tags(self.properties)
         } else {
             update.tags.clone()
         };
@@ -94,7 +76,7 @@ impl<'a> Item<'a> {
         };
         let still_on = self.event_type == EventType::ServiceIssue && stage == Stage::Active;
         let impact_end = self.impact_end.filter(|_| !still_on);
-        self.draft(update, plain_title(&self.title), stage, impact_end)
+        self.draft(update, plain_title(&self.title, self.event_type), stage, impact_end)
     }
 
     fn draft(&self, update: Update, title: String, stage: Stage, impact_end: Option<Time>) -> Draft {
@@ -104,7 +86,7 @@ impl<'a> Item<'a> {
             source: None,
             tracking_id: self.tracking_id.clone(),
             event_type: self.event_type,
-            subtype: words::value(self.properties, "eventSubType"),
+            subtype: words::name(self.properties, "eventSubType"),
             stage,
             level: level.and_then(|word| words::level(&word)),
             title,
@@ -134,11 +116,13 @@ impl<'a> Item<'a> {
     }
 }
 
+/// The item's name; some exports give only its properties, or only the id that ends in it.
 fn tracking_id(node: &Node, properties: &Node) -> Result<String, Fault> {
-    let own = node.get("name").is_none() && properties.get("trackingId").is_some();
-    match own {
-        true => words::tracking_id(properties, "trackingId"),
-        false => words::tracking_id(node, "name"),
+    let by_id = words::value(node, "id").and_then(|id| id.rsplit('/').next().map(html::one_line));
+    match (node.get("name"), properties.get("trackingId"), by_id) {
+        (None, Some(_), _) => words::tracking_id(properties, "trackingId"),
+        (None, None, Some(id)) if !id.is_empty() => Ok(id),
+        _ => words::tracking_id(node, "name"),
     }
 }
 
@@ -159,208 +143,6 @@ fn status(properties: &Node) -> Result<Stage, Fault> {
         .ok_or_else(|| Fault::missing(properties, "status"))?;
     let word = words::value(properties, "status").unwrap_or_default();
     Stage::read(&word).ok_or_else(|| notice::unknown(member, "status", &word, "Active and Resolved"))
-}
-
-fn notice_tags(node: &Node) -> Vec<String> {
-    let items = node.get("eventTags").and_then(Node::list).unwrap_or_default();
-    items.iter().filter_map(Node::text).map(str::to_string).collect()
-}
-
-/// All updates, oldest first; at least one.
-fn updates(item: &Item<'_>) -> Result<Vec<Update>, Fault> {
-    let mut posted = Vec::new();
-    let mut silent = Vec::new();
-    for service in item.properties.get("impact").and_then(Node::list).unwrap_or_default() {
-        collect(service, item.last_update, &mut posted, &mut silent)?;
-    }
-    let mut updates = merge(posted);
-    with_description(item, &mut updates)?;
-    if let Some(newest) = updates.last_mut() {
-        newest.impact.extend(silent);
-    }
-    Ok(updates)
-}
-
-/// Notes each update of a service's regions, and the regions that have none.
-fn collect(
-    service: &Node,
-    last: Option<Time>,
-    posted: &mut Vec<Update>,
-    silent: &mut Vec<Impact>,
-) -> Result<(), Fault> {
-    let name = words::value(service, "impactedService").ok_or_else(|| Fault::missing(service, "impactedService"))?;
-    let service_id = words::value(service, "impactedServiceGuid").and_then(|id| words::account(&id));
-    let pair = |region, accounts| Impact {
-        service: name.clone(),
-        service_id: service_id.clone(),
-        region,
-        accounts,
-    };
-    let regions = service.get("impactedRegions").and_then(Node::list).unwrap_or_default();
-    if regions.is_empty() {
-        silent.push(pair(None, Vec::new()));
-    }
-    for region in regions {
-        let impact = pair(words::value(region, "impactedRegion"), accounts(region));
-        let before = posted.len();
-        for update in region.get("updates").and_then(Node::list).unwrap_or_default() {
-            posted.extend(one_update(update, region, last, &impact)?);
-        }
-        if posted.len() == before {
-            silent.push(impact);
-        }
-    }
-    Ok(())
-}
-
-fn accounts(region: &Node) -> Vec<String> {
-    let subscriptions = words::accounts(region.get("impactedSubscriptions"));
-    subscriptions
-        .into_iter()
-        .chain(words::accounts(region.get("impactedTenants")))
-        .collect()
-}
-
-fn one_update(update: &Node, region: &Node, last: Option<Time>, impact: &Impact) -> Result<Option<Update>, Fault> {
-    let own = words::time(update, "updateDateTime")?;
-    let at = match own {
-        None => words::time(region, "lastUpdateTime")?.or(last),
-        own => own,
-    };
-    let at = at.ok_or_else(|| Fault::missing(update, "updateDateTime"))?;
-    let body = words::value(update, "summary");
-    Ok(body.map(|body| Update {
-        at,
-        body,
-        tags: notice_tags(update),
-        impact: vec![impact.clone()],
-    }))
-}
-
-/// One update per text and moment, oldest first.
-fn merge(posted: Vec<Update>) -> Vec<Update> {
-    let mut by_text: BTreeMap<(String, Time), Update> = BTreeMap::new();
-    for update in posted {
-        let key = (update.body.clone(), update.at);
-        match by_text.get_mut(&key) {
-            Some(same) => join(same, update),
-            None => drop(by_text.insert(key, update)),
-        }
-    }
-    let mut merged: Vec<Update> = Vec::new();
-    for update in by_text.into_values() {
-        match merged.last_mut().filter(|same| is_same(same, &update)) {
-            Some(same) => join(same, update),
-            None => merged.push(update),
-        }
-    }
-    merged.sort_by_key(|update| update.at);
-    merged
-}
-
-fn is_same(one: &Update, other: &Update) -> bool {
-    one.body == other.body && other.at - one.at <= Duration::minutes(SAME_UPDATE_MINUTES)
-}
-
-fn join(one: &mut Update, other: Update) {
-    one.at = one.at.max(other.at);
-    one.impact.extend(other.impact);
-    let new: Vec<String> = other.tags.into_iter().filter(|tag| !one.tags.contains(tag)).collect();
-    one.tags.extend(new);
-}
-
-/// Makes the item's own text its newest update, unless it already is.
-fn with_description(item: &Item<'_>, updates: &mut Vec<Update>) -> Result<(), Fault> {
-    let description = words::value(item.properties, "description");
-    let Some(newest) = updates.last_mut() else {
-        let at = item.last_update.or(item.impact_start);
-        let at = at.ok_or_else(|| Fault::missing(item.properties, "lastUpdateTime"))?;
-        let body = description.or_else(|| longest(item.properties)).unwrap_or_default();
-        updates.push(Update {
-            at,
-            body,
-            tags: Vec::new(),
-            impact: Vec::new(),
-        });
-        return Ok(());
-    };
-    match description {
-        Some(text) if text != newest.body => match item.last_update.filter(|last| *last > newest.at) {
-            Some(at) => {
-                let impact = newest.impact.clone();
-                updates.push(Update {
-                    at,
-                    body: text,
-                    tags: Vec::new(),
-                    impact,
-                });
-            }
-            None => newest.body = text,
-        },
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Where there is neither description nor update: the summary is often cut, the article may be whole.
-fn longest(properties: &Node) -> Option<String> {
-    let article = properties
-        .get("article")
-        .and_then(|article| words::value(article, "articleContent"));
-    let summary = words::value(properties, "summary");
-    summary.into_iter().chain(article).max_by_key(String::len)
-}
-
-/// An item's status is only Active or Resolved; its text says how far a maintenance is.
-fn maintenance_stage(title: &str, body: &str, status: Stage) -> Stage {
-    static SIGNS: LazyLock<[(Regex, Stage); 5]> = LazyLock::new(|| {
-        let sign = |words: &str| Regex::new(&format!("(?i){words}")).expect("a valid expression");
-        [
-            (sign(r"\brescheduled\b"), Stage::Rescheduled),
-            (
-                sign(r"(\bbeen|\bis|^\W*)\s*cancell?ed\b|\bcancell?ed\s+-"),
-                Stage::Canceled,
-            ),
-            (
-                sign(r"\b(has|have)\s+(now\s+|been\s+|successfully\s+)*completed|\bmaintenance completed\b"),
-                Stage::Complete,
-            ),
-            (
-                sign(r"\bin progress\b|\bhas (now )?(started|begun)\b"),
-                Stage::InProgress,
-            ),
-            (
-                sign(r"\bupcoming\b|\bscheduled to\b|\bwill (start|begin|occur|take place)\b"),
-                Stage::Planned,
-            ),
-        ]
-    });
-    let opening: String = format!("{title} {body}").chars().take(OPENING_BYTES).collect();
-    let said = SIGNS
-        .iter()
-        .find(|(sign, _)| sign.is_match(&opening))
-        .map(|(_, stage)| *stage);
-    match (said, status) {
-        (Some(Stage::Planned | Stage::InProgress), Stage::Resolved) => status,
-        (said, status) => said.unwrap_or(status),
-    }
-}
-
-/// Whether an update that is no longer the newest was the mitigation statement.
-fn reads_as_mitigation(body: &str) -> bool {
-    let body = body.to_lowercase();
-    let next = body.contains("what happens next?") || body.contains("next steps");
-    next && (body.contains("how did we respond?") || body.contains("mitigation</strong>"))
-}
-
-/// A title without what it says of the newest update.
-fn plain_title(title: &str) -> String {
-    static STATE: LazyLock<Regex> = LazyLock::new(|| {
-        let state = r"(preliminary |final )?(post[- ]incident review|pir|rca|root cause analysis)( \((pir|rca)\))?|mitigated|resolved|active|no impact|azure incident retrospective";
-        Regex::new(&format!(r"(?i)^({state})\s*[-–—:]\s*|\s*[-–—]\s*({state})$")).expect("a valid expression")
-    });
-    let plain = STATE.replace_all(title.trim(), "").trim().to_string();
-    if plain.is_empty() { title.to_string() } else { plain }
 }
 
 #[cfg(test)]
@@ -434,22 +216,5 @@ mod tests {
             r#","description":"whole","lastUpdateTime":"2025-01-01T10:00:00Z""#,
         ));
         assert_eq!((same.len(), same[0].body.as_str()), (1, "whole"));
-    }
-
-    #[test]
-    fn a_title_without_its_state_is_still_a_title() {
-        assert_eq!(
-            plain_title("App Service – Erroneous 404 – Mitigated"),
-            "App Service – Erroneous 404"
-        );
-        assert_eq!(
-            plain_title("Post Incident Review (PIR) – App Service – Slow"),
-            "App Service – Slow"
-        );
-        assert_eq!(
-            plain_title("ACTIVE: Virtual machines in West US"),
-            "Virtual machines in West US"
-        );
-        assert_eq!(plain_title("Mitigated"), "Mitigated");
     }
 }

@@ -5,7 +5,7 @@
 //! | legacy activity-log webhook | `webhook` |
 //! | common alert schema | `common` |
 //! | Activity Log event, diagnostic-setting records | `log` |
-//! | `Microsoft.ResourceHealth/events` (REST, SDK) | `events` |
+//! | `Microsoft.ResourceHealth/events` (REST, SDK) | `events`, with `updates` and `progress` |
 //! | emerging issues (the public status page) | `emerging` |
 //!
 //! What the first three share, the notice's `properties`, is read in `notice`; what all share, in `words`.
@@ -15,7 +15,9 @@ mod emerging;
 mod events;
 mod log;
 mod notice;
+mod progress;
 mod shape;
+mod updates;
 mod webhook;
 mod words;
 

@@ -28,6 +28,7 @@ pub(super) fn read(entry: &Node, envelope: Envelope, heard: &mut Heard) -> Resul
 
 /// Notes that something shares the endpoint and is no health event.
 pub(super) fn not_health(node: &Node, category: &str, heard: &mut Heard) {
+    let category = words::quoted(category);
     let why = format!("`{category}` is not a service-health event; only alerts of the category ServiceHealth are read");
     heard.ignore(node, category, why);
 }
@@ -73,7 +74,7 @@ fn draft(entry: &Node, envelope: Envelope) -> Result<Draft, Fault> {
         form: envelope.form,
         source: None,
         event_type: event_type(entry, properties)?,
-        subtype: words::first(properties, &["eventSubType", "subType"]),
+        subtype: words::name(properties, "eventSubType"),
         stage: stage(entry, properties)?,
         level: words::value(entry, "level").and_then(|level| words::level(&level)),
         title,
@@ -88,7 +89,7 @@ fn draft(entry: &Node, envelope: Envelope) -> Result<Draft, Fault> {
         properties: envelope.custom,
         tags: tags(properties),
         test,
-        communication_id: words::value(properties, "communicationId"),
+        communication_id: words::name(properties, "communicationId"),
         tracking_id,
     })
 }
@@ -131,7 +132,11 @@ fn stage(entry: &Node, properties: &Node) -> Result<Stage, Fault> {
 
 /// A word this version does not know.
 pub(super) fn unknown(member: &Node, key: &str, word: &str, known: &str) -> Fault {
-    let fault = Fault::new(member.at, format!("`{word}` is no {key} that is known")).hint(format!("known are {known}"));
+    let fault = Fault::new(
+        member.at,
+        format!("`{}` is no {key} that is known", words::quoted(word)),
+    )
+    .hint(format!("known are {known}"));
     Fault {
         unknown_word: true,
         ..fault
@@ -148,7 +153,8 @@ fn published(entry: &Node) -> Result<crate::clock::Time, Fault> {
     Err(Fault::missing(entry, "eventTimestamp"))
 }
 
-fn tags(properties: &Node) -> Vec<String> {
+/// What the provider says a communication is (`Final PIR`).
+pub(super) fn tags(properties: &Node) -> Vec<String> {
     let items = properties.get("eventTags").and_then(Node::list).unwrap_or_default();
     items.iter().filter_map(Node::text).map(str::to_string).collect()
 }

@@ -8,6 +8,10 @@ use proptest::prelude::*;
 use crate::event::{
     Arrival, Event, EventType, Form, Kind, Level, Received, Stage, communication_of, read, visible_digest,
 };
+use EventType::*;
+use Form::*;
+use Kind::*;
+use Stage::*;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/samples")
@@ -45,186 +49,187 @@ fn time(text: &str) -> crate::clock::Time {
 }
 
 const A: &str = "aaaa0a0a-bb1b-cc2c-dd3d-eeeeee4e4e4e";
+const HOOK: Form = AzureActivityLogWebhook;
+const ALERT: Form = AzureCommonAlert;
 const SDK: &str = "a1a1a1a1-b2b2-4c3c-8d4d-e5e5e5e5e501";
+
+/// Form, tracking id, event type, stage and kind.
+type Told = (Form, &'static str, EventType, Stage, Kind);
+
+const INDEX: &[(&str, &[Told])] = &[
+    (
+        "azure/azure-activitylog-event-servicehealth-incident-active",
+        &[(AzureActivityLogEvent, "NA0F-BJG", ServiceIssue, Active, Update)],
+    ),
+    (
+        "azure/azure-common-servicehealth-incident-resolved-testaction",
+        &[(ALERT, "TEST-TTT", ServiceIssue, Resolved, Mitigation)],
+    ),
+    (
+        "azure/azure-webhook-legacy-servicehealth-incident-active",
+        &[(HOOK, "0NIH-U2O", ServiceIssue, Active, Update)],
+    ),
+    (
+        "azure/azure-webhook-legacy-servicehealth-incident-resolved-testaction",
+        &[(HOOK, "ABC1-DEF", ServiceIssue, Resolved, Mitigation)],
+    ),
+    (
+        "azure/azure-rest-event-billing",
+        &[(AzureEvents, "{eventTrackingId}", Billing, Active, Update)],
+    ),
+    (
+        "azure/azure-rest-events-list-subscription",
+        &[
+            (AzureEvents, "BC_1-FXZ", ServiceIssue, Active, Update),
+            (AzureEvents, "BC_1-FXZ", ServiceIssue, Rca, PreliminaryReview),
+            (AzureEvents, "BC_1-FXZ", ServiceIssue, Rca, FinalReview),
+        ],
+    ),
+    (
+        "azure/azure-rest-events-list-tenant",
+        &[(AzureEvents, "BC_1-FXZ", ServiceIssue, Active, Update)],
+    ),
+    (
+        "azure/azure-sdk-event-advisory-billing-change-ZMD1-RF0",
+        &[(AzureEvents, "ZMD1-RF0", HealthAdvisory, Active, Update)],
+    ),
+    (
+        "azure/azure-sdk-event-advisory-retirement-PMC0-PQ8",
+        &[(AzureEvents, "PMC0-PQ8", HealthAdvisory, Active, Update)],
+    ),
+    (
+        "azure/azure-sdk-event-maintenance-complete-ZMC5-NQ0",
+        &[
+            (AzureEvents, "ZMC5-NQ0", PlannedMaintenance, Planned, Update),
+            (AzureEvents, "ZMC5-NQ0", PlannedMaintenance, Planned, Update),
+            (AzureEvents, "ZMC5-NQ0", PlannedMaintenance, Complete, Update),
+        ],
+    ),
+    (
+        "azure/azure-sdk-event-maintenance-inprogress-ZMM4-1_0",
+        &[
+            (AzureEvents, "ZMM4-1_0", PlannedMaintenance, Planned, Update),
+            (AzureEvents, "ZMM4-1_0", PlannedMaintenance, InProgress, Update),
+        ],
+    ),
+    (
+        "azure/azure-sdk-event-serviceissue-mitigated-ZS10-TR8",
+        &[
+            (AzureEvents, "ZS10-TR8", ServiceIssue, Active, Update),
+            (AzureEvents, "ZS10-TR8", ServiceIssue, Resolved, Mitigation),
+        ],
+    ),
+    (
+        "azure/azure-sdk-event-serviceissue-pir-final-0NTJ-VV8",
+        &[(AzureEvents, "0NTJ-VV8", ServiceIssue, Rca, FinalReview)],
+    ),
+    (
+        "azure/azure-rest-emergingissues",
+        &[
+            (AzureEmergingIssues, "KTTK-TZ8", ServiceIssue, Active, Update),
+            (AzureEmergingIssues, "4KHK-LS8", ServiceIssue, Active, Update),
+        ],
+    ),
+    (
+        "synthetic/azure-common-actionrequired-active",
+        &[(ALERT, "PJ3M-VX8", HealthAdvisory, Active, Update)],
+    ),
+    (
+        "synthetic/azure-common-incident-active",
+        &[(ALERT, "ZS10-TR8", ServiceIssue, Active, Update)],
+    ),
+    (
+        "synthetic/azure-common-incident-rca-preliminary-pir",
+        &[(ALERT, "0NTJ-VV8", ServiceIssue, Rca, PreliminaryReview)],
+    ),
+    (
+        "synthetic/azure-common-incident-resolved-mitigation-statement",
+        &[(ALERT, "ZS10-TR8", ServiceIssue, Resolved, Mitigation)],
+    ),
+    (
+        "synthetic/azure-common-informational-active",
+        &[(ALERT, "QN5B-HD0", HealthAdvisory, Active, Update)],
+    ),
+    (
+        "synthetic/azure-common-maintenance-canceled",
+        &[(ALERT, "VM2C-TQ8", PlannedMaintenance, Canceled, Update)],
+    ),
+    (
+        "synthetic/azure-common-maintenance-complete",
+        &[(ALERT, "VM2C-TQ8", PlannedMaintenance, Complete, Update)],
+    ),
+    (
+        "synthetic/azure-common-maintenance-inprogress",
+        &[(ALERT, "VM2C-TQ8", PlannedMaintenance, InProgress, Update)],
+    ),
+    (
+        "synthetic/azure-common-maintenance-planned",
+        &[(ALERT, "VM2C-TQ8", PlannedMaintenance, Planned, Update)],
+    ),
+    (
+        "synthetic/azure-common-maintenance-rescheduled",
+        &[(ALERT, "VM2C-TQ8", PlannedMaintenance, Rescheduled, Update)],
+    ),
+    (
+        "synthetic/azure-common-security-active",
+        &[(ALERT, "SK7Q-LT0", SecurityAdvisory, Active, Update)],
+    ),
+    (
+        "synthetic/azure-legacy-actionrequired-active",
+        &[(HOOK, "PJ3M-VX8", HealthAdvisory, Active, Update)],
+    ),
+    (
+        "synthetic/azure-legacy-incident-active",
+        &[(HOOK, "ZS10-TR8", ServiceIssue, Active, Update)],
+    ),
+    (
+        "synthetic/azure-legacy-incident-false-positive",
+        &[(HOOK, "GMYD-LB8", ServiceIssue, Resolved, Retraction)],
+    ),
+    (
+        "synthetic/azure-legacy-incident-rca-final-pir",
+        &[(HOOK, "0NTJ-VV8", ServiceIssue, Rca, FinalReview)],
+    ),
+    (
+        "synthetic/azure-legacy-incident-rca-retrospective-invite",
+        &[(HOOK, "0NTJ-VV8", ServiceIssue, Rca, Retrospective)],
+    ),
+    (
+        "synthetic/azure-legacy-incident-resolved-mitigation-statement",
+        &[(HOOK, "ZS10-TR8", ServiceIssue, Resolved, Mitigation)],
+    ),
+    (
+        "synthetic/azure-legacy-maintenance-canceled",
+        &[(HOOK, "VM2C-TQ8", PlannedMaintenance, Canceled, Update)],
+    ),
+    (
+        "synthetic/azure-legacy-maintenance-complete",
+        &[(HOOK, "VM2C-TQ8", PlannedMaintenance, Complete, Update)],
+    ),
+    (
+        "synthetic/azure-legacy-maintenance-inprogress",
+        &[(HOOK, "VM2C-TQ8", PlannedMaintenance, InProgress, Update)],
+    ),
+    (
+        "synthetic/azure-legacy-maintenance-planned",
+        &[(HOOK, "VM2C-TQ8", PlannedMaintenance, Planned, Update)],
+    ),
+    (
+        "synthetic/azure-legacy-security-active",
+        &[(HOOK, "SK7Q-LT0", SecurityAdvisory, Active, Update)],
+    ),
+    ("azure/azure-activitylog-event-resourcehealth", &[]),
+    ("azure/azure-common-administrative-testaction", &[]),
+    ("azure/azure-common-resourcehealth-testaction", &[]),
+    ("azure/azure-webhook-legacy-administrative-testaction", &[]),
+    ("azure/azure-webhook-legacy-resourcehealth-testaction", &[]),
+    ("azure/azure-webhook-legacy-resourcehealth-unavailable", &[]),
+    ("azure/azure-rest-impactedresources-real", &[]),
+];
 
 #[test]
 fn every_sample_is_read_or_ignored_as_the_index_says() {
-    use EventType::*;
-    use Form::*;
-    use Kind::*;
-    use Stage::*;
-    let (hook, alert) = (AzureActivityLogWebhook, AzureCommonAlert);
-    let table: &[(&str, &[(Form, &str, EventType, Stage, Kind)])] = &[
-        (
-            "azure/azure-activitylog-event-servicehealth-incident-active",
-            &[(AzureActivityLogEvent, "NA0F-BJG", ServiceIssue, Active, Update)],
-        ),
-        (
-            "azure/azure-common-servicehealth-incident-resolved-testaction",
-            &[(alert, "TEST-TTT", ServiceIssue, Resolved, Mitigation)],
-        ),
-        (
-            "azure/azure-webhook-legacy-servicehealth-incident-active",
-            &[(hook, "0NIH-U2O", ServiceIssue, Active, Update)],
-        ),
-        (
-            "azure/azure-webhook-legacy-servicehealth-incident-resolved-testaction",
-            &[(hook, "ABC1-DEF", ServiceIssue, Resolved, Mitigation)],
-        ),
-        (
-            "azure/azure-rest-event-billing",
-            &[(AzureEvents, "{eventTrackingId}", Billing, Active, Update)],
-        ),
-        (
-            "azure/azure-rest-events-list-subscription",
-            &[
-                (AzureEvents, "BC_1-FXZ", ServiceIssue, Active, Update),
-                (AzureEvents, "BC_1-FXZ", ServiceIssue, Rca, PreliminaryReview),
-                (AzureEvents, "BC_1-FXZ", ServiceIssue, Rca, FinalReview),
-            ],
-        ),
-        (
-            "azure/azure-rest-events-list-tenant",
-            &[(AzureEvents, "BC_1-FXZ", ServiceIssue, Active, Update)],
-        ),
-        (
-            "azure/azure-sdk-event-advisory-billing-change-ZMD1-RF0",
-            &[(AzureEvents, "ZMD1-RF0", HealthAdvisory, Active, Update)],
-        ),
-        (
-            "azure/azure-sdk-event-advisory-retirement-PMC0-PQ8",
-            &[(AzureEvents, "PMC0-PQ8", HealthAdvisory, Active, Update)],
-        ),
-        (
-            "azure/azure-sdk-event-maintenance-complete-ZMC5-NQ0",
-            &[
-                (AzureEvents, "ZMC5-NQ0", PlannedMaintenance, Planned, Update),
-                (AzureEvents, "ZMC5-NQ0", PlannedMaintenance, Planned, Update),
-                (AzureEvents, "ZMC5-NQ0", PlannedMaintenance, Complete, Update),
-            ],
-        ),
-        (
-            "azure/azure-sdk-event-maintenance-inprogress-ZMM4-1_0",
-            &[
-                (AzureEvents, "ZMM4-1_0", PlannedMaintenance, Planned, Update),
-                (AzureEvents, "ZMM4-1_0", PlannedMaintenance, InProgress, Update),
-            ],
-        ),
-        (
-            "azure/azure-sdk-event-serviceissue-mitigated-ZS10-TR8",
-            &[
-                (AzureEvents, "ZS10-TR8", ServiceIssue, Active, Update),
-                (AzureEvents, "ZS10-TR8", ServiceIssue, Resolved, Mitigation),
-            ],
-        ),
-        (
-            "azure/azure-sdk-event-serviceissue-pir-final-0NTJ-VV8",
-            &[(AzureEvents, "0NTJ-VV8", ServiceIssue, Rca, FinalReview)],
-        ),
-        (
-            "azure/azure-rest-emergingissues",
-            &[
-                (AzureEmergingIssues, "KTTK-TZ8", ServiceIssue, Active, Update),
-                (AzureEmergingIssues, "4KHK-LS8", ServiceIssue, Active, Update),
-            ],
-        ),
-        (
-            "synthetic/azure-common-actionrequired-active",
-            &[(alert, "PJ3M-VX8", HealthAdvisory, Active, Update)],
-        ),
-        (
-            "synthetic/azure-common-incident-active",
-            &[(alert, "ZS10-TR8", ServiceIssue, Active, Update)],
-        ),
-        (
-            "synthetic/azure-common-incident-rca-preliminary-pir",
-            &[(alert, "0NTJ-VV8", ServiceIssue, Rca, PreliminaryReview)],
-        ),
-        (
-            "synthetic/azure-common-incident-resolved-mitigation-statement",
-            &[(alert, "ZS10-TR8", ServiceIssue, Resolved, Mitigation)],
-        ),
-        (
-            "synthetic/azure-common-informational-active",
-            &[(alert, "QN5B-HD0", HealthAdvisory, Active, Update)],
-        ),
-        (
-            "synthetic/azure-common-maintenance-canceled",
-            &[(alert, "VM2C-TQ8", PlannedMaintenance, Canceled, Update)],
-        ),
-        (
-            "synthetic/azure-common-maintenance-complete",
-            &[(alert, "VM2C-TQ8", PlannedMaintenance, Complete, Update)],
-        ),
-        (
-            "synthetic/azure-common-maintenance-inprogress",
-            &[(alert, "VM2C-TQ8", PlannedMaintenance, InProgress, Update)],
-        ),
-        (
-            "synthetic/azure-common-maintenance-planned",
-            &[(alert, "VM2C-TQ8", PlannedMaintenance, Planned, Update)],
-        ),
-        (
-            "synthetic/azure-common-maintenance-rescheduled",
-            &[(alert, "VM2C-TQ8", PlannedMaintenance, Rescheduled, Update)],
-        ),
-        (
-            "synthetic/azure-common-security-active",
-            &[(alert, "SK7Q-LT0", SecurityAdvisory, Active, Update)],
-        ),
-        (
-            "synthetic/azure-legacy-actionrequired-active",
-            &[(hook, "PJ3M-VX8", HealthAdvisory, Active, Update)],
-        ),
-        (
-            "synthetic/azure-legacy-incident-active",
-            &[(hook, "ZS10-TR8", ServiceIssue, Active, Update)],
-        ),
-        (
-            "synthetic/azure-legacy-incident-false-positive",
-            &[(hook, "GMYD-LB8", ServiceIssue, Resolved, Retraction)],
-        ),
-        (
-            "synthetic/azure-legacy-incident-rca-final-pir",
-            &[(hook, "0NTJ-VV8", ServiceIssue, Rca, FinalReview)],
-        ),
-        (
-            "synthetic/azure-legacy-incident-rca-retrospective-invite",
-            &[(hook, "0NTJ-VV8", ServiceIssue, Rca, Retrospective)],
-        ),
-        (
-            "synthetic/azure-legacy-incident-resolved-mitigation-statement",
-            &[(hook, "ZS10-TR8", ServiceIssue, Resolved, Mitigation)],
-        ),
-        (
-            "synthetic/azure-legacy-maintenance-canceled",
-            &[(hook, "VM2C-TQ8", PlannedMaintenance, Canceled, Update)],
-        ),
-        (
-            "synthetic/azure-legacy-maintenance-complete",
-            &[(hook, "VM2C-TQ8", PlannedMaintenance, Complete, Update)],
-        ),
-        (
-            "synthetic/azure-legacy-maintenance-inprogress",
-            &[(hook, "VM2C-TQ8", PlannedMaintenance, InProgress, Update)],
-        ),
-        (
-            "synthetic/azure-legacy-maintenance-planned",
-            &[(hook, "VM2C-TQ8", PlannedMaintenance, Planned, Update)],
-        ),
-        (
-            "synthetic/azure-legacy-security-active",
-            &[(hook, "SK7Q-LT0", SecurityAdvisory, Active, Update)],
-        ),
-        ("azure/azure-activitylog-event-resourcehealth", &[]),
-        ("azure/azure-common-administrative-testaction", &[]),
-        ("azure/azure-common-resourcehealth-testaction", &[]),
-        ("azure/azure-webhook-legacy-administrative-testaction", &[]),
-        ("azure/azure-webhook-legacy-resourcehealth-testaction", &[]),
-        ("azure/azure-webhook-legacy-resourcehealth-unavailable", &[]),
-        ("azure/azure-rest-impactedresources-real", &[]),
-    ];
-    let expected: BTreeMap<&str, _> = table.iter().copied().collect();
+    let expected: BTreeMap<&str, _> = INDEX.iter().copied().collect();
     for (name, wanted) in &expected {
         let received = received(&format!("{name}.json"));
         let found: Vec<_> = received

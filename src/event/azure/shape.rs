@@ -45,11 +45,9 @@ fn by_schema(schema: &str) -> Shape<'_> {
     } else if schema.eq_ignore_ascii_case("azureMonitorCommonAlertSchema") {
         Shape::Common
     } else {
-        let why = format!("an alert of schema `{schema}` is not a service-health event");
-        Shape::Other {
-            what: schema.to_string(),
-            why,
-        }
+        let what = words::quoted(schema);
+        let why = format!("an alert of schema `{what}` is not a service-health event");
+        Shape::Other { what, why }
     }
 }
 

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeZone, Utc};
 
 use super::super::json::{self, Fault, Node, Value};
-use super::super::{Impact, Level};
+use super::super::{Impact, Level, html};
 use crate::clock::Time;
 
 /// How long a tracking id may be, characters.
 const MAX_TRACKING_ID_CHARS: usize = 256;
+/// How much of a stranger's word is repeated to them, characters.
+const MAX_QUOTED_CHARS: usize = 60;
 /// The tracking ids of the portal's test notifications.
 const TEST_TRACKING_IDS: [&str; 2] = ["TEST-TTT", "ABC1-DEF"];
 /// What stands where no account is.
@@ -22,6 +24,16 @@ pub(super) fn value(node: &Node, key: &str) -> Option<String> {
     Some(plain.trim().to_string()).filter(|text| !text.is_empty())
 }
 
+/// A member's text as one line, for names that are shown.
+pub(super) fn name(node: &Node, key: &str) -> Option<String> {
+    Some(html::one_line(&value(node, key)?)).filter(|text| !text.is_empty())
+}
+
+/// A stranger's word for an answer or a label: one line, not long.
+pub(super) fn quoted(word: &str) -> String {
+    html::shorten(&html::one_line(word), MAX_QUOTED_CHARS)
+}
+
 /// The first of these members that has a text.
 pub(super) fn first(node: &Node, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| value(node, key))
@@ -30,9 +42,7 @@ pub(super) fn first(node: &Node, keys: &[&str]) -> Option<String> {
 /// The provider's name for the trouble: any shape, but there must be one.
 pub(super) fn tracking_id(node: &Node, key: &'static str) -> Result<String, Fault> {
     let member = node.get(key).ok_or_else(|| Fault::missing(node, key))?;
-    let text = value(node, key)
-        .map(|text| super::super::html::one_line(&text))
-        .unwrap_or_default();
+    let text = value(node, key).map(|text| html::one_line(&text)).unwrap_or_default();
     match text.chars().count() {
         0 => Err(Fault::new(member.at, format!("`{key}` is empty"))),
         1..=MAX_TRACKING_ID_CHARS => Ok(text),
@@ -83,7 +93,8 @@ pub(super) fn time(node: &Node, key: &str) -> Result<Option<Time>, Fault> {
         return Ok(None);
     }
     let time = parse_time(text).ok_or_else(|| {
-        Fault::new(member.at, format!("`{text}` is not a time")).hint("times look like 2024-11-01T18:59:27.923Z")
+        Fault::new(member.at, format!("`{}` is not a time", quoted(text)))
+            .hint("times look like 2024-11-01T18:59:27.923Z")
     })?;
     Ok(Some(time).filter(|time| (1970..9999).contains(&time.year())))
 }
@@ -159,7 +170,7 @@ fn services(list: &Node) -> Result<Vec<Impact>, Fault> {
         .ok_or_else(|| Fault::new(list.at, "this is not a list").hint(wanted))?;
     let mut impact = Vec::new();
     for item in items {
-        let service = value(item, "ServiceName").ok_or_else(|| Fault::missing(item, "ServiceName").hint(wanted))?;
+        let service = name(item, "ServiceName").ok_or_else(|| Fault::missing(item, "ServiceName").hint(wanted))?;
         let service_id = value(item, "ServiceGuid").and_then(|id| account(&id));
         let regions = item.get("ImpactedRegions").and_then(Node::list).unwrap_or_default();
         let names: Vec<String> = regions.iter().filter_map(region).collect();
@@ -178,11 +189,10 @@ fn services(list: &Node) -> Result<Vec<Impact>, Fault> {
 }
 
 fn region(node: &Node) -> Option<String> {
-    let name = node
-        .text()
-        .map(str::to_string)
-        .or_else(|| first(node, &["RegionName", "RegionId"]))?;
-    Some(name.trim().to_string()).filter(|name| !name.is_empty())
+    let plain = node.text().map(html::one_line).filter(|name| !name.is_empty());
+    plain
+        .or_else(|| name(node, "RegionName"))
+        .or_else(|| name(node, "RegionId"))
 }
 
 #[cfg(test)]
