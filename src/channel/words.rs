@@ -3,6 +3,8 @@
 //! Written for somebody who is woken by it: what happened, what of mine it affects, since when, what comes next,
 //! where to read on. Pure: everything is in the frozen message.
 
+mod title;
+
 use chrono::Offset;
 use chrono_tz::Tz;
 
@@ -68,8 +70,8 @@ impl Words {
         let (told, event) = (&message.told, &message.event);
         let text = plain(&event.text);
         Self {
-            subject: subject(told, event),
-            title: title(event),
+            subject: title::subject(told, event),
+            title: title::title(event),
             lead: lead(told, event),
             facts: facts(told, event),
             next: next(event),
@@ -146,27 +148,6 @@ pub fn named(subscriptions: &[Subscription]) -> Vec<String> {
     some_of(lines.collect())
 }
 
-/// The word in front of the subject: what the communication is.
-pub fn label(event: &Event) -> &'static str {
-    match event.kind {
-        Kind::Mitigation => "Mitigated",
-        Kind::PreliminaryReview => "Preliminary PIR",
-        Kind::FinalReview => "PIR",
-        Kind::Retraction => "No impact",
-        Kind::Retrospective => "Livestream",
-        Kind::Recording => "Recording",
-        Kind::RulesBroken => "Rules broken",
-        Kind::RulesMended => "Rules mended",
-        Kind::JournalLost => "Journal damaged",
-        Kind::Update => match event.event_type {
-            EventType::HealthAdvisory => "Advisory",
-            EventType::SecurityAdvisory => "Security",
-            EventType::Billing => "Billing",
-            EventType::ServiceIssue | EventType::PlannedMaintenance => event.stage.word(),
-        },
-    }
-}
-
 /// The provider's name as one says it.
 pub fn provider(event: &Event) -> String {
     match event.provider {
@@ -180,100 +161,6 @@ pub fn provider(event: &Event) -> String {
         Provider::Own => "The service team".into(),
         Provider::Bellwether => "Bellwether".into(),
     }
-}
-
-fn title(event: &Event) -> String {
-    let title = line(&event.title, 300);
-    if title.is_empty() {
-        format!("{} {}", event.event_type, line(&event.tracking_id, 64))
-    } else {
-        title
-    }
-}
-
-/// At most 200 characters, the tracking id always among them.
-fn subject(told: &Told, event: &Event) -> String {
-    let also = if told.part > 0 { ", also affected" } else { "" };
-    let test = if event.test { "[Test] " } else { "" };
-    let what = match told.form {
-        Form::Message => label(event).to_owned(),
-        Form::Invitation { .. } => "Invitation".to_owned(),
-    };
-    let id = if event.kind.is_own() {
-        String::new()
-    } else {
-        format!(" ({})", line(&event.tracking_id, 64))
-    };
-    let front = format!("{test}[{what}{also}] ");
-    let room = 200 - front.chars().count() - id.chars().count();
-    format!("{front}{}{id}", line(&core(&title(event)), room))
-}
-
-/// The title without the words that change from one communication of an incident to the next.
-fn core(title: &str) -> String {
-    let dashes = title.replace(" — ", " – ").replace(" - ", " – ");
-    let parts: Vec<&str> = dashes.split(" – ").map(|part| past_maintenance(part.trim())).collect();
-    let kept: Vec<&str> = parts.iter().copied().filter(|part| !is_state(part)).collect();
-    if kept.is_empty() {
-        title.to_owned()
-    } else {
-        kept.join(" – ")
-    }
-}
-
-/// Whether a part of a title only says how far along things are.
-fn is_state(part: &str) -> bool {
-    let part = part.trim_end_matches([':', '.']).to_lowercase();
-    let kind = part.trim_start_matches("preliminary ").trim_start_matches("final ");
-    STATES.contains(&part.as_str())
-        || matches!(
-            kind,
-            "post incident review (pir)" | "post-incident review (pir)" | "post incident review"
-        )
-        || matches!(kind, "pir" | "rca" | "root cause analysis")
-}
-
-/// Parts of titles that say a state, in lower case.
-const STATES: [&str; 19] = [
-    "active",
-    "applying mitigation",
-    "azure incident retrospective",
-    "canceled",
-    "cancelled",
-    "complete",
-    "completed",
-    "identified",
-    "in progress",
-    "incident retrospective",
-    "investigating",
-    "mitigated",
-    "mitigation applied",
-    "monitoring",
-    "no impact",
-    "rescheduled",
-    "resolved",
-    "update",
-    "mitigation statement",
-];
-
-/// `Planned Maintenance Completed for X` is about `X`.
-fn past_maintenance(part: &str) -> &str {
-    let begins = part.to_ascii_lowercase();
-    let begins = begins.trim_start_matches("routine ");
-    let states = [
-        "notification",
-        "completed",
-        "in progress",
-        "canceled",
-        "cancelled",
-        "rescheduled",
-    ];
-    let found = states
-        .iter()
-        .find(|state| begins.starts_with(&format!("planned maintenance {state} for ")));
-    found
-        .and_then(|state| part.get(part.len() - begins.len() + 25 + state.len()..))
-        .unwrap_or(part)
 }
 
 fn lead(told: &Told, event: &Event) -> String {
@@ -452,6 +339,9 @@ fn reason(told: &Told) -> String {
         many => format!(" and {} others", many - 1),
     };
     let receiver = line(&told.receiver, 80);
+    if told.rules.is_empty() {
+        return format!("You get this as “{receiver}” of {}.", line(told.customer.as_str(), 64));
+    }
     format!(
         "You get this because the rule “{first}”{more} of {} tells “{receiver}”.",
         line(told.customer.as_str(), 64)
@@ -466,4 +356,130 @@ fn some_of(mut lines: Vec<String>) -> Vec<String> {
         lines.push(format!("and {more} more"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::sample;
+
+    fn at(text: &str) -> Time {
+        text.parse().expect("a time")
+    }
+
+    #[test]
+    fn a_moment_is_told_in_the_receivers_zone_with_utc_beside_it() {
+        for (time, zone, expected) in [
+            (
+                "2026-07-01T13:04:59Z",
+                chrono_tz::Europe::Berlin,
+                "1 Jul 2026, 15:04 CEST (13:04 UTC)",
+            ),
+            (
+                "2026-12-31T23:30:00Z",
+                chrono_tz::Europe::Berlin,
+                "1 Jan 2027, 00:30 CET (31 Dec, 23:30 UTC)",
+            ),
+            ("2026-07-01T13:04:00Z", chrono_tz::UTC, "1 Jul 2026, 13:04 UTC"),
+            (
+                "2026-01-01T13:04:00Z",
+                chrono_tz::Europe::London,
+                "1 Jan 2026, 13:04 UTC",
+            ),
+            (
+                "2026-07-01T01:00:00Z",
+                chrono_tz::America::Sao_Paulo,
+                "30 Jun 2026, 22:00 UTC-03 (1 Jul, 01:00 UTC)",
+            ),
+            (
+                "2026-07-01T01:00:00Z",
+                chrono_tz::Asia::Kolkata,
+                "1 Jul 2026, 06:30 IST (01:00 UTC)",
+            ),
+        ] {
+            assert_eq!(moment(at(time), zone), expected);
+        }
+    }
+
+    #[test]
+    fn an_addendum_says_whom_it_adds() {
+        let mut message = sample::update();
+        message.told.part = 1;
+        let words = Words::of(&message);
+        assert!(
+            words.subject.starts_with("[Active, also affected] App Service"),
+            "{}",
+            words.subject
+        );
+        assert!(
+            words
+                .lead
+                .contains("Also affected: production (11111111-aaaa-4bbb-8ccc-111111111111), 2222"),
+            "{}",
+            words.lead
+        );
+    }
+
+    #[test]
+    fn an_issue_that_goes_on_has_no_end_whatever_its_metadata_holds() {
+        let mut message = sample::update();
+        message.event.impact_end = Some(at("2026-11-24T13:00:00Z"));
+        let has_end = |message: &Message| Words::of(message).facts.iter().any(|fact| fact.label == "Mitigated");
+        assert!(!has_end(&message));
+        message.event.kind = Kind::Mitigation;
+        assert!(has_end(&message));
+    }
+
+    #[test]
+    fn every_kind_type_and_stage_has_its_words() {
+        let mut message = sample::update();
+        for (kind, event_type) in Kind::ALL
+            .iter()
+            .flat_map(|kind| EventType::ALL.iter().map(move |other| (*kind, *other)))
+        {
+            for stage in Stage::ALL {
+                let event = &mut message.event;
+                (event.kind, event.event_type, event.stage) = (kind, event_type, *stage);
+                let words = Words::of(&message);
+                assert!(words.lead.ends_with('.') && words.subject.starts_with('['), "{words:?}");
+                assert_eq!(kind.is_own(), !words.subject.contains("0NIH-U2O"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_test_says_so_first() {
+        let mut message = sample::update();
+        message.event.test = true;
+        let words = Words::of(&message);
+        assert!(words.subject.starts_with("[Test] ") && words.lead.starts_with("This is a test."));
+    }
+
+    #[test]
+    fn many_subscriptions_are_counted_not_listed() {
+        let words = Words::of(&sample::with_subscriptions(500));
+        let fact = words
+            .facts
+            .iter()
+            .find(|fact| fact.label == "Subscriptions")
+            .expect("the subscriptions");
+        assert_eq!(
+            (fact.values.len(), fact.values.last().map(String::as_str)),
+            (13, Some("and 488 more"))
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_not_of_the_web_is_left_out() {
+        let mut message = sample::update();
+        message.event.link = url::Url::parse("javascript:alert(1)").ok();
+        assert_eq!(Words::of(&message).links.len(), 2);
+    }
+
+    #[test]
+    fn a_message_that_no_rule_asked_for_says_to_whom_it_went() {
+        let mut message = sample::update();
+        message.told.rules.clear();
+        assert_eq!(Words::of(&message).reason, "You get this as “platform” of contoso.");
+    }
 }

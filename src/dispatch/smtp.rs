@@ -3,23 +3,30 @@
 //! The conversation is led step by step, because what a 5xx means depends on the step that it answers
 //! ([`reply::of_smtp`]). Every step has its own time; the final dot gets the longest, or repeats would grow.
 
-use std::io::Write;
+mod connect;
+mod folder;
+mod settings;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
 
+pub use settings::{Security, SmtpSettings};
+
+use super::tls;
 use crate::channel::Outcome;
 use crate::channel::email::Email;
 use crate::channel::reply::{self, SmtpFailure, SmtpStep};
-use crate::secret::Secret;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,93 +44,10 @@ pub enum Mailer {
     Folder(PathBuf),
 }
 
-/// How the way to the relay is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the first byte (`smtps://`, port 465).
-    Implicit,
-    /// STARTTLS, or nothing is sent (`smtp://`, port 587).
-    Required,
-    /// STARTTLS if the server offers it (`?tls=opportunistic`).
-    Opportunistic,
-    /// None (`?tls=none`).
-    Plain,
-}
-
-/// The operator's relay, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SmtpSettings {
-    host: String,
-    port: u16,
-    security: Security,
-    credentials: Option<(String, Secret)>,
-    authorities: Option<Vec<u8>>,
-}
-
-impl SmtpSettings {
-    /// Reads `smtps://mail.contoso.example`, `smtp://mail.contoso.example:587?tls=required`, with the user and password
-    /// to sign in with, if any.
-    ///
-    /// # Errors
-    /// In words an operator can act on.
-    pub fn read(url: &str, credentials: Option<(String, Secret)>) -> Result<Self, String> {
-        let parsed =
-            url::Url::parse(url).map_err(|error| format!("not a URL (`smtps://mail.contoso.example`): {error}"))?;
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err("the user and password do not belong into the URL: name them as `credentials`".into());
-        }
-        let host = parsed
-            .host_str()
-            .filter(|host| !host.is_empty())
-            .ok_or("the URL names no host")?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let security = security(&parsed)?;
-        if security == Security::Plain
-            && credentials.is_some()
-            && !matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1")
-        {
-            return Err("`tls=none` would send the password in clear: only to this machine".into());
-        }
-        let usual = if security == Security::Implicit { 465 } else { 587 };
-        Ok(Self {
-            host,
-            port: parsed.port().unwrap_or(usual),
-            security,
-            credentials,
-            authorities: None,
-        })
-    }
-
-    /// Trusts these certificate authorities (PEM) too: a relay with a certificate of one's own.
-    pub fn with_authorities(mut self, pem: Vec<u8>) -> Self {
-        self.authorities = Some(pem);
-        self
-    }
-}
-
-fn security(url: &url::Url) -> Result<Security, String> {
-    let wanted = url
-        .query_pairs()
-        .find(|(key, _)| key == "tls")
-        .map(|(_, value)| value.into_owned());
-    if let Some((key, _)) = url.query_pairs().find(|(key, _)| key != "tls") {
-        return Err(format!("`{key}` is not known here: `tls` is"));
-    }
-    match (url.scheme(), wanted.as_deref()) {
-        ("smtps", None | Some("required")) => Ok(Security::Implicit),
-        ("smtps", Some(_)) => Err("`smtps://` is TLS from the first byte: leave `tls` out".into()),
-        ("smtp", None | Some("required")) => Ok(Security::Required),
-        ("smtp", Some("opportunistic")) => Ok(Security::Opportunistic),
-        ("smtp", Some("none")) => Ok(Security::Plain),
-        ("smtp", Some(other)) => Err(format!("`tls={other}` is not known: required, opportunistic or none")),
-        (other, _) => Err(format!("the URL begins with `smtps://` or `smtp://`, not `{other}:`")),
-    }
-}
-
 /// Connections to the relay.
 pub struct Relay {
     settings: SmtpSettings,
-    tls: Option<TlsParameters>,
+    tls: Option<TlsConnector>,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
     permits: Semaphore,
 }
@@ -138,7 +62,9 @@ impl Mailer {
     pub fn smtp(settings: SmtpSettings) -> Result<Self> {
         let tls = match settings.security {
             Security::Plain => None,
-            _ => Some(tls(&settings)?),
+            _ => Some(TlsConnector::from(Arc::new(tls::config(
+                settings.authorities.as_deref(),
+            )?))),
         };
         let relay = Relay {
             settings,
@@ -163,7 +89,7 @@ impl Mailer {
             },
             Mailer::Folder(folder) => {
                 let (folder, email) = (folder.clone(), email.clone());
-                let written = tokio::task::spawn_blocking(move || write(&folder, &email)).await;
+                let written = tokio::task::spawn_blocking(move || folder::write(&folder, &email)).await;
                 match written.map_err(anyhow::Error::from).and_then(|written| written) {
                     Ok(()) => Outcome::Delivered,
                     Err(error) => Outcome::Retry {
@@ -174,15 +100,6 @@ impl Mailer {
             }
         }
     }
-}
-
-fn tls(settings: &SmtpSettings) -> Result<TlsParameters> {
-    let mut builder = TlsParameters::builder(settings.host.clone());
-    if let Some(pem) = &settings.authorities {
-        builder = builder
-            .add_root_certificate(Certificate::from_pem(pem).context("reading the relay's certificate authorities")?);
-    }
-    builder.build_rustls().context("preparing TLS for the relay")
 }
 
 impl Relay {
@@ -215,28 +132,12 @@ impl Relay {
         within(SmtpStep::Connect, CONNECT_TIMEOUT, self.opened()).await
     }
 
-    async fn opened(&self) -> Result<AsyncSmtpConnection, Error> {
-        let settings = &self.settings;
-        let hello = ClientId::default();
-        let wrapper = if settings.security == Security::Implicit {
-            self.tls.clone()
-        } else {
-            None
-        };
-        let server = (settings.host.as_str(), settings.port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &hello, wrapper, None).await?;
-        let upgrade = match settings.security {
-            Security::Required => true,
-            Security::Opportunistic => connection.can_starttls(),
-            Security::Implicit | Security::Plain => false,
-        };
-        if let (true, Some(tls)) = (upgrade, &self.tls) {
-            connection.starttls(tls.clone(), &hello).await?; // fails where the server offers none
-        }
-        if let Some((user, password)) = &settings.credentials {
+    async fn opened(&self) -> Result<AsyncSmtpConnection, SmtpFailure> {
+        let mut connection = connect::open(&self.settings, self.tls.as_ref()).await?;
+        if let Some((user, password)) = &self.settings.credentials {
             let credentials = Credentials::new(user.clone(), password.reveal().to_owned());
-            connection.auth(DEFAULT_MECHANISMS, &credentials).await?;
+            let answer = connection.auth(DEFAULT_MECHANISMS, &credentials).await;
+            answer.map_err(|error| failure(&error))?;
         }
         Ok(connection)
     }
@@ -246,13 +147,13 @@ async fn transact(connection: &mut AsyncSmtpConnection, email: &Email) -> Result
     let envelope = &email.envelope;
     let parameters = parameters(connection, email)?;
     let mail = Mail::new(envelope.from().cloned(), parameters);
-    within(SmtpStep::Sender, COMMAND_TIMEOUT, connection.command(mail)).await?;
+    said(SmtpStep::Sender, COMMAND_TIMEOUT, connection.command(mail)).await?;
     for recipient in envelope.to() {
         let rcpt = Rcpt::new(recipient.clone(), vec![]);
-        within(SmtpStep::Recipient, COMMAND_TIMEOUT, connection.command(rcpt)).await?;
+        said(SmtpStep::Recipient, COMMAND_TIMEOUT, connection.command(rcpt)).await?;
     }
-    within(SmtpStep::Data, COMMAND_TIMEOUT, connection.command(Data)).await?;
-    within(SmtpStep::Dot, DOT_TIMEOUT, connection.message(&email.bytes)).await?;
+    said(SmtpStep::Data, COMMAND_TIMEOUT, connection.command(Data)).await?;
+    said(SmtpStep::Dot, DOT_TIMEOUT, connection.message(&email.bytes)).await?;
     Ok(())
 }
 
@@ -281,16 +182,19 @@ async fn part(mut connection: AsyncSmtpConnection) {
     let _ = timeout(PARTING_TIMEOUT, connection.abort()).await; // a farewell: whether it is heard changes nothing
 }
 
-async fn within<T>(step: SmtpStep, most: Duration, doing: impl Future<Output = Result<T, Error>>) -> Result<T, Failed> {
+async fn said<T>(step: SmtpStep, most: Duration, doing: impl Future<Output = Result<T, Error>>) -> Result<T, Failed> {
+    within(step, most, async { doing.await.map_err(|error| failure(&error)) }).await
+}
+
+async fn within<T>(
+    step: SmtpStep,
+    most: Duration,
+    doing: impl Future<Output = Result<T, SmtpFailure>>,
+) -> Result<T, Failed> {
+    let why = || format!("the mail server did not answer within {} seconds", most.as_secs());
     match timeout(most, doing).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err((step, failure(&error))),
-        Err(_) => Err((
-            step,
-            SmtpFailure::Failed {
-                why: format!("the mail server did not answer within {} seconds", most.as_secs()),
-            },
-        )),
+        Ok(done) => done.map_err(|failure| (step, failure)),
+        Err(_) => Err((step, SmtpFailure::Failed { why: why() })),
     }
 }
 
@@ -309,41 +213,6 @@ fn failure(error: &Error) -> SmtpFailure {
     }
 }
 
-/// Writes a mail, each file whole or not at all. A repeat has the same id and so replaces itself.
-fn write(folder: &Path, email: &Email) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("making the mail folder {}", folder.display()))?;
-    let name: String = email
-        .id
-        .split('@')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "._-".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    if let Some(calendar) = &email.calendar {
-        place(folder, &format!("{name}.ics"), calendar.as_bytes())?;
-    }
-    place(folder, &format!("{name}.eml"), &email.bytes)?;
-    std::fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .context("syncing the mail folder")
-}
-
-fn place(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let doing = || format!("writing the mail {}", folder.join(name).display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(doing)?;
-    file.write_all(bytes)
-        .and_then(|()| file.as_file().sync_all())
-        .with_context(doing)?;
-    file.persist(folder.join(name)).map(drop).with_context(doing)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -352,6 +221,7 @@ mod tests {
 
     use super::*;
     use crate::channel::{email, sample};
+    use crate::secret::Secret;
 
     fn mail() -> Email {
         email::render(&sample::update(), &sample::ada(), &sample::sender())
@@ -519,32 +389,77 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn a_setting_is_tls_unless_it_says_otherwise() {
-        let of = |url: &str| SmtpSettings::read(url, None);
-        let smtps = of("smtps://mail.contoso.example").expect("settings");
-        assert_eq!((smtps.port, smtps.security), (465, Security::Implicit));
-        let smtp = of("smtp://mail.contoso.example").expect("settings");
-        assert_eq!((smtp.port, smtp.security), (587, Security::Required));
-        assert_eq!(
-            of("smtp://[::1]:2525?tls=none").map(|settings| (settings.host, settings.port)),
-            Ok(("::1".into(), 2525))
-        );
-        for bad in [
-            "mail.contoso.example",
-            "http://mail",
-            "smtp://user:hunter2@mail",
-            "smtp://mail?tls=maybe",
-            "smtps://mail?tls=none",
-            "smtp://mail?starttls=1",
-            "smtp://",
-        ] {
-            let why = of(bad).expect_err(bad);
-            assert!(!why.contains("hunter2"));
-        }
+    #[tokio::test]
+    async fn what_is_said_in_clear_behind_starttls_is_not_believed() {
+        let injected = "220 go\r\n250-localhost\r\n250 AUTH PLAIN\r\n";
+        let (url, task) = server(vec!["220 hi\r\n", "250-localhost\r\n250 STARTTLS\r\n", injected]).await;
+        assert!(matches!(send(&url, "required").await, Outcome::Retry { why, .. } if why.contains("in clear")));
+        assert!(!task.await.expect("a conversation").contains("AUTH"));
+    }
+
+    fn acceptor() -> tokio_rustls::TlsAcceptor {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/fixtures/relay-key.pem")).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key));
+        tokio_rustls::TlsAcceptor::from(Arc::new(config.expect("a configuration")))
+    }
+
+    const CERTIFICATE: &[u8] = include_bytes!("../../tests/fixtures/relay-cert.pem");
+
+    /// A server that agrees on STARTTLS and then answers inside TLS.
+    async fn secure_server(answers: Vec<&'static str>) -> (u16, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let port = listener.local_addr().expect("an address").port();
+        let task = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut clear = BufReader::new(stream);
+            for answer in ["220 hi\r\n", "250-localhost\r\n250 STARTTLS\r\n"] {
+                clear.write_all(answer.as_bytes()).await.expect("writes");
+                clear.read_line(&mut String::new()).await.expect("reads");
+            }
+            clear.write_all(b"220 go\r\n").await.expect("writes");
+            let Ok(stream) = acceptor().accept(clear.into_inner()).await else {
+                return "no TLS".into();
+            };
+            let mut stream = BufReader::new(stream);
+            let mut heard = String::new();
+            for answer in answers {
+                stream.read_line(&mut heard).await.expect("reads");
+                stream.write_all(answer.as_bytes()).await.expect("writes");
+            }
+            heard
+        });
+        (port, task)
+    }
+
+    #[tokio::test]
+    async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted() {
+        let (port, task) = secure_server(vec!["250-localhost\r\n250 AUTH PLAIN\r\n", "535 5.7.8 wrong\r\n"]).await;
         let credentials = Some(("user".to_owned(), Secret::new("hunter2")));
-        assert!(SmtpSettings::read("smtp://mail.contoso.example?tls=none", credentials.clone()).is_err());
-        let settings = SmtpSettings::read("smtp://127.0.0.1?tls=none", credentials).expect("settings");
-        assert!(!format!("{settings:?}").contains("hunter2"));
+        let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), credentials).expect("settings");
+        let mailer = Mailer::smtp(settings.with_authorities(CERTIFICATE.to_vec())).expect("a mailer");
+        let outcome = mailer.send(&mail()).await;
+        assert!(
+            matches!(&outcome, Outcome::Retry { why, .. } if why.contains("535") && !why.contains("hunter2")),
+            "{outcome:?}"
+        );
+        assert!(task.await.expect("a conversation").contains("AUTH PLAIN "));
+    }
+
+    #[tokio::test]
+    async fn a_relay_whose_certificate_is_not_trusted_hears_nothing() {
+        let (port, task) = secure_server(vec![]).await;
+        let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), None).expect("settings");
+        let outcome = Mailer::smtp(settings).expect("a mailer").send(&mail()).await;
+        assert!(
+            matches!(&outcome, Outcome::Retry { why, .. } if why.contains("TLS")),
+            "{outcome:?}"
+        );
+        assert_eq!(task.await.expect("an attempt"), "no TLS");
     }
 }
