@@ -18,6 +18,7 @@ pub(crate) mod words;
 use serde::{Deserialize, Serialize};
 
 use crate::customer::CustomerId;
+use crate::message::Message;
 use crate::notification::{Channel, EndpointId, hash};
 use crate::secret::Url;
 
@@ -82,6 +83,16 @@ impl Address {
             "ep_{}",
             hash(&[customer.as_str(), self.channel().word(), &place])
         ))
+    }
+}
+
+/// The bytes that an HTTP medium posts for `message`, the same at each attempt; `None` for e-mail.
+pub fn document(message: &Message) -> Option<Vec<u8>> {
+    match message.told.channel {
+        Channel::Email => None,
+        Channel::Webhook => Some(webhook::render(message)),
+        Channel::Slack => Some(slack::render(message)),
+        Channel::Teams => Some(teams::render(message)),
     }
 }
 

@@ -18,7 +18,7 @@ const BLOCKS_MAX_CHARS: usize = 12_000;
 /// The body for `message`.
 pub fn render(message: &Message) -> Vec<u8> {
     let words = Words::of(message);
-    let fallback = cut(&escape(&words.subject), 1_000).0;
+    let fallback = fitted(&escape(&words.subject), 1_000);
     let document = json!({ "text": fallback, "blocks": blocks(&words), "unfurl_links": false, "unfurl_media": false });
     serde_json::to_vec(&document).expect("a JSON value always serialises")
 }
@@ -71,13 +71,14 @@ fn bullets(lines: &[String]) -> String {
         .join("\n")
 }
 
-/// `<url|label>`: the URL is ASCII and percent-encoded but for `|`, which would end it.
 fn links(words: &Words) -> String {
-    let shown = words
-        .links
-        .iter()
-        .map(|link| format!("<{}|{}>", escape(&link.url.replace('|', "%7C")), escape(link.label)));
+    let shown = words.links.iter().map(|link| linked(&link.url, link.label));
     shown.collect::<Vec<_>>().join("  ·  ")
+}
+
+/// `<url|label>`: the URL is ASCII and percent-encoded but for `|`, which would end it.
+fn linked(url: &str, label: &str) -> String {
+    format!("<{}|{}>", escape(&url.replace('|', "%7C")), escape(label))
 }
 
 /// The provider's text as plain sections, cut to `room` with a word about where the whole is.
@@ -100,8 +101,11 @@ fn prose(words: &Words, room: usize) -> Vec<Value> {
         blocks.insert(0, json!({ "type": "divider" }));
     }
     if was_cut {
-        let place = words.links.first().map_or("", |_| " Follow the first link for it.");
-        blocks.push(json!({ "type": "context", "elements": [mrkdwn(&format!("Shortened; this is not the whole text.{place}"))] }));
+        let whole = match words.links.first() {
+            Some(link) => format!("Shortened: {}", linked(&link.url, "read the whole text")),
+            None => "Shortened; the whole text is in the provider's portal.".to_owned(),
+        };
+        blocks.push(json!({ "type": "context", "elements": [mrkdwn(&whole)] }));
     }
     blocks
 }
@@ -124,7 +128,8 @@ fn pieces(text: &str) -> Vec<String> {
 }
 
 fn header(text: &str) -> Value {
-    json!({ "type": "header", "text": { "type": "plain_text", "text": cut(text, HEADER_MAX_CHARS).0, "emoji": false } })
+    let text = fitted(&escape(text), HEADER_MAX_CHARS);
+    json!({ "type": "header", "text": { "type": "plain_text", "text": text, "emoji": false } })
 }
 
 /// Already escaped mrkdwn, cut to a section.
@@ -133,9 +138,12 @@ fn section(text: &str) -> Value {
 }
 
 fn mrkdwn(escaped: &str) -> Value {
-    let (text, was_cut) = cut(escaped, FRAME_MAX_CHARS);
-    let text = if was_cut { whole_entities(&text) } else { text };
-    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
+    json!({ "type": "mrkdwn", "text": fitted(escaped, FRAME_MAX_CHARS), "verbatim": true })
+}
+
+fn fitted(escaped: &str, max: usize) -> String {
+    let (text, was_cut) = cut(escaped, max);
+    if was_cut { whole_entities(&text) } else { text }
 }
 
 /// Drops an entity or link that a cut left half.

@@ -53,7 +53,12 @@ fn card(words: &Words, room: usize) -> Value {
 }
 
 fn body(words: &Words, room: usize) -> Vec<Value> {
-    let mut body = vec![title(&words.subject), block(&words.lead), facts(words)];
+    let mut body = vec![
+        title(&words.subject),
+        block(&words.title),
+        block(&words.lead),
+        facts(words),
+    ];
     body.extend(words.next.as_deref().map(block));
     if !words.earlier.is_empty() {
         body.push(block(EARLIER));

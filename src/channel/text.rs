@@ -121,7 +121,10 @@ mod tests {
 
     #[test]
     fn a_cut_ends_at_a_word_and_says_so() {
-        assert_eq!(cut("one two three four", 12), ("one two…".into(), true));
+        assert_eq!(
+            cut("one two three four five six", 22),
+            ("one two three four…".into(), true)
+        );
         assert_eq!(cut("one two", 7), ("one two".into(), false));
         assert_eq!(cut("ééééééééé", 4), ("ééé…".into(), true));
         assert_eq!(cut("x", 0), ("…".into(), true));

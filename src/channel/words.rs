@@ -3,17 +3,15 @@
 //! Written for somebody who is woken by it: what happened, what of mine it affects, since when, what comes next,
 //! where to read on. Pure: everything is in the frozen message.
 
-use chrono::Offset;
-use chrono_tz::Tz;
+mod facts;
+mod title;
+
+pub use facts::Fact;
+use facts::{moment, named, some_of};
 
 use super::text::{digest, line, plain};
-use crate::clock::Time;
-use crate::event::{Event, EventType, Impact, Kind, Provider, Stage};
-use crate::message::{Message, Subscription, Told};
-use crate::notification::Form;
-
-/// How many services, regions, subscriptions or earlier messages are named before "and 7 more".
-const NAMED: usize = 12;
+use crate::event::{Event, EventType, Kind, Provider, Stage};
+use crate::message::{Message, Told};
 
 /// A message in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,15 +39,6 @@ pub struct Words {
     pub reason: String,
 }
 
-/// One line of the table at the top: a label, and one or more values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
-    /// `Affects`, `Since`, …
-    pub label: &'static str,
-    /// The values, one per line.
-    pub values: Vec<String>,
-}
-
 /// A link with its words; the URL is `http` or `https`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -68,10 +57,10 @@ impl Words {
         let (told, event) = (&message.told, &message.event);
         let text = plain(&event.text);
         Self {
-            subject: subject(told, event),
-            title: title(event),
+            subject: title::subject(told, event),
+            title: title::title(event),
             lead: lead(told, event),
-            facts: facts(told, event),
+            facts: facts::of(told, event),
             next: next(event),
             earlier: earlier(told),
             links: links(told, event),
@@ -94,79 +83,6 @@ impl Words {
     }
 }
 
-impl Fact {
-    fn new(label: &'static str, values: Vec<String>) -> Option<Self> {
-        (!values.is_empty()).then_some(Self { label, values })
-    }
-}
-
-/// A moment in the receiver's zone, with UTC beside it where the two differ.
-pub fn moment(at: Time, zone: Tz) -> String {
-    let local = at.with_timezone(&zone);
-    if local.offset().fix().local_minus_utc() == 0 {
-        return at.format("%-d %b %Y, %H:%M UTC").to_string();
-    }
-    let name = local.format("%Z").to_string();
-    let name = if name.starts_with(['+', '-']) {
-        format!("UTC{name}")
-    } else {
-        name
-    };
-    let same_day = local.date_naive() == at.date_naive();
-    let utc = at.format(if same_day { "%H:%M UTC" } else { "%-d %b, %H:%M UTC" });
-    format!("{} {name} ({utc})", local.format("%-d %b %Y, %H:%M"))
-}
-
-/// What is affected, one line per service: `Virtual Machines: East US, West Europe`.
-pub fn affected(impact: &[Impact]) -> Vec<String> {
-    let mut services: Vec<(&str, Vec<String>)> = Vec::new();
-    for one in impact {
-        let at = services
-            .iter()
-            .position(|(service, _)| *service == one.service)
-            .unwrap_or_else(|| {
-                services.push((&one.service, Vec::new()));
-                services.len() - 1
-            });
-        services[at].1.extend(one.region.iter().map(|region| line(region, 80)));
-    }
-    let lines = services.into_iter().map(|(service, regions)| match regions.is_empty() {
-        true => line(service, 120),
-        false => line(&format!("{}: {}", line(service, 120), some_of(regions).join(", ")), 400),
-    });
-    some_of(lines.collect())
-}
-
-/// Who is told, by the names the customer uses: `production (1111…)`, or the id where it has no name.
-pub fn named(subscriptions: &[Subscription]) -> Vec<String> {
-    let lines = subscriptions.iter().map(|one| match one.groups.is_empty() {
-        true => line(&one.id, 120),
-        false => format!("{} ({})", line(&one.groups.join(", "), 120), line(&one.id, 120)),
-    });
-    some_of(lines.collect())
-}
-
-/// The word in front of the subject: what the communication is.
-pub fn label(event: &Event) -> &'static str {
-    match event.kind {
-        Kind::Mitigation => "Mitigated",
-        Kind::PreliminaryReview => "Preliminary PIR",
-        Kind::FinalReview => "PIR",
-        Kind::Retraction => "No impact",
-        Kind::Retrospective => "Livestream",
-        Kind::Recording => "Recording",
-        Kind::RulesBroken => "Rules broken",
-        Kind::RulesMended => "Rules mended",
-        Kind::JournalLost => "Journal damaged",
-        Kind::Update => match event.event_type {
-            EventType::HealthAdvisory => "Advisory",
-            EventType::SecurityAdvisory => "Security",
-            EventType::Billing => "Billing",
-            EventType::ServiceIssue | EventType::PlannedMaintenance => event.stage.word(),
-        },
-    }
-}
-
 /// The provider's name as one says it.
 pub fn provider(event: &Event) -> String {
     match event.provider {
@@ -180,100 +96,6 @@ pub fn provider(event: &Event) -> String {
         Provider::Own => "The service team".into(),
         Provider::Bellwether => "Bellwether".into(),
     }
-}
-
-fn title(event: &Event) -> String {
-    let title = line(&event.title, 300);
-    if title.is_empty() {
-        format!("{} {}", event.event_type, line(&event.tracking_id, 64))
-    } else {
-        title
-    }
-}
-
-/// At most 200 characters, the tracking id always among them.
-fn subject(told: &Told, event: &Event) -> String {
-    let also = if told.part > 0 { ", also affected" } else { "" };
-    let test = if event.test { "[Test] " } else { "" };
-    let what = match told.form {
-        Form::Message => label(event).to_owned(),
-        Form::Invitation { .. } => "Invitation".to_owned(),
-    };
-    let id = if event.kind.is_own() {
-        String::new()
-    } else {
-        format!(" ({})", line(&event.tracking_id, 64))
-    };
-    let front = format!("{test}[{what}{also}] ");
-    let room = 200 - front.chars().count() - id.chars().count();
-    format!("{front}{}{id}", line(&core(&title(event)), room))
-}
-
-/// The title without the words that change from one communication of an incident to the next.
-fn core(title: &str) -> String {
-    let dashes = title.replace(" — ", " – ").replace(" - ", " – ");
-    let parts: Vec<&str> = dashes.split(" – ").map(|part| past_maintenance(part.trim())).collect();
-    let kept: Vec<&str> = parts.iter().copied().filter(|part| !is_state(part)).collect();
-    if kept.is_empty() {
-        title.to_owned()
-    } else {
-        kept.join(" – ")
-    }
-}
-
-/// Whether a part of a title only says how far along things are.
-fn is_state(part: &str) -> bool {
-    let part = part.trim_end_matches([':', '.']).to_lowercase();
-    let kind = part.trim_start_matches("preliminary ").trim_start_matches("final ");
-    STATES.contains(&part.as_str())
-        || matches!(
-            kind,
-            "post incident review (pir)" | "post-incident review (pir)" | "post incident review"
-        )
-        || matches!(kind, "pir" | "rca" | "root cause analysis")
-}
-
-/// Parts of titles that say a state, in lower case.
-const STATES: [&str; 19] = [
-    "active",
-    "applying mitigation",
-    "azure incident retrospective",
-    "canceled",
-    "cancelled",
-    "complete",
-    "completed",
-    "identified",
-    "in progress",
-    "incident retrospective",
-    "investigating",
-    "mitigated",
-    "mitigation applied",
-    "monitoring",
-    "no impact",
-    "rescheduled",
-    "resolved",
-    "update",
-    "mitigation statement",
-];
-
-/// `Planned Maintenance Completed for X` is about `X`.
-fn past_maintenance(part: &str) -> &str {
-    let begins = part.to_ascii_lowercase();
-    let begins = begins.trim_start_matches("routine ");
-    let states = [
-        "notification",
-        "completed",
-        "in progress",
-        "canceled",
-        "cancelled",
-        "rescheduled",
-    ];
-    let found = states
-        .iter()
-        .find(|state| begins.starts_with(&format!("planned maintenance {state} for ")));
-    found
-        .and_then(|state| part.get(part.len() - begins.len() + 25 + state.len()..))
-        .unwrap_or(part)
 }
 
 fn lead(told: &Told, event: &Event) -> String {
@@ -327,70 +149,6 @@ fn maintenance(stage: Stage) -> &'static str {
         Stage::Canceled => "maintenance was called off.",
         Stage::Planned | Stage::Rca => "maintenance is planned.",
     }
-}
-
-fn facts(told: &Told, event: &Event) -> Vec<Fact> {
-    let accounts = if event.provider == Provider::Azure {
-        "Subscriptions"
-    } else {
-        "Accounts"
-    };
-    let since = told.since.or(event.impact_start);
-    let is_work = event.event_type == EventType::PlannedMaintenance;
-    let rows = [
-        Fact::new("Affects", affected(&told.impact)),
-        Fact::new(accounts, named(&told.subscriptions)),
-        Fact::new(
-            if is_work { "Starts" } else { "Since" },
-            since.iter().map(|at| moment(*at, told.zone)).collect(),
-        ),
-        end(told, event, since),
-        Fact::new("Sessions", sessions(told, event)),
-        Fact::new(
-            "Level",
-            event.level.iter().map(|level| level.word().to_owned()).collect(),
-        ),
-        Fact::new("Published", vec![moment(event.published, told.zone)]),
-        Fact::new("Tracking ID", vec![line(&event.tracking_id, 256)]),
-    ];
-    let rows = rows.into_iter().flatten();
-    rows.filter(|row| !event.kind.is_own() || row.label == "Published")
-        .collect()
-}
-
-/// The end of impact, in the word that fits: an issue that goes on has none, whatever is left in its metadata.
-fn end(told: &Told, event: &Event, since: Option<Time>) -> Option<Fact> {
-    let at = event.impact_end?;
-    let is_over = event.kind != Kind::Update || matches!(event.stage, Stage::Resolved | Stage::Rca | Stage::Complete);
-    let (label, shown) = match event.event_type {
-        EventType::PlannedMaintenance => ("Ends", true),
-        EventType::ServiceIssue => ("Mitigated", is_over),
-        _ => ("Due", true),
-    };
-    let lasted = since
-        .filter(|since| label == "Mitigated" && *since < at)
-        .map(|since| lasted(at - since));
-    let value = format!("{}{}", moment(at, told.zone), lasted.unwrap_or_default());
-    shown.then_some(())?;
-    Fact::new(label, vec![value])
-}
-
-/// `, after 1 h 36 min`.
-fn lasted(long: chrono::TimeDelta) -> String {
-    match (long.num_days(), long.num_hours() % 24, long.num_minutes() % 60) {
-        (0, 0, minutes) => format!(", after {} min", minutes.max(1)),
-        (0, hours, minutes) => format!(", after {hours} h {minutes} min"),
-        (days, hours, _) => format!(", after {days} d {hours} h"),
-    }
-}
-
-fn sessions(told: &Told, event: &Event) -> Vec<String> {
-    let wanted = |nth: usize| match told.form {
-        Form::Message => true,
-        Form::Invitation { session, .. } => session == nth,
-    };
-    let shown = event.sessions.iter().enumerate().filter(|(nth, _)| wanted(*nth));
-    some_of(shown.map(|(_, session)| moment(session.start, told.zone)).collect())
 }
 
 /// What happens now; only what the provider's own process says, never a promise.
@@ -452,18 +210,104 @@ fn reason(told: &Told) -> String {
         many => format!(" and {} others", many - 1),
     };
     let receiver = line(&told.receiver, 80);
+    if told.rules.is_empty() {
+        return format!("You get this as “{receiver}” of {}.", line(told.customer.as_str(), 64));
+    }
     format!(
         "You get this because the rule “{first}”{more} of {} tells “{receiver}”.",
         line(told.customer.as_str(), 64)
     )
 }
 
-/// The first of many, and how many more there are.
-fn some_of(mut lines: Vec<String>) -> Vec<String> {
-    if lines.len() > NAMED + 1 {
-        let more = lines.len() - NAMED;
-        lines.truncate(NAMED);
-        lines.push(format!("and {more} more"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::sample;
+    use crate::clock::Time;
+
+    fn at(text: &str) -> Time {
+        text.parse().expect("a time")
     }
-    lines
+
+    #[test]
+    fn an_addendum_says_whom_it_adds() {
+        let mut message = sample::update();
+        message.told.part = 1;
+        let words = Words::of(&message);
+        assert!(
+            words.subject.starts_with("[Active, also affected] App Service"),
+            "{}",
+            words.subject
+        );
+        assert!(
+            words
+                .lead
+                .contains("Also affected: production (11111111-aaaa-4bbb-8ccc-111111111111), 2222"),
+            "{}",
+            words.lead
+        );
+    }
+
+    #[test]
+    fn an_issue_that_goes_on_has_no_end_whatever_its_metadata_holds() {
+        let mut message = sample::update();
+        message.event.impact_end = Some(at("2026-11-24T13:00:00Z"));
+        let has_end = |message: &Message| Words::of(message).facts.iter().any(|fact| fact.label == "Mitigated");
+        assert!(!has_end(&message));
+        message.event.kind = Kind::Mitigation;
+        assert!(has_end(&message));
+    }
+
+    #[test]
+    fn every_kind_type_and_stage_has_its_words() {
+        let mut message = sample::update();
+        for (kind, event_type) in Kind::ALL
+            .iter()
+            .flat_map(|kind| EventType::ALL.iter().map(move |other| (*kind, *other)))
+        {
+            for stage in Stage::ALL {
+                let event = &mut message.event;
+                (event.kind, event.event_type, event.stage) = (kind, event_type, *stage);
+                let words = Words::of(&message);
+                assert!(words.lead.ends_with('.') && words.subject.starts_with('['), "{words:?}");
+                assert_eq!(kind.is_own(), !words.subject.contains("0NIH-U2O"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_test_says_so_first() {
+        let mut message = sample::update();
+        message.event.test = true;
+        let words = Words::of(&message);
+        assert!(words.subject.starts_with("[Test] ") && words.lead.starts_with("This is a test."));
+    }
+
+    #[test]
+    fn many_subscriptions_are_counted_not_listed() {
+        let words = Words::of(&sample::with_subscriptions(500));
+        let fact = words
+            .facts
+            .iter()
+            .find(|fact| fact.label == "Subscriptions")
+            .expect("the subscriptions");
+        assert_eq!(
+            (fact.values.len(), fact.values.last().map(String::as_str)),
+            (13, Some("and 488 more"))
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_not_of_the_web_is_left_out() {
+        let mut message = sample::update();
+        message.event.link = url::Url::parse("javascript:alert(1)").ok();
+        assert_eq!(Words::of(&message).links.len(), 2);
+    }
+
+    #[test]
+    fn a_message_that_no_rule_asked_for_says_to_whom_it_went() {
+        let mut message = sample::update();
+        message.told.rules.clear();
+        assert_eq!(Words::of(&message).reason, "You get this as “platform” of contoso.");
+    }
 }

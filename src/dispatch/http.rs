@@ -5,19 +5,21 @@
 //! not used, answers not decompressed. Each customer has connections of its own. A URL is a secret: nothing of its path
 //! or query leaves this file.
 
+mod answer;
+
 use std::collections::HashMap;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Result;
 use hyper::body::Bytes;
+use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response};
-use rustls::crypto::CryptoProvider;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
+use super::tls;
 use crate::channel::guard;
 use crate::channel::reply::HttpReply;
 use crate::customer::CustomerId;
@@ -27,8 +29,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const HEADERS_MAX_BYTES: usize = 16 * 1024;
-const BODY_MAX_BYTES: usize = 64 * 1024;
-const KEPT_MAX_BYTES: usize = 1024;
 const CLIENTS_MAX: usize = 256;
 const IDLE_MAX_PER_HOST: usize = 4;
 const ADDRESSES_MAX: usize = 32;
@@ -42,12 +42,17 @@ pub struct HttpSender {
 
 impl HttpSender {
     /// A sender; `allow_private` permits plain HTTP and private addresses (never metadata services).
-    pub fn new(allow_private: bool) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new(allow_private: bool) -> Result<Self> {
+        let mut tls = tls::config(None)?;
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self {
             allow_private,
-            tls: tls(),
+            tls,
             clients: Mutex::new(HashMap::new()),
-        }
+        })
     }
 
     /// Posts a JSON `body` on behalf of `customer`. Ends within 15 seconds.
@@ -60,19 +65,23 @@ impl HttpSender {
     ) -> HttpReply {
         let target = match self.check(url) {
             Ok(target) => target,
-            Err(why) => return HttpReply::Blocked { why: scrub(&why, url) },
+            Err(why) => {
+                return HttpReply::Blocked {
+                    why: answer::scrub(&why, url),
+                };
+            }
         };
         let client = match self.client(customer) {
             Ok(client) => client,
-            Err(error) => return failed(error, url),
+            Err(error) => return answer::failed(error, url),
         };
         let headers = match header_map(headers) {
             Ok(headers) => headers,
             Err(why) => return HttpReply::Failed { why },
         };
         match client.post(target).headers(headers).body(body).send().await {
-            Ok(response) => answered(response, url).await,
-            Err(error) => failed(error, url),
+            Ok(response) => answer::answered(response, url).await,
+            Err(error) => answer::failed(error, url),
         }
     }
 
@@ -123,32 +132,6 @@ impl HttpSender {
     }
 }
 
-/// One configuration for all customers' clients: the system's certificate authorities, or those built in where the
-/// system has none.
-fn tls() -> rustls::ClientConfig {
-    let provider = CryptoProvider::get_default()
-        .cloned()
-        .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .expect("the ring provider knows TLS 1.2 and 1.3");
-    let mut config = match rustls_platform_verifier::Verifier::new(provider) {
-        Ok(verifier) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(%error, "the system has no certificate authorities; those built in are used");
-            let roots = rustls::RootCertStore {
-                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-            };
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config
-}
-
 fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     for (name, value) in headers {
@@ -186,114 +169,6 @@ fn judged(found: impl Iterator<Item = SocketAddr>, allow_private: bool) -> Resul
 #[error("the URL leads to an address that is not on the public internet")]
 struct NotPublic;
 
-async fn answered(mut response: Response, url: &secret::Url) -> HttpReply {
-    let size: usize = response
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    if size > HEADERS_MAX_BYTES {
-        return HttpReply::Failed {
-            why: "the answer's headers are larger than 16 KiB".into(),
-        };
-    }
-    let status = response.status().as_u16();
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .map(|wish| wish.chars().take(64).collect());
-    let body = beginning(&mut response).await;
-    HttpReply::Answered {
-        status,
-        retry_after,
-        body: kept(&body, url),
-    }
-}
-
-/// At most 64 KiB; whatever goes wrong while reading, the status was said.
-async fn beginning(response: &mut Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while body.len() < BODY_MAX_BYTES {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(BODY_MAX_BYTES - body.len())]),
-            Ok(None) | Err(_) => break,
-        }
-    }
-    body
-}
-
-/// The first 1 KiB, secrets removed before it is cut, controls escaped.
-fn kept(body: &[u8], url: &secret::Url) -> String {
-    let text = scrub(&String::from_utf8_lossy(body), url);
-    let mut kept = String::new();
-    for c in text.trim().chars() {
-        let shown = if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        };
-        if kept.len() + shown.len() > KEPT_MAX_BYTES {
-            break;
-        }
-        kept.push_str(&shown);
-    }
-    kept
-}
-
-fn failed(error: reqwest::Error, url: &secret::Url) -> HttpReply {
-    let error = error.without_url();
-    let chain = causes(&error);
-    if chain.iter().any(|error| error.is::<NotPublic>()) {
-        return HttpReply::Blocked {
-            why: NotPublic.to_string(),
-        };
-    }
-    if error.is_timeout() {
-        let what = if error.is_connect() {
-            "no connection within 5 seconds"
-        } else {
-            "no answer within 15 seconds"
-        };
-        return HttpReply::Failed { why: what.into() };
-    }
-    let said: Vec<String> = chain.iter().map(|error| error.to_string()).collect();
-    HttpReply::Failed {
-        why: scrub(&said.join(": "), url),
-    }
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let mut chain = vec![error];
-    let mut next = error.source();
-    while let Some(error) = next {
-        chain.push(error);
-        next = error.source();
-    }
-    chain
-}
-
-/// Replaces whatever of the URL's path and query is long enough to be a secret.
-fn scrub(text: &str, url: &secret::Url) -> String {
-    let Ok(parsed) = Url::parse(url.reveal()) else {
-        return "a reason that cannot be shown".into();
-    };
-    let segments = parsed.path_segments().into_iter().flatten().map(str::to_owned);
-    let raw = parsed.query().unwrap_or_default().split(['&', '=']).map(str::to_owned);
-    let decoded = parsed
-        .query_pairs()
-        .flat_map(|(key, value)| [key.into_owned(), value.into_owned()]);
-    let mut parts: Vec<String> = segments
-        .chain(raw)
-        .chain(decoded)
-        .filter(|part| part.len() >= 6)
-        .collect();
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    parts
-        .iter()
-        .fold(text.to_owned(), |text, part| text.replace(part.as_str(), "…"))
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -321,6 +196,10 @@ mod tests {
         (address, task)
     }
 
+    fn sender(allow_private: bool) -> HttpSender {
+        HttpSender::new(allow_private).expect("TLS is set up")
+    }
+
     fn secret_url(text: &str) -> secret::Url {
         secret::Url::new(&Url::parse(text).expect("a URL"))
     }
@@ -342,7 +221,7 @@ mod tests {
         let (address, task) =
             server(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 5\r\n\r\nb\x1bsy\n".to_vec()).await;
         let reply = post(
-            &HttpSender::new(true),
+            &sender(true),
             &format!("http://{address}/hook/hunter2?sig=hunter2hunter2"),
         )
         .await;
@@ -376,7 +255,7 @@ mod tests {
         let (address, task) =
             server(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec())
                 .await;
-        let reply = post(&HttpSender::new(true), &format!("http://{address}/")).await;
+        let reply = post(&sender(true), &format!("http://{address}/")).await;
         assert!(matches!(reply, HttpReply::Answered { status: 302, .. }), "{reply:?}");
         task.await.expect("one request");
     }
@@ -386,12 +265,11 @@ mod tests {
         let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n".to_vec();
         answer.resize(2_000_000, b'x');
         let (address, _task) = server(answer).await;
-        let HttpReply::Answered { status: 200, body, .. } =
-            post(&HttpSender::new(true), &format!("http://{address}/")).await
+        let HttpReply::Answered { status: 200, body, .. } = post(&sender(true), &format!("http://{address}/")).await
         else {
             panic!("the status was said")
         };
-        assert_eq!(body.len(), KEPT_MAX_BYTES);
+        assert_eq!(body.len(), 1024);
     }
 
     #[tokio::test]
@@ -404,7 +282,7 @@ mod tests {
             .into_bytes(),
         )
         .await;
-        let reply = post(&HttpSender::new(true), &format!("http://{address}/")).await;
+        let reply = post(&sender(true), &format!("http://{address}/")).await;
         assert!(matches!(reply, HttpReply::Failed { .. }), "{reply:?}");
     }
 
@@ -413,19 +291,16 @@ mod tests {
         let (address, _task) =
             server(b"HTTP/1.1 404 No\r\nContent-Length: 40\r\n\r\nno route /hook/hunter2hunter2 here, sorry".to_vec())
                 .await;
-        let reply = post(&HttpSender::new(true), &format!("http://{address}/hook/hunter2hunter2")).await;
+        let reply = post(&sender(true), &format!("http://{address}/hook/hunter2hunter2")).await;
         assert!(!format!("{reply:?}").contains("hunter2"), "{reply:?}");
     }
 
     #[tokio::test]
     async fn a_private_address_is_not_called_by_literal_or_by_name() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+        listener.set_nonblocking(true).expect("does not block");
         let port = listener.local_addr().expect("an address").port();
-        let reply = post(
-            &HttpSender::new(false),
-            &format!("https://127.0.0.1:{port}/hunter2hunter2"),
-        )
-        .await;
+        let reply = post(&sender(false), &format!("https://127.0.0.1:{port}/hunter2hunter2")).await;
         assert!(
             matches!(&reply, HttpReply::Blocked { why } if !why.contains("hunter2")),
             "{reply:?}"
@@ -434,11 +309,7 @@ mod tests {
         assert!(judged([inside].into_iter(), false).is_err());
         let outside: SocketAddr = ([8, 8, 8, 8], 443).into();
         assert_eq!(judged([inside, outside].into_iter(), false).ok(), Some(vec![outside]));
-        assert!(
-            tokio::time::timeout(Duration::from_millis(1), listener.accept())
-                .await
-                .is_err()
-        );
+        assert!(listener.accept().is_err(), "nobody called");
     }
 
     #[tokio::test]
@@ -450,7 +321,7 @@ mod tests {
             .err()
             .expect("refused");
         assert!(error.is::<NotPublic>());
-        let sender = HttpSender::new(false);
+        let sender = sender(false);
         let client = sender.client(&CustomerId::new("contoso")).expect("a client");
         let error = client
             .post("http://localhost:9/hunter2hunter2")
@@ -458,7 +329,7 @@ mod tests {
             .await
             .expect_err("refused");
         assert!(matches!(
-            failed(error, &secret_url("http://localhost:9/hunter2hunter2")),
+            answer::failed(error, &secret_url("http://localhost:9/hunter2hunter2")),
             HttpReply::Blocked { .. }
         ));
     }
@@ -468,11 +339,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let reply = post(
-            &HttpSender::new(true),
-            &format!("http://{address}/hook?sig=hunter2hunter2"),
-        )
-        .await;
+        let reply = post(&sender(true), &format!("http://{address}/hook?sig=hunter2hunter2")).await;
         assert!(
             matches!(&reply, HttpReply::Failed { why } if !why.contains("hunter2") && !why.is_empty()),
             "{reply:?}"

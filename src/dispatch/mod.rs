@@ -4,3 +4,4 @@ pub(crate) mod http;
 pub(crate) mod lanes;
 pub(crate) mod send;
 pub(crate) mod smtp;
+mod tls;
