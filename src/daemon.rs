@@ -204,7 +204,7 @@ fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey)
         None => settings.mail_from.address.as_str().to_owned(),
     };
     Ok(Senders {
-        http: HttpSender::new(settings.allow_private_receivers),
+        http: HttpSender::new(settings.allow_private_receivers)?,
         mailer: mailer(settings, &secrets)?,
         from: Sender::read(&from).map_err(|why| anyhow::anyhow!("the sender of mail: {why}"))?,
         secrets,

@@ -1,9 +1,8 @@
 //! Bellwether: service-health events in; the right people told, in time, and nothing lost.
 #![allow(dead_code)] // while the floors are being built
 
-pub(crate) mod clock;
-pub(crate) mod secret;
-pub(crate) mod journal;
+pub mod clock;
+pub(crate) mod problem;
 pub(crate) mod customer;
 pub(crate) mod secret;
 pub(crate) mod journal;
@@ -19,5 +18,6 @@ pub(crate) mod record;
 pub(crate) mod evaluate;
 pub(crate) mod store;
 pub(crate) mod ledger;
+pub(crate) mod folder;
 pub(crate) mod dispatch;
 pub mod cli;

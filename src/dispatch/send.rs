@@ -74,8 +74,8 @@ impl Senders {
 
     fn headers(&self, channel: Channel, signing: Option<&SecretRef>, message: &Message, timestamp: i64, body: &[u8]) -> Result<Vec<(&'static str, String)>, String> {
         match (channel, signing) {
-            (Channel::Webhook, Some(signing)) => webhook::sign(&self.secret(signing)?, &message.id, timestamp, body),
-            (Channel::Webhook, None) => Ok(webhook::unsigned(&message.id, timestamp)),
+            (Channel::Webhook, Some(signing)) => webhook::signature::sign(&self.secret(signing)?, &message.id, timestamp, body),
+            (Channel::Webhook, None) => Ok(webhook::signature::unsigned(&message.id, timestamp)),
             _ => Ok(Vec::new()),
         }
     }
