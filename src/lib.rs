@@ -19,5 +19,8 @@ pub(crate) mod evaluate;
 pub(crate) mod store;
 pub(crate) mod ledger;
 pub(crate) mod folder;
+pub(crate) mod http;
 pub(crate) mod dispatch;
+pub mod config;
+pub mod daemon;
 pub mod cli;

@@ -40,7 +40,11 @@ impl Cron {
             1 if source.starts_with('@') => source.clone(),
             5 => from_five(&fields)?,
             6 | 7 => fields.join(" "),
-            count => return Err(format!("a cron expression has five fields (minute hour day month weekday), not {count}")),
+            count => {
+                return Err(format!(
+                    "a cron expression has five fields (minute hour day month weekday), not {count}"
+                ));
+            }
         };
         let schedule = cron::Schedule::from_str(&expression)
             .map_err(|_| format!("`{source}` is no cron expression; \"0 3 * * *\" is every day at three"))?;
@@ -59,9 +63,15 @@ impl Cron {
         let local = zone.from_utc_datetime(&after.naive_utc()).naive_local();
         let earlier = after - Duration::hours(LONGEST_JUMP_HOURS);
         let is_steady = offset(zone, earlier) == offset(zone, after);
-        let start = if is_steady { local } else { local - Duration::hours(LONGEST_JUMP_HOURS) };
+        let start = if is_steady {
+            local
+        } else {
+            local - Duration::hours(LONGEST_JUMP_HOURS)
+        };
         let candidates = self.schedule.after_owned(Utc.from_utc_datetime(&start));
-        candidates.map(|naive| instant(zone, naive.naive_utc())).find(|time| *time > after)
+        candidates
+            .map(|naive| instant(zone, naive.naive_utc()))
+            .find(|time| *time > after)
     }
 }
 
@@ -84,7 +94,9 @@ fn instant(zone: Tz, naive: NaiveDateTime) -> Time {
 
 /// Five fields as the crate's six: seconds in front, weekdays as names.
 fn from_five(fields: &[&str]) -> Result<String, String> {
-    let [minute, hour, day, month, weekday] = fields else { return Err("five fields are expected".to_owned()) };
+    let [minute, hour, day, month, weekday] = fields else {
+        return Err("five fields are expected".to_owned());
+    };
     let is_any = |field: &str| matches!(field, "*" | "?");
     if !is_any(day) && !is_any(weekday) {
         let what = "a day of the month and a weekday together mean different things to different programs";
@@ -106,14 +118,23 @@ fn weekdays(field: &str) -> Result<String, String> {
             days[day % 7] = true;
         }
     }
-    let named: Vec<_> = DAYS.iter().zip(days).filter(|(_, is_meant)| *is_meant).map(|(name, _)| *name).collect();
+    let named: Vec<_> = DAYS
+        .iter()
+        .zip(days)
+        .filter(|(_, is_meant)| *is_meant)
+        .map(|(name, _)| *name)
+        .collect();
     Ok(named.join(","))
 }
 
 /// One item: `1`, `mon`, `1-5`, `fri-sun`, `*/2`, `1-5/2`.
 fn weekday_range(item: &str) -> Result<Vec<usize>, String> {
     let (range, step) = item.split_once('/').unwrap_or((item, "1"));
-    let step: usize = step.parse().ok().filter(|step| (1..=7).contains(step)).ok_or_else(|| no_weekday(item))?;
+    let step: usize = step
+        .parse()
+        .ok()
+        .filter(|step| (1..=7).contains(step))
+        .ok_or_else(|| no_weekday(item))?;
     let (first, last) = match range.split_once('-') {
         _ if range == "*" => (0, 6),
         Some((first, last)) => (weekday(first)?, weekday(last)?),
@@ -143,27 +164,45 @@ mod tests {
     }
 
     fn next(cron: &str, after: &str, zone: Tz) -> String {
-        let next = Cron::read(cron).expect(cron).next_after(time(after), zone).expect("a next time");
+        let next = Cron::read(cron)
+            .expect(cron)
+            .next_after(time(after), zone)
+            .expect("a next time");
         next.format("%Y-%m-%dT%H:%MZ").to_string()
     }
 
     #[test]
     fn five_fields_count_weekdays_from_sunday_0_and_7() {
         // 2026-11-23 is a Monday.
-        assert_eq!(next("0 9 * * 1-5", "2026-11-20T10:00:00Z", Tz::UTC), "2026-11-23T09:00Z");
-        assert_eq!(next("0 9 * * 1-5", "2026-11-26T10:00:00Z", Tz::UTC), "2026-11-27T09:00Z");
+        assert_eq!(
+            next("0 9 * * 1-5", "2026-11-20T10:00:00Z", Tz::UTC),
+            "2026-11-23T09:00Z"
+        );
+        assert_eq!(
+            next("0 9 * * 1-5", "2026-11-26T10:00:00Z", Tz::UTC),
+            "2026-11-27T09:00Z"
+        );
         for sunday in ["0", "7", "sun", "SUN", "6-7/7,7"] {
             let cron = format!("0 9 * * {sunday}");
             assert!(Cron::read(&cron).is_ok(), "{cron}");
         }
         assert_eq!(next("0 9 * * 7", "2026-11-23T00:00:00Z", Tz::UTC), "2026-11-29T09:00Z");
-        assert_eq!(next("0 9 * * 5-7", "2026-11-23T00:00:00Z", Tz::UTC), "2026-11-27T09:00Z");
-        assert_eq!(next("0 9 * * fri-mon", "2026-11-24T00:00:00Z", Tz::UTC), "2026-11-27T09:00Z");
+        assert_eq!(
+            next("0 9 * * 5-7", "2026-11-23T00:00:00Z", Tz::UTC),
+            "2026-11-27T09:00Z"
+        );
+        assert_eq!(
+            next("0 9 * * fri-mon", "2026-11-24T00:00:00Z", Tz::UTC),
+            "2026-11-27T09:00Z"
+        );
     }
 
     #[test]
     fn six_fields_begin_with_seconds() {
-        assert_eq!(next("0 30 4 * * *", "2026-11-23T05:00:00Z", Tz::UTC), "2026-11-24T04:30Z");
+        assert_eq!(
+            next("0 30 4 * * *", "2026-11-23T05:00:00Z", Tz::UTC),
+            "2026-11-24T04:30Z"
+        );
         assert_eq!(next("@daily", "2026-11-23T05:00:00Z", Tz::UTC), "2026-11-24T00:00Z");
     }
 
@@ -171,26 +210,53 @@ mod tests {
     fn a_time_that_the_clocks_jump_over_happens_at_the_jump() {
         // Berlin, 2026-03-29: 02:00 becomes 03:00 at 01:00 UTC.
         let daily = "30 2 * * *";
-        assert_eq!(next(daily, "2026-03-28T12:00:00Z", Tz::Europe__Berlin), "2026-03-29T01:00Z");
-        assert_eq!(next(daily, "2026-03-29T01:00:00Z", Tz::Europe__Berlin), "2026-03-30T00:30Z");
-        assert_eq!(next("*/15 * * * *", "2026-03-29T00:50:00Z", Tz::Europe__Berlin), "2026-03-29T01:00Z");
-        assert_eq!(next("*/15 * * * *", "2026-03-29T01:00:00Z", Tz::Europe__Berlin), "2026-03-29T01:15Z");
+        assert_eq!(
+            next(daily, "2026-03-28T12:00:00Z", Tz::Europe__Berlin),
+            "2026-03-29T01:00Z"
+        );
+        assert_eq!(
+            next(daily, "2026-03-29T01:00:00Z", Tz::Europe__Berlin),
+            "2026-03-30T00:30Z"
+        );
+        assert_eq!(
+            next("*/15 * * * *", "2026-03-29T00:50:00Z", Tz::Europe__Berlin),
+            "2026-03-29T01:00Z"
+        );
+        assert_eq!(
+            next("*/15 * * * *", "2026-03-29T01:00:00Z", Tz::Europe__Berlin),
+            "2026-03-29T01:15Z"
+        );
     }
 
     #[test]
     fn a_time_that_the_clocks_show_twice_happens_once() {
         // Berlin, 2026-10-25: 03:00 becomes 02:00 at 01:00 UTC.
         let daily = "30 2 * * *";
-        assert_eq!(next(daily, "2026-10-24T12:00:00Z", Tz::Europe__Berlin), "2026-10-25T00:30Z");
-        assert_eq!(next(daily, "2026-10-25T00:30:00Z", Tz::Europe__Berlin), "2026-10-26T01:30Z");
-        assert_eq!(next("0 3 * * *", "2026-10-25T01:30:00Z", Tz::Europe__Berlin), "2026-10-25T02:00Z");
+        assert_eq!(
+            next(daily, "2026-10-24T12:00:00Z", Tz::Europe__Berlin),
+            "2026-10-25T00:30Z"
+        );
+        assert_eq!(
+            next(daily, "2026-10-25T00:30:00Z", Tz::Europe__Berlin),
+            "2026-10-26T01:30Z"
+        );
+        assert_eq!(
+            next("0 3 * * *", "2026-10-25T01:30:00Z", Tz::Europe__Berlin),
+            "2026-10-25T02:00Z"
+        );
     }
 
     #[test]
     fn half_hour_jumps_and_skipped_days_are_jumps_too() {
         // Lord Howe, 2026-10-04: 02:00 becomes 02:30. Samoa had no 30 December 2011.
-        assert_eq!(next("15 2 * * *", "2026-10-03T14:00:00Z", Tz::Australia__Lord_Howe), "2026-10-03T15:30Z");
-        assert_eq!(next("0 12 30 12 *", "2011-12-29T00:00:00Z", Tz::Pacific__Apia), "2011-12-30T10:00Z");
+        assert_eq!(
+            next("15 2 * * *", "2026-10-03T14:00:00Z", Tz::Australia__Lord_Howe),
+            "2026-10-03T15:30Z"
+        );
+        assert_eq!(
+            next("0 12 30 12 *", "2011-12-29T00:00:00Z", Tz::Pacific__Apia),
+            "2011-12-30T10:00Z"
+        );
     }
 
     #[test]

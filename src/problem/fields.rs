@@ -32,11 +32,19 @@ pub struct Keys {
     pub takes_own: bool,
 }
 
+/// The most problems told of one file: who has that many mends the first ones first.
+const MAX_PROBLEMS: usize = 500;
+
 const SECRET: Keys = Keys {
     of: "a secret",
     known: &["secret"],
     later: &[],
-    meant: &[("name", "secret"), ("file", "secret"), ("env", "secret"), ("value", "secret")],
+    meant: &[
+        ("name", "secret"),
+        ("file", "secret"),
+        ("env", "secret"),
+        ("value", "secret"),
+    ],
     takes_own: false,
 };
 
@@ -60,12 +68,18 @@ pub struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&'n Node> {
-        self.entries.iter().find(|(name, ..)| *name == key).map(|(_, _, node)| *node)
+        self.entries
+            .iter()
+            .find(|(name, ..)| *name == key)
+            .map(|(_, _, node)| *node)
     }
 
     /// Where `key` is written.
     pub fn place_of(&self, key: &str) -> Option<Place> {
-        self.entries.iter().find(|(name, ..)| *name == key).map(|(_, place, _)| *place)
+        self.entries
+            .iter()
+            .find(|(name, ..)| *name == key)
+            .map(|(_, place, _)| *place)
     }
 
     /// The keys in the order of the file, with their places and values.
@@ -82,7 +96,11 @@ impl<'n> Fields<'n> {
 impl<'t> Reading<'t> {
     /// Begins to read a file.
     pub fn new(file: &'t str, text: &'t str) -> Self {
-        Self { file, text, problems: RefCell::default() }
+        Self {
+            file,
+            text,
+            problems: RefCell::default(),
+        }
     }
 
     /// The tree of the file; what is not YAML is a problem.
@@ -117,7 +135,7 @@ impl<'t> Reading<'t> {
     fn note(&self, severity: Severity, place: Place, what: &str, hint: Option<&str>) {
         let problem = Problem::at(severity, self.file, self.text, place, what, hint);
         let mut problems = self.problems.borrow_mut();
-        if !problems.contains(&problem) {
+        if problems.len() < MAX_PROBLEMS && !problems.contains(&problem) {
             problems.push(problem);
         }
     }
@@ -126,17 +144,27 @@ impl<'t> Reading<'t> {
     pub fn fields<'n>(&self, node: &'n Node, keys: &Keys) -> Option<Fields<'n>> {
         let mut entries = self.entries(node, keys.of)?;
         entries.retain(|(name, place, _)| self.is_known(name, *place, keys));
-        Some(Fields { place: node.place, entries })
+        Some(Fields {
+            place: node.place,
+            entries,
+        })
     }
 
     /// A table with keys that the file chooses (names); repeated keys are problems.
     pub fn named<'n>(&self, node: &'n Node, what: &str) -> Option<Fields<'n>> {
-        Some(Fields { place: node.place, entries: self.entries(node, what)? })
+        Some(Fields {
+            place: node.place,
+            entries: self.entries(node, what)?,
+        })
     }
 
     fn entries<'n>(&self, node: &'n Node, what: &str) -> Option<Vec<(&'n str, Place, &'n Node)>> {
         let Value::Map(items) = &node.value else {
-            self.error(node.place, &format!("{what} is a table of `key: value`, not {}", node.sort()), None);
+            self.error(
+                node.place,
+                &format!("{what} is a table of keys, not {}", node.sort()),
+                None,
+            );
             return None;
         };
         let mut entries: Vec<(&'n str, Place, &'n Node)> = Vec::new();
@@ -215,7 +243,10 @@ impl<'t> Reading<'t> {
     pub fn texts(&self, node: &Node, what: &str) -> Vec<Marked<String>> {
         let texts = self.items(node).into_iter().filter_map(|item| {
             let value = self.text(item, what)?;
-            Some(Marked { value, place: item.place })
+            Some(Marked {
+                value,
+                place: item.place,
+            })
         });
         let texts: Vec<_> = texts.collect();
         if matches!(&node.value, Value::List(items) if items.is_empty()) {
@@ -237,7 +268,11 @@ impl<'t> Reading<'t> {
         if let Value::Flag(flag, _) = &node.value {
             return Some(*flag);
         }
-        self.error(node.place, &format!("{what} is `true` or `false`, not {}", node.sort()), None);
+        self.error(
+            node.place,
+            &format!("{what} is `true` or `false`, not {}", node.sort()),
+            None,
+        );
         None
     }
 
@@ -262,11 +297,21 @@ impl<'t> Reading<'t> {
             Value::Text(text) => text,
             Value::Number(written) if written == "0" => return Some(0),
             Value::Number(written) => {
-                self.error(node.place, &format!("{what} needs a unit"), Some(&format!("write `{written}s` or `{written}m`")));
+                self.error(
+                    node.place,
+                    &format!("{what} needs a unit"),
+                    Some(&format!(
+                        "write `{written}s`, `{written}m`, `{written}h` or `{written} days`"
+                    )),
+                );
                 return None;
             }
             _ => {
-                self.error(node.place, &format!("{what} is a length of time, not {}", node.sort()), Some(hint));
+                self.error(
+                    node.place,
+                    &format!("{what} is a length of time, not {}", node.sort()),
+                    Some(hint),
+                );
                 return None;
             }
         };
@@ -296,10 +341,17 @@ impl<'t> Reading<'t> {
     pub fn secret_name(&self, node: &Node) -> Option<String> {
         let name = self.text(node, "the name of a secret")?;
         let sound = name.len() <= 64 && !name.starts_with('.');
-        let sound = sound && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let sound = sound
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if !sound {
             let hint = "put the value into a file of the secrets directory and write the file's name here";
-            self.error(node.place, "this is not the name of a secret: letters, digits, `.`, `_`, `-`", Some(hint));
+            self.error(
+                node.place,
+                "this is not the name of a secret: letters, digits, `.`, `_`, `-`",
+                Some(hint),
+            );
         }
         sound.then_some(name)
     }

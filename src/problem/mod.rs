@@ -89,7 +89,9 @@ impl Problem {
         };
         let start = byte_of(&self.source_line, self.column - 1);
         let end = byte_of(&self.source_line, self.column - 1 + self.length);
-        let snippet = Snippet::source(self.source_line.as_str()).line_start(self.line).path(self.file.as_str());
+        let snippet = Snippet::source(self.source_line.as_str())
+            .line_start(self.line)
+            .path(self.file.as_str());
         let snippet = snippet.annotation(AnnotationKind::Primary.span(start..end));
         let mut group = level.primary_title(self.what.as_str()).element(snippet);
         if let Some(hint) = &self.hint {
@@ -185,11 +187,23 @@ fn stars(text: &str) -> String {
 
 fn names_a_secret(word: &str) -> bool {
     let word = word.trim_start_matches(['{', '-', '"', '\'']).to_lowercase();
-    matches!(word.as_str(), "password:" | "passwd:" | "token:" | "signing:" | "authorization:" | "bearer" | "key:")
+    matches!(
+        word.as_str(),
+        "password:" | "passwd:" | "token:" | "signing:" | "authorization:" | "bearer"
+    )
 }
 
 fn looks_like_a_key(word: &str) -> bool {
-    const PREFIXES: [&str; 8] = ["whsec_", "whsk_", "xoxb-", "xoxp-", "ghp_", "github_pat_", "bw_", "sk_live_"];
+    const PREFIXES: [&str; 8] = [
+        "whsec_",
+        "whsk_",
+        "xoxb-",
+        "xoxp-",
+        "ghp_",
+        "github_pat_",
+        "bw_",
+        "sk_live_",
+    ];
     let word = word.trim_matches([',', ';', ':', '.']);
     if PREFIXES.iter().any(|prefix| word.starts_with(prefix)) {
         return true;
@@ -207,8 +221,12 @@ fn looks_like_a_key(word: &str) -> bool {
 /// do not count.
 pub fn closest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let typed = squeeze(typed);
-    let scored = known.into_iter().map(|word| (strsim::normalized_damerau_levenshtein(&typed, &squeeze(word)), word));
-    let best = scored.filter(|(score, _)| *score >= 0.6).max_by(|one, other| one.0.total_cmp(&other.0));
+    let scored = known
+        .into_iter()
+        .map(|word| (strsim::normalized_damerau_levenshtein(&typed, &squeeze(word)), word));
+    let best = scored
+        .filter(|(score, _)| *score >= 0.6)
+        .max_by(|one, other| one.0.total_cmp(&other.0));
     best.map(|(_, word)| word)
 }
 
@@ -218,7 +236,10 @@ pub fn same(one: &str, other: &str) -> bool {
 }
 
 fn squeeze(text: &str) -> String {
-    text.chars().filter(|c| !" -_".contains(*c)).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .filter(|c| !" -_".contains(*c))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
@@ -232,12 +253,21 @@ mod tests {
                 "slack: { url: https://hooks.slack.com/services/T0/B0/x }",
                 "slack: { url: https://hooks.slack.com/**************** }",
             ),
-            ("url: \"https://ada:pw@a.example/\"", "url: \"https://******@a.example/\""),
+            (
+                "url: \"https://ada:pw@a.example/\"",
+                "url: \"https://******@a.example/\"",
+            ),
             ("password: hunter2, x", "password: *******, x"),
             ("signing: whsec_MfKQ9r8GKY", "signing: ****************"),
-            ("a: abcDEF0123456789abcDEF0123456789", "a: ********************************"),
+            (
+                "a: abcDEF0123456789abcDEF0123456789",
+                "a: ********************************",
+            ),
             ("secret: contoso-teams", "secret: contoso-teams"),
-            ("s: 11111111-aaaa-4bbb-8ccc-111111111111", "s: 11111111-aaaa-4bbb-8ccc-111111111111"),
+            (
+                "s: 11111111-aaaa-4bbb-8ccc-111111111111",
+                "s: 11111111-aaaa-4bbb-8ccc-111111111111",
+            ),
             ("url: https://example.com", "url: https://example.com"),
         ] {
             assert_eq!(mask(text), shown);
@@ -247,9 +277,19 @@ mod tests {
 
     #[test]
     fn a_problem_shows_its_place_its_line_and_its_hint() {
-        let place = Place { line: 2, column: 9, length: 4 };
-        let problem =
-            Problem::at(Severity::Error, "contoso/a.yaml", "a:\n  when: {x: 1}\n", place, "no such key", Some("type y"));
+        let place = Place {
+            line: 2,
+            column: 9,
+            length: 4,
+        };
+        let problem = Problem::at(
+            Severity::Error,
+            "contoso/a.yaml",
+            "a:\n  when: {x: 1}\n",
+            place,
+            "no such key",
+            Some("type y"),
+        );
         insta::assert_snapshot!(problem.plain(), @r#"
         error: no such key
          --> contoso/a.yaml:2:9
@@ -264,11 +304,19 @@ mod tests {
 
     #[test]
     fn a_place_behind_the_end_of_its_line_is_still_shown() {
-        let place = Place { line: 1, column: 90, length: 40 };
+        let place = Place {
+            line: 1,
+            column: 90,
+            length: 40,
+        };
         let problem = Problem::at(Severity::Warning, "a.yaml", "täg: ü", place, "odd", None);
         assert!(problem.plain().contains("täg: ü"), "{}", problem.plain());
         assert!(problem.coloured().contains("odd"));
-        assert!(Problem::of_file(Severity::Error, "contoso/", "empty", None).plain().contains("contoso/"));
+        assert!(
+            Problem::of_file(Severity::Error, "contoso/", "empty", None)
+                .plain()
+                .contains("contoso/")
+        );
     }
 
     #[test]

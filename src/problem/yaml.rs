@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
 use super::Place;
@@ -70,8 +71,16 @@ impl Node {
 /// When it is too long, too deep, or not YAML; the first place only, as nothing behind it can be trusted.
 pub fn parse(text: &str) -> Result<Node, NotYaml> {
     if text.len() > MAX_BYTES {
-        let what = format!("a file has at most {} KiB, this one {}", MAX_BYTES / 1024, text.len().div_ceil(1024));
-        return Err(NotYaml { place: Place::default(), what, hint: Some("split it into several files".to_owned()) });
+        let what = format!(
+            "a file has at most {} KiB, this one {}",
+            MAX_BYTES / 1024,
+            text.len().div_ceil(1024)
+        );
+        return Err(NotYaml {
+            place: Place::default(),
+            what,
+            hint: Some("split it into several files".to_owned()),
+        });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let options = serde_saphyr::options! {
@@ -91,10 +100,34 @@ fn explain(text: &str, error: &serde_saphyr::Error) -> NotYaml {
         length: at.span().len() as usize,
     });
     let place = place.unwrap_or_default();
+    if let serde_saphyr::Error::Budget { breach, .. } = error.without_snippet() {
+        return too_much(place, breach);
+    }
     let what = error.without_snippet().to_string();
     let what = what.split(" at line ").next().unwrap_or(&what).replace('\n', " ");
     let line = text.lines().nth(place.line.max(1) - 1).unwrap_or("");
-    NotYaml { place, hint: hint_for(line, &what), what: format!("this is not YAML: {what}") }
+    NotYaml {
+        place,
+        hint: hint_for(line, &what),
+        what: format!("this is not YAML: {what}"),
+    }
+}
+
+/// A limit was met.
+fn too_much(place: Place, breach: &BudgetBreach) -> NotYaml {
+    let (what, hint) = match breach {
+        BudgetBreach::Documents { .. } => ("a file holds one document", "remove the line `---`"),
+        BudgetBreach::Depth { .. } => ("this is nested more than 32 levels deep", "take a level out"),
+        _ => (
+            "this file holds more than can be read",
+            "split it, and use anchors sparingly",
+        ),
+    };
+    NotYaml {
+        place,
+        what: what.to_owned(),
+        hint: Some(hint.to_owned()),
+    }
 }
 
 /// What people usually mean by a line that is not YAML.
@@ -129,7 +162,11 @@ enum Tree {
 fn node(text: &str, tree: Spanned<Tree>) -> Node {
     let at = tree.defined;
     let length = at.span().len() as usize;
-    let place = Place { line: at.line() as usize, column: at.column() as usize, length };
+    let place = Place {
+        line: at.line() as usize,
+        column: at.column() as usize,
+        length,
+    };
     let written = || {
         let span = at.span();
         let start = span.byte_offset().unwrap_or(0) as usize;
@@ -142,9 +179,12 @@ fn node(text: &str, tree: Spanned<Tree>) -> Node {
         Tree::Flag(flag) => Value::Flag(flag, written()),
         Tree::Number => Value::Number(written()),
         Tree::List(items) => Value::List(items.into_iter().map(|item| node(text, item)).collect()),
-        Tree::Map(items) => {
-            Value::Map(items.into_iter().map(|(key, value)| (node(text, key), node(text, value))).collect())
-        }
+        Tree::Map(items) => Value::Map(
+            items
+                .into_iter()
+                .map(|(key, value)| (node(text, key), node(text, value)))
+                .collect(),
+        ),
     };
     Node { place, value }
 }
@@ -225,7 +265,10 @@ mod tests {
             Value::Number(written) => format!("#{written}"),
             Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(" ")),
             Value::Map(items) => {
-                let items: Vec<_> = items.iter().map(|(key, value)| format!("{}={}", shown(key), shown(value))).collect();
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|(key, value)| format!("{}={}", shown(key), shown(value)))
+                    .collect();
                 format!("{{{}}}", items.join(" "))
             }
         }
@@ -237,27 +280,55 @@ mod tests {
 
     #[test]
     fn scalars_are_kept_as_written() {
-        assert_eq!(read("[a, 'NO', NO, 0123, 1e3, -5, ~, true]"), r#"["a" "NO" false<NO> #0123 #1e3 #-5 - true<true>]"#);
+        assert_eq!(
+            read("[a, 'NO', NO, 0123, 1e3, -5, ~, true]"),
+            r#"["a" "NO" false<NO> #0123 #1e3 #-5 - true<true>]"#
+        );
         assert_eq!(read("a: 2\na: 3\n7: x\n~: w"), r##"{"a"=#2 "a"=#3 #7="x" -="w"}"##);
     }
 
     #[test]
     fn everything_knows_its_place() {
         let node = parse("a:\n  ü: [bc, def]\n").expect("YAML");
-        let Value::Map(items) = &node.value else { panic!("{node:?}") };
-        let Value::Map(inner) = &items[0].1.value else { panic!("{node:?}") };
-        assert_eq!(inner[0].0.place, Place { line: 2, column: 3, length: 1 });
-        let Value::List(list) = &inner[0].1.value else { panic!("{node:?}") };
-        assert_eq!(list[1].place, Place { line: 2, column: 11, length: 3 });
+        let Value::Map(items) = &node.value else {
+            panic!("{node:?}")
+        };
+        let Value::Map(inner) = &items[0].1.value else {
+            panic!("{node:?}")
+        };
+        assert_eq!(
+            inner[0].0.place,
+            Place {
+                line: 2,
+                column: 3,
+                length: 1
+            }
+        );
+        let Value::List(list) = &inner[0].1.value else {
+            panic!("{node:?}")
+        };
+        assert_eq!(
+            list[1].place,
+            Place {
+                line: 2,
+                column: 11,
+                length: 3
+            }
+        );
     }
 
     #[test]
     fn an_aliased_value_stands_where_it_was_written() {
         let node = parse("x-a: &a [NO]\nb: *a\n").expect("YAML");
-        let Value::Map(items) = &node.value else { panic!("{node:?}") };
+        let Value::Map(items) = &node.value else {
+            panic!("{node:?}")
+        };
         assert_eq!(shown(&items[1].1), "[false<NO>]");
         assert_eq!(items[1].1.place.line, 1);
-        assert_eq!(read("x: &x {a: b, c: d}\nw: {<<: *x, c: e}"), r#"{"x"={"a"="b" "c"="d"} "w"={"c"="e" "a"="b"}}"#);
+        assert_eq!(
+            read("x: &x {a: b, c: d}\nw: {<<: *x, c: e}"),
+            r#"{"x"={"a"="b" "c"="d"} "w"={"c"="e" "a"="b"}}"#
+        );
     }
 
     #[test]
@@ -280,7 +351,10 @@ mod tests {
         let deep = format!("{}a{}", "{a: ".repeat(5_000), "}".repeat(5_000));
         assert!(parse(&deep).is_err());
         let mut alias = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for (this, last) in ["b", "c", "d", "e", "f", "g"].iter().zip(["a", "b", "c", "d", "e", "f"]) {
+        for (this, last) in ["b", "c", "d", "e", "f", "g"]
+            .iter()
+            .zip(["a", "b", "c", "d", "e", "f"])
+        {
             alias += &format!("{this}: &{this} [{}]\n", vec![format!("*{last}"); 10].join(", "));
         }
         assert!(parse(&alias).is_err());

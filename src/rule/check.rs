@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::customer::{CustomerId, Customers, Sees};
 use crate::event::catalogue::Catalogue;
 use crate::problem::{Place, Problem, Severity, closest};
@@ -31,10 +33,58 @@ pub struct Deciding {
     pub customers: Customers,
     /// Names of services and regions.
     pub catalogue: Arc<Catalogue>,
-    /// SHA-256 of the operator's own catalogue, hex; empty for the shipped one.
-    pub catalogue_digest: String,
+    /// The operator's own catalogue as written; `None` for the shipped one.
+    pub catalogue_text: Option<String>,
     /// Whether receivers may have private addresses and plain http.
     pub allow_private: bool,
+}
+
+/// [`Deciding`] as it is remembered.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    #[serde(default)]
+    customers: Customers,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    catalogue: Option<String>,
+    #[serde(default)]
+    allow_private: bool,
+}
+
+impl Deciding {
+    /// The settings with the operator's own catalogue, or the shipped one.
+    ///
+    /// # Errors
+    /// When the operator's catalogue can't be read, with the reason.
+    pub fn new(customers: Customers, catalogue_text: Option<String>, allow_private: bool) -> Result<Self, String> {
+        let catalogue = catalogue_text
+            .as_deref()
+            .map_or_else(|| Ok(Catalogue::shipped()), Catalogue::parse)?;
+        Ok(Self {
+            customers,
+            catalogue: Arc::new(catalogue),
+            catalogue_text,
+            allow_private,
+        })
+    }
+
+    /// All of it as one JSON text: what is remembered beside the rule files.
+    pub fn to_text(&self) -> String {
+        let remembered = Remembered {
+            customers: self.customers.clone(),
+            catalogue: self.catalogue_text.clone(),
+            allow_private: self.allow_private,
+        };
+        serde_json::to_string(&remembered).expect("plain maps and strings can be written")
+    }
+
+    /// Reads what [`Deciding::to_text`] wrote.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn from_text(text: &str) -> Result<Self, String> {
+        let remembered: Remembered = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        Self::new(remembered.customers, remembered.catalogue, remembered.allow_private)
+    }
 }
 
 /// What came of a check.
@@ -83,7 +133,9 @@ pub fn check(sources: &[Source], last_good: &BTreeMap<String, Arc<RuleFile>>, se
     }
     nobody_wrote_anything(sources, last_good, &settings.customers, &mut findings);
     let files: BTreeMap<_, _> = folders.into_values().flat_map(Folder::into_files).collect();
-    findings.problems.sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
+    findings
+        .problems
+        .sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
     Checked {
         changed: changed(&files, last_good),
         set: RuleSet::new(files, settings),
@@ -109,24 +161,40 @@ impl Findings {
         let known = customers.by_name.iter().flatten().map(|(id, _)| id.as_str());
         let (what, hint) = match source.path.split_once('/') {
             None => ("a rule file belongs into the folder of a customer".to_owned(), None),
-            Some((folder, _)) => {
-                (format!("`{folder}` is not a customer in the settings"), closest(folder, known))
-            }
+            Some((folder, _)) => (
+                format!("`{folder}` is not a customer in the settings"),
+                closest(folder, known),
+            ),
         };
-        let hint = hint.map_or("name it under `customers:`, or move the file".to_owned(), |id| format!("did you mean `{id}`?"));
-        let problem = Problem::at(Severity::Error, &source.path, &source.text, Place::default(), &what, Some(&hint));
+        let hint = hint.map_or("name it under `customers:`, or move the file".to_owned(), |id| {
+            format!("did you mean `{id}`?")
+        });
+        let problem = Problem::at(
+            Severity::Error,
+            &source.path,
+            &source.text,
+            Place::default(),
+            &what,
+            Some(&hint),
+        );
         self.broken(&source.path, customer, 1, super::file::digest(&source.text));
         self.problems.push(problem);
         true
     }
 
     fn broken(&mut self, path: &str, customer: &CustomerId, problems: usize, digest: String) {
-        self.broken.push(Broken { path: path.to_owned(), customer: customer.clone(), problems, digest });
+        self.broken.push(Broken {
+            path: path.to_owned(),
+            customer: customer.clone(),
+            problems,
+            digest,
+        });
     }
 
     fn of_folder(&mut self, customer: &CustomerId, what: &str, hint: &str) {
         let path = format!("{customer}/");
-        self.problems.push(Problem::of_file(Severity::Error, &path, what, Some(hint)));
+        self.problems
+            .push(Problem::of_file(Severity::Error, &path, what, Some(hint)));
         self.broken(&path, customer, 1, String::new());
     }
 }
@@ -180,18 +248,31 @@ impl<'t> Member<'t> {
 
 impl<'t> Folder<'t> {
     fn new(settings: &'t Deciding) -> Self {
-        Self { settings, files: Vec::new(), vanished: BTreeMap::new(), gone: Vec::new() }
+        Self {
+            settings,
+            files: Vec::new(),
+            vanished: BTreeMap::new(),
+            gone: Vec::new(),
+        }
     }
 
     fn add(&mut self, source: &'t Source, last_good: Option<&Arc<RuleFile>>) {
-        let scope = Scope { catalogue: &self.settings.catalogue, allow_private: self.settings.allow_private };
+        let scope = Scope {
+            catalogue: &self.settings.catalogue,
+            allow_private: self.settings.allow_private,
+        };
         let draft = Draft::read(&source.path, &source.text, scope);
-        self.files.push(Member { draft, last_good: last_good.cloned(), state: State::New(None) });
+        self.files.push(Member {
+            draft,
+            last_good: last_good.cloned(),
+            state: State::New(None),
+        });
     }
 
     /// Finds the newest versions that check clean together.
     fn settle(&mut self, customer: &CustomerId, findings: &mut Findings) {
-        self.files.sort_by(|one, other| one.draft.reading.file.cmp(other.draft.reading.file));
+        self.files
+            .sort_by(|one, other| one.draft.reading.file.cmp(other.draft.reading.file));
         self.refuse_too_many();
         let all = self.names(true);
         self.resolve(&all);
@@ -214,7 +295,11 @@ impl<'t> Folder<'t> {
             count += member.draft.rules.len();
             if count > MAX_RULES {
                 let what = format!("a folder has at most {MAX_RULES} rules; with this file it has {count}");
-                member.draft.reading.error(Place::default(), &what, Some("one rule may name many services and receivers"));
+                member.draft.reading.error(
+                    Place::default(),
+                    &what,
+                    Some("one rule may name many services and receivers"),
+                );
             }
         }
     }
@@ -227,11 +312,17 @@ impl<'t> Folder<'t> {
             names.unread.push(member.draft.reading.file.to_owned());
             member.in_force().iter().for_each(|file| names.add_file(file));
         }
-        self.files.iter().filter(|member| member.is_new()).for_each(|member| names.add_draft(&member.draft));
+        self.files
+            .iter()
+            .filter(|member| member.is_new())
+            .for_each(|member| names.add_draft(&member.draft));
         if all {
             let unread = self.files.iter().filter(|member| member.draft.reading.has_errors());
             let unread: Vec<_> = unread.map(|member| member.draft.reading.file.to_owned()).collect();
-            self.files.iter().filter_map(|member| member.last_good.as_ref()).for_each(|file| names.add_file(file));
+            self.files
+                .iter()
+                .filter_map(|member| member.last_good.as_ref())
+                .for_each(|file| names.add_file(file));
             names.unread.extend(unread);
         }
         names
@@ -244,31 +335,49 @@ impl<'t> Folder<'t> {
     }
 
     fn hold_back(&mut self) -> bool {
-        self.files.iter_mut().fold(false, |any, member| member.hold_back() | any)
+        self.files
+            .iter_mut()
+            .fold(false, |any, member| member.hold_back() | any)
     }
 
     /// A kept version may need a name that a newer version of another file (or a file that is gone) took away: then
     /// that one is held back too.
     fn keep_what_is_needed(&mut self, names: &Names, findings: &mut Findings) -> bool {
-        let kept = self.files.iter().filter(|member| !member.is_new()).filter_map(Member::in_force);
+        let kept = self
+            .files
+            .iter()
+            .filter(|member| !member.is_new())
+            .filter_map(Member::in_force);
         let kept = kept.chain(self.vanished.values());
         let needs = kept.flat_map(|file| file.needs.iter().map(|need| (file.path.clone(), need.clone())));
         let missing: Vec<_> = needs.filter(|(_, need)| !names.has(need)).collect();
-        missing.into_iter().fold(false, |any, (path, need)| self.bring_back(&path, &need, findings) | any)
+        missing
+            .into_iter()
+            .fold(false, |any, (path, need)| self.bring_back(&path, &need, findings) | any)
     }
 
     fn bring_back(&mut self, path: &str, need: &Need, findings: &mut Findings) -> bool {
         let had = |file: &Arc<RuleFile>| defines(file, need);
-        let what = format!("line {} of {path} needs the {} `{}`, which was here", need.line, need.sort, need.name);
+        let what = format!(
+            "line {} of {path} needs the {} `{}`, which was here",
+            need.line, need.sort, need.name
+        );
         let hint = "take it out of that rule first, or put it back here";
-        let culprit = self.files.iter_mut().find(|member| member.is_new() && member.last_good.as_ref().is_some_and(had));
+        let culprit = self
+            .files
+            .iter_mut()
+            .find(|member| member.is_new() && member.last_good.as_ref().is_some_and(had));
         if let Some(member) = culprit {
             member.draft.reading.error(Place::default(), &what, Some(hint));
             return member.hold_back();
         }
-        let Some(nth) = self.gone.iter().position(had) else { return false };
+        let Some(nth) = self.gone.iter().position(had) else {
+            return false;
+        };
         let file = self.gone.swap_remove(nth);
-        findings.problems.push(Problem::of_file(Severity::Error, &file.path, &what, Some(hint)));
+        findings
+            .problems
+            .push(Problem::of_file(Severity::Error, &file.path, &what, Some(hint)));
         findings.broken(&file.path, &file.customer, 1, String::new());
         self.vanished.insert(file.path.clone(), file);
         true
@@ -276,7 +385,11 @@ impl<'t> Folder<'t> {
 
     fn fail_tests(&mut self) -> bool {
         let rules = self.rules();
-        let stage = Stage { rules: &rules, customers: &self.settings.customers, catalogue: &self.settings.catalogue };
+        let stage = Stage {
+            rules: &rules,
+            customers: &self.settings.customers,
+            catalogue: &self.settings.catalogue,
+        };
         for member in self.files.iter().filter(|member| member.is_new()) {
             let Some(file) = member.in_force() else { continue };
             for failure in run(file, stage) {
@@ -289,8 +402,15 @@ impl<'t> Folder<'t> {
     }
 
     pub(super) fn rules(&self) -> BTreeMap<String, Arc<Rule>> {
-        let files = self.files.iter().filter_map(Member::in_force).chain(self.vanished.values());
-        files.flat_map(|file| &file.rules).map(|rule| (rule.name.clone(), rule.clone())).collect()
+        let files = self
+            .files
+            .iter()
+            .filter_map(Member::in_force)
+            .chain(self.vanished.values());
+        files
+            .flat_map(|file| &file.rules)
+            .map(|rule| (rule.name.clone(), rule.clone()))
+            .collect()
     }
 
     fn report(&mut self, findings: &mut Findings) {
@@ -298,7 +418,12 @@ impl<'t> Folder<'t> {
             let problems = member.draft.reading.take_problems();
             if !member.is_new() {
                 let errors = problems.iter().filter(|problem| problem.is_error()).count();
-                findings.broken(member.draft.reading.file, &member.draft.customer, errors, member.draft.digest.clone());
+                findings.broken(
+                    member.draft.reading.file,
+                    &member.draft.customer,
+                    errors,
+                    member.draft.digest.clone(),
+                );
             }
             findings.tests += member.draft.tests.len();
             findings.problems.extend(problems);
@@ -307,7 +432,9 @@ impl<'t> Folder<'t> {
 
     fn into_files(self) -> Vec<(String, Arc<RuleFile>)> {
         let kept = self.files.iter().filter_map(|member| member.in_force().cloned());
-        kept.chain(self.vanished.into_values()).map(|file| (file.path.clone(), file)).collect()
+        kept.chain(self.vanished.into_values())
+            .map(|file| (file.path.clone(), file))
+            .collect()
     }
 }
 
@@ -320,10 +447,16 @@ fn defines(file: &RuleFile, need: &Need) -> bool {
 
 /// The files that were in force, from their journalled texts: nothing is refused, as all of it was good once.
 pub fn restore(sources: &[Source], settings: &Deciding) -> BTreeMap<String, Arc<RuleFile>> {
-    let scope = Scope { catalogue: &settings.catalogue, allow_private: true };
+    let scope = Scope {
+        catalogue: &settings.catalogue,
+        allow_private: true,
+    };
     let mut folders: BTreeMap<CustomerId, Vec<Draft<'_>>> = BTreeMap::new();
     for source in sources {
-        folders.entry(customer_of(&source.path)).or_default().push(Draft::read(&source.path, &source.text, scope));
+        folders
+            .entry(customer_of(&source.path))
+            .or_default()
+            .push(Draft::read(&source.path, &source.text, scope));
     }
     let mut files = BTreeMap::new();
     for drafts in folders.values() {
@@ -350,7 +483,9 @@ fn add_vanished<'t>(
             continue;
         }
         let has_files = sources.iter().any(|source| customer_of(&source.path) == file.customer);
-        let folder = folders.entry(file.customer.clone()).or_insert_with(|| Folder::new(settings));
+        let folder = folders
+            .entry(file.customer.clone())
+            .or_insert_with(|| Folder::new(settings));
         if has_files {
             folder.gone.push(file.clone());
         } else {
@@ -374,8 +509,17 @@ fn nobody_wrote_anything(
     if !sources.is_empty() || !last_good.is_empty() {
         return;
     }
-    let hint = if customers.are_separate() { "rules/contoso/production.yaml" } else { "rules/production.yaml" };
-    let problem = Problem::of_file(Severity::Error, "rules/", "there are no rule files", Some(&format!("write {hint}")));
+    let hint = if customers.are_separate() {
+        "rules/contoso/production.yaml"
+    } else {
+        "rules/production.yaml"
+    };
+    let problem = Problem::of_file(
+        Severity::Error,
+        "rules/",
+        "there are no rule files",
+        Some(&format!("write {hint}")),
+    );
     findings.problems.push(problem);
     findings.broken("rules/", &CustomerId::new(crate::customer::OPERATOR), 1, String::new());
 }
@@ -387,4 +531,321 @@ fn changed(files: &BTreeMap<String, Arc<RuleFile>>, before: &BTreeMap<String, Ar
     };
     let paths: BTreeSet<&String> = files.keys().chain(before.keys()).collect();
     paths.into_iter().filter(|path| !is_same(path)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::customer::Customer;
+
+    const PRODUCTION: &str = include_str!("../../tests/fixtures/rules/contoso/production.yaml");
+
+    fn one_organisation() -> Deciding {
+        Deciding::new(Customers::one_organisation(), None, false).expect("settings")
+    }
+
+    fn with_customers() -> Deciding {
+        let contoso = Customer {
+            contact: Some("ops@contoso.example".to_owned()),
+            accounts: ["1", "2"]
+                .map(|n| format!("{0}-aaaa-4bbb-8ccc-{1}", n.repeat(8), n.repeat(12)))
+                .into(),
+            ..Customer::default()
+        };
+        let by_name = BTreeMap::from([
+            (CustomerId::new("contoso"), contoso),
+            (CustomerId::new("fabrikam"), Customer::default()),
+        ]);
+        let customers = Customers {
+            by_name: Some(by_name),
+            contact: Some("noc@provider.example".to_owned()),
+        };
+        Deciding::new(customers, None, false).expect("settings")
+    }
+
+    fn sources(files: &[(&str, &str)]) -> Vec<Source> {
+        files
+            .iter()
+            .map(|(path, text)| Source {
+                path: (*path).to_owned(),
+                text: (*text).to_owned(),
+            })
+            .collect()
+    }
+
+    fn checked(files: &[(&str, &str)]) -> Checked {
+        check(&sources(files), &BTreeMap::new(), &one_organisation())
+    }
+
+    fn errors(checked: &Checked) -> Vec<String> {
+        checked
+            .problems
+            .iter()
+            .filter(|problem| problem.is_error())
+            .map(Problem::to_string)
+            .collect()
+    }
+
+    fn broken(checked: &Checked) -> Vec<&str> {
+        checked.broken.iter().map(|broken| broken.path.as_str()).collect()
+    }
+
+    const RECEIVERS: &str =
+        "receivers: { platform: [{ email: a@contoso.example }], leads: [{ email: b@contoso.example }] }\n";
+    const TELLS: &str = "rules: [{ name: all, when: {}, notify: platform }]\n";
+    const TELLS_LEADS: &str = "rules: [{ name: all, when: {}, notify: leads }]\n";
+
+    #[test]
+    fn the_example_of_the_documentation_is_good_and_its_test_passes() {
+        let checked = check(
+            &sources(&[("contoso/production.yaml", PRODUCTION)]),
+            &BTreeMap::new(),
+            &with_customers(),
+        );
+        assert_eq!(errors(&checked), [""; 0]);
+        assert_eq!(
+            (checked.tests, checked.changed.len(), checked.set.rules().len()),
+            (1, 1, 4)
+        );
+        let contoso = CustomerId::new("contoso");
+        let rule = checked
+            .set
+            .rule(&contoso, "Reviews of production incidents")
+            .expect("the rule");
+        assert_eq!(
+            (rule.line, rule.settle_seconds, rule.follow),
+            (9, 10, super::super::Follow::Nothing)
+        );
+        let leads = checked.set.receiver(&contoso, "leads").expect("the receiver");
+        assert_eq!((leads.to.len(), leads.zone), (2, chrono_tz::Europe::Berlin));
+        let endpoint = leads.to[1].endpoint(&contoso);
+        let (customer, receiver, address) = checked.set.endpoint(&endpoint).expect("the endpoint");
+        assert_eq!(
+            (customer, &receiver.name, address),
+            (&contoso, &leads.name, &leads.to[1])
+        );
+    }
+
+    #[test]
+    fn names_of_one_folder_are_usable_in_all_its_files() {
+        let checked = checked(&[("a/receivers.yaml", RECEIVERS), ("a/rules.yaml", TELLS)]);
+        assert_eq!(errors(&checked), [""; 0]);
+        assert_eq!(checked.set.files.len(), 2);
+    }
+
+    #[test]
+    fn names_of_another_folder_do_not_exist() {
+        let checked = checked(&[("a/receivers.yaml", RECEIVERS), ("b/rules.yaml", TELLS)]);
+        assert_eq!(broken(&checked), ["b/rules.yaml"]);
+        assert!(
+            errors(&checked)[0].contains("there is no receiver `platform`"),
+            "{:?}",
+            errors(&checked)
+        );
+    }
+
+    #[test]
+    fn a_name_may_be_given_once_in_a_folder() {
+        let checked = checked(&[("a/1.yaml", &format!("{RECEIVERS}{TELLS}")), ("a/2.yaml", TELLS)]);
+        assert_eq!(broken(&checked), ["a/2.yaml"]);
+        assert!(
+            errors(&checked)[0].contains("there is another rule `all`: line 2 of a/1.yaml"),
+            "{:?}",
+            errors(&checked)
+        );
+    }
+
+    #[test]
+    fn a_broken_file_keeps_its_last_good_version_and_leaves_the_others_alone() {
+        let good = checked(&[("a/1.yaml", &format!("{RECEIVERS}{TELLS}")), ("b/1.yaml", RECEIVERS)]);
+        let now = sources(&[("a/1.yaml", "rules: ["), ("b/1.yaml", "receivers: {}\n")]);
+        let after = check(&now, &good.set.files, &one_organisation());
+        assert_eq!(broken(&after), ["a/1.yaml"]);
+        assert_eq!(after.changed, ["b/1.yaml"]);
+        assert_eq!(after.set.files["a/1.yaml"], good.set.files["a/1.yaml"]);
+        assert_eq!(after.set.rules().len(), 1);
+    }
+
+    #[test]
+    fn a_broken_file_without_a_good_version_is_not_in_force() {
+        let checked = checked(&[("a/1.yaml", "rules: {"), ("a/2.yaml", RECEIVERS)]);
+        assert_eq!(broken(&checked), ["a/1.yaml"]);
+        assert_eq!(checked.set.files.len(), 1);
+        assert_eq!(checked.broken[0].problems, 1);
+    }
+
+    #[test]
+    fn names_of_a_broken_file_are_still_those_of_its_last_good_version() {
+        let good = checked(&[("a/1.yaml", RECEIVERS), ("a/2.yaml", TELLS)]);
+        let now = sources(&[("a/1.yaml", "receivers: ["), ("a/2.yaml", TELLS_LEADS)]);
+        let after = check(&now, &good.set.files, &one_organisation());
+        assert_eq!(broken(&after), ["a/1.yaml"]);
+        assert_eq!(after.changed, ["a/2.yaml"]);
+    }
+
+    #[test]
+    fn a_new_name_in_a_broken_file_can_not_be_used_yet() {
+        let good = checked(&[("a/1.yaml", "receivers: {}\n"), ("a/2.yaml", "rules: []\n")]);
+        let now = sources(&[("a/1.yaml", &format!("{RECEIVERS}odd: 1\n")), ("a/2.yaml", TELLS)]);
+        let after = check(&now, &good.set.files, &one_organisation());
+        assert_eq!(broken(&after), ["a/1.yaml", "a/2.yaml"]);
+        assert!(
+            errors(&after)[1].contains("a/1.yaml, which has errors"),
+            "{:?}",
+            errors(&after)
+        );
+    }
+
+    #[test]
+    fn what_a_version_in_force_needs_can_not_be_taken_away() {
+        let good = checked(&[("a/1.yaml", RECEIVERS), ("a/2.yaml", TELLS)]);
+        let now = sources(&[
+            ("a/1.yaml", "receivers: { leads: [{ email: b@contoso.example }] }\n"),
+            ("a/2.yaml", TELLS),
+        ]);
+        let after = check(&now, &good.set.files, &one_organisation());
+        assert_eq!(broken(&after), ["a/1.yaml", "a/2.yaml"]);
+        assert_eq!(after.changed, [""; 0]);
+        assert!(
+            errors(&after)[0].contains("line 1 of a/2.yaml needs the receiver `platform`"),
+            "{:?}",
+            errors(&after)
+        );
+        let gone = check(&sources(&[("a/2.yaml", TELLS)]), &good.set.files, &one_organisation());
+        assert_eq!(gone.changed, [""; 0]);
+        assert_eq!(broken(&gone), ["a/1.yaml", "a/2.yaml"]);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_ends_its_rules() {
+        let good = checked(&[("a/1.yaml", RECEIVERS), ("a/2.yaml", TELLS)]);
+        let after = check(
+            &sources(&[("a/1.yaml", RECEIVERS)]),
+            &good.set.files,
+            &one_organisation(),
+        );
+        assert_eq!(
+            (errors(&after).len(), after.changed.as_slice()),
+            (0, &["a/2.yaml".to_owned()][..])
+        );
+        assert!(after.set.rules().is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_or_empty_keeps_its_rules() {
+        let good = checked(&[("a/1.yaml", &format!("{RECEIVERS}{TELLS}")), ("b/1.yaml", RECEIVERS)]);
+        let after = check(
+            &sources(&[("b/1.yaml", RECEIVERS)]),
+            &good.set.files,
+            &one_organisation(),
+        );
+        assert_eq!(broken(&after), ["a/"]);
+        assert_eq!((after.changed.len(), after.set.rules().len()), (0, 1));
+        let none = check(&[], &BTreeMap::new(), &one_organisation());
+        assert_eq!(broken(&none), ["rules/"]);
+    }
+
+    #[test]
+    fn a_failing_test_keeps_the_last_good_version_and_says_what_happened() {
+        let good = format!("{RECEIVERS}{TELLS}");
+        let before = checked(&[("a/1.yaml", &good)]);
+        let bad = format!(
+            "{RECEIVERS}rules:\n  - {{ name: all, when: {{ stage: RCA }}, notify: platform }}\ntests:\n  - name: trouble is told\n    event: {{ stage: Active }}\n    expect: {{ all: platform }}\n"
+        );
+        let after = check(&sources(&[("a/1.yaml", &bad)]), &before.set.files, &one_organisation());
+        assert_eq!((broken(&after), after.changed.len()), (vec!["a/1.yaml"], 0));
+        insta::assert_snapshot!(after.problems.iter().find(|problem| problem.is_error()).expect("an error").plain(), @r#"
+        error: the test `trouble is told` fails: `all` should tell platform, and tells nobody: stage: the rule wants RCA, the event has Active
+         --> a/1.yaml:5:11
+          |
+        5 |   - name: trouble is told
+          |           ^^^^^^^^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn a_test_looks_at_the_rules_of_its_file_and_at_those_it_names() {
+        let test = "tests: [{ name: t, event: { stage: RCA }, expect: { EXPECTED } }]\n";
+        let own = format!("{RECEIVERS}{TELLS}{}", test.replace("EXPECTED", "all: platform"));
+        assert_eq!(
+            errors(&checked(&[
+                ("a/1.yaml", &own),
+                ("a/2.yaml", "rules: [{ name: more, when: {}, notify: leads }]\n")
+            ])),
+            [""; 0]
+        );
+        let none = format!("{RECEIVERS}{TELLS}{}", test.replace("EXPECTED", "all: []"));
+        assert!(errors(&checked(&[("a/1.yaml", &none)]))[0].contains("`all` tells platform, and should tell nobody"));
+    }
+
+    #[test]
+    fn folders_belong_to_customers() {
+        let files = [
+            ("contoso/a.yaml", RECEIVERS),
+            ("contso/a.yaml", RECEIVERS),
+            ("a.yaml", RECEIVERS),
+            ("_operator/a.yaml", RECEIVERS),
+        ];
+        let checked = check(&sources(&files), &BTreeMap::new(), &with_customers());
+        assert_eq!(broken(&checked), ["contso/a.yaml", "a.yaml"]);
+        insta::assert_snapshot!(errors(&checked).join("\n"), @r#"
+        a.yaml:1:1: a rule file belongs into the folder of a customer (hint: name it under `customers:`, or move the file)
+        contso/a.yaml:1:1: `contso` is not a customer in the settings (hint: did you mean `contoso`?)
+        "#);
+    }
+
+    #[test]
+    fn contacts_are_told_about_rule_files_without_anybody_writing_a_rule() {
+        let checked = check(
+            &sources(&[("contoso/a.yaml", RECEIVERS)]),
+            &BTreeMap::new(),
+            &with_customers(),
+        );
+        let raised = crate::rule::condition::tests::event(|event| {
+            event.provider = crate::event::Provider::Bellwether;
+            event.kind = crate::event::Kind::RulesBroken;
+            event.source = Some("contoso".to_owned());
+        });
+        let matched = checked.set.matching(&raised);
+        let told: Vec<_> = matched
+            .iter()
+            .map(|one| (one.rule.customer.as_str(), one.rule.name.as_str()))
+            .collect();
+        assert_eq!(told, [("contoso", "(rule files)"), ("_operator", "(rule files)")]);
+        assert!(checked.set.receiver(&CustomerId::new("contoso"), "(contact)").is_some());
+    }
+
+    #[test]
+    fn the_revision_changes_with_files_and_settings_and_nothing_else() {
+        let one = checked(&[("a/1.yaml", RECEIVERS)]).set.revision;
+        assert_eq!(one, checked(&[("a/1.yaml", RECEIVERS)]).set.revision);
+        assert_ne!(one, checked(&[("a/1.yaml", TELLS)]).set.revision);
+        let settings = Deciding {
+            allow_private: true,
+            ..one_organisation()
+        };
+        assert_ne!(
+            one,
+            check(&sources(&[("a/1.yaml", RECEIVERS)]), &BTreeMap::new(), &settings)
+                .set
+                .revision
+        );
+        assert_eq!(one.0.len(), 16);
+    }
+
+    #[test]
+    fn what_was_in_force_is_restored_from_its_texts_and_settings() {
+        let files = [("a/1.yaml", RECEIVERS), ("a/2.yaml", TELLS)];
+        let before = checked(&files);
+        let settings = Deciding::from_text(&one_organisation().to_text()).expect("settings");
+        let restored = restore(&sources(&files), &settings);
+        assert_eq!(restored, before.set.files);
+        assert_eq!(RuleSet::new(restored, &settings).revision, before.set.revision);
+    }
+
+    #[test]
+    fn a_rule_set_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        shared(&checked(&[("a/1.yaml", RECEIVERS)]).set);
+    }
 }

@@ -1,6 +1,6 @@
 //! What is probably not meant: warnings that never block. They look at the versions that are about to be in force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::customer::{CustomerId, Sees};
@@ -9,23 +9,32 @@ use crate::problem::Place;
 use crate::problem::fields::{Marked, Reading};
 
 use super::check::{Folder, Member};
+use super::file::DraftRule;
 use super::file::resolve::is_account_id;
 use super::file::when::DraftCondition;
-use super::file::DraftRule;
 use super::{Pattern, Rule, RuleFile};
 
 /// Warns about all files of one folder.
 pub(super) fn folder(customer: &CustomerId, folder: &Folder<'_>) {
-    let mut seen: Vec<(Arc<Rule>, String)> = Vec::new();
+    let mut seen = BTreeMap::new();
+    let rules = folder.rules();
+    let used: BTreeSet<&String> = rules
+        .values()
+        .flat_map(|rule| rule.notify.iter().chain(&rule.invite))
+        .collect();
     for member in folder.files.iter().filter(|member| member.is_new()) {
         let Some(file) = member.in_force() else { continue };
-        let lint = Lint { reading: &member.draft.reading, folder, file };
+        let lint = Lint {
+            reading: &member.draft.reading,
+            folder,
+            file,
+        };
         lint.conditions(&member.draft.rules);
         lint.duplicates(&member.draft.rules, &mut seen);
         lint.accounts(customer, member);
-        lint.unused(member);
+        lint.unused(member, &used);
     }
-    coverage(folder);
+    coverage(folder, &rules);
 }
 
 struct Lint<'l, 't> {
@@ -56,7 +65,11 @@ impl Lint<'_, '_> {
         for name in condition.services.iter().filter(unknown) {
             self.unknown("service", name, catalogue.closest_service(&name.value));
         }
-        for name in condition.regions.iter().filter(|name| !catalogue.knows_region(&name.value)) {
+        for name in condition
+            .regions
+            .iter()
+            .filter(|name| !catalogue.knows_region(&name.value))
+        {
             self.unknown("region", name, catalogue.closest_region(&name.value));
         }
     }
@@ -66,13 +79,23 @@ impl Lint<'_, '_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "if it is right, add it to the catalogue".to_owned(),
         };
-        self.reading.warning(name.place, &format!("no {what} called `{}` is known", name.value), Some(&hint));
+        self.reading.warning(
+            name.place,
+            &format!("no {what} called `{}` is known", name.value),
+            Some(&hint),
+        );
     }
 
     fn levels(&self, when: &DraftCondition) {
         let condition = &when.condition;
-        let is_azure = condition.providers.as_ref().is_none_or(|all| all.contains(&Provider::Azure));
-        let has_critical = condition.levels.as_ref().is_some_and(|levels| levels.contains(&Level::Critical));
+        let is_azure = condition
+            .providers
+            .as_ref()
+            .is_none_or(|all| all.contains(&Provider::Azure));
+        let has_critical = condition
+            .levels
+            .as_ref()
+            .is_some_and(|levels| levels.contains(&Level::Critical));
         if is_azure && has_critical {
             let what = "Azure has never sent a service-health event of level Critical";
             let hint = "`Error` is its widest: trouble over several services or regions";
@@ -83,15 +106,26 @@ impl Lint<'_, '_> {
     fn regions_without_global(&self, when: &DraftCondition) {
         let names_global = when.regions.iter().any(|region| fold(&region.value) == "global");
         if !when.regions.is_empty() && !names_global {
-            let place = when.places.get("region").or(when.places.get("impact")).copied().unwrap_or_default();
+            let place = when
+                .places
+                .get("region")
+                .or(when.places.get("impact"))
+                .copied()
+                .unwrap_or_default();
             let what = "trouble of services without regions comes for the region Global, which is not named here";
-            self.reading.warning(place, what, Some("add `Global`, or a second rule for it"));
+            self.reading
+                .warning(place, what, Some("add `Global`, or a second rule for it"));
         }
     }
 
     fn stages(&self, condition: &DraftCondition) {
-        let (Some(types), Some(stages)) = (&condition.condition.event_types, &condition.condition.stages) else { return };
-        for stage in stages.iter().filter(|stage| !types.iter().any(|one| has_stage(*one, **stage))) {
+        let (Some(types), Some(stages)) = (&condition.condition.event_types, &condition.condition.stages) else {
+            return;
+        };
+        for stage in stages
+            .iter()
+            .filter(|stage| !types.iter().any(|one| has_stage(*one, **stage)))
+        {
             let types = super::why::either(types);
             let what = format!("{types} never has the stage {stage}: this matches nothing");
             self.reading.warning(place(condition, "stage"), &what, None);
@@ -102,7 +136,11 @@ impl Lint<'_, '_> {
         let literal = |text: &&Marked<String>| Pattern::read(&text.value).is_ok_and(|pattern| pattern.is_literal());
         for text in condition.patterns.iter().filter(literal) {
             let what = format!("without `*` the whole text must be `{}`", text.value);
-            self.reading.warning(text.place, &what, Some(&format!("\"*{}*\" looks for it anywhere", text.value)));
+            self.reading.warning(
+                text.place,
+                &what,
+                Some(&format!("\"*{}*\" looks for it anywhere", text.value)),
+            );
         }
     }
 
@@ -121,34 +159,49 @@ impl Lint<'_, '_> {
         }
     }
 
-    fn duplicates(&self, drafts: &[DraftRule], seen: &mut Vec<(Arc<Rule>, String)>) {
+    fn duplicates(&self, drafts: &[DraftRule], seen: &mut BTreeMap<String, String>) {
         for (rule, draft) in self.file.rules.iter().zip(drafts) {
-            let same = |(other, _): &&(Arc<Rule>, String)| {
-                other.when == rule.when
-                    && other.unless == rule.unless
-                    && other.notify == rule.notify
-                    && other.invite == rule.invite
-            };
-            if let Some((other, path)) = seen.iter().find(same) {
-                let what = format!("this rule does what `{}` does, line {} of {path}", other.name, other.line);
-                self.reading.warning(draft.place, &what, Some("remove one"));
+            let does = format!("{:?}", (&rule.when, &rule.unless, &rule.notify, &rule.invite));
+            if let Some(other) = seen.get(&does) {
+                self.reading.warning(
+                    draft.place,
+                    &format!("this rule does what {other} does"),
+                    Some("remove one"),
+                );
+                continue;
             }
-            seen.push((rule.clone(), self.file.path.clone()));
+            seen.insert(
+                does,
+                format!("`{}` (line {} of {})", rule.name, rule.line, self.file.path),
+            );
         }
     }
 
     /// Accounts that the customer does not own never match.
     fn accounts(&self, customer: &CustomerId, member: &Member<'_>) {
-        let Sees::Owned(owned) = self.folder.settings.customers.sees(customer) else { return };
+        let Sees::Owned(owned) = self.folder.settings.customers.sees(customer) else {
+            return;
+        };
         for (name, ids) in &member.draft.groups {
             let strange: Vec<_> = ids.difference(&owned.accounts).cloned().collect();
             self.strange(name.place, &strange);
         }
         for rule in &member.draft.rules {
-            let named = rule.unless.iter().chain([&rule.when]).filter_map(|one| one.subscriptions.as_ref()).flatten();
+            let named = rule
+                .unless
+                .iter()
+                .chain([&rule.when])
+                .filter_map(|one| one.subscriptions.as_ref())
+                .flatten();
             for name in named.filter(|name| is_account_id(&name.value.to_lowercase())) {
                 let id = name.value.to_lowercase();
-                self.strange(name.place, &[id].into_iter().filter(|id| !owned.accounts.contains(id)).collect::<Vec<_>>());
+                self.strange(
+                    name.place,
+                    &[id]
+                        .into_iter()
+                        .filter(|id| !owned.accounts.contains(id))
+                        .collect::<Vec<_>>(),
+                );
             }
         }
     }
@@ -157,14 +210,21 @@ impl Lint<'_, '_> {
         if ids.is_empty() {
             return;
         }
-        let what = format!("{} is not among your accounts: it never matches", super::why::either(ids));
-        self.reading.warning(place, &what, Some("the operator's settings say who owns what"));
+        let what = format!(
+            "{} is not among your accounts: it never matches",
+            super::why::either(ids)
+        );
+        self.reading
+            .warning(place, &what, Some("the operator's settings say who owns what"));
     }
 
-    fn unused(&self, member: &Member<'_>) {
-        let rules = self.folder.rules();
-        let used: BTreeSet<&String> = rules.values().flat_map(|rule| rule.notify.iter().chain(&rule.invite)).collect();
-        for receiver in member.draft.receivers.iter().filter(|receiver| !used.contains(&receiver.value.name)) {
+    fn unused(&self, member: &Member<'_>, used: &BTreeSet<&String>) {
+        for receiver in member
+            .draft
+            .receivers
+            .iter()
+            .filter(|receiver| !used.contains(&receiver.value.name))
+        {
             let what = format!("no rule tells the receiver `{}`", receiver.value.name);
             self.reading.warning(receiver.place, &what, None);
         }
@@ -172,9 +232,10 @@ impl Lint<'_, '_> {
 }
 
 /// Whether somebody of the folder would get reviews and invitations at all.
-fn coverage(folder: &Folder<'_>) {
-    let Some(first) = folder.files.iter().find(|member| member.is_new()) else { return };
-    let rules = folder.rules();
+fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
+    let Some(first) = folder.files.iter().find(|member| member.is_new()) else {
+        return;
+    };
     let enabled = || rules.values().filter(|rule| rule.enabled);
     if enabled().next().is_none() {
         return;
@@ -182,11 +243,19 @@ fn coverage(folder: &Folder<'_>) {
     let reading = &first.draft.reading;
     if !enabled().any(|rule| sends_reviews(rule)) {
         let what = "no rule of this folder would send a post incident review";
-        reading.warning(Place::default(), what, Some("when: { event type: Service issue, stage: RCA }"));
+        reading.warning(
+            Place::default(),
+            what,
+            Some("when: { event type: Service issue, stage: RCA }"),
+        );
     }
     if !enabled().any(|rule| sends_invitations(rule)) {
         let what = "no rule of this folder would send an invitation to a retrospective";
-        reading.warning(Place::default(), what, Some("when: { kind: retrospective } with `invite:`"));
+        reading.warning(
+            Place::default(),
+            what,
+            Some("when: { kind: retrospective } with `invite:`"),
+        );
     }
 }
 
@@ -195,14 +264,20 @@ fn sends_reviews(rule: &Rule) -> bool {
     !rule.notify.is_empty() && accepts(rule.when.kinds.as_ref(), &reviews) && is_about_reviews(rule)
 }
 
-/// Stages and types of reviews; kind retrospective may come with any stage.
 fn is_about_reviews(rule: &Rule) -> bool {
-    let stage = rule.when.stages.as_ref().is_none_or(|stages| stages.contains(&Stage::Rca));
+    let stage = rule
+        .when
+        .stages
+        .as_ref()
+        .is_none_or(|stages| stages.contains(&Stage::Rca));
     stage && is_about_incidents(rule)
 }
 
 fn is_about_incidents(rule: &Rule) -> bool {
-    rule.when.event_types.as_ref().is_none_or(|types| types.contains(&EventType::ServiceIssue))
+    rule.when
+        .event_types
+        .as_ref()
+        .is_none_or(|types| types.contains(&EventType::ServiceIssue))
 }
 
 fn sends_invitations(rule: &Rule) -> bool {
@@ -227,4 +302,100 @@ fn has_stage(event_type: EventType, stage: Stage) -> bool {
 
 fn place(condition: &DraftCondition, key: &str) -> Place {
     condition.places.get(key).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::customer::{Customer, CustomerId, Customers};
+    use crate::problem::Problem;
+    use crate::rule::check::{Deciding, Source, check};
+
+    fn warnings_for(customers: Customers, path: &str, text: &str) -> String {
+        let source = Source {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        };
+        let settings = Deciding::new(customers, None, true).expect("settings");
+        let checked = check(&[source], &BTreeMap::new(), &settings);
+        assert!(checked.broken.is_empty(), "{:#?}", checked.problems);
+        checked
+            .problems
+            .iter()
+            .map(Problem::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    fn warnings(rules: &str) -> String {
+        let text = format!(
+            "receivers: {{ a: [{{ email: a@contoso.example }}] }}\nrules:\n- {{ name: all, when: {{}}, notify: a, invite: a }}\n{rules}"
+        );
+        warnings_for(Customers::one_organisation(), "a.yaml", &text)
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_is_a_warning() {
+        insta::assert_snapshot!([
+            "- { name: r, notify: a, when: { service: Vritual Machines, region: [East UZ, Global] } }",
+            "- { name: r, notify: a, when: { service: Frobnicator } }",
+            "- { name: r, notify: a, when: { level: Critical } }",
+            "- { name: r, notify: a, when: { region: East US } }",
+            "- { name: r, notify: a, when: { event type: Planned maintenance, stage: [RCA, Planned] } }",
+            "- { name: r, notify: a, when: { title: SQL } }",
+            "- { name: r, notify: a, invite: a, when: {} }",
+            "- { name: r, invite: a, when: { kind: mitigation } }",
+        ].map(warnings).join("\n"), @r#"
+        a.yaml:4:42: no service called `Vritual Machines` is known (hint: did you mean `Virtual Machines`?)
+        a.yaml:4:69: no region called `East UZ` is known (hint: did you mean `East US`?)
+        a.yaml:4:42: no service called `Frobnicator` is known (hint: if it is right, add it to the catalogue)
+        a.yaml:4:33: Azure has never sent a service-health event of level Critical (hint: `Error` is its widest: trouble over several services or regions)
+        a.yaml:4:33: trouble of services without regions comes for the region Global, which is not named here (hint: add `Global`, or a second rule for it)
+        a.yaml:4:66: Planned maintenance never has the stage RCA: this matches nothing
+        a.yaml:4:40: without `*` the whole text must be `SQL` (hint: "*SQL*" looks for it anywhere)
+        a.yaml:4:11: this rule does what `all` (line 3 of a.yaml) does (hint: remove one)
+        a.yaml:4:22: `invite` is for retrospectives, and `when` names other kinds only (hint: kind: retrospective)
+        "#);
+    }
+
+    #[test]
+    fn nothing_is_said_of_good_rules() {
+        let good = "- { name: r, notify: a, when: { level: Critical, provider: aws, region: [East US, Global], title: '*SQL*' } }";
+        assert_eq!(warnings(good), "");
+    }
+
+    #[test]
+    fn a_folder_that_would_miss_reviews_or_invitations_is_told() {
+        let text = "receivers: { a: [{ email: a@contoso.example }], b: [{ email: b@contoso.example }] }\nrules: [{ name: all, when: { stage: Active }, notify: a }]\n";
+        insta::assert_snapshot!(warnings_for(Customers::one_organisation(), "a.yaml", text), @r#"
+        a.yaml:1:1: no rule of this folder would send a post incident review (hint: when: { event type: Service issue, stage: RCA })
+        a.yaml:1:1: no rule of this folder would send an invitation to a retrospective (hint: when: { kind: retrospective } with `invite:`)
+        a.yaml:1:49: no rule tells the receiver `b`
+        "#);
+    }
+
+    #[test]
+    fn a_url_that_is_a_key_is_better_kept_as_a_secret() {
+        let text = "receivers: { a: [{ slack: { url: https://hooks.slack.com/services/T0/B0/hunter2 } }, { teams: { url: 'https://prod-1.westeurope.logic.azure.com/x?sig=hunter2' } }] }\nrules: []\n";
+        let warnings = warnings_for(Customers::one_organisation(), "a.yaml", text);
+        assert_eq!(
+            warnings.matches("whoever reads this file can post to it").count(),
+            2,
+            "{warnings}"
+        );
+        assert!(!warnings.contains("hunter2"), "{warnings}");
+    }
+
+    #[test]
+    fn accounts_of_others_never_match_and_that_is_said() {
+        let contoso = Customer {
+            accounts: ["mine".to_owned()].into(),
+            ..Customer::default()
+        };
+        let by_name = Some(BTreeMap::from([(CustomerId::new("contoso"), contoso)]));
+        let customers = Customers { by_name, contact: None };
+        let text = "subscriptions: { all: [mine, theirs] }\nrules: []\n";
+        insta::assert_snapshot!(warnings_for(customers, "contoso/a.yaml", text), @"contoso/a.yaml:1:18: theirs is not among your accounts: it never matches (hint: the operator's settings say who owns what)");
+    }
 }

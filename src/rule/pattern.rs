@@ -42,18 +42,32 @@ impl Pattern {
     pub fn read(source: &str) -> Result<Self, NoPattern> {
         if source.len() > MAX_LENGTH {
             let what = format!("a pattern has at most {MAX_LENGTH} characters");
-            return Err(NoPattern { what, hint: Some("give the key a list of shorter ones: any of them matches") });
+            return Err(NoPattern {
+                what,
+                hint: Some("give the key a list of shorter ones: any of them matches"),
+            });
         }
         if source.chars().any(char::is_control) {
             let what = "this pattern holds a control character: YAML turned a backslash in double quotes into one";
-            return Err(NoPattern { what: what.to_owned(), hint: Some("use single quotes: '/\\bSQL/'") });
+            return Err(NoPattern {
+                what: what.to_owned(),
+                hint: Some("use single quotes: '/\\bSQL/'"),
+            });
         }
         let expression = match expression(source) {
             Some(expression) => expression.to_owned(),
             None => glob(source),
         };
-        let built = RegexBuilder::new(&expression).case_insensitive(true).size_limit(MAX_COMPILED).build();
-        built.map(|regex| Self { source: source.to_owned(), regex }).map_err(|error| explain(&error))
+        let built = RegexBuilder::new(&expression)
+            .case_insensitive(true)
+            .size_limit(MAX_COMPILED)
+            .build();
+        built
+            .map(|regex| Self {
+                source: source.to_owned(),
+                regex,
+            })
+            .map_err(|error| explain(&error))
     }
 
     /// Whether it matches.
@@ -69,7 +83,10 @@ impl Pattern {
 
 /// What stands between the slashes of `/…/`.
 fn expression(source: &str) -> Option<&str> {
-    source.strip_prefix('/')?.strip_suffix('/').filter(|inner| !inner.is_empty())
+    source
+        .strip_prefix('/')?
+        .strip_suffix('/')
+        .filter(|inner| !inner.is_empty())
 }
 
 fn glob(source: &str) -> String {
@@ -88,14 +105,24 @@ fn glob(source: &str) -> String {
 fn explain(error: &regex::Error) -> NoPattern {
     if let regex::Error::CompiledTooBig(_) = error {
         let what = format!("this pattern takes more than {} KiB when compiled", MAX_COMPILED / 1024);
-        return NoPattern { what, hint: Some("make its repetitions smaller, or write `*` in a glob") };
+        return NoPattern {
+            what,
+            hint: Some("make its repetitions smaller, or write `*` in a glob"),
+        };
     }
     let text = error.to_string();
     let why = text.lines().last().unwrap_or("not a regular expression").trim();
     let why = why.strip_prefix("error: ").unwrap_or(why);
-    let hint = why.contains("look-around").then_some("there is no look-ahead or look-behind here: use `unless`");
-    let hint = hint.or(why.contains("backreference").then_some("there are no backreferences here"));
-    NoPattern { what: format!("this is no regular expression: {why}"), hint }
+    let hint = why
+        .contains("look-around")
+        .then_some("there is no look-ahead or look-behind here: use `unless`");
+    let hint = hint.or(why
+        .contains("backreference")
+        .then_some("there are no backreferences here"));
+    NoPattern {
+        what: format!("this is no regular expression: {why}"),
+        hint,
+    }
 }
 
 #[cfg(test)]
@@ -124,10 +151,18 @@ mod tests {
 
     #[test]
     fn what_can_not_be_compiled_says_why() {
-        assert_eq!(Pattern::read("/\u{8}SQL/").expect_err("control").hint, Some("use single quotes: '/\\bSQL/'"));
+        assert_eq!(
+            Pattern::read("/\u{8}SQL/").expect_err("control").hint,
+            Some("use single quotes: '/\\bSQL/'")
+        );
         assert!(Pattern::read("/(?=x)/").expect_err("look-around").hint.is_some());
         assert!(Pattern::read("/(a)\\1/").expect_err("backreference").hint.is_some());
-        assert!(Pattern::read("/(/").expect_err("unclosed").what.contains("unclosed group"));
+        assert!(
+            Pattern::read("/(/")
+                .expect_err("unclosed")
+                .what
+                .contains("unclosed group")
+        );
         assert!(Pattern::read(r"/\w{900}/").expect_err("size").what.contains("KiB"));
         assert!(Pattern::read(&"a".repeat(1_001)).is_err());
     }

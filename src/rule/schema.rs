@@ -298,14 +298,19 @@ fn owner(_: &mut SchemaGenerator) -> Schema {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::cases::EVENT;
     use super::super::file::receivers::{ADDRESS, RECEIVER};
-    use super::super::file::tests::EVENT;
     use super::super::file::when::CONDITION;
     use super::super::file::{FILE, RULE};
     use super::*;
 
     fn keys_of(object: &serde_json::Value) -> Vec<String> {
-        let mut keys: Vec<_> = object["properties"].as_object().expect("properties").keys().cloned().collect();
+        let mut keys: Vec<_> = object["properties"]
+            .as_object()
+            .expect("properties")
+            .keys()
+            .cloned()
+            .collect();
         keys.sort();
         keys
     }
@@ -332,7 +337,12 @@ mod tests {
     fn the_schema_is_of_the_2020_draft_and_documents_every_key() {
         let schema = schema();
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-        let condition = schema["$defs"]["Condition"]["properties"].as_object().expect("properties");
-        assert!(condition.values().all(|key| key["description"].is_string()), "{condition:#?}");
+        let condition = schema["$defs"]["Condition"]["properties"]
+            .as_object()
+            .expect("properties");
+        assert!(
+            condition.values().all(|key| key["description"].is_string()),
+            "{condition:#?}"
+        );
     }
 }

@@ -59,13 +59,21 @@ impl RuleSet {
             endpoints: BTreeMap::new(),
             files,
         };
-        let receivers: Vec<_> = set.files.values().flat_map(|file| file.receivers.iter().cloned()).collect();
+        let receivers: Vec<_> = set
+            .files
+            .values()
+            .flat_map(|file| file.receivers.iter().cloned())
+            .collect();
         receivers.into_iter().for_each(|receiver| set.add_receiver(receiver));
         for (rule, contact) in built_in(&settings.customers) {
             set.rules.push(Arc::new(rule));
             set.add_receiver(Arc::new(contact));
         }
-        let named = set.rules.iter().enumerate().map(|(nth, rule)| ((rule.customer.clone(), rule.name.clone()), nth));
+        let named = set
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(nth, rule)| ((rule.customer.clone(), rule.name.clone()), nth));
         set.by_name = named.collect();
         set
     }
@@ -73,17 +81,26 @@ impl RuleSet {
     fn add_receiver(&mut self, receiver: Arc<Receiver>) {
         for (nth, address) in receiver.to.iter().enumerate() {
             let endpoint = address.endpoint(&receiver.customer);
-            self.endpoints.entry(endpoint).or_insert_with(|| (receiver.clone(), nth));
+            self.endpoints
+                .entry(endpoint)
+                .or_insert_with(|| (receiver.clone(), nth));
         }
-        self.receivers.insert((receiver.customer.clone(), receiver.name.clone()), receiver);
+        self.receivers
+            .insert((receiver.customer.clone(), receiver.name.clone()), receiver);
     }
 
     /// The rules that match, always in the same order: by file, then as written, then the built-in ones.
     pub fn matching(&self, event: &Event) -> Vec<Matched> {
-        let likely = self.rules.iter().filter(|rule| may_match(rule, event, &self.customers, &self.catalogue));
+        let likely = self
+            .rules
+            .iter()
+            .filter(|rule| may_match(rule, event, &self.customers, &self.catalogue));
         let matched = likely.filter_map(|rule| {
             let left = self.judge(rule, event).left()?;
-            Some(Matched { rule: rule.clone(), left })
+            Some(Matched {
+                rule: rule.clone(),
+                left,
+            })
         });
         matched.collect()
     }
@@ -98,6 +115,11 @@ impl RuleSet {
         judge_following(rule, event, &self.customers, &self.catalogue)
     }
 
+    /// What is left of an event for those whom `rule` told of the incident before, if they must hear of it too.
+    pub fn following(&self, rule: &Rule, event: &Event) -> Option<Left> {
+        self.judge_following(rule, event).left()
+    }
+
     /// All rules, in their order.
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
@@ -105,7 +127,9 @@ impl RuleSet {
 
     /// The rule of this name.
     pub fn rule(&self, customer: &CustomerId, name: &str) -> Option<&Arc<Rule>> {
-        self.by_name.get(&(customer.clone(), name.to_owned())).map(|nth| &self.rules[*nth])
+        self.by_name
+            .get(&(customer.clone(), name.to_owned()))
+            .map(|nth| &self.rules[*nth])
     }
 
     /// The receiver of this name.
@@ -122,18 +146,24 @@ impl RuleSet {
     /// The names that a customer's files give to an account: a group that is just this account, or the groups it is in.
     pub fn groups_of(&self, customer: &CustomerId, account: &str) -> Vec<String> {
         let files = self.files.values().filter(|file| file.customer == *customer);
-        let groups = files.flat_map(|file| &file.groups).filter(|(_, ids)| ids.contains(account));
+        let groups = files
+            .flat_map(|file| &file.groups)
+            .filter(|(_, ids)| ids.contains(account));
         let (own, shared): (Vec<_>, Vec<_>) = groups.partition(|(_, ids)| ids.len() == 1);
         let named = if own.is_empty() { shared } else { own };
-        named.into_iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+        named
+            .into_iter()
+            .map(|(name, _)| name.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 }
 
 /// A hash over everything that decides.
 fn revision(files: &BTreeMap<String, Arc<RuleFile>>, settings: &Deciding) -> Revision {
-    let customers = serde_json::to_string(&settings.customers).expect("customers are plain maps and strings");
-    let private = settings.allow_private.to_string();
-    let mut parts = vec![customers.as_str(), settings.catalogue_digest.as_str(), private.as_str()];
+    let settings = settings.to_text();
+    let mut parts = vec![settings.as_str()];
     for (path, file) in files {
         parts.extend([path.as_str(), file.digest.as_str()]);
     }
@@ -143,7 +173,10 @@ fn revision(files: &BTreeMap<String, Arc<RuleFile>>, settings: &Deciding) -> Rev
 /// The rules and receivers that nobody writes: contacts are told about their rule files.
 fn built_in(customers: &Customers) -> Vec<(Rule, Receiver)> {
     let house = if customers.are_separate() { OPERATOR } else { HOUSE };
-    let house = customers.contact.as_deref().map(|contact| (CustomerId::new(house), contact, true));
+    let house = customers
+        .contact
+        .as_deref()
+        .map(|contact| (CustomerId::new(house), contact, true));
     let known = customers.by_name.iter().flatten();
     let own = known.filter_map(|(id, one)| Some((id.clone(), one.contact.as_deref()?, false)));
     let contacts = own.chain(house).filter_map(|(customer, contact, is_house)| {
@@ -159,7 +192,10 @@ fn rule_files(customer: &CustomerId, is_house: bool) -> Rule {
     Rule {
         customer: customer.clone(),
         name: RULE_FILES.to_owned(),
-        when: Condition { kinds: Some(kinds), ..Condition::default() },
+        when: Condition {
+            kinds: Some(kinds),
+            ..Condition::default()
+        },
         unless: Vec::new(),
         notify: vec![CONTACT.to_owned()],
         invite: Vec::new(),
@@ -173,5 +209,10 @@ fn rule_files(customer: &CustomerId, is_house: bool) -> Rule {
 }
 
 fn contact_of(customer: CustomerId, address: EmailAddress) -> Receiver {
-    Receiver { customer, name: CONTACT.to_owned(), to: vec![Address::Email(address)], zone: chrono_tz::UTC }
+    Receiver {
+        customer,
+        name: CONTACT.to_owned(),
+        to: vec![Address::Email(address)],
+        zone: chrono_tz::UTC,
+    }
 }

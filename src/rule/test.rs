@@ -43,7 +43,10 @@ fn run_one(file: &RuleFile, test: &RuleTest, stage: Stage<'_>) -> Vec<String> {
     let others = test.expect.keys().filter_map(|name| stage.rules.get(name));
     let mut rules: Vec<&Arc<Rule>> = file.rules.iter().collect();
     rules.extend(others.filter(|rule| !file.rules.iter().any(|own| own.name == rule.name)));
-    rules.into_iter().filter_map(|rule| compare(rule, test, stage)).collect()
+    rules
+        .into_iter()
+        .filter_map(|rule| compare(rule, test, stage))
+        .collect()
 }
 
 fn compare(rule: &Rule, test: &RuleTest, stage: Stage<'_>) -> Option<String> {

@@ -25,7 +25,11 @@ pub enum WhyNot {
     /// All accounts it was sent for have an owner, and the rule is for those that have none.
     Owned,
     /// A condition on the event as a whole.
-    Differs { key: String, wants: String, is: Option<String> },
+    Differs {
+        key: String,
+        wants: String,
+        is: Option<String>,
+    },
     /// None of the accounts is one that the rule names.
     Subscriptions { wants: String, is: Option<String> },
     /// None of the impact is one that the rule names.
@@ -38,7 +42,11 @@ impl WhyNot {
     /// The same for one of the custom properties.
     pub(super) fn of_property(self, key: &str) -> Self {
         match self {
-            WhyNot::Differs { wants, is, .. } => WhyNot::Differs { key: format!("property `{key}`"), wants, is },
+            WhyNot::Differs { wants, is, .. } => WhyNot::Differs {
+                key: format!("property `{key}`"),
+                wants,
+                is,
+            },
             other => other,
         }
     }
@@ -49,12 +57,18 @@ impl fmt::Display for WhyNot {
         match self {
             WhyNot::Disabled => f.write_str("the rule is switched off (`enabled: false`)"),
             WhyNot::Test => f.write_str("it is a provider's test event, and the rule does not say `test events: true`"),
-            WhyNot::Own { kind } => write!(f, "it is an event of our own, and `when` does not name its kind, {kind}"),
+            WhyNot::Own { kind } => write!(
+                f,
+                "it is an event of our own, and `when` does not name its kind, {kind}"
+            ),
             WhyNot::Unknown { customer } => write!(f, "`{customer}` is not a customer in the settings"),
             WhyNot::NotYours => f.write_str("it was not sent for any of the customer's accounts"),
             WhyNot::NotPublic { source: None } => f.write_str("it names neither an account nor a source"),
             WhyNot::NotPublic { source: Some(source) } => {
-                write!(f, "it names no account, and `{source}` is not under the customer's `public`")
+                write!(
+                    f,
+                    "it names no account, and `{source}` is not under the customer's `public`"
+                )
             }
             WhyNot::Owned => f.write_str("`owner: none`: everything it was sent for has an owner"),
             WhyNot::Differs { key, wants, is } => differs(f, key, wants, is.as_deref()),
@@ -81,7 +95,10 @@ const MAX_VALUE: usize = 120;
 
 /// `A, B or C`, cut where it gets long.
 pub(super) fn either<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
-    joined(&values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>(), " or ")
+    joined(
+        &values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>(),
+        " or ",
+    )
 }
 
 /// What the event has, or `None` if it has nothing.
@@ -117,16 +134,35 @@ impl Condition {
         say("level", self.levels.as_ref().map(either));
         say("subscriptions", self.subscriptions.as_ref().map(either));
         let pairs = self.impact.as_ref();
-        say("impact", pairs.map(|pairs| either(pairs.iter().map(|pair| &pair.written))));
-        for (key, patterns) in [("title", &self.title), ("text", &self.text), ("tracking id", &self.tracking_ids)] {
-            say(key, patterns.as_ref().map(|patterns| either(patterns.iter().map(|pattern| &pattern.source))));
+        say(
+            "impact",
+            pairs.map(|pairs| either(pairs.iter().map(|pair| &pair.written))),
+        );
+        for (key, patterns) in [
+            ("title", &self.title),
+            ("text", &self.text),
+            ("tracking id", &self.tracking_ids),
+        ] {
+            say(
+                key,
+                patterns
+                    .as_ref()
+                    .map(|patterns| either(patterns.iter().map(|pattern| &pattern.source))),
+            );
         }
         say("provider", self.providers.as_ref().map(either));
         say("subtype", self.subtypes.as_ref().map(either));
         for (key, patterns) in &self.properties {
-            say(&format!("property `{key}`"), Some(either(patterns.iter().map(|pattern| &pattern.source))));
+            say(
+                &format!("property `{key}`"),
+                Some(either(patterns.iter().map(|pattern| &pattern.source))),
+            );
         }
         say("owner", self.owner_none.then(|| "none".to_owned()));
-        if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "everything".to_owned()
+        } else {
+            parts.join(", ")
+        }
     }
 }

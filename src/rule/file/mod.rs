@@ -16,12 +16,15 @@ use crate::problem::yaml::{Node, Value};
 
 use super::{Follow, Receiver, Rule};
 
+pub mod cases;
+#[cfg(test)]
+mod mistakes;
 pub mod receivers;
 pub mod resolve;
-pub mod tests;
+
 pub mod when;
 
-use tests::DraftTest;
+use cases::DraftTest;
 use when::DraftCondition;
 
 /// The longest name of a rule, receiver, group or test, in characters.
@@ -96,16 +99,41 @@ pub(super) const FILE: Keys = Keys {
         ("recipients", "receivers"),
         ("rule", "rules"),
         ("alerts", "rules"),
-        ("customers", "=customers stand in the operator's settings; the folder says whose this file is"),
-        ("when", "=put it under a rule: `rules:` is a list of `- name:`, `when:`, `notify:`"),
+        (
+            "customers",
+            "=customers stand in the operator's settings; the folder says whose this file is",
+        ),
+        (
+            "when",
+            "=put it under a rule: `rules:` is a list of `- name:`, `when:`, `notify:`",
+        ),
     ],
     takes_own: true,
 };
 
 pub(super) const RULE: Keys = Keys {
     of: "a rule",
-    known: &["name", "when", "unless", "notify", "invite", "settle", "follow", "every", "test events", "enabled"],
-    later: &["fallback", "exclusive", "remind", "hours", "repeat", "only on change of", "escalate"],
+    known: &[
+        "name",
+        "when",
+        "unless",
+        "notify",
+        "invite",
+        "settle",
+        "follow",
+        "every",
+        "test events",
+        "enabled",
+    ],
+    later: &[
+        "fallback",
+        "exclusive",
+        "remind",
+        "hours",
+        "repeat",
+        "only on change of",
+        "escalate",
+    ],
     meant: &[
         ("if", "when"),
         ("condition", "when"),
@@ -121,8 +149,14 @@ pub(super) const RULE: Keys = Keys {
         ("receiver", "notify"),
         ("receivers", "notify"),
         ("actions", "notify"),
-        ("email", "=name a receiver: `notify: platform`, and define it under `receivers:`"),
-        ("webhook", "=name a receiver: `notify: platform`, and define it under `receivers:`"),
+        (
+            "email",
+            "=name a receiver: `notify: platform`, and define it under `receivers:`",
+        ),
+        (
+            "webhook",
+            "=name a receiver: `notify: platform`, and define it under `receivers:`",
+        ),
         ("delay", "settle"),
         ("wait", "settle"),
         ("disabled", "enabled"),
@@ -148,7 +182,10 @@ pub fn customer_of(path: &str) -> CustomerId {
 
 /// SHA-256 of a file's text, hex.
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl<'t> Draft<'t> {
@@ -174,7 +211,9 @@ impl<'t> Draft<'t> {
             let hint = "remove the file to end its rules, or write `rules: []`";
             return self.reading.error(Place::default(), "this file is empty", Some(hint));
         }
-        let Some(fields) = self.reading.fields(tree, &FILE) else { return };
+        let Some(fields) = self.reading.fields(tree, &FILE) else {
+            return;
+        };
         if let Some(node) = fields.get("subscriptions") {
             self.groups = read_groups(&self.reading, node);
         }
@@ -183,11 +222,17 @@ impl<'t> Draft<'t> {
         }
         if let Some(node) = fields.get("rules") {
             let items = list(&self.reading, node, "rules");
-            self.rules = items.into_iter().filter_map(|item| self.read_rule(item, scope)).collect();
+            self.rules = items
+                .into_iter()
+                .filter_map(|item| self.read_rule(item, scope))
+                .collect();
         }
         if let Some(node) = fields.get("tests") {
             let items = list(&self.reading, node, "tests");
-            self.tests = items.into_iter().filter_map(|item| tests::read(&self.reading, item)).collect();
+            self.tests = items
+                .into_iter()
+                .filter_map(|item| cases::read(&self.reading, item))
+                .collect();
         }
         self.refuse_repeated_names();
     }
@@ -211,7 +256,11 @@ impl<'t> Draft<'t> {
             enabled: flag(reading, &fields, "enabled").unwrap_or(true),
             line: node.place.line,
         };
-        let told = |key: &str| fields.get(key).map(|node| reading.texts(node, "the name of a receiver"));
+        let told = |key: &str| {
+            fields
+                .get(key)
+                .map(|node| reading.texts(node, "the name of a receiver"))
+        };
         let (notify, invite) = (told("notify"), told("invite"));
         if notify.is_none() && invite.is_none() {
             let hint = "`notify: name` for messages, `invite: name` for invitations to retrospectives";
@@ -230,7 +279,10 @@ impl<'t> Draft<'t> {
     fn read_when(&self, fields: &Fields<'_>, scope: Scope<'_>) -> DraftCondition {
         let hint = Some("`when: {}` is every event of a provider");
         match fields.get("when") {
-            Some(Node { value: Value::Nothing, place }) => self.reading.error(*place, "`when` has no conditions", hint),
+            Some(Node {
+                value: Value::Nothing,
+                place,
+            }) => self.reading.error(*place, "`when` has no conditions", hint),
             Some(node) => return when::read(&self.reading, node, &self.customer, scope).unwrap_or_default(),
             None => self.reading.error(fields.place, "this rule has no `when`", hint),
         }
@@ -238,11 +290,14 @@ impl<'t> Draft<'t> {
     }
 
     fn read_unless(&self, fields: &Fields<'_>, scope: Scope<'_>) -> Vec<DraftCondition> {
-        let Some(node) = fields.get("unless") else { return Vec::new() };
+        let Some(node) = fields.get("unless") else {
+            return Vec::new();
+        };
         let items = self.reading.items(node).into_iter().filter_map(|item| {
             if matches!(&item.value, Value::Nothing) || matches!(&item.value, Value::Map(keys) if keys.is_empty()) {
                 let hint = Some("remove it, or switch the rule off with `enabled: false`");
-                self.reading.error(item.place, "an empty `unless` takes everything away", hint);
+                self.reading
+                    .error(item.place, "an empty `unless` takes everything away", hint);
                 return None;
             }
             when::read(&self.reading, item, &self.customer, scope)
@@ -251,7 +306,11 @@ impl<'t> Draft<'t> {
     }
 
     fn refuse_repeated_names(&self) {
-        repeated(&self.reading, "rule", self.rules.iter().map(|rule| (rule.rule.name.as_str(), rule.place)));
+        repeated(
+            &self.reading,
+            "rule",
+            self.rules.iter().map(|rule| (rule.rule.name.as_str(), rule.place)),
+        );
         let tests = self.tests.iter().map(|test| (test.name.as_str(), test.place));
         repeated(&self.reading, "test", tests);
     }
@@ -276,7 +335,11 @@ fn list<'n>(reading: &Reading<'_>, node: &'n Node, what: &str) -> Vec<&'n Node> 
         Value::List(items) => items.iter().collect(),
         _ => {
             let hint = "begin each item with `- `, on a line of its own";
-            reading.error(node.place, &format!("`{what}` is a list, not {}", node.sort()), Some(hint));
+            reading.error(
+                node.place,
+                &format!("`{what}` is a list, not {}", node.sort()),
+                Some(hint),
+            );
             Vec::new()
         }
     }
@@ -285,11 +348,18 @@ fn list<'n>(reading: &Reading<'_>, node: &'n Node, what: &str) -> Vec<&'n Node> 
 /// The `name` of a rule or test.
 fn name_of(reading: &Reading<'_>, fields: &Fields<'_>, of: &str) -> Option<Marked<String>> {
     let Some(node) = fields.get("name") else {
-        reading.error(fields.place, &format!("{of} needs a `name`"), Some("what people will read in `explain`"));
+        reading.error(
+            fields.place,
+            &format!("{of} needs a `name`"),
+            Some("what people will read in `explain`"),
+        );
         return None;
     };
     let value = reading.text(node, "the name")?;
-    is_name(reading, &value, node.place).then_some(Marked { value, place: node.place })
+    is_name(reading, &value, node.place).then_some(Marked {
+        value,
+        place: node.place,
+    })
 }
 
 /// Whether a text may name something; says why not.
@@ -308,13 +378,24 @@ fn is_name(reading: &Reading<'_>, name: &str, place: Place) -> bool {
 }
 
 fn read_groups(reading: &Reading<'_>, node: &Node) -> Vec<(Marked<String>, BTreeSet<String>)> {
-    let Some(fields) = reading.named(node, "`subscriptions`") else { return Vec::new() };
+    let Some(fields) = reading.named(node, "`subscriptions`") else {
+        return Vec::new();
+    };
     let groups = fields.iter().filter(|(name, place, _)| is_name(reading, name, *place));
     let groups = groups.map(|(name, place, node)| {
         let ids = reading.texts(node, "the id of a subscription");
         limit(reading, node, ids.len(), "ids");
-        let ids = ids.into_iter().filter(|id| is_id(reading, id)).map(|id| id.value.trim().to_lowercase());
-        (Marked { value: name.to_owned(), place }, ids.collect())
+        let ids = ids
+            .into_iter()
+            .filter(|id| is_id(reading, id))
+            .map(|id| id.value.trim().to_lowercase());
+        (
+            Marked {
+                value: name.to_owned(),
+                place,
+            },
+            ids.collect(),
+        )
     });
     groups.collect()
 }
@@ -332,7 +413,11 @@ fn is_id(reading: &Reading<'_>, id: &Marked<String>) -> bool {
 
 fn limit(reading: &Reading<'_>, node: &Node, count: usize, what: &str) {
     if count > MAX_VALUES {
-        reading.error(node.place, &format!("at most {MAX_VALUES} {what} here, not {count}"), None);
+        reading.error(
+            node.place,
+            &format!("at most {MAX_VALUES} {what} here, not {count}"),
+            None,
+        );
     }
 }
 
@@ -342,14 +427,17 @@ fn flag(reading: &Reading<'_>, fields: &Fields<'_>, key: &str) -> Option<bool> {
 
 fn settle(reading: &Reading<'_>, fields: &Fields<'_>) -> u64 {
     let node = fields.get("settle");
-    node.and_then(|node| reading.seconds(node, "`settle`", MAX_SETTLE)).unwrap_or(DEFAULT_SETTLE)
+    node.and_then(|node| reading.seconds(node, "`settle`", MAX_SETTLE))
+        .unwrap_or(DEFAULT_SETTLE)
 }
 
 /// `follow`; those who chose stages or kinds themselves chose for the ending too.
 fn follow(reading: &Reading<'_>, fields: &Fields<'_>, when: &DraftCondition) -> Follow {
     let chose = when.condition.stages.is_some() || when.condition.kinds.is_some();
     let default = if chose { Follow::Nothing } else { Follow::End };
-    let Some(node) = fields.get("follow") else { return default };
+    let Some(node) = fields.get("follow") else {
+        return default;
+    };
     let word = reading.text(node, "`follow`");
     match word.as_deref().map(crate::event::fold).as_deref() {
         Some("end") => Follow::End,

@@ -49,7 +49,12 @@ const WEBHOOK: Keys = Keys {
     of: "a webhook",
     known: &["url", "signing"],
     later: &["headers", "template"],
-    meant: &[("uri", "url"), ("secret", "url, signing"), ("signature", "signing"), ("key", "signing")],
+    meant: &[
+        ("uri", "url"),
+        ("secret", "url, signing"),
+        ("signature", "signing"),
+        ("key", "signing"),
+    ],
     takes_own: false,
 };
 
@@ -57,7 +62,11 @@ const CHAT: Keys = Keys {
     of: "a Slack or Teams address",
     known: &["url"],
     later: &["template"],
-    meant: &[("uri", "url"), ("webhook", "url"), ("secret", "=write it as `url: { secret: name }`")],
+    meant: &[
+        ("uri", "url"),
+        ("webhook", "url"),
+        ("secret", "=write it as `url: { secret: name }`"),
+    ],
     takes_own: false,
 };
 
@@ -77,10 +86,21 @@ pub(super) fn read(
     customer: &CustomerId,
     scope: Scope<'_>,
 ) -> Vec<Marked<Arc<Receiver>>> {
-    let reader = Reader { reading, customer, allow_private: scope.allow_private };
-    let Some(fields) = reading.named(node, "`receivers`") else { return Vec::new() };
+    let reader = Reader {
+        reading,
+        customer,
+        allow_private: scope.allow_private,
+    };
+    let Some(fields) = reading.named(node, "`receivers`") else {
+        return Vec::new();
+    };
     let named = fields.iter().filter(|(name, place, _)| is_name(reading, name, *place));
-    named.map(|(name, place, node)| Marked { value: Arc::new(reader.receiver(name, node)), place }).collect()
+    named
+        .map(|(name, place, node)| Marked {
+            value: Arc::new(reader.receiver(name, node)),
+            place,
+        })
+        .collect()
 }
 
 impl Reader<'_, '_> {
@@ -94,16 +114,22 @@ impl Reader<'_, '_> {
         match &node.value {
             Value::List(_) => receiver.to = self.addresses(node),
             Value::Map(_) => self.read_table(&mut receiver, node),
-            _ => self.reading.error(node.place, "a receiver is a list of addresses", Some(EXAMPLE)),
+            _ => self
+                .reading
+                .error(node.place, "a receiver is a list of addresses", Some(EXAMPLE)),
         }
         receiver
     }
 
     fn read_table(&self, receiver: &mut Receiver, node: &Node) {
-        let Some(fields) = self.reading.fields(node, &RECEIVER) else { return };
+        let Some(fields) = self.reading.fields(node, &RECEIVER) else {
+            return;
+        };
         match fields.get("to") {
             Some(to) => receiver.to = self.addresses(to),
-            None => self.reading.error(node.place, "this receiver has no address", Some(EXAMPLE)),
+            None => self
+                .reading
+                .error(node.place, "this receiver has no address", Some(EXAMPLE)),
         }
         if let Some(zone) = fields.get("zone") {
             receiver.zone = self.zone(zone).unwrap_or(chrono_tz::UTC);
@@ -115,8 +141,11 @@ impl Reader<'_, '_> {
         let exact = name.trim().parse::<chrono_tz::Tz>().ok();
         if exact.is_none() {
             let closest = crate::problem::closest(&name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-            let hint = closest.map_or("a name such as Europe/Berlin".to_owned(), |zone| format!("did you mean `{zone}`?"));
-            self.reading.error(node.place, &format!("`{name}` is no time zone"), Some(&hint));
+            let hint = closest.map_or("a name such as Europe/Berlin".to_owned(), |zone| {
+                format!("did you mean `{zone}`?")
+            });
+            self.reading
+                .error(node.place, &format!("`{name}` is no time zone"), Some(&hint));
         }
         exact
     }
@@ -124,28 +153,44 @@ impl Reader<'_, '_> {
     fn addresses(&self, node: &Node) -> Vec<Address> {
         let items = self.reading.items(node);
         if items.is_empty() {
-            self.reading.error(node.place, "this receiver has no address", Some(EXAMPLE));
+            self.reading
+                .error(node.place, "this receiver has no address", Some(EXAMPLE));
         }
         let addresses: Vec<_> = items.into_iter().flat_map(|item| self.address(item)).collect();
         if addresses.len() > MAX_ADDRESSES {
             let hint = "a mailing list is kinder to everybody's mail server";
-            self.reading.error(node.place, &format!("a receiver has at most {MAX_ADDRESSES} addresses"), Some(hint));
+            self.reading.error(
+                node.place,
+                &format!("a receiver has at most {MAX_ADDRESSES} addresses"),
+                Some(hint),
+            );
         }
         addresses
     }
 
     fn address(&self, node: &Node) -> Vec<Address> {
         if let Value::Text(text) = &node.value {
-            let hint = if text.contains('@') { format!("- email: {text}") } else { EXAMPLE.to_owned() };
-            self.reading.error(node.place, "an address says how somebody is told", Some(&hint));
+            let hint = if text.contains('@') {
+                format!("- email: {text}")
+            } else {
+                EXAMPLE.to_owned()
+            };
+            self.reading
+                .error(node.place, "an address says how somebody is told", Some(&hint));
             return Vec::new();
         }
-        let Some(fields) = self.reading.fields(node, &ADDRESS) else { return Vec::new() };
+        let Some(fields) = self.reading.fields(node, &ADDRESS) else {
+            return Vec::new();
+        };
         if fields.iter().count() > 1 {
             let hint = "begin each with `- `: a receiver is a list";
-            self.reading.error(node.place, "one address is told in one way", Some(hint));
+            self.reading
+                .error(node.place, "one address is told in one way", Some(hint));
         }
-        fields.iter().flat_map(|(channel, _, value)| self.told_by(channel, value)).collect()
+        fields
+            .iter()
+            .flat_map(|(channel, _, value)| self.told_by(channel, value))
+            .collect()
     }
 
     fn told_by(&self, channel: &str, node: &Node) -> Vec<Address> {
@@ -161,38 +206,50 @@ impl Reader<'_, '_> {
     fn emails(&self, node: &Node) -> Vec<Address> {
         let texts = self.reading.texts(node, "an e-mail address");
         limit(self.reading, node, texts.len(), "addresses");
-        let read = texts.into_iter().filter_map(|text| match EmailAddress::read(&text.value) {
-            Ok(address) => Some(Address::Email(address)),
-            Err(what) => {
-                let several = text.value.contains([',', ';']);
-                let hint = several.then_some("several addresses are a list: [ada@contoso.example, lin@contoso.example]");
-                self.reading.error(text.place, &what, hint);
-                None
-            }
-        });
+        let read = texts
+            .into_iter()
+            .filter_map(|text| match EmailAddress::read(&text.value) {
+                Ok(address) => Some(Address::Email(address)),
+                Err(what) => {
+                    let several = text.value.contains([',', ';']);
+                    let hint =
+                        several.then_some("several addresses are a list: [ada@contoso.example, lin@contoso.example]");
+                    self.reading.error(text.place, &what, hint);
+                    None
+                }
+            });
         read.collect()
     }
 
     fn webhook(&self, node: &Node) -> Option<Address> {
         let Value::Map(_) = node.value else {
-            return Some(Address::Webhook { url: self.url(node)?, signing: None });
+            return Some(Address::Webhook {
+                url: self.url(node)?,
+                signing: None,
+            });
         };
         let fields = self.reading.fields(node, &WEBHOOK)?;
         let signing = fields.get("signing").and_then(|node| self.signing(node));
-        Some(Address::Webhook { url: self.url_of(&fields)?, signing })
+        Some(Address::Webhook {
+            url: self.url_of(&fields)?,
+            signing,
+        })
     }
 
     fn signing(&self, node: &Node) -> Option<SecretRef> {
         if let Value::Text(_) = node.value {
             let hint = "put the key into a file of the secrets directory and write `signing: { secret: its-name }`";
-            self.reading.error(node.place, "a signing key is not written in the file", Some(hint));
+            self.reading
+                .error(node.place, "a signing key is not written in the file", Some(hint));
             return None;
         }
         self.reading.secret(node).map(|name| self.of_customer(name))
     }
 
     fn chat(&self, node: &Node) -> Option<Target> {
-        let Value::Map(_) = node.value else { return self.url(node) };
+        let Value::Map(_) = node.value else {
+            return self.url(node);
+        };
         self.url_of(&self.reading.fields(node, &CHAT)?)
     }
 
@@ -200,7 +257,8 @@ impl Reader<'_, '_> {
         match fields.get("url") {
             Some(node) => self.url(node),
             None => {
-                self.reading.error(fields.place, "the `url` is missing", Some("url: { secret: name }"));
+                self.reading
+                    .error(fields.place, "the `url` is missing", Some("url: { secret: name }"));
                 None
             }
         }
@@ -208,7 +266,10 @@ impl Reader<'_, '_> {
 
     fn url(&self, node: &Node) -> Option<Target> {
         if let Value::Map(_) = node.value {
-            return self.reading.secret(node).map(|name| Target::Secret(self.of_customer(name)));
+            return self
+                .reading
+                .secret(node)
+                .map(|name| Target::Secret(self.of_customer(name)));
         }
         let text = self.reading.text(node, "a URL")?;
         match guard::check_url(text.trim(), self.allow_private) {
@@ -226,15 +287,25 @@ impl Reader<'_, '_> {
     /// A URL in clear is accepted; where it is a key, that is worth a word.
     fn keep_secret(&self, node: &Node, url: &url::Url) {
         let host = url.host_str().unwrap_or("");
-        if is_secret_host(host) || url.query_pairs().any(|(key, _)| matches!(&*key, "sig" | "token" | "key" | "code")) {
-            let hint = format!("put it into a file {}/secrets/NAME and write `url: {{ secret: NAME }}`", self.customer);
+        if is_secret_host(host)
+            || url
+                .query_pairs()
+                .any(|(key, _)| matches!(&*key, "sig" | "token" | "key" | "code"))
+        {
+            let hint = format!(
+                "put it into a file {}/secrets/NAME and write `url: {{ secret: NAME }}`",
+                self.customer
+            );
             let what = format!("whoever reads this file can post to it: a URL of {host} is a key");
             self.reading.warning(node.place, &what, Some(&hint));
         }
     }
 
     fn of_customer(&self, name: String) -> SecretRef {
-        SecretRef { customer: self.customer.clone(), name }
+        SecretRef {
+            customer: self.customer.clone(),
+            name,
+        }
     }
 }
 
@@ -242,10 +313,20 @@ const EXAMPLE: &str = "[{ email: ada@contoso.example }], or webhook, slack, team
 
 /// Hosts whose URLs are keys.
 fn is_secret_host(host: &str) -> bool {
-    const EXACT: [&str; 5] =
-        ["hooks.slack.com", "discord.com", "hooks.zapier.com", "events.pagerduty.com", "chat.googleapis.com"];
-    const BELOW: [&str; 5] =
-        [".logic.azure.com", ".api.powerplatform.com", ".webhook.office.com", ".azurewebsites.net", ".opsgenie.com"];
+    const EXACT: [&str; 5] = [
+        "hooks.slack.com",
+        "discord.com",
+        "hooks.zapier.com",
+        "events.pagerduty.com",
+        "chat.googleapis.com",
+    ];
+    const BELOW: [&str; 5] = [
+        ".logic.azure.com",
+        ".api.powerplatform.com",
+        ".webhook.office.com",
+        ".azurewebsites.net",
+        ".opsgenie.com",
+    ];
     EXACT.contains(&host) || BELOW.iter().any(|domain| host.ends_with(domain))
 }
 

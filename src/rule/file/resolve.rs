@@ -10,7 +10,7 @@ use crate::problem::closest;
 use crate::problem::fields::{Marked, Reading};
 
 use super::super::{Condition, Need, Receiver, Rule, RuleFile, RuleTest, Sort};
-use super::tests::DraftTest;
+use super::cases::DraftTest;
 use super::when::DraftCondition;
 use super::{Draft, DraftRule};
 
@@ -69,12 +69,24 @@ impl Names {
             refuse(&draft.reading, "group", name, taken);
         }
         for receiver in &draft.receivers {
-            let name = Marked { value: receiver.value.name.clone(), place: receiver.place };
-            let taken = insert(&mut self.receivers, &name.value, receiver.value.clone(), path, name.place.line);
+            let name = Marked {
+                value: receiver.value.name.clone(),
+                place: receiver.place,
+            };
+            let taken = insert(
+                &mut self.receivers,
+                &name.value,
+                receiver.value.clone(),
+                path,
+                name.place.line,
+            );
             refuse(&draft.reading, "receiver", &name, taken);
         }
         for rule in draft.rules.iter().filter(|rule| !rule.rule.name.is_empty()) {
-            let name = Marked { value: rule.rule.name.clone(), place: rule.place };
+            let name = Marked {
+                value: rule.rule.name.clone(),
+                place: rule.place,
+            };
             let taken = insert(&mut self.rules, &name.value, (), path, name.place.line);
             refuse(&draft.reading, "rule", &name, taken);
         }
@@ -93,7 +105,14 @@ fn insert<T>(
         Some(other) if other.path != path => Some((other.path.clone(), other.line)),
         Some(_) => None,
         None => {
-            map.insert(name.to_owned(), Defined { value, path: path.to_owned(), line });
+            map.insert(
+                name.to_owned(),
+                Defined {
+                    value,
+                    path: path.to_owned(),
+                    line,
+                },
+            );
             None
         }
     }
@@ -101,20 +120,36 @@ fn insert<T>(
 
 fn refuse(reading: &Reading<'_>, sort: &str, name: &Marked<String>, taken: Option<(String, usize)>) {
     let Some((path, line)) = taken else { return };
-    let at = if line > 0 { format!("line {line} of {path}") } else { path };
+    let at = if line > 0 {
+        format!("line {line} of {path}")
+    } else {
+        path
+    };
     let what = format!("there is another {sort} `{}`: {at}", name.value);
-    reading.error(name.place, &what, Some("names are unique in a folder: give this one another"));
+    reading.error(
+        name.place,
+        &what,
+        Some("names are unique in a folder: give this one another"),
+    );
 }
 
 /// Resolves the names of `draft`; what can't be resolved is a problem of the draft.
 pub fn resolve(draft: &Draft<'_>, names: &Names, customers: &Customers) -> RuleFile {
-    let resolver = Resolver { draft, names, customers };
+    let resolver = Resolver {
+        draft,
+        names,
+        customers,
+    };
     RuleFile {
         path: draft.reading.file.to_owned(),
         customer: draft.customer.clone(),
         digest: draft.digest.clone(),
         text: draft.reading.text.to_owned(),
-        groups: draft.groups.iter().map(|(name, ids)| (name.value.clone(), ids.clone())).collect(),
+        groups: draft
+            .groups
+            .iter()
+            .map(|(name, ids)| (name.value.clone(), ids.clone()))
+            .collect(),
         rules: draft.rules.iter().map(|rule| Arc::new(resolver.rule(rule))).collect(),
         receivers: draft.receivers.iter().map(|receiver| receiver.value.clone()).collect(),
         tests: draft.tests.iter().map(|test| resolver.test(test)).collect(),
@@ -134,8 +169,13 @@ impl Resolver<'_, '_> {
         for (name, receiver) in draft.invite.iter().zip(&invited) {
             let has_mailbox = |receiver: &Arc<Receiver>| receiver.to.iter().any(|to| to.channel() == Channel::Email);
             if receiver.as_ref().is_some_and(|receiver| !has_mailbox(receiver)) {
-                let what = format!("`{}` has no e-mail address, and invitations go to mailboxes", name.value);
-                self.draft.reading.error(name.place, &what, Some("add an `email`, or use `notify`"));
+                let what = format!(
+                    "`{}` has no e-mail address, and invitations go to mailboxes",
+                    name.value
+                );
+                self.draft
+                    .reading
+                    .error(name.place, &what, Some("add an `email`, or use `notify`"));
             }
         }
         self.receivers(&draft.notify);
@@ -150,10 +190,24 @@ impl Resolver<'_, '_> {
 
     /// The names this rule uses.
     fn needs(&self, draft: &DraftRule) -> Vec<Need> {
-        let need = |sort, name: &Marked<String>| Need { sort, name: name.value.clone(), line: name.place.line };
-        let told = draft.notify.iter().chain(&draft.invite).map(|name| need(Sort::Receiver, name));
-        let conditions = draft.unless.iter().chain([&draft.when]).filter_map(|one| one.subscriptions.as_ref());
-        let groups = conditions.flatten().filter(|name| self.names.groups.contains_key(&name.value));
+        let need = |sort, name: &Marked<String>| Need {
+            sort,
+            name: name.value.clone(),
+            line: name.place.line,
+        };
+        let told = draft
+            .notify
+            .iter()
+            .chain(&draft.invite)
+            .map(|name| need(Sort::Receiver, name));
+        let conditions = draft
+            .unless
+            .iter()
+            .chain([&draft.when])
+            .filter_map(|one| one.subscriptions.as_ref());
+        let groups = conditions
+            .flatten()
+            .filter(|name| self.names.groups.contains_key(&name.value));
         told.chain(groups.map(|name| need(Sort::Group, name))).collect()
     }
 
@@ -171,22 +225,36 @@ impl Resolver<'_, '_> {
             None if name.value.contains('@') => "define a receiver with this address under `receivers:`".to_owned(),
             None => self.hint(&name.value, known, "define it under `receivers:`"),
         };
-        self.draft.reading.error(name.place, &format!("there is no receiver `{}`", name.value), Some(&hint));
+        self.draft.reading.error(
+            name.place,
+            &format!("there is no receiver `{}`", name.value),
+            Some(&hint),
+        );
         None
     }
 
     fn hint<'k>(&self, name: &str, known: impl Iterator<Item = &'k str>, otherwise: &str) -> String {
+        let unread = self
+            .names
+            .unread
+            .iter()
+            .map(String::as_str)
+            .filter(|path| *path != self.draft.reading.file);
+        let unread: Vec<_> = unread.take(5).collect();
         match closest(name, known) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None if self.names.unread.is_empty() => otherwise.to_owned(),
-            None => format!("{otherwise}, or is it in {}, which has errors?", self.names.unread.join(", ")),
+            None if unread.is_empty() => otherwise.to_owned(),
+            None => format!("{otherwise}, or is it in {}, which has errors?", unread.join(", ")),
         }
     }
 
     fn condition(&self, draft: &DraftCondition) -> Condition {
         let named = draft.subscriptions.as_ref();
         let subscriptions = named.map(|names| names.iter().flat_map(|name| self.subscription(name)).collect());
-        Condition { subscriptions, ..draft.condition.clone() }
+        Condition {
+            subscriptions,
+            ..draft.condition.clone()
+        }
     }
 
     /// The ids of a group, or the one id.
@@ -202,7 +270,11 @@ impl Resolver<'_, '_> {
         let hint = match list_of(&name.value, |part| self.names.groups.contains_key(part)) {
             Some(list) => format!("several are a list: {list}"),
             None if name.value.contains(['*', '?']) => "patterns for names come with a later version".to_owned(),
-            None => self.hint(&name.value, known, "define the group under `subscriptions:`, or write an id"),
+            None => self.hint(
+                &name.value,
+                known,
+                "define the group under `subscriptions:`, or write an id",
+            ),
         };
         let what = format!("there is no group of subscriptions `{}`", name.value);
         self.draft.reading.error(name.place, &what, Some(&hint));
@@ -226,7 +298,11 @@ impl Resolver<'_, '_> {
         RuleTest {
             name: draft.name.clone(),
             event,
-            expect: draft.expect.iter().map(|(rule, told)| (rule.value.clone(), told.clone())).collect(),
+            expect: draft
+                .expect
+                .iter()
+                .map(|(rule, told)| (rule.value.clone(), told.clone()))
+                .collect(),
             line: draft.place.line,
         }
     }
@@ -243,18 +319,33 @@ impl Resolver<'_, '_> {
         {
             return customer.accounts.clone();
         }
-        self.names.groups.values().flat_map(|group| group.value.iter().cloned()).collect()
+        self.names
+            .groups
+            .values()
+            .flat_map(|group| group.value.iter().cloned())
+            .collect()
     }
 
     fn expected(&self, rule: &Marked<String>, receivers: &BTreeSet<String>) {
         if !self.names.rules.contains_key(&rule.value) {
-            let hint = self.hint(&rule.value, self.names.rules.keys().map(String::as_str), "define it under `rules:`");
-            self.draft.reading.error(rule.place, &format!("there is no rule `{}`", rule.value), Some(&hint));
+            let hint = self.hint(
+                &rule.value,
+                self.names.rules.keys().map(String::as_str),
+                "define it under `rules:`",
+            );
+            self.draft
+                .reading
+                .error(rule.place, &format!("there is no rule `{}`", rule.value), Some(&hint));
         }
-        for name in receivers.iter().filter(|name| !self.names.receivers.contains_key(*name)) {
+        for name in receivers
+            .iter()
+            .filter(|name| !self.names.receivers.contains_key(*name))
+        {
             let known = self.names.receivers.keys().map(String::as_str);
             let hint = self.hint(name, known, "define it under `receivers:`");
-            self.draft.reading.error(rule.place, &format!("there is no receiver `{name}`"), Some(&hint));
+            self.draft
+                .reading
+                .error(rule.place, &format!("there is no receiver `{name}`"), Some(&hint));
         }
     }
 }
@@ -271,7 +362,11 @@ fn values(names: &[Marked<String>]) -> Vec<String> {
 
 /// `[a, b]` for `a, b`, if any part is known.
 fn list_of(text: &str, is_known: impl Fn(&str) -> bool) -> Option<String> {
-    let parts: Vec<_> = text.split([',', ';']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<_> = text
+        .split([',', ';'])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
     (parts.len() > 1 && parts.iter().any(|part| is_known(part))).then(|| format!("[{}]", parts.join(", ")))
 }
 

@@ -6,7 +6,7 @@ use crate::customer::CustomerId;
 use crate::event::catalogue::Catalogue;
 use crate::event::{EventType, Kind, Level, Provider, Stage, fold};
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
-use crate::problem::yaml::Node;
+use crate::problem::yaml::{Node, Value};
 use crate::problem::{Place, closest};
 
 use super::super::{Condition, ImpactPattern, Pattern};
@@ -33,8 +33,21 @@ pub struct DraftCondition {
 pub(in crate::rule) const CONDITION: Keys = Keys {
     of: "a condition",
     known: &[
-        "event type", "stage", "kind", "level", "subscriptions", "impact", "service", "region", "title", "text",
-        "tracking id", "provider", "subtype", "properties", "owner",
+        "event type",
+        "stage",
+        "kind",
+        "level",
+        "subscriptions",
+        "impact",
+        "service",
+        "region",
+        "title",
+        "text",
+        "tracking id",
+        "provider",
+        "subtype",
+        "properties",
+        "owner",
     ],
     later: &["lasted", "size"],
     meant: MEANT,
@@ -79,15 +92,26 @@ pub(super) const MEANT: &[(&str, &str)] = &[
     ("custom properties", "properties"),
     ("duration", "=`lasted` comes with a later version"),
     ("not", "=put what is to be left out under `unless:` of the rule"),
-    ("notify", "=it belongs to the rule, beside `when`: check the indentation"),
-    ("unless", "=it belongs to the rule, beside `when`: check the indentation"),
+    (
+        "notify",
+        "=it belongs to the rule, beside `when`: check the indentation",
+    ),
+    (
+        "unless",
+        "=it belongs to the rule, beside `when`: check the indentation",
+    ),
 ];
 
 const PAIR: Keys = Keys {
     of: "a pair of `impact`",
     known: &["service", "region"],
     later: &[],
-    meant: &[("services", "service"), ("regions", "region"), ("location", "region"), ("product", "service")],
+    meant: &[
+        ("services", "service"),
+        ("regions", "region"),
+        ("location", "region"),
+        ("product", "service"),
+    ],
     takes_own: false,
 };
 
@@ -112,7 +136,11 @@ pub(super) fn read(
         text: draft.patterns(reading, &fields, "text"),
         tracking_ids: fields.get("tracking id").map(|node| patterns(reading, node)),
         subtypes: fields.get("subtype").map(|node| {
-            reading.texts(node, "a subtype").iter().map(|subtype| fold(&subtype.value)).collect()
+            reading
+                .texts(node, "a subtype")
+                .iter()
+                .map(|subtype| fold(&subtype.value))
+                .collect()
         }),
         properties: properties(reading, &fields),
         owner_none: is_owner_none(reading, &fields, customer),
@@ -150,12 +178,18 @@ impl DraftCondition {
         let items = reading.items(node);
         limit(reading, node, items.len(), "pairs");
         if items.is_empty() {
-            reading.error(node.place, "`impact` has no pairs", Some("[{ service: Storage, region: East US }]"));
+            reading.error(
+                node.place,
+                "`impact` has no pairs",
+                Some("[{ service: Storage, region: East US }]"),
+            );
         }
         let pairs = items.into_iter().filter_map(|item| {
             let pair = reading.fields(item, &PAIR)?;
             if pair.is_empty() {
-                reading.error(item.place, "a pair names a `service`, a `region` or both", None);
+                if matches!(&item.value, Value::Map(keys) if keys.is_empty()) {
+                    reading.error(item.place, "a pair names a `service`, a `region` or both", None);
+                }
                 return None;
             }
             Some(self.read_pair(reading, &pair, catalogue))
@@ -172,13 +206,22 @@ impl DraftCondition {
         };
         let (services, regions) = (named("service"), named("region"));
         let keys = services.as_ref().map(|names| {
-            names.iter().map(|name| catalogue.service_key(name.value.trim(), Some(name.value.trim()))).collect()
+            names
+                .iter()
+                .map(|name| catalogue.service_key(name.value.trim(), Some(name.value.trim())))
+                .collect()
         });
-        let folded = regions.as_ref().map(|names| names.iter().map(|name| fold(&name.value)).collect());
+        let folded = regions
+            .as_ref()
+            .map(|names| names.iter().map(|name| fold(&name.value)).collect());
         let written = ImpactPattern::written(services.as_deref(), regions.as_deref());
         self.services.extend(services.unwrap_or_default());
         self.regions.extend(regions.unwrap_or_default());
-        ImpactPattern { services: keys, regions: folded, written }
+        ImpactPattern {
+            services: keys,
+            regions: folded,
+            written,
+        }
     }
 }
 
@@ -203,7 +246,12 @@ fn words<T: Copy + std::fmt::Display>(
 ) -> Option<Vec<T>> {
     let node = fields.get(key)?;
     let words = reading.texts(node, key);
-    Some(words.iter().filter_map(|word| read_word(reading, word, key, read, all)).collect())
+    Some(
+        words
+            .iter()
+            .filter_map(|word| read_word(reading, word, key, read, all))
+            .collect(),
+    )
 }
 
 /// One word of a closed vocabulary, or a problem that names the closest.
@@ -230,20 +278,27 @@ pub(super) fn read_word<T: Copy + std::fmt::Display>(
 fn patterns(reading: &Reading<'_>, node: &Node) -> Vec<Pattern> {
     let texts = reading.texts(node, "a pattern");
     limit(reading, node, texts.len(), "patterns");
-    let patterns = texts.iter().take(MAX_VALUES).filter_map(|text| match Pattern::read(&text.value) {
-        Ok(pattern) => Some(pattern),
-        Err(error) => {
-            reading.error(text.place, &error.what, error.hint);
-            None
-        }
-    });
+    let patterns = texts
+        .iter()
+        .take(MAX_VALUES)
+        .filter_map(|text| match Pattern::read(&text.value) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                reading.error(text.place, &error.what, error.hint);
+                None
+            }
+        });
     patterns.collect()
 }
 
 fn properties(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeMap<String, Vec<Pattern>> {
-    let table = fields.get("properties").and_then(|node| reading.named(node, "`properties`"));
+    let table = fields
+        .get("properties")
+        .and_then(|node| reading.named(node, "`properties`"));
     let table = table.iter().flat_map(Fields::iter);
-    table.map(|(key, _, node)| (key.to_owned(), patterns(reading, node))).collect()
+    table
+        .map(|(key, _, node)| (key.to_owned(), patterns(reading, node)))
+        .collect()
 }
 
 fn is_owner_none(reading: &Reading<'_>, fields: &Fields<'_>, customer: &CustomerId) -> bool {

@@ -31,7 +31,13 @@ const TEST: Keys = Keys {
     of: "a test",
     known: &["name", "event", "expect"],
     later: &[],
-    meant: &[("when", "event"), ("given", "event"), ("then", "expect"), ("expected", "expect"), ("expects", "expect")],
+    meant: &[
+        ("when", "event"),
+        ("given", "event"),
+        ("then", "expect"),
+        ("expected", "expect"),
+        ("expects", "expect"),
+    ],
     takes_own: false,
 };
 
@@ -39,8 +45,18 @@ const TEST: Keys = Keys {
 pub(in crate::rule) const EVENT: Keys = Keys {
     of: "a test's event",
     known: &[
-        "event type", "stage", "kind", "level", "impact", "title", "text", "tracking id", "provider", "subtype",
-        "properties", "subscription",
+        "event type",
+        "stage",
+        "kind",
+        "level",
+        "impact",
+        "title",
+        "text",
+        "tracking id",
+        "provider",
+        "subtype",
+        "properties",
+        "subscription",
     ],
     later: &["lasted", "size"],
     meant: EVENT_MEANT,
@@ -59,8 +75,13 @@ const EVENT_MEANT: &[(&str, &str)] = &[
     ("description", "text"),
 ];
 
-const IMPACT: Keys =
-    Keys { of: "a test's impact", known: &["service", "region"], later: &[], meant: MEANT, takes_own: false };
+const IMPACT: Keys = Keys {
+    of: "a test's impact",
+    known: &["service", "region"],
+    later: &[],
+    meant: MEANT,
+    takes_own: false,
+};
 
 /// Reads one test.
 pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<DraftTest> {
@@ -69,8 +90,18 @@ pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<DraftTest> {
     let event = required(reading, &fields, "event").and_then(|node| reading.fields(node, &EVENT));
     let expect = required(reading, &fields, "expect").and_then(|node| reading.named(node, "`expect`"));
     let (name, event, expect) = (name?, event?, expect?);
-    let subscription = event.get("subscription").map(|node| reading.texts(node, "the id of a subscription"));
-    let told = expect.iter().map(|(rule, place, node)| (Marked { value: rule.to_owned(), place }, told(reading, node)));
+    let subscription = event
+        .get("subscription")
+        .map(|node| reading.texts(node, "the id of a subscription"));
+    let told = expect.iter().map(|(rule, place, node)| {
+        (
+            Marked {
+                value: rule.to_owned(),
+                place,
+            },
+            told(reading, node),
+        )
+    });
     Some(DraftTest {
         event: make_event(reading, &event, &name.value),
         expect: told.collect(),
@@ -90,7 +121,10 @@ fn required<'n>(reading: &Reading<'_>, fields: &Fields<'n>, key: &str) -> Option
 
 /// The receivers that a rule must tell; `[]` for none.
 fn told(reading: &Reading<'_>, node: &Node) -> BTreeSet<String> {
-    let names = reading.items(node).into_iter().filter_map(|item| reading.text(item, "the name of a receiver"));
+    let names = reading
+        .items(node)
+        .into_iter()
+        .filter_map(|item| reading.text(item, "the name of a receiver"));
     names.collect()
 }
 
@@ -153,11 +187,22 @@ fn word<T: Copy + std::fmt::Display>(
 ) -> Option<T> {
     let node = fields.get(key)?;
     let value = reading.text(node, key)?;
-    read_word(reading, &Marked { value, place: node.place }, key, read, all)
+    read_word(
+        reading,
+        &Marked {
+            value,
+            place: node.place,
+        },
+        key,
+        read,
+        all,
+    )
 }
 
 fn impact(reading: &Reading<'_>, fields: &Fields<'_>) -> Vec<Impact> {
-    let Some(node) = fields.get("impact") else { return Vec::new() };
+    let Some(node) = fields.get("impact") else {
+        return Vec::new();
+    };
     let items = match &node.value {
         crate::problem::yaml::Value::Map(_) => vec![node],
         _ => list(reading, node, "impact"),
@@ -171,7 +216,9 @@ fn impact(reading: &Reading<'_>, fields: &Fields<'_>) -> Vec<Impact> {
         Some(Impact {
             service: reading.text(service, "the name of a service")?,
             service_id: None,
-            region: pair.get("region").and_then(|node| reading.text(node, "the name of a region")),
+            region: pair
+                .get("region")
+                .and_then(|node| reading.text(node, "the name of a region")),
             accounts: Vec::new(),
         })
     });
@@ -179,7 +226,11 @@ fn impact(reading: &Reading<'_>, fields: &Fields<'_>) -> Vec<Impact> {
 }
 
 fn properties(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeMap<String, String> {
-    let table = fields.get("properties").and_then(|node| reading.named(node, "`properties`"));
+    let table = fields
+        .get("properties")
+        .and_then(|node| reading.named(node, "`properties`"));
     let table = table.iter().flat_map(Fields::iter);
-    table.filter_map(|(key, _, node)| Some((key.to_owned(), reading.text(node, "a property")?))).collect()
+    table
+        .filter_map(|(key, _, node)| Some((key.to_owned(), reading.text(node, "a property")?)))
+        .collect()
 }

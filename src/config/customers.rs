@@ -1,0 +1,106 @@
+//! `customers`: who owns what, as the operator writes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::channel::EmailAddress;
+use crate::customer::{Customer, CustomerId};
+use crate::problem::Place;
+use crate::problem::fields::{Fields, Keys, Reading};
+use crate::problem::yaml::{Node, Value};
+
+const CUSTOMER: Keys = Keys {
+    of: "a customer",
+    known: &["contact", "accounts", "public", "secrets"],
+    later: &["inventory", "users"],
+    meant: &[
+        ("email", "contact"),
+        ("subscriptions", "accounts"),
+        ("account", "accounts"),
+        ("tenants", "accounts"),
+        ("sources", "public"),
+        ("secret", "secrets"),
+        ("rules", "=a customer's rules stand in rules/NAME/"),
+    ],
+    takes_own: false,
+};
+
+/// Reads `customers`; `None` where there is nothing of the kind.
+pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<BTreeMap<CustomerId, Customer>> {
+    let fields = reading.named(node, "`customers`")?;
+    let customers = fields.iter().filter_map(|(name, place, node)| {
+        let customer = customer(reading, node);
+        is_customer(reading, name, place).then(|| (CustomerId::new(name), customer))
+    });
+    Some(customers.collect())
+}
+
+fn is_customer(reading: &Reading<'_>, name: &str, place: Place) -> bool {
+    let is_sound = name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte));
+    if !is_sound {
+        let hint = name.to_lowercase().replace(' ', "-");
+        let what = "a customer's name is the name of its folder: a-z, 0-9, `.`, `_`, `-`, at most 64";
+        reading.error(place, what, Some(&format!("{hint}:")));
+    }
+    is_sound
+}
+
+fn customer(reading: &Reading<'_>, node: &Node) -> Customer {
+    if let Value::Nothing = node.value {
+        return Customer::default();
+    }
+    let Some(fields) = reading.fields(node, &CUSTOMER) else {
+        return Customer::default();
+    };
+    Customer {
+        contact: contact(reading, &fields),
+        accounts: set(reading, &fields, "accounts", "the id of an account"),
+        public: set(reading, &fields, "public", "the name of a source"),
+        secrets: secrets(reading, &fields),
+    }
+}
+
+fn contact(reading: &Reading<'_>, fields: &Fields<'_>) -> Option<String> {
+    let node = fields.get("contact")?;
+    let text = reading.text(node, "`contact`")?;
+    let address = EmailAddress::read(&text)
+        .map_err(|what| reading.error(node.place, &what, None))
+        .ok()?;
+    Some(address.as_str().to_owned())
+}
+
+/// Ids and names, in lower case, none with spaces.
+fn set(reading: &Reading<'_>, fields: &Fields<'_>, key: &str, what: &str) -> BTreeSet<String> {
+    let Some(node) = fields.get(key) else {
+        return BTreeSet::new();
+    };
+    if matches!(&node.value, Value::List(items) if items.is_empty()) {
+        return BTreeSet::new();
+    }
+    let sound = reading.texts(node, what).into_iter().filter(|text| {
+        let is_sound = !text
+            .value
+            .trim()
+            .contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
+        if !is_sound {
+            reading.error(
+                text.place,
+                &format!("this is not {what}"),
+                Some("several are a list: [a, b]"),
+            );
+        }
+        is_sound
+    });
+    sound.map(|text| text.value.trim().to_lowercase()).collect()
+}
+
+fn secrets(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeSet<String> {
+    let items = fields
+        .get("secrets")
+        .map(|node| reading.items(node))
+        .unwrap_or_default();
+    items.into_iter().filter_map(|item| reading.secret_name(item)).collect()
+}

@@ -1,0 +1,399 @@
+//! What people type first, and what we say: every wording is under a snapshot.
+
+use std::collections::BTreeMap;
+
+use crate::customer::Customers;
+use crate::problem::Problem;
+use crate::rule::check::{Deciding, Source, check};
+
+const AROUND: &str = "receivers: { a: [{ email: a@contoso.example }], b: [{ slack: { url: { secret: chat } } }] }\nsubscriptions: { production: [11111111-aaaa-4bbb-8ccc-111111111111] }\n";
+
+/// All errors of a file, as people read them.
+fn told(text: &str) -> String {
+    let source = Source {
+        path: "contoso/a.yaml".to_owned(),
+        text: text.to_owned(),
+    };
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    let checked = check(&[source], &BTreeMap::new(), &settings);
+    let errors = checked.problems.iter().filter(|problem| problem.is_error());
+    errors.map(Problem::plain).collect::<Vec<_>>().join("\n")
+}
+
+/// The errors of one condition, without the drawing: `what (hint: …)`.
+fn of_condition(condition: &str) -> String {
+    let text = format!("{AROUND}rules:\n  - name: r\n    notify: a\n    when:\n      {condition}\n");
+    one_line_each(&text)
+}
+
+fn one_line_each(text: &str) -> String {
+    let source = Source {
+        path: "a.yaml".to_owned(),
+        text: text.to_owned(),
+    };
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    let checked = check(&[source], &BTreeMap::new(), &settings);
+    let errors = checked.problems.iter().filter(|problem| problem.is_error());
+    errors.map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_place_line_and_hint() {
+    insta::assert_snapshot!(told(
+        r#"receivers:
+  platform:
+    - email: Ada <ada@contoso.example>
+    - teams: { url: http://10.0.0.1/services/T0/B0/hunter2 }
+  leads: { to: [{ emial: lin@contoso.example }], zone: Europe/Berln }
+rules:
+  - name: Reviews
+    when: { status: RCA, severity: Sev1, type: Incident, title: NO }
+    notify: platform, leads
+  - name: Reviews
+    when: { stage: Resloved, tracking id: 0123 }
+    notify: platfrom
+    settle: 10
+    repeat: 1h
+  - when: { service: Storage, impact: [{ region: East US }] }
+    invite: b
+"#
+    ), @r#"
+    error: only the address itself: `ada@contoso.example`, without a name or angle brackets
+     --> contoso/a.yaml:3:14
+      |
+    3 |     - email: Ada <ada@contoso.example>
+      |              ^^^^^^^^^^^^^^^^^^^^^^^^^
+    error: only https is spoken
+     --> contoso/a.yaml:4:21
+      |
+    4 |     - teams: { url: http://10.0.0.1/********************** }
+      |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    error: an address has no key `emial`
+     --> contoso/a.yaml:5:19
+      |
+    5 |   leads: { to: [{ emial: lin@contoso.example }], zone: Europe/Berln }
+      |                   ^^^^^
+      |
+      = hint: did you mean `email`?
+    error: `Europe/Berln` is no time zone
+     --> contoso/a.yaml:5:56
+      |
+    5 |   leads: { to: [{ emial: lin@contoso.example }], zone: Europe/Berln }
+      |                                                        ^^^^^^^^^^^^
+      |
+      = hint: did you mean `Europe/Berlin`?
+    error: a condition has no key `status`
+     --> contoso/a.yaml:8:13
+      |
+    8 |     when: { status: RCA, severity: Sev1, type: Incident, title: NO }
+      |             ^^^^^^
+      |
+      = hint: did you mean `stage`?
+    error: a condition has no key `severity`
+     --> contoso/a.yaml:8:26
+      |
+    8 |     when: { status: RCA, severity: Sev1, type: Incident, title: NO }
+      |                          ^^^^^^^^
+      |
+      = hint: did you mean `level`?
+    error: a condition has no key `type`
+     --> contoso/a.yaml:8:42
+      |
+    8 |     when: { status: RCA, severity: Sev1, type: Incident, title: NO }
+      |                                          ^^^^
+      |
+      = hint: did you mean `event type`?
+    error: YAML reads a bare `NO` as false
+     --> contoso/a.yaml:8:65
+      |
+    8 |     when: { status: RCA, severity: Sev1, type: Incident, title: NO }
+      |                                                                 ^^
+      |
+      = hint: quote it: "NO"
+    error: there is no receiver `platform, leads`
+     --> contoso/a.yaml:9:13
+      |
+    9 |     notify: platform, leads
+      |             ^^^^^^^^^^^^^^^
+      |
+      = hint: several receivers are a list: [platform, leads]
+    error: the rule `Reviews` is here twice: the first is on line 7
+      --> contoso/a.yaml:10:11
+       |
+    10 |   - name: Reviews
+       |           ^^^^^^^
+       |
+       = hint: give it a name of its own
+    error: `Resloved` is no stage
+      --> contoso/a.yaml:11:20
+       |
+    11 |     when: { stage: Resloved, tracking id: 0123 }
+       |                    ^^^^^^^^
+       |
+       = hint: did you mean `Resolved`?
+    error: YAML reads a bare `0123` as a number
+      --> contoso/a.yaml:11:43
+       |
+    11 |     when: { stage: Resloved, tracking id: 0123 }
+       |                                           ^^^^
+       |
+       = hint: quote it: "0123"
+    error: there is no receiver `platfrom`
+      --> contoso/a.yaml:12:13
+       |
+    12 |     notify: platfrom
+       |             ^^^^^^^^
+       |
+       = hint: did you mean `platform`?
+    error: `settle` needs a unit
+      --> contoso/a.yaml:13:13
+       |
+    13 |     settle: 10
+       |             ^^
+       |
+       = hint: write `10s`, `10m`, `10h` or `10 days`
+    error: `repeat` comes with a later version
+      --> contoso/a.yaml:14:5
+       |
+    14 |     repeat: 1h
+       |     ^^^^^^
+       |
+       = hint: this version knows `name`, `when`, `unless`, `notify`, `invite`, `settle`, `follow`, `every`, `test events`, `enabled`
+    error: a rule needs a `name`
+      --> contoso/a.yaml:15:5
+       |
+    15 |   - when: { service: Storage, impact: [{ region: East US }] }
+       |     ^
+       |
+       = hint: what people will read in `explain`
+    error: `service` and `region` do not stand beside `impact`
+      --> contoso/a.yaml:15:13
+       |
+    15 |   - when: { service: Storage, impact: [{ region: East US }] }
+       |             ^^^^^^^
+       |
+       = hint: put it into the pairs: impact: [{ service: Storage, region: East US }]
+    error: there is no receiver `b`
+      --> contoso/a.yaml:16:13
+       |
+    16 |     invite: b
+       |             ^
+       |
+       = hint: define it under `receivers:`
+    "#);
+}
+
+#[test]
+fn keys_of_other_products_are_understood() {
+    insta::assert_snapshot!([
+        "status: Active", "severity: Error", "type: Incident", "incidentType: Incident", "eventType: Incident",
+        "event_type: Incident", "regions: East US", "subscription: production", "impactedServices: Storage",
+        "lasted: { at least: 1h }", "xyzzy: 1", "notify: a",
+    ].map(of_condition).join("\n"), @r#"
+    a.yaml:7:7: a condition has no key `status` (hint: did you mean `stage`?)
+    a.yaml:7:7: a condition has no key `severity` (hint: did you mean `level`?)
+    a.yaml:7:7: a condition has no key `type` (hint: did you mean `event type`?)
+    a.yaml:7:7: a condition has no key `incidentType` (hint: did you mean `event type`?)
+    a.yaml:7:7: a condition has no key `eventType` (hint: did you mean `event type`?)
+    a.yaml:7:7: a condition has no key `event_type` (hint: did you mean `event type`?)
+    a.yaml:7:7: a condition has no key `regions` (hint: did you mean `region`?)
+    a.yaml:7:7: a condition has no key `subscription` (hint: did you mean `subscriptions`?)
+    a.yaml:7:7: a condition has no key `impactedServices` (hint: did you mean `impact`, `service`?)
+    a.yaml:7:7: `lasted` comes with a later version (hint: this version knows `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `owner`)
+    a.yaml:7:7: a condition has no key `xyzzy` (hint: a condition has `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `owner`)
+    a.yaml:7:7: a condition has no key `notify` (hint: it belongs to the rule, beside `when`: check the indentation)
+    "#);
+}
+
+#[test]
+fn values_that_yaml_bends_must_be_quoted() {
+    insta::assert_snapshot!([
+        "title: NO", "title: 0123", "title: ~", "title: *drill*", r#"title: "/\bSQL/""#, r#"title: "/\d+/""#,
+        "title: {a: b}", "title: []", "title: '/(?=a)/'", "subscriptions: 123456789012",
+    ].map(of_condition).join("\n"), @r#"
+    a.yaml:7:14: YAML reads a bare `NO` as false (hint: quote it: "NO")
+    a.yaml:7:14: YAML reads a bare `0123` as a number (hint: quote it: "0123")
+    a.yaml:7:14: a pattern is missing here
+    a.yaml:7:14: this is not YAML: alias references unknown anchor (hint: a text that begins with `*` must be quoted: "*drill*")
+    a.yaml:7:14: this pattern holds a control character: YAML turned a backslash in double quotes into one (hint: use single quotes: '/\bSQL/')
+    a.yaml:7:14: this is not YAML: while parsing a quoted scalar, found unknown escape character (hint: put a text with backslashes into single quotes: '/\bSQL/')
+    a.yaml:7:14: a pattern is a text, not a table of keys
+    a.yaml:7:14: a pattern is missing: this list is empty
+    a.yaml:7:14: this is no regular expression: look-around, including look-ahead and look-behind, is not supported (hint: there is no look-ahead or look-behind here: use `unless`)
+    a.yaml:7:22: YAML reads a bare `123456789012` as a number (hint: quote it: "123456789012")
+    "#);
+}
+
+#[test]
+fn words_of_a_vocabulary_are_corrected() {
+    insta::assert_snapshot!([
+        "event type: Service isue", "stage: RAC", "stage: Active, Resolved", "level: Sev4", "kind: prelim",
+        "provider: azur", "owner: none", "impact: []", "impact: [{}]", "impact: [{ services: Storage }]",
+        "subscriptions: prodction", "subscriptions: prod*", "subscriptions: production, test",
+    ].map(of_condition).join("\n"), @r#"
+    a.yaml:7:19: `Service isue` is no event type (hint: did you mean `Service issue`?)
+    a.yaml:7:14: `RAC` is no stage (hint: did you mean `RCA`?)
+    a.yaml:7:14: `Active, Resolved` is no stage (hint: several values are a list: [Active, Resolved])
+    a.yaml:7:14: `Sev4` is no level (hint: one of Critical, Error, Warning, Informational)
+    a.yaml:7:13: `prelim` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost)
+    a.yaml:7:17: `azur` is no provider (hint: did you mean `azure`?)
+    a.yaml:7:14: `owner` is for the operator's own rules (hint: it belongs into rules/_operator/)
+    a.yaml:7:15: `impact` has no pairs (hint: [{ service: Storage, region: East US }])
+    a.yaml:7:16: a pair names a `service`, a `region` or both
+    a.yaml:7:18: a pair of `impact` has no key `services` (hint: did you mean `service`?)
+    a.yaml:7:22: there is no group of subscriptions `prodction` (hint: did you mean `production`?)
+    a.yaml:7:22: there is no group of subscriptions `prod*` (hint: patterns for names come with a later version)
+    a.yaml:7:22: there is no group of subscriptions `production, test` (hint: several are a list: [production, test])
+    "#);
+}
+
+#[test]
+fn rules_say_whom_they_tell_and_when() {
+    let rule = |rest: &str| one_line_each(&format!("{AROUND}rules:\n  - {{ name: r, {rest} }}\n"));
+    insta::assert_snapshot!([
+        "when: {}", "notify: a", "when: , notify: a", "when: {}, notify: 'a, b'", "when: {}, notify: ada@contoso.example",
+        "when: {}, invite: b", "when: {}, notify: a, unless: {}", "when: {}, notify: a, every: 'yes'",
+        "when: {}, notify: a, follow: never", "when: {}, notify: a, settle: 2 days", "stage: RCA, notify: a, when: {}",
+        "when: {}, email: a@contoso.example", "when: {}, notify: a, fallback: true",
+    ].map(rule).join("\n"), @r#"
+    a.yaml:4:5: this rule tells nobody (hint: `notify: name` for messages, `invite: name` for invitations to retrospectives)
+    a.yaml:4:5: this rule has no `when` (hint: `when: {}` is every event of a provider)
+    a.yaml:4:20: `when` has no conditions (hint: `when: {}` is every event of a provider)
+    a.yaml:4:34: there is no receiver `a, b` (hint: several receivers are a list: [a, b])
+    a.yaml:4:34: there is no receiver `ada@contoso.example` (hint: define a receiver with this address under `receivers:`)
+    a.yaml:4:34: `b` has no e-mail address, and invitations go to mailboxes (hint: add an `email`, or use `notify`)
+    a.yaml:4:45: an empty `unless` takes everything away (hint: remove it, or switch the rule off with `enabled: false`)
+    a.yaml:4:44: `every` is `true` or `false`, not a text
+    a.yaml:4:45: `follow` is `end`, `nothing` or `all`
+    a.yaml:4:45: `settle` is at most 1day
+    a.yaml:4:16: a rule has no key `stage` (hint: put it under `when:`)
+    a.yaml:4:5: this rule tells nobody (hint: `notify: name` for messages, `invite: name` for invitations to retrospectives)
+    a.yaml:4:26: a rule has no key `email` (hint: name a receiver: `notify: platform`, and define it under `receivers:`)
+    a.yaml:4:37: `fallback` comes with a later version (hint: this version knows `name`, `when`, `unless`, `notify`, `invite`, `settle`, `follow`, `every`, `test events`, `enabled`)
+    "#);
+}
+
+#[test]
+fn receivers_say_where_they_read() {
+    let receiver = |rest: &str| one_line_each(&format!("receivers:\n  r: {rest}\n"));
+    insta::assert_snapshot!([
+        "ada@contoso.example", "[ada@contoso.example]", "[]", "{ email: a@b.example }", "{ zone: UTC }",
+        "[{ email: 'a@b.example, c@d.example' }]", "[{ email: NO }]", "[{ email: a@b.example, slack: { url: x } }]",
+        "[{ webhook: { uri: 'https://a.example/x' } }]", "[{ webhook: { url: 'https://a.example/x', signing: whsec_abc } }]",
+        "[{ slack: { url: 'https://ada:hunter2@a.example/' } }]", "[{ slack: { url: { secret: '../etc' } } }]",
+        "[{ teams: { url: { secret: s, env: x } } }]", "[{ pagerduty: x }]", "{ to: [], quiet hours: x }",
+    ].map(receiver).join("\n"), @r#"
+    a.yaml:2:6: a receiver is a list of addresses (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
+    a.yaml:2:7: an address says how somebody is told (hint: - email: ada@contoso.example)
+    a.yaml:2:6: this receiver has no address (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
+    a.yaml:2:6: this receiver has no address (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
+    a.yaml:2:8: a receiver has no key `email` (hint: put it into a list: `to: [{ email: ada@contoso.example }]`)
+    a.yaml:2:6: this receiver has no address (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
+    a.yaml:2:16: an e-mail address has no spaces or control characters (hint: several addresses are a list: [ada@contoso.example, lin@contoso.example])
+    a.yaml:2:16: YAML reads a bare `NO` as false (hint: quote it: "NO")
+    a.yaml:2:7: one address is told in one way (hint: begin each with `- `: a receiver is a list)
+    a.yaml:2:43: not a URL (`https://host/****`)
+    a.yaml:2:18: the `url` is missing (hint: url: { secret: name })
+    a.yaml:2:20: a webhook has no key `uri` (hint: did you mean `url`?)
+    a.yaml:2:57: a signing key is not written in the file (hint: put the key into a file of the secrets directory and write `signing: { secret: its-name }`)
+    a.yaml:2:23: no user or password in a URL
+    a.yaml:2:33: this is not the name of a secret: letters, digits, `.`, `_`, `-` (hint: put the value into a file of the secrets directory and write the file's name here)
+    a.yaml:2:36: a secret has no key `env` (hint: did you mean `secret`?)
+    a.yaml:2:9: `pagerduty` comes with a later version (hint: this version knows `email`, `webhook`, `slack`, `teams`)
+    a.yaml:2:12: this receiver has no address (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
+    a.yaml:2:16: `quiet hours` comes with a later version (hint: this version knows `to`, `zone`)
+    "#);
+}
+
+#[test]
+fn files_and_tests_have_their_own_mistakes() {
+    insta::assert_snapshot!([
+        "", "# nothing yet\n", "rules: {}\n", "rule: []\n", "- name: r\n", "rules: []\nrules: []\n", "hours: {}\n",
+        "subscriptions: { a: 'x y', b: [], '(c)': z }\n", "x-mine: &a { stage: RCA }\nrules: []\n",
+        "tests: [{ name: t }]\n", "tests: [{ name: t, event: { service: Storage, owner: none }, expect: { r: [a] } }]\n",
+        "a: b: c\n", "\ta: 1\n", "rules: []\n---\nrules: []\n",
+    ].map(one_line_each).join("\n"), @r#"
+    a.yaml:1:1: this file is empty (hint: remove the file to end its rules, or write `rules: []`)
+    a.yaml:1:1: this file is empty (hint: remove the file to end its rules, or write `rules: []`)
+    a.yaml:1:8: `rules` is a list, not a table of keys (hint: begin each item with `- `, on a line of its own)
+    a.yaml:1:1: a rule file has no key `rule` (hint: did you mean `rules`?)
+    a.yaml:1:1: a rule file is a table of keys, not a list
+    a.yaml:2:1: `rules` is here twice: the first is on line 1 (hint: keep one; a list gives it several values)
+    a.yaml:1:1: `hours` comes with a later version (hint: this version knows `subscriptions`, `receivers`, `rules`, `tests`)
+    a.yaml:1:21: this is not the id of a subscription (hint: one id per item: [11111111-aaaa-4bbb-8ccc-111111111111, …])
+    a.yaml:1:31: the id of a subscription is missing: this list is empty
+    a.yaml:1:35: a name does not begin with `(`: those are the built-in ones
+
+    a.yaml:1:9: a test needs `event`
+    a.yaml:1:9: a test needs `expect`
+    a.yaml:1:29: a test's event has no key `service` (hint: write it as `impact: [{ service: …, region: … }]`)
+    a.yaml:1:47: a test's event has no key `owner` (hint: a test's event has `event type`, `stage`, `kind`, `level`, `impact`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `subscription`)
+    a.yaml:1:72: there is no rule `r` (hint: define it under `rules:`)
+    a.yaml:1:72: there is no receiver `a` (hint: define it under `receivers:`)
+    a.yaml:1:5: this is not YAML: mapping values are not allowed in this context (hint: quote a text that contains `: `)
+    a.yaml:1:2: a rule file has no key `a` (hint: a rule file has `subscriptions`, `receivers`, `rules`, `tests`)
+    a.yaml:2:1: a file holds one document (hint: remove the line `---`)
+    "#);
+}
+
+#[test]
+fn a_file_has_limits_and_says_which() {
+    assert!(one_line_each(&"#".repeat(300 * 1024)).contains("at most 256 KiB"));
+    let many: Vec<_> = (0..10_001)
+        .map(|nth| nth.to_string())
+        .map(|nth| format!("s{nth}"))
+        .collect();
+    let services = of_condition(&format!("service: [{}]", many.join(",")));
+    assert!(services.contains("at most 10000 names here, not 10001"), "{services}");
+    assert_eq!(of_condition(&format!("service: [{}]", many[..10_000].join(","))), "");
+    let rules: Vec<_> = (0..5_001)
+        .map(|nth| format!("- {{ name: r{nth}, when: {{}}, notify: a }}\n"))
+        .collect();
+    let more = format!("rules:\n{}", rules.concat().replace("name: r", "name: q"));
+    let rules = format!("{AROUND}rules:\n{}", rules.concat());
+    let sources = [("a.yaml", rules), ("b.yaml", more)];
+    let sources = sources.map(|(path, text)| Source {
+        path: path.to_owned(),
+        text,
+    });
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    let checked = check(&sources, &BTreeMap::new(), &settings);
+    let told: Vec<_> = checked
+        .problems
+        .iter()
+        .filter(|problem| problem.is_error())
+        .map(Problem::to_string)
+        .collect();
+    assert!(
+        told[0].starts_with("b.yaml:1:1: a folder has at most 10000 rules; with this file it has 10002"),
+        "{told:?}"
+    );
+    let name = one_line_each(&format!(
+        "{AROUND}rules: [{{ name: {}, when: {{}}, notify: a }}]",
+        "x".repeat(201)
+    ));
+    assert!(name.contains("at most 200 characters"), "{name}");
+}
+
+#[test]
+fn no_secret_ever_shows() {
+    let shown = told(
+        "receivers:\n  r: [{ slack: { url: 'http://hooks.slack.com/services/T0/B0/hunter2' } }, { webhook: { url: 'https://a.example/hunter2', signing: whsec_hunter2 } }]\n",
+    );
+    assert!(
+        shown.contains("hooks.slack.com") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn reading_never_panics(cut in 0_usize..1_500, junk in "[ -~\\n*&{}\\[\\]:'\"]{0,6}") {
+        let text = include_str!("../../../tests/fixtures/rules/contoso/production.yaml");
+        let cut = (0..=cut.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let text = format!("{}{junk}{}", &text[..cut], &text[cut..]);
+        told(&text);
+    }
+}
