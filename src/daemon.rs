@@ -60,7 +60,7 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
     std::fs::create_dir_all(&settings.state).with_context(|| format!("making the state directory {}", settings.state.display()))?;
     let secrets = secrets(&settings);
     let sealer = Sealer::open(&key_path(&settings, &secrets))?;
-    let deciding = reload::Decides::of(&settings)?;
+    let deciding = reload::deciding(&settings)?;
     let (lanes, signals) = Lanes::channel();
     let started = open_ledger(&settings, &clock, &sealer, &lanes)?;
     let ledger = started.ledger;

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
 use crate::customer::Customers;
-use crate::event::catalogue::Catalogue;
 use crate::folder::{self, Found};
 use crate::ledger::{Compile, Ledger};
 use crate::problem::Problem;
@@ -19,16 +17,6 @@ use crate::rule::check::{Checked, Deciding, Source, check, restore};
 use crate::rule::file::customer_of;
 use crate::rule::{RuleFile, RuleSet};
 use crate::secret::Sealer;
-
-/// The settings that decide, as they are journalled: with the operator's own catalogue whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decides {
-    customers: Customers,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    catalogue: Option<String>,
-    #[serde(default)]
-    allow_private: bool,
-}
 
 /// What a reading of the rules came to.
 #[derive(Debug)]
@@ -48,7 +36,7 @@ pub struct Reloaded {
 /// The rules folder and what is in force of it.
 pub struct Rules {
     folder: PathBuf,
-    decides: Decides,
+    deciding: Deciding,
     sealer: Sealer,
     ledger: Ledger,
     known: tokio::sync::Mutex<Known>,
@@ -61,44 +49,15 @@ struct Known {
     has_settings: bool,
 }
 
-impl Decides {
-    /// The part of the settings that decides.
-    ///
-    /// # Errors
-    /// When the operator's own catalogue cannot be read.
-    pub fn of(settings: &Settings) -> Result<Self> {
-        let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("reading the catalogue {}", path.display()));
-        let decides = Self {
-            customers: settings.customers.clone(),
-            catalogue: settings.catalogue.as_ref().map(read).transpose()?,
-            allow_private: settings.allow_private_receivers,
-        };
-        decides.deciding()?;
-        Ok(decides)
-    }
-
-    /// Ready to check rules with.
-    ///
-    /// # Errors
-    /// When the catalogue is no catalogue.
-    pub fn deciding(&self) -> Result<Deciding> {
-        let catalogue = match &self.catalogue {
-            Some(text) => Catalogue::parse(text).map_err(|why| anyhow::anyhow!("the catalogue: {why}"))?,
-            None => Catalogue::shipped(),
-        };
-        Ok(Deciding {
-            customers: self.customers.clone(),
-            catalogue: Arc::new(catalogue),
-            catalogue_digest: self.catalogue.as_deref().map(sha256).unwrap_or_default(),
-            allow_private: self.allow_private,
-        })
-    }
-}
-
-impl Default for Decides {
-    fn default() -> Self {
-        Self { customers: Customers::one_organisation(), catalogue: None, allow_private: false }
-    }
+/// The part of the settings that decides.
+///
+/// # Errors
+/// When the operator's own catalogue cannot be read.
+pub fn deciding(settings: &Settings) -> Result<Deciding> {
+    let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("reading the catalogue {}", path.display()));
+    let catalogue = settings.catalogue.as_ref().map(read).transpose()?;
+    let deciding = Deciding::new(settings.customers.clone(), catalogue, settings.allow_private_receivers);
+    deciding.map_err(|why| anyhow::anyhow!("the catalogue: {why}"))
 }
 
 /// Makes rules of sealed texts and settings, as they were recorded.
@@ -109,19 +68,19 @@ pub fn compile(sealer: Sealer) -> Compile {
             let text = sealer.unseal(sealed).with_context(|| format!("the recorded text of {path}"))?;
             sources.push(Source { path: path.clone(), text });
         }
-        let decides = match settings {
-            Some(sealed) => serde_json::from_str(&sealer.unseal(sealed)?).context("the recorded settings")?,
-            None => Decides::default(),
+        let deciding = match settings {
+            Some(sealed) => Deciding::from_text(&sealer.unseal(sealed)?),
+            None => Deciding::new(Customers::one_organisation(), None, false),
         };
-        let deciding = decides.deciding()?;
+        let deciding = deciding.map_err(|why| anyhow::anyhow!("the recorded settings: {why}"))?;
         Ok(RuleSet::new(restore(&sources, &deciding), &deciding))
     })
 }
 
 impl Rules {
     /// The rules of a folder; what is in force is the ledger's.
-    pub fn new(folder: PathBuf, decides: Decides, sealer: Sealer, ledger: Ledger) -> Self {
-        Self { folder, decides, sealer, ledger, known: tokio::sync::Mutex::new(Known::default()) }
+    pub fn new(folder: PathBuf, deciding: Deciding, sealer: Sealer, ledger: Ledger) -> Self {
+        Self { folder, deciding, sealer, ledger, known: tokio::sync::Mutex::new(Known::default()) }
     }
 
     /// Reads the folder, checks it beside what is in force, and writes down what changed. What is broken changes nothing.
@@ -130,8 +89,11 @@ impl Rules {
     /// When the folder cannot be listed or the change cannot be written down.
     pub async fn reload(&self) -> Result<Reloaded> {
         let mut known = self.known.lock().await;
+        if known.broken.is_none() {
+            known.broken = Some(self.ledger.view().broken().context("looking up what was broken before")?);
+        }
         let in_force = self.ledger.rules();
-        let (folder, last_good, deciding) = (self.folder.clone(), in_force.files.clone(), self.decides.deciding()?);
+        let (folder, last_good, deciding) = (self.folder.clone(), in_force.files.clone(), self.deciding.clone());
         let read = move || -> Result<(Found, Checked)> {
             let found = folder::read(&folder)?;
             let checked = check(&with_last_good(&found, &last_good), &last_good, &deciding);
@@ -166,12 +128,11 @@ impl Rules {
             return Ok(None);
         }
         let seal = |file: &Arc<RuleFile>| SealedFile { path: file.path.clone(), digest: file.digest.clone(), sealed: self.sealer.seal(&file.text) };
-        let settings = serde_json::to_string(&self.decides).context("writing the settings that decide")?;
         Ok(Some(Input::Rules {
             revision: checked.set.revision.clone(),
             files: changed.into_iter().map(seal).collect(),
             removed,
-            settings: has_settings.then(|| self.sealer.seal(&settings)),
+            settings: has_settings.then(|| self.sealer.seal(&self.deciding.to_text())),
             broken,
         }))
     }
