@@ -57,14 +57,20 @@ pub struct Handle {
 /// When the state directory cannot be used, a named secret is missing, or the rules folder cannot be read.
 pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> Result<Handle> {
     install_tls();
-    std::fs::create_dir_all(&settings.state).with_context(|| format!("making the state directory {}", settings.state.display()))?;
+    std::fs::create_dir_all(&settings.state)
+        .with_context(|| format!("making the state directory {}", settings.state.display()))?;
     let secrets = secrets(&settings);
     let sealer = Sealer::open(&key_path(&settings, &secrets))?;
     let deciding = reload::deciding(&settings)?;
     let (lanes, signals) = Lanes::channel();
     let started = open_ledger(&settings, &clock, &sealer, &lanes)?;
     let ledger = started.ledger;
-    let rules = Arc::new(reload::Rules::new(settings.rules.clone(), deciding, sealer.clone(), ledger.clone()));
+    let rules = Arc::new(reload::Rules::new(
+        settings.rules.clone(),
+        deciding,
+        sealer.clone(),
+        ledger.clone(),
+    ));
     let reloaded = rules.reload().await.context("reading the rules")?;
     reloaded.log();
     let links = LinkKey::of(&sealer);
@@ -77,7 +83,18 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
     let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
     let watch = watch(&settings.rules, &rules);
     announce(&settings, addr);
-    Ok(Handle { addr, ledger, ledger_thread: started.thread, lanes, lanes_thread, attempts, doors, rules, background, _watch: watch })
+    Ok(Handle {
+        addr,
+        ledger,
+        ledger_thread: started.thread,
+        lanes,
+        lanes_thread,
+        attempts,
+        doors,
+        rules,
+        background,
+        _watch: watch,
+    })
 }
 
 impl Handle {
@@ -126,10 +143,13 @@ impl Handle {
         self.lanes.signal(Signal::Stop);
         self.attempts.close();
         if tokio::time::timeout(STOP_WAITS, self.attempts.wait()).await.is_err() {
-            tracing::warn!("attempts were still under way; they are made again after the next start, with the same ids");
+            tracing::warn!(
+                "attempts were still under way; they are made again after the next start, with the same ids"
+            );
         }
         let closed = self.ledger.stop().await;
-        let threads = tokio::task::spawn_blocking(move || (self.lanes_thread.join().is_ok(), self.ledger_thread.join().is_ok()));
+        let threads =
+            tokio::task::spawn_blocking(move || (self.lanes_thread.join().is_ok(), self.ledger_thread.join().is_ok()));
         if !matches!(threads.await, Ok((true, true))) {
             bail!("a thread ended in a panic");
         }
@@ -188,14 +208,25 @@ fn seconds(seconds: u64) -> chrono::Duration {
 /// Where secrets are looked for: systemd's credentials or the operator's directory, and the customers' own folders.
 fn secrets(settings: &Settings) -> Secrets {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let granted = settings.customers.by_name.as_ref().map(|known| known.iter().map(|(id, customer)| (id.clone(), customer.secrets.clone())).collect());
-    Secrets { directory: settings.secrets.clone().or(credentials), rules: Some(settings.rules.clone()), granted }
+    let granted = settings.customers.by_name.as_ref().map(|known| {
+        known
+            .iter()
+            .map(|(id, customer)| (id.clone(), customer.secrets.clone()))
+            .collect()
+    });
+    Secrets {
+        directory: settings.secrets.clone().or(credentials),
+        rules: Some(settings.rules.clone()),
+        granted,
+    }
 }
 
 /// The state directory's key: a credential named `state-key`, or a file of mode 0600 in it.
 fn key_path(settings: &Settings, secrets: &Secrets) -> PathBuf {
     let credential = secrets.directory.as_ref().map(|directory| directory.join("state-key"));
-    credential.filter(|path| path.exists()).unwrap_or_else(|| settings.state.join("state.key"))
+    credential
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| settings.state.join("state.key"))
 }
 
 fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey) -> Result<Senders> {
@@ -217,15 +248,34 @@ fn mailer(settings: &Settings, secrets: &Secrets) -> Result<Mailer> {
     let Some(smtp) = &settings.smtp else {
         return Ok(Mailer::folder(&settings.state.join("mail")));
     };
-    let password = smtp.password.as_ref().map(|name| secrets.operator(name)).transpose().context("the password of the mail relay")?;
+    let password = smtp
+        .password
+        .as_ref()
+        .map(|name| secrets.operator(name))
+        .transpose()
+        .context("the password of the mail relay")?;
     let credentials = smtp.user.clone().zip(password);
-    let relay = SmtpSettings::read(smtp.url.as_str(), credentials).map_err(|why| anyhow::anyhow!("the mail relay: {why}"))?;
+    let relay =
+        SmtpSettings::read(smtp.url.as_str(), credentials).map_err(|why| anyhow::anyhow!("the mail relay: {why}"))?;
     Mailer::smtp(relay).context("preparing the mail relay")
 }
 
-fn doors(settings: &Settings, ledger: &Ledger, secrets: &Secrets, links: LinkKey, clock: &Clock) -> Result<http::Doors> {
+fn doors(
+    settings: &Settings,
+    ledger: &Ledger,
+    secrets: &Secrets,
+    links: LinkKey,
+    clock: &Clock,
+) -> Result<http::Doors> {
     let read = |names: &[String], what: &str| -> Result<Vec<Secret>> {
-        names.iter().map(|name| secrets.operator(name).with_context(|| format!("the {what} token `{name}`"))).collect()
+        names
+            .iter()
+            .map(|name| {
+                secrets
+                    .operator(name)
+                    .with_context(|| format!("the {what} token `{name}`"))
+            })
+            .collect()
     };
     let tokens = http::Tokens {
         intake: read(&settings.tokens.intake, "intake")?,
@@ -269,7 +319,10 @@ fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
     match folder::watch(folder, changed) {
         Ok(watch) => Some(watch),
         Err(error) => {
-            tracing::warn!(error = format!("{error:#}"), "the rules folder is not watched; send SIGHUP after changing it");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the rules folder is not watched; send SIGHUP after changing it"
+            );
             None
         }
     }
@@ -278,7 +331,9 @@ fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
 /// What an operator should know at a start.
 fn announce(settings: &Settings, addr: SocketAddr) {
     if !settings.customers.are_separate() {
-        tracing::info!("no `customers` in the settings: one organisation, and every folder under the rules sees every event");
+        tracing::info!(
+            "no `customers` in the settings: one organisation, and every folder under the rules sees every event"
+        );
     }
     if settings.tokens.intake.is_empty() {
         tracing::warn!("no intake token in the settings: events are accepted from this machine only");

@@ -202,7 +202,10 @@ impl Delivery {
     /// Whether `newer`, waiting behind it, can stand for it: another communication of the incident, both superseding
     /// kinds of message. Parts of one communication never stand for each other: each lists other accounts.
     pub fn can_be_told_by(&self, newer: &Delivery) -> bool {
-        self.may_be_superseded() && newer.may_be_superseded() && self.event != newer.event && self.series != newer.series
+        self.may_be_superseded()
+            && newer.may_be_superseded()
+            && self.event != newer.event
+            && self.series != newer.series
     }
 }
 
@@ -238,7 +241,9 @@ impl StateWord {
 
     /// Reads the word.
     pub fn read(text: &str) -> Option<Self> {
-        [Self::Scheduled, Self::Delivered, Self::Dead].into_iter().find(|state| state.word() == text)
+        [Self::Scheduled, Self::Delivered, Self::Dead]
+            .into_iter()
+            .find(|state| state.word() == text)
     }
 }
 
@@ -258,14 +263,20 @@ impl std::fmt::Display for End {
 pub fn next(attempt: &Attempt, expires: Time, now: Time) -> Next {
     match &attempt.outcome {
         Outcome::Delivered => Next::Done,
-        Outcome::Refused { why } => Next::Dead { end: End::Refused { why: why.clone() } },
-        Outcome::Gone { why } => Next::Dead { end: End::ReceiverGone { why: why.clone() } },
+        Outcome::Refused { why } => Next::Dead {
+            end: End::Refused { why: why.clone() },
+        },
+        Outcome::Gone { why } => Next::Dead {
+            end: End::ReceiverGone { why: why.clone() },
+        },
         Outcome::Retry { after_seconds, .. } => {
             let at = now + wait(attempt, *after_seconds);
             // the last try comes at the very end of the life rather than never
             match at < expires {
                 true => Next::Again { at },
-                false if now + chrono::Duration::seconds(WAITS_SECONDS[0]) < expires => Next::Again { at: expires - chrono::Duration::seconds(1) },
+                false if now + chrono::Duration::seconds(WAITS_SECONDS[0]) < expires => Next::Again {
+                    at: expires - chrono::Duration::seconds(1),
+                },
                 false => Next::Dead { end: End::Expired },
             }
         }
@@ -291,8 +302,18 @@ mod tests {
 
     fn failed(number: u32, after_seconds: Option<u64>) -> Attempt {
         let at = Time::UNIX_EPOCH;
-        let outcome = Outcome::Retry { why: "503".into(), after_seconds };
-        Attempt { delivery: "dlv_1".into(), number, started: at, ended: at, outcome, digest: String::new() }
+        let outcome = Outcome::Retry {
+            why: "503".into(),
+            after_seconds,
+        };
+        Attempt {
+            delivery: "dlv_1".into(),
+            number,
+            started: at,
+            ended: at,
+            outcome,
+            digest: String::new(),
+        }
     }
 
     fn wait_seconds(attempt: &Attempt) -> i64 {
@@ -307,7 +328,10 @@ mod tests {
     fn waits_grow_and_end_at_the_cap() {
         let waits: Vec<i64> = (1..=12).map(|number| wait_seconds(&failed(number, None))).collect();
         assert!(waits[0] >= 5 && waits[0] <= 6, "{waits:?}");
-        assert!(waits.iter().zip(&waits[1..8]).all(|(one, next)| one < next), "{waits:?}");
+        assert!(
+            waits.iter().zip(&waits[1..8]).all(|(one, next)| one < next),
+            "{waits:?}"
+        );
         assert!(waits[11] >= 4000 && waits[11] <= 4800, "{waits:?}");
     }
 
@@ -321,7 +345,12 @@ mod tests {
     fn a_delivery_dies_at_the_end_of_its_life_and_not_before_a_last_try() {
         let now = Time::UNIX_EPOCH;
         let soon = now + chrono::Duration::minutes(30);
-        assert_eq!(next(&failed(9, None), soon, now), Next::Again { at: soon - chrono::Duration::seconds(1) });
+        assert_eq!(
+            next(&failed(9, None), soon, now),
+            Next::Again {
+                at: soon - chrono::Duration::seconds(1)
+            }
+        );
         assert_eq!(next(&failed(9, None), now, now), Next::Dead { end: End::Expired });
     }
 

@@ -54,7 +54,11 @@ pub fn read(rules: &Path) -> Result<Found> {
 fn read_customer(customer: &str, folder: &Path, found: &mut Found) {
     let files = match list(folder) {
         Ok(files) => files,
-        Err(error) => return found.unreadable.push((format!("{customer}/"), format!("the folder cannot be listed: {error}"))),
+        Err(error) => {
+            return found
+                .unreadable
+                .push((format!("{customer}/"), format!("the folder cannot be listed: {error}")));
+        }
     };
     for (nth, (name, path)) in files.into_iter().enumerate() {
         if nth >= FILES_MOST {
@@ -101,23 +105,36 @@ fn text_of(path: &Path) -> Result<String, String> {
     let flags = i32::try_from(flags.bits()).map_err(|_| "cannot be opened".to_owned())?;
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
     let mut file = file.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => "is a symbolic link; links are not followed".to_owned(),
+        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+            "is a symbolic link; links are not followed".to_owned()
+        }
         _ => format!("cannot be opened: {error}"),
     })?;
-    let meta = file.metadata().map_err(|error| format!("cannot be looked at: {error}"))?;
+    let meta = file
+        .metadata()
+        .map_err(|error| format!("cannot be looked at: {error}"))?;
     if !meta.is_file() {
         return Err("is not a regular file".into());
     }
     if meta.len() > FILE_BYTES_MOST {
-        return Err(format!("has {} bytes; a rule file has at most {FILE_BYTES_MOST}: split it into several files", meta.len()));
+        return Err(format!(
+            "has {} bytes; a rule file has at most {FILE_BYTES_MOST}: split it into several files",
+            meta.len()
+        ));
     }
     let mut bytes = Vec::new();
-    file.by_ref().take(FILE_BYTES_MOST + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    file.by_ref()
+        .take(FILE_BYTES_MOST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
 }
 
 /// Watches the folder for as long as it lives.
-pub struct Watch(#[allow(dead_code, reason = "it watches until it is dropped")] notify_debouncer_mini::Debouncer<notify_debouncer_mini::notify::RecommendedWatcher>);
+pub struct Watch(
+    #[allow(dead_code, reason = "it watches until it is dropped")]
+    notify_debouncer_mini::Debouncer<notify_debouncer_mini::notify::RecommendedWatcher>,
+);
 
 /// Calls `changed` when files below `rules` have changed and been quiet for a while: a file that is being written is
 /// not read half.
@@ -132,7 +149,10 @@ pub fn watch(rules: &Path, changed: impl Fn() + Send + 'static) -> Result<Watch>
         }
     };
     let mut debouncer = new_debouncer(QUIET, told).context("making a watcher")?;
-    debouncer.watcher().watch(rules, RecursiveMode::Recursive).with_context(|| format!("watching {}", rules.display()))?;
+    debouncer
+        .watcher()
+        .watch(rules, RecursiveMode::Recursive)
+        .with_context(|| format!("watching {}", rules.display()))?;
     Ok(Watch(debouncer))
 }
 
@@ -157,7 +177,10 @@ mod tests {
         let read: Vec<&str> = found.sources.iter().map(|source| source.path.as_str()).collect();
         assert_eq!(read, ["contoso/full.yaml", "contoso/production.yaml"]);
         let refused: Vec<&str> = found.unreadable.iter().map(|(path, _)| path.as_str()).collect();
-        assert_eq!(refused, ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]);
+        assert_eq!(
+            refused,
+            ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]
+        );
     }
 
     #[test]

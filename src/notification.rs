@@ -93,7 +93,13 @@ impl SeriesId {
     /// What invitations to a session are gathered by: the session as it stands, whichever communication told it.
     pub fn session(incident: &IncidentId, session: &crate::event::Session) -> String {
         let times = [session.start.to_rfc3339(), session.end.to_rfc3339()];
-        hash(&["session", incident.provider.word(), &incident.tracking_id, &times[0], &times[1]])
+        hash(&[
+            "session",
+            incident.provider.word(),
+            &incident.tracking_id,
+            &times[0],
+            &times[1],
+        ])
     }
 
     /// The delivery that carries a part of the series: made of what it is, so that it is made once.

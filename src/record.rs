@@ -447,7 +447,11 @@ impl Record {
     pub fn from_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
         serde_json::from_slice(bytes).map_err(|error| {
             let newer = error.to_string().contains("unknown variant");
-            let hint = if newer { "; it was written by a newer version" } else { "" };
+            let hint = if newer {
+                "; it was written by a newer version"
+            } else {
+                ""
+            };
             anyhow::anyhow!("a record of the journal cannot be read: {error}{hint}")
         })
     }
@@ -460,9 +464,13 @@ impl std::fmt::Display for Why {
             Why::Repeat { of } => write!(f, "the same communication was heard before (event {of})"),
             Why::History => f.write_str("it came as history, which tells nobody"),
             Why::Overtaken { by } => write!(f, "something newer of this incident was heard before it (event {by})"),
-            Why::NothingToInviteTo => f.write_str("the rule only invites, and this is not an invitation to a retrospective"),
+            Why::NothingToInviteTo => {
+                f.write_str("the rule only invites, and this is not an invitation to a retrospective")
+            }
             Why::SessionsAreOver => f.write_str("all sessions are over"),
-            Why::DecisionLost => f.write_str("it was decided in a part of the journal that is lost; old news is not told again"),
+            Why::DecisionLost => {
+                f.write_str("it was decided in a part of the journal that is lost; old news is not told again")
+            }
             Why::RulesUnchanged => f.write_str("the rules in force stay as they are"),
             Why::NotRedeliverable => f.write_str("there is no such delivery, or it has not ended yet"),
             Why::NoLongerDue => f.write_str("there was nothing left to do"),

@@ -122,7 +122,10 @@ impl Sealer {
         }
         let text =
             std::fs::read_to_string(path).with_context(|| format!("reading the state key {}", path.display()))?;
-        let key = BASE64.decode(text.trim()).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+        let key = BASE64
+            .decode(text.trim())
+            .ok()
+            .and_then(|key| <[u8; 32]>::try_from(key).ok());
         let Some(key) = key else {
             bail!("the state key {} is not 32 bytes in base64", path.display())
         };
@@ -130,7 +133,10 @@ impl Sealer {
     }
 
     fn with(key: [u8; 32]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&key.into()), key: zeroize::Zeroizing::new(key) }
+        Self {
+            cipher: XChaCha20Poly1305::new(&key.into()),
+            key: zeroize::Zeroizing::new(key),
+        }
     }
 
     /// A key for another purpose, made of this one (HMAC-SHA256 of the purpose).
@@ -179,7 +185,11 @@ impl LinkKey {
 
     /// The token of a link: the customer's name and the first 16 bytes of an HMAC-SHA256.
     pub fn token(&self, customer: &CustomerId, provider: &str, tracking_id: &str) -> String {
-        let mac = mac(self.0.as_slice(), &[customer.as_str(), provider, &tracking_id.to_lowercase()]).into_bytes();
+        let mac = mac(
+            self.0.as_slice(),
+            &[customer.as_str(), provider, &tracking_id.to_lowercase()],
+        )
+        .into_bytes();
         format!("{customer}~{}", URL_SAFE.encode(&mac[..16]))
     }
 
@@ -281,10 +291,19 @@ mod tests {
     fn a_link_opens_one_incident_for_one_customer_only() {
         let key = LinkKey::of(&Sealer::throwaway());
         let token = key.token(&CustomerId::new("contoso"), "azure", "0NTJ-VV8");
-        assert_eq!(key.verify(&token, "azure", "0ntj-vv8"), Some(CustomerId::new("contoso")));
+        assert_eq!(
+            key.verify(&token, "azure", "0ntj-vv8"),
+            Some(CustomerId::new("contoso"))
+        );
         assert_eq!(key.verify(&token, "azure", "OTHER"), None);
-        assert_eq!(key.verify(&token.replace("contoso", "fabrikam"), "azure", "0NTJ-VV8"), None);
-        assert_eq!(LinkKey::of(&Sealer::throwaway()).verify(&token, "azure", "0NTJ-VV8"), None);
+        assert_eq!(
+            key.verify(&token.replace("contoso", "fabrikam"), "azure", "0NTJ-VV8"),
+            None
+        );
+        assert_eq!(
+            LinkKey::of(&Sealer::throwaway()).verify(&token, "azure", "0NTJ-VV8"),
+            None
+        );
     }
 
     #[test]

@@ -54,7 +54,9 @@ struct Known {
 /// # Errors
 /// When the operator's own catalogue cannot be read.
 pub fn deciding(settings: &Settings) -> Result<Deciding> {
-    let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("reading the catalogue {}", path.display()));
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("reading the catalogue {}", path.display()))
+    };
     let catalogue = settings.catalogue.as_ref().map(read).transpose()?;
     let deciding = Deciding::new(settings.customers.clone(), catalogue, settings.allow_private_receivers);
     deciding.map_err(|why| anyhow::anyhow!("the catalogue: {why}"))
@@ -65,8 +67,13 @@ pub fn compile(sealer: Sealer) -> Compile {
     Arc::new(move |texts, settings| {
         let mut sources = Vec::with_capacity(texts.len());
         for (path, sealed) in texts {
-            let text = sealer.unseal(sealed).with_context(|| format!("the recorded text of {path}"))?;
-            sources.push(Source { path: path.clone(), text });
+            let text = sealer
+                .unseal(sealed)
+                .with_context(|| format!("the recorded text of {path}"))?;
+            sources.push(Source {
+                path: path.clone(),
+                text,
+            });
         }
         let deciding = match settings {
             Some(sealed) => Deciding::from_text(&sealer.unseal(sealed)?),
@@ -80,7 +87,13 @@ pub fn compile(sealer: Sealer) -> Compile {
 impl Rules {
     /// The rules of a folder; what is in force is the ledger's.
     pub fn new(folder: PathBuf, deciding: Deciding, sealer: Sealer, ledger: Ledger) -> Self {
-        Self { folder, deciding, sealer, ledger, known: tokio::sync::Mutex::new(Known::default()) }
+        Self {
+            folder,
+            deciding,
+            sealer,
+            ledger,
+            known: tokio::sync::Mutex::new(Known::default()),
+        }
     }
 
     /// Reads the folder, checks it beside what is in force, and writes down what changed. What is broken changes nothing.
@@ -90,7 +103,12 @@ impl Rules {
     pub async fn reload(&self) -> Result<Reloaded> {
         let mut known = self.known.lock().await;
         if known.broken.is_none() {
-            known.broken = Some(self.ledger.view().broken().context("looking up what was broken before")?);
+            known.broken = Some(
+                self.ledger
+                    .view()
+                    .broken()
+                    .context("looking up what was broken before")?,
+            );
         }
         let in_force = self.ledger.rules();
         let (folder, last_good, deciding) = (self.folder.clone(), in_force.files.clone(), self.deciding.clone());
@@ -99,7 +117,9 @@ impl Rules {
             let checked = check(&with_last_good(&found, &last_good), &last_good, &deciding);
             Ok((found, checked))
         };
-        let (found, checked) = tokio::task::spawn_blocking(read).await.context("the check of the rules ended in a panic")??;
+        let (found, checked) = tokio::task::spawn_blocking(read)
+            .await
+            .context("the check of the rules ended in a panic")??;
         let broken = broken(&checked, &found);
         let reloaded = Reloaded {
             revision: checked.set.revision.0.clone(),
@@ -109,7 +129,10 @@ impl Rules {
             problems: checked.problems.iter().map(Problem::plain).collect(),
         };
         if let Some(input) = self.input(&checked, &in_force, broken, &mut known)? {
-            self.ledger.record(vec![input], Some(Arc::new(checked.set))).await.context("writing the change of rules down")?;
+            self.ledger
+                .record(vec![input], Some(Arc::new(checked.set)))
+                .await
+                .context("writing the change of rules down")?;
             // decided in its turn: the next reading must see it in force
             self.ledger.idle().await;
         }
@@ -117,17 +140,39 @@ impl Rules {
     }
 
     /// What is to be written down; `None` if nothing changed.
-    fn input(&self, checked: &Checked, in_force: &RuleSet, broken: Vec<BrokenFile>, known: &mut Known) -> Result<Option<Input>> {
-        let is_new = |file: &&Arc<RuleFile>| in_force.files.get(&file.path).is_none_or(|before| before.digest != file.digest);
+    fn input(
+        &self,
+        checked: &Checked,
+        in_force: &RuleSet,
+        broken: Vec<BrokenFile>,
+        known: &mut Known,
+    ) -> Result<Option<Input>> {
+        let is_new = |file: &&Arc<RuleFile>| {
+            in_force
+                .files
+                .get(&file.path)
+                .is_none_or(|before| before.digest != file.digest)
+        };
         let changed: Vec<&Arc<RuleFile>> = checked.set.files.values().filter(is_new).collect();
-        let removed: Vec<String> = in_force.files.keys().filter(|path| !checked.set.files.contains_key(*path)).cloned().collect();
-        let has_settings = !std::mem::replace(&mut known.has_settings, true) && checked.set.revision != in_force.revision;
-        let is_same = changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(&broken);
+        let removed: Vec<String> = in_force
+            .files
+            .keys()
+            .filter(|path| !checked.set.files.contains_key(*path))
+            .cloned()
+            .collect();
+        let has_settings =
+            !std::mem::replace(&mut known.has_settings, true) && checked.set.revision != in_force.revision;
+        let is_same =
+            changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(&broken);
         known.broken = Some(broken.clone());
         if is_same {
             return Ok(None);
         }
-        let seal = |file: &Arc<RuleFile>| SealedFile { path: file.path.clone(), digest: file.digest.clone(), sealed: self.sealer.seal(&file.text) };
+        let seal = |file: &Arc<RuleFile>| SealedFile {
+            path: file.path.clone(),
+            digest: file.digest.clone(),
+            sealed: self.sealer.seal(&file.text),
+        };
         Ok(Some(Input::Rules {
             revision: checked.set.revision.clone(),
             files: changed.into_iter().map(seal).collect(),
@@ -140,8 +185,15 @@ impl Rules {
 
 /// The texts to check: a file that is there and cannot be read counts as its last good version.
 fn with_last_good(found: &Found, last_good: &BTreeMap<String, Arc<RuleFile>>) -> Vec<Source> {
-    let unreadable = found.unreadable.iter().flat_map(|(path, _)| last_good.range(path.clone()..).take_while(move |(good, _)| covers(path, good)));
-    let kept = unreadable.map(|(path, file)| Source { path: path.clone(), text: file.text.clone() });
+    let unreadable = found.unreadable.iter().flat_map(|(path, _)| {
+        last_good
+            .range(path.clone()..)
+            .take_while(move |(good, _)| covers(path, good))
+    });
+    let kept = unreadable.map(|(path, file)| Source {
+        path: path.clone(),
+        text: file.text.clone(),
+    });
     found.sources.iter().cloned().chain(kept).collect()
 }
 
@@ -153,10 +205,18 @@ fn covers(unreadable: &str, path: &str) -> bool {
 /// What is broken, with the problems as the customer reads them.
 fn broken(checked: &Checked, found: &Found) -> Vec<BrokenFile> {
     let of_check = checked.broken.iter().map(|broken| {
-        let problems = checked.problems.iter().filter(|problem| problem.is_error() && problem.file == broken.path);
+        let problems = checked
+            .problems
+            .iter()
+            .filter(|problem| problem.is_error() && problem.file == broken.path);
         let report = problems.map(Problem::plain).collect::<Vec<_>>().join("\n");
         let digest = sha256(&format!("{} {report}", broken.digest));
-        BrokenFile { path: broken.path.clone(), customer: broken.customer.clone(), digest, report }
+        BrokenFile {
+            path: broken.path.clone(),
+            customer: broken.customer.clone(),
+            digest,
+            report,
+        }
     });
     let unreadable = found.unreadable.iter().map(|(path, why)| BrokenFile {
         path: path.clone(),
@@ -170,7 +230,10 @@ fn broken(checked: &Checked, found: &Found) -> Vec<BrokenFile> {
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Reloaded {
@@ -180,8 +243,18 @@ impl Reloaded {
             tracing::warn!("{problem}");
         }
         match self.broken.is_empty() {
-            true => tracing::info!(revision = self.revision, rules = self.rules, changed = self.changed.len(), "the rules are in force"),
-            false => tracing::error!(revision = self.revision, rules = self.rules, broken = self.broken.join(", "), "rule files are broken; their last good version stays in force"),
+            true => tracing::info!(
+                revision = self.revision,
+                rules = self.rules,
+                changed = self.changed.len(),
+                "the rules are in force"
+            ),
+            false => tracing::error!(
+                revision = self.revision,
+                rules = self.rules,
+                broken = self.broken.join(", "),
+                "rule files are broken; their last good version stays in force"
+            ),
         }
     }
 }
@@ -190,6 +263,9 @@ impl Reloaded {
 pub async fn logged(rules: &Rules) {
     match rules.reload().await {
         Ok(reloaded) => reloaded.log(),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "the rules could not be read; those in force stay"),
+        Err(error) => tracing::error!(
+            error = format!("{error:#}"),
+            "the rules could not be read; those in force stay"
+        ),
     }
 }

@@ -65,18 +65,27 @@ struct Watchdog {
 impl Watchdog {
     fn of_unit() -> Self {
         let every = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
-        Self { every, told: std::time::Instant::now(), beat: 0 }
+        Self {
+            every,
+            told: std::time::Instant::now(),
+            beat: 0,
+        }
     }
 
     fn look(&mut self, handle: &Handle) {
-        let Some(every) = self.every.filter(|every| self.told.elapsed() >= *every) else { return };
+        let Some(every) = self.every.filter(|every| self.told.elapsed() >= *every) else {
+            return;
+        };
         let beat = handle.heartbeat();
         if beat != self.beat {
             tell(&[NotifyState::Watchdog]);
             self.told = std::time::Instant::now();
             self.beat = beat;
         } else {
-            tracing::warn!(?every, "the writing thread does not move; the watchdog is not told that all is well");
+            tracing::warn!(
+                ?every,
+                "the writing thread does not move; the watchdog is not told that all is well"
+            );
         }
     }
 }

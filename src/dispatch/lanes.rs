@@ -101,7 +101,14 @@ impl Lanes {
     ///
     /// # Errors
     /// When the thread cannot be started or the lanes cannot be read.
-    pub fn start(&self, signals: Receiver<Signal>, ledger: Ledger, senders: Senders, clock: Clock, attempts: TaskTracker) -> Result<std::thread::JoinHandle<()>> {
+    pub fn start(
+        &self,
+        signals: Receiver<Signal>,
+        ledger: Ledger,
+        senders: Senders,
+        clock: Clock,
+        attempts: TaskTracker,
+    ) -> Result<std::thread::JoinHandle<()>> {
         let mut dispatcher = Dispatcher {
             ledger,
             senders: Arc::new(senders),
@@ -119,18 +126,28 @@ impl Lanes {
             idle: Vec::new(),
         };
         let now = dispatcher.clock.now();
-        for endpoint in dispatcher.ledger.view().endpoints_with_work().context("reading the lanes")? {
+        for endpoint in dispatcher
+            .ledger
+            .view()
+            .endpoints_with_work()
+            .context("reading the lanes")?
+        {
             dispatcher.look_at(endpoint, now);
         }
         let run = move || dispatcher.run(&signals);
-        std::thread::Builder::new().name("lanes".into()).spawn(run).context("starting the lanes' thread")
+        std::thread::Builder::new()
+            .name("lanes".into())
+            .spawn(run)
+            .context("starting the lanes' thread")
     }
 }
 
 impl Dispatcher {
     fn run(&mut self, signals: &Receiver<Signal>) {
         loop {
-            let sleep = self.step().map_or(SLEEP_MOST, |next| (next - self.clock.now()).to_std().unwrap_or_default().min(SLEEP_MOST));
+            let sleep = self.step().map_or(SLEEP_MOST, |next| {
+                (next - self.clock.now()).to_std().unwrap_or_default().min(SLEEP_MOST)
+            });
             let mut next = signals.recv_timeout(sleep).ok();
             while let Some(signal) = next {
                 if self.take(signal).is_break() {
@@ -155,7 +172,9 @@ impl Dispatcher {
             }
         }
         if self.running == 0 && self.under_way.is_empty() && self.due.first().is_none_or(|(at, _)| *at > now) {
-            self.idle.drain(..).for_each(|reply| drop(reply.send(())));
+            for reply in self.idle.drain(..) {
+                let _ = reply.send(());
+            }
         }
         self.due.first().map(|(at, _)| *at)
     }
@@ -188,7 +207,9 @@ impl Dispatcher {
     }
 
     fn release(&mut self, delivery: &str) {
-        let Some(endpoint) = self.busy.remove(delivery) else { return };
+        let Some(endpoint) = self.busy.remove(delivery) else {
+            return;
+        };
         if let Some(lane) = self.under_way.get_mut(&endpoint) {
             lane.remove(delivery);
             if lane.is_empty() {
@@ -201,7 +222,10 @@ impl Dispatcher {
 
     fn hold(&mut self, endpoint: &EndpointId, delivery: &str) {
         self.busy.insert(delivery.to_owned(), endpoint.clone());
-        self.under_way.entry(endpoint.clone()).or_default().insert(delivery.to_owned());
+        self.under_way
+            .entry(endpoint.clone())
+            .or_default()
+            .insert(delivery.to_owned());
     }
 
     /// Sees to it that an endpoint is looked at no later than `at`.
@@ -228,13 +252,17 @@ impl Dispatcher {
             return Ok(());
         }
         for (place, standing) in heads {
-            let State::Scheduled { at, expires } = standing.state else { continue };
+            let State::Scheduled { at, expires } = standing.state else {
+                continue;
+            };
             if self.busy.contains_key(&place.delivery) {
                 continue;
             }
             if expires <= now {
                 self.hold(endpoint, &place.delivery);
-                self.ledger.notice(Deadline::Expire { delivery: place.delivery });
+                self.ledger.notice(Deadline::Expire {
+                    delivery: place.delivery,
+                });
             } else if at > now {
                 self.look_at(endpoint.clone(), at);
             } else if self.has_room(endpoint) {
@@ -260,22 +288,38 @@ impl Dispatcher {
         for (place, _) in heads {
             self.hold(endpoint, &place.delivery);
         }
-        self.ledger.notice(Deadline::Endpoint { endpoint: endpoint.clone() });
+        self.ledger.notice(Deadline::Endpoint {
+            endpoint: endpoint.clone(),
+        });
     }
 
     /// Prepares one attempt and lets it run.
     fn begin(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) -> Result<()> {
-        let Some((delivery, told, _)) = view.delivery(&place.delivery)? else { return Ok(()) };
+        let Some((delivery, told, _)) = view.delivery(&place.delivery)? else {
+            return Ok(());
+        };
         let message = self.message(view, &delivery, told)?;
         self.hold(&place.endpoint, &place.delivery);
         self.running += 1;
         let number = standing.attempts + 1;
-        let (ledger, senders, clock, signals) = (self.ledger.clone(), self.senders.clone(), self.clock.clone(), self.signals.clone());
+        let (ledger, senders, clock, signals) = (
+            self.ledger.clone(),
+            self.senders.clone(),
+            self.clock.clone(),
+            self.signals.clone(),
+        );
         let rules = self.ledger.rules();
         self.attempts.spawn_on(
             async move {
                 let (outcome, digest) = senders.attempt(&delivery, &message, &rules).await;
-                let attempt = Attempt { delivery: delivery.id.clone(), number, started: now, ended: clock.now(), outcome, digest };
+                let attempt = Attempt {
+                    delivery: delivery.id.clone(),
+                    number,
+                    started: now,
+                    ended: clock.now(),
+                    outcome,
+                    digest,
+                };
                 log(&delivery, &attempt);
                 ledger.tried(attempt);
                 let _ = signals.send(Signal::Freed);
@@ -289,7 +333,12 @@ impl Dispatcher {
         let mut told = context::told(self.ledger.journal(), told)?;
         told.carries = view.carried(&delivery.id)?;
         let event = self.event(delivery.event)?;
-        Ok(Message { id: delivery.id.clone(), created: delivery.created, told, event: (*event).clone() })
+        Ok(Message {
+            id: delivery.id.clone(),
+            created: delivery.created,
+            told,
+            event: (*event).clone(),
+        })
     }
 
     /// An event's text, held for the other messages that tell it.
@@ -309,10 +358,36 @@ impl Dispatcher {
 /// One line per attempt: ids, never addresses.
 fn log(delivery: &Delivery, attempt: &Attempt) {
     use crate::channel::Outcome;
-    let (delivery_id, number, channel, customer) = (&attempt.delivery, attempt.number, delivery.channel.word(), delivery.customer.as_str());
+    let (delivery_id, number, channel, customer) = (
+        &attempt.delivery,
+        attempt.number,
+        delivery.channel.word(),
+        delivery.customer.as_str(),
+    );
     match &attempt.outcome {
-        Outcome::Delivered => tracing::info!(delivery = delivery_id, number, channel, customer, tracking_id = delivery.tracking_id, "delivered"),
-        Outcome::Retry { why, .. } => tracing::warn!(delivery = delivery_id, number, channel, customer, why, "an attempt failed; it is tried again"),
-        Outcome::Refused { why } | Outcome::Gone { why } => tracing::warn!(delivery = delivery_id, number, channel, customer, why, "refused for good"),
+        Outcome::Delivered => tracing::info!(
+            delivery = delivery_id,
+            number,
+            channel,
+            customer,
+            tracking_id = delivery.tracking_id,
+            "delivered"
+        ),
+        Outcome::Retry { why, .. } => tracing::warn!(
+            delivery = delivery_id,
+            number,
+            channel,
+            customer,
+            why,
+            "an attempt failed; it is tried again"
+        ),
+        Outcome::Refused { why } | Outcome::Gone { why } => tracing::warn!(
+            delivery = delivery_id,
+            number,
+            channel,
+            customer,
+            why,
+            "refused for good"
+        ),
     }
 }

@@ -36,7 +36,13 @@ impl Senders {
     pub async fn attempt(&self, delivery: &Delivery, message: &Message, rules: &RuleSet) -> (Outcome, String) {
         let Some((customer, _, address)) = rules.endpoint(&delivery.endpoint) else {
             let why = "the receiver's address has just been changed".to_owned();
-            return (Outcome::Retry { why, after_seconds: None }, String::new());
+            return (
+                Outcome::Retry {
+                    why,
+                    after_seconds: None,
+                },
+                String::new(),
+            );
         };
         let mut message = message.clone();
         self.add_token(delivery, &mut message);
@@ -45,9 +51,25 @@ impl Senders {
                 let email = email::render(&message, to, &self.from);
                 (self.mailer.send(&email).await, digest(&email.bytes))
             }
-            Address::Webhook { url, signing } => self.post(customer, Channel::Webhook, url, signing.as_ref(), &message, webhook::render(&message)).await,
-            Address::Slack { url } => self.post(customer, Channel::Slack, url, None, &message, slack::render(&message)).await,
-            Address::Teams { url } => self.post(customer, Channel::Teams, url, None, &message, teams::render(&message)).await,
+            Address::Webhook { url, signing } => {
+                self.post(
+                    customer,
+                    Channel::Webhook,
+                    url,
+                    signing.as_ref(),
+                    &message,
+                    webhook::render(&message),
+                )
+                .await
+            }
+            Address::Slack { url } => {
+                self.post(customer, Channel::Slack, url, None, &message, slack::render(&message))
+                    .await
+            }
+            Address::Teams { url } => {
+                self.post(customer, Channel::Teams, url, None, &message, teams::render(&message))
+                    .await
+            }
         }
     }
 
@@ -55,26 +77,59 @@ impl Senders {
     /// the same at every attempt, so that it is in no record.
     fn add_token(&self, delivery: &Delivery, message: &mut Message) {
         if let Some(url) = &mut message.told.links.incident {
-            let token = self.links.token(&delivery.customer, delivery.incident.provider.word(), &delivery.incident.tracking_id);
-            url.query_pairs_mut().append_pair("provider", delivery.incident.provider.word()).append_pair("link", &token);
+            let token = self.links.token(
+                &delivery.customer,
+                delivery.incident.provider.word(),
+                &delivery.incident.tracking_id,
+            );
+            url.query_pairs_mut()
+                .append_pair("provider", delivery.incident.provider.word())
+                .append_pair("link", &token);
         }
     }
 
-    async fn post(&self, customer: &CustomerId, channel: Channel, url: &Target, signing: Option<&SecretRef>, message: &Message, body: Vec<u8>) -> (Outcome, String) {
+    async fn post(
+        &self,
+        customer: &CustomerId,
+        channel: Channel,
+        url: &Target,
+        signing: Option<&SecretRef>,
+        message: &Message,
+        body: Vec<u8>,
+    ) -> (Outcome, String) {
         let timestamp = self.clock.now().timestamp();
-        let prepared = self.target(url).and_then(|url| Ok((url, self.headers(channel, signing, message, timestamp, &body)?)));
+        let prepared = self
+            .target(url)
+            .and_then(|url| Ok((url, self.headers(channel, signing, message, timestamp, &body)?)));
         let (url, headers) = match prepared {
             Ok(prepared) => prepared,
-            Err(why) => return (Outcome::Retry { why, after_seconds: None }, String::new()),
+            Err(why) => {
+                return (
+                    Outcome::Retry {
+                        why,
+                        after_seconds: None,
+                    },
+                    String::new(),
+                );
+            }
         };
         let digest = digest(&body);
         let answer = self.http.post(customer, &url, &headers, Bytes::from(body)).await;
         (reply::of_http(channel, &answer, self.clock.now()), digest)
     }
 
-    fn headers(&self, channel: Channel, signing: Option<&SecretRef>, message: &Message, timestamp: i64, body: &[u8]) -> Result<Vec<(&'static str, String)>, String> {
+    fn headers(
+        &self,
+        channel: Channel,
+        signing: Option<&SecretRef>,
+        message: &Message,
+        timestamp: i64,
+        body: &[u8],
+    ) -> Result<Vec<(&'static str, String)>, String> {
         match (channel, signing) {
-            (Channel::Webhook, Some(signing)) => webhook::signature::sign(&self.secret(signing)?, &message.id, timestamp, body),
+            (Channel::Webhook, Some(signing)) => {
+                webhook::signature::sign(&self.secret(signing)?, &message.id, timestamp, body)
+            }
             (Channel::Webhook, None) => Ok(webhook::signature::unsigned(&message.id, timestamp)),
             _ => Ok(Vec::new()),
         }
@@ -85,7 +140,8 @@ impl Senders {
             Target::Plain(url) => Ok(url.clone()),
             Target::Secret(secret) => {
                 let value = self.secret(secret)?;
-                let url = url::Url::parse(value.reveal().trim()).map_err(|_| format!("the secret `{}` does not hold a URL", secret.name))?;
+                let url = url::Url::parse(value.reveal().trim())
+                    .map_err(|_| format!("the secret `{}` does not hold a URL", secret.name))?;
                 Ok(Url::new(&url))
             }
         }
@@ -93,7 +149,9 @@ impl Senders {
 
     /// A secret is read at every attempt: one that was mended works at once.
     fn secret(&self, secret: &SecretRef) -> Result<Secret, String> {
-        self.secrets.find(&secret.customer, &secret.name).map_err(|error| format!("{error:#}"))
+        self.secrets
+            .find(&secret.customer, &secret.name)
+            .map_err(|error| format!("{error:#}"))
     }
 }
 

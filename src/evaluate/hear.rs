@@ -86,7 +86,9 @@ pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>) -> Placed {
         let before = heard.get(&account).unwrap_or(&none);
         let communication = occurrence(&text, event.published, before);
         let same = before.iter().find(|one| {
-            one.communication == communication && one.visible == visible && (event.arrival == Arrival::History || one.arrival == Arrival::Live)
+            one.communication == communication
+                && one.visible == visible
+                && (event.arrival == Arrival::History || one.arrival == Arrival::Live)
         });
         match same {
             Some(same) => repeats.push(same.event),
@@ -108,13 +110,23 @@ pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>) -> Placed {
 /// itself is the same communication; after another one it is a new one.
 fn occurrence(text: &str, published: Time, before: &[Hearing]) -> String {
     let is_same = |one: &&Hearing| one.communication.split('.').next() == Some(text);
-    let earlier = before.iter().filter(|one| one.published <= published).max_by_key(|one| one.published);
-    let later = before.iter().filter(|one| one.published > published).min_by_key(|one| one.published);
+    let earlier = before
+        .iter()
+        .filter(|one| one.published <= published)
+        .max_by_key(|one| one.published);
+    let later = before
+        .iter()
+        .filter(|one| one.published > published)
+        .min_by_key(|one| one.published);
     let at_once = before.iter().filter(|one| one.published == published).find(is_same);
     if let Some(same) = at_once.or(earlier.filter(is_same)).or(later.filter(is_same)) {
         return same.communication.clone();
     }
-    let tellings: BTreeSet<&str> = before.iter().filter(is_same).map(|one| one.communication.as_str()).collect();
+    let tellings: BTreeSet<&str> = before
+        .iter()
+        .filter(is_same)
+        .map(|one| one.communication.as_str())
+        .collect();
     match tellings.len() {
         0 => text.to_owned(),
         times => format!("{text}.{times}"),
@@ -124,24 +136,43 @@ fn occurrence(text: &str, published: Time, before: &[Hearing]) -> String {
 /// Something newer of the same line that the account heard before this.
 fn overtaken_by(event: &Event, communication: &str, before: &[Hearing]) -> Option<Position> {
     let newer = before.iter().filter(|one| {
-        one.arrival == Arrival::Live && one.published > event.published && one.kind.line() == event.kind.line() && one.communication != communication
+        one.arrival == Arrival::Live
+            && one.published > event.published
+            && one.kind.line() == event.kind.line()
+            && one.communication != communication
     });
     newer.max_by_key(|one| one.published).map(|one| one.event)
 }
 
 /// The rules that ask for an event: those whose conditions match, and those that told of the incident before and follow it.
-pub fn asking(event: &Event, incident: Option<&Incident>, told_before: &[(CustomerId, String)], rules: &RuleSet) -> Vec<Asking> {
+pub fn asking(
+    event: &Event,
+    incident: Option<&Incident>,
+    told_before: &[(CustomerId, String)],
+    rules: &RuleSet,
+) -> Vec<Asking> {
     let mut asking: Vec<Asking> = rules
         .matching(event)
         .into_iter()
-        .map(|matched| Asking { rule: matched.rule, left: matched.left, followed: false })
+        .map(|matched| Asking {
+            rule: matched.rule,
+            left: matched.left,
+            followed: false,
+        })
         .collect();
-    let matched: BTreeSet<(CustomerId, String)> = asking.iter().map(|one| (one.rule.customer.clone(), one.rule.name.clone())).collect();
+    let matched: BTreeSet<(CustomerId, String)> = asking
+        .iter()
+        .map(|one| (one.rule.customer.clone(), one.rule.name.clone()))
+        .collect();
     let reopened = incident.is_some_and(|incident| incident.reopened_by(event));
     for who in told_before.iter().filter(|who| !matched.contains(*who)) {
         let rule = rules.rule(&who.0, &who.1).filter(|rule| follows(rule, event, reopened));
         if let Some((rule, left)) = rule.and_then(|rule| Some((rule, rules.judge_following(rule, event).left()?))) {
-            asking.push(Asking { rule: rule.clone(), left, followed: true });
+            asking.push(Asking {
+                rule: rule.clone(),
+                left,
+                followed: true,
+            });
         }
     }
     asking
@@ -161,16 +192,26 @@ fn follows(rule: &Rule, event: &Event, reopened: bool) -> bool {
 pub fn wanted(event: &Event, placed: &Placed, entries: &[Entry], asking: &Asking, rules: &RuleSet) -> Vec<Wanted> {
     let rule = &asking.rule;
     let mut all = Vec::new();
-    let messages = rule.notify.iter().chain(rule.invite.iter().filter(|_| is_unreadable_invitation(event)));
+    let messages = rule
+        .notify
+        .iter()
+        .chain(rule.invite.iter().filter(|_| is_unreadable_invitation(event)));
     for receiver in messages.filter_map(|name| rules.receiver(&rule.customer, name)) {
         all.extend(to_receiver(rule, receiver, &placed.communication, Form::Message));
     }
     if event.kind == Kind::Retrospective {
         let sequence = invitations_before(entries, &placed.communication);
-        for receiver in rule.invite.iter().filter_map(|name| rules.receiver(&rule.customer, name)) {
+        for receiver in rule
+            .invite
+            .iter()
+            .filter_map(|name| rules.receiver(&rule.customer, name))
+        {
             for (index, session) in event.sessions.iter().enumerate() {
                 let about = SeriesId::session(&IncidentId::of(event), session);
-                let form = Form::Invitation { session: index, sequence };
+                let form = Form::Invitation {
+                    session: index,
+                    sequence,
+                };
                 all.extend(to_receiver(rule, receiver, &about, form).filter(|wanted| wanted.channel == Channel::Email));
             }
         }
@@ -185,7 +226,12 @@ fn is_unreadable_invitation(event: &Event) -> bool {
     event.kind == Kind::Retrospective && event.sessions.is_empty()
 }
 
-fn to_receiver<'a>(rule: &'a Rule, receiver: &'a Receiver, about: &'a str, form: Form) -> impl Iterator<Item = Wanted> + 'a {
+fn to_receiver<'a>(
+    rule: &'a Rule,
+    receiver: &'a Receiver,
+    about: &'a str,
+    form: Form,
+) -> impl Iterator<Item = Wanted> + 'a {
     receiver.to.iter().map(move |address| {
         let endpoint = address.endpoint(&rule.customer);
         Wanted {
@@ -200,14 +246,18 @@ fn to_receiver<'a>(rule: &'a Rule, receiver: &'a Receiver, about: &'a str, form:
 
 /// RFC 5545 §3.8.7.4: an invitation's sequence number grows with every communication that changes it.
 fn invitations_before(entries: &[Entry], communication: &str) -> u32 {
-    let earlier = entries.iter().filter(|entry| entry.kind == Kind::Retrospective && entry.communication != communication);
+    let earlier = entries
+        .iter()
+        .filter(|entry| entry.kind == Kind::Retrospective && entry.communication != communication);
     u32::try_from(earlier.count()).unwrap_or(u32::MAX)
 }
 
 /// What follows from an event that stands at `at`.
 pub fn hear(at: Position, event: &Event, heard: &Heard, rules: &RuleSet, now: Time) -> Vec<Change> {
     if let Some(of) = heard.placed.repeat_of {
-        return vec![Change::Nothing { why: Why::Repeat { of } }];
+        return vec![Change::Nothing {
+            why: Why::Repeat { of },
+        }];
     }
     let mut changes = remember(at, event, heard, now);
     if event.arrival == Arrival::History {
@@ -215,10 +265,20 @@ pub fn hear(at: Position, event: &Event, heard: &Heard, rules: &RuleSet, now: Ti
         return changes;
     }
     if heard.asking.is_empty() {
-        changes.push(Change::Nothing { why: Why::NoRuleMatched });
+        changes.push(Change::Nothing {
+            why: Why::NoRuleMatched,
+        });
         return changes;
     }
-    let mut plan = Plan { at, event, heard, now, series: heard.series.clone(), reached: heard.reached.clone(), touched: BTreeMap::new() };
+    let mut plan = Plan {
+        at,
+        event,
+        heard,
+        now,
+        series: heard.series.clone(),
+        reached: heard.reached.clone(),
+        touched: BTreeMap::new(),
+    };
     for asking in &heard.asking {
         let judged = plan.judge(asking, rules);
         changes.push(Change::Judged(judged));
@@ -237,11 +297,19 @@ fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
     if heard.incident.as_ref() != Some(&incident) {
         changes.push(Change::Incident(incident));
     }
-    if !heard.entries.iter().any(|entry| entry.communication == heard.placed.communication) {
+    if !heard
+        .entries
+        .iter()
+        .any(|entry| entry.communication == heard.placed.communication)
+    {
         changes.push(Change::Entry(entry(at, event, &heard.placed, now)));
     }
     let visible = visible_digest(event);
-    changes.extend(accounts_of(event).into_iter().map(|account| Change::Affected(hearing(at, event, &heard.placed, &visible, account))));
+    changes.extend(
+        accounts_of(event)
+            .into_iter()
+            .map(|account| Change::Affected(hearing(at, event, &heard.placed, &visible, account))),
+    );
     changes
 }
 
@@ -261,7 +329,10 @@ fn entry(at: Position, event: &Event, placed: &Placed, now: Time) -> Entry {
 
 fn hearing(at: Position, event: &Event, placed: &Placed, visible: &str, account: String) -> Hearing {
     let is_here = |impact: &&crate::event::Impact| impact.accounts.is_empty() || impact.accounts.contains(&account);
-    let impact = event.impact.iter().filter(is_here).map(|impact| crate::event::Impact { accounts: Vec::new(), ..impact.clone() });
+    let impact = event.impact.iter().filter(is_here).map(|impact| crate::event::Impact {
+        accounts: Vec::new(),
+        ..impact.clone()
+    });
     Hearing {
         incident: IncidentId::of(event),
         impact: impact.collect(),
@@ -302,7 +373,15 @@ impl Plan<'_> {
             rule: asking.rule.name.clone(),
             verdict,
             followed: asking.followed,
-            impact: asking.left.impact.iter().map(|impact| crate::event::Impact { accounts: Vec::new(), ..impact.clone() }).collect(),
+            impact: asking
+                .left
+                .impact
+                .iter()
+                .map(|impact| crate::event::Impact {
+                    accounts: Vec::new(),
+                    ..impact.clone()
+                })
+                .collect(),
             accounts: asking.left.accounts.clone(),
             tells,
         }
@@ -316,7 +395,9 @@ impl Plan<'_> {
         }
         if !wanted(self.event, &self.heard.placed, &self.heard.entries, asking, rules).is_empty() {
             let over = self.event.kind == Kind::Retrospective && !self.event.sessions.is_empty();
-            let over = over && asking.rule.notify.is_empty() && self.event.sessions.iter().all(|session| session.end <= self.now);
+            let over = over
+                && asking.rule.notify.is_empty()
+                && self.event.sessions.iter().all(|session| session.end <= self.now);
             return over.then_some(Why::SessionsAreOver);
         }
         Some(Why::NothingToInviteTo)
@@ -331,26 +412,49 @@ impl Plan<'_> {
         if asking.left.accounts.is_empty() {
             return (!overtaken.contains_key("")).then(|| asking.left.clone());
         }
-        let accounts: Vec<String> = asking.left.accounts.iter().filter(|account| !overtaken.contains_key(*account)).cloned().collect();
-        (!accounts.is_empty()).then(|| Left { accounts, ..asking.left.clone() })
+        let accounts: Vec<String> = asking
+            .left
+            .accounts
+            .iter()
+            .filter(|account| !overtaken.contains_key(*account))
+            .cloned()
+            .collect();
+        (!accounts.is_empty()).then(|| Left {
+            accounts,
+            ..asking.left.clone()
+        })
     }
 
     fn gather(&mut self, asking: &Asking, left: &Left, rules: &RuleSet) -> (Verdict, Vec<Tells>) {
-        let due = self.now + chrono::Duration::seconds(i64::try_from(asking.rule.settle_seconds).unwrap_or(i64::MAX / 2_000));
+        let due =
+            self.now + chrono::Duration::seconds(i64::try_from(asking.rule.settle_seconds).unwrap_or(i64::MAX / 2_000));
         let mut verdict = Verdict::Joined;
         let mut tells = Vec::new();
         for wanted in wanted(self.event, &self.heard.placed, &self.heard.entries, asking, rules) {
-            let is_past = matches!(wanted.form, Form::Invitation { session, .. } if self.event.sessions[session].end <= self.now);
+            let is_past =
+                matches!(wanted.form, Form::Invitation { session, .. } if self.event.sessions[session].end <= self.now);
             if is_past {
                 continue;
             }
-            let new: Vec<String> = left.accounts.iter().filter(|account| !self.reached.contains(&(wanted.series.clone(), (*account).clone()))).cloned().collect();
+            let new: Vec<String> = left
+                .accounts
+                .iter()
+                .filter(|account| !self.reached.contains(&(wanted.series.clone(), (*account).clone())))
+                .cloned()
+                .collect();
             let (part, is_planned) = self.join(asking, &wanted, due, !new.is_empty());
             if is_planned {
                 verdict = Verdict::Planned;
             }
-            self.reached.extend(new.iter().map(|account| (wanted.series.clone(), account.clone())));
-            tells.push(Tells { series: wanted.series, part, endpoint: wanted.endpoint, receiver: wanted.receiver, new });
+            self.reached
+                .extend(new.iter().map(|account| (wanted.series.clone(), account.clone())));
+            tells.push(Tells {
+                series: wanted.series,
+                part,
+                endpoint: wanted.endpoint,
+                receiver: wanted.receiver,
+                new,
+            });
         }
         (verdict, tells)
     }
@@ -365,7 +469,9 @@ impl Plan<'_> {
                 let was = known.due;
                 (known, Some(was), false)
             }
-            Some(known) if has_new && wanted.form == Form::Message => (self.notification(asking, wanted, known.part + 1, due), None, true),
+            Some(known) if has_new && wanted.form == Form::Message => {
+                (self.notification(asking, wanted, known.part + 1, due), None, true)
+            }
             Some(known) => return (known.part, false),
         };
         next.due = next.due.min(due);
@@ -402,11 +508,20 @@ impl Plan<'_> {
         let mut changes = Vec::new();
         for (series, was_due) in self.touched {
             let notification = &self.series[&series];
-            let deadline = Deadline::Tell { series, part: notification.part };
+            let deadline = Deadline::Tell {
+                series,
+                part: notification.part,
+            };
             if let Some(at) = was_due {
-                changes.push(Change::Unwake { deadline: deadline.clone(), at });
+                changes.push(Change::Unwake {
+                    deadline: deadline.clone(),
+                    at,
+                });
             }
-            changes.push(Change::Wake { deadline, at: notification.due });
+            changes.push(Change::Wake {
+                deadline,
+                at: notification.due,
+            });
             changes.push(Change::Notification(notification.clone()));
         }
         changes

@@ -27,7 +27,9 @@ pub struct Gathered {
 
 /// Makes the delivery.
 pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
-    let Some(notification) = &gathered.notification else { return Vec::new() };
+    let Some(notification) = &gathered.notification else {
+        return Vec::new();
+    };
     let told = freeze(notification, gathered, rules);
     let delivery = Delivery {
         id: notification.series.delivery(notification.part),
@@ -48,8 +50,14 @@ pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
         every: gathered.verdicts.iter().any(|judged| is_every(judged, rules)),
     };
     vec![
-        Change::Notification(Notification { open: false, ..notification.clone() }),
-        Change::Delivery { delivery, told: Box::new(told) },
+        Change::Notification(Notification {
+            open: false,
+            ..notification.clone()
+        }),
+        Change::Delivery {
+            delivery,
+            told: Box::new(told),
+        },
     ]
 }
 
@@ -59,7 +67,9 @@ pub fn expires(delivery: &Delivery) -> Time {
 }
 
 fn is_every(judged: &Judged, rules: &RuleSet) -> bool {
-    rules.rule(&judged.customer, &judged.rule).is_some_and(|rule| rule.every)
+    rules
+        .rule(&judged.customer, &judged.rule)
+        .is_some_and(|rule| rule.every)
 }
 
 fn freeze(notification: &Notification, gathered: &Gathered, rules: &RuleSet) -> Told {
@@ -85,27 +95,51 @@ fn freeze(notification: &Notification, gathered: &Gathered, rules: &RuleSet) -> 
 /// The rules that asked, each once, the first first.
 fn names(verdicts: &[Judged]) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    verdicts.iter().map(|judged| judged.rule.clone()).filter(|rule| seen.insert(rule.clone())).collect()
+    verdicts
+        .iter()
+        .map(|judged| judged.rule.clone())
+        .filter(|rule| seen.insert(rule.clone()))
+        .collect()
 }
 
 fn impact(verdicts: &[Judged]) -> Vec<Impact> {
     let mut seen = BTreeSet::new();
-    verdicts.iter().flat_map(|judged| &judged.impact).filter(|impact| seen.insert((*impact).clone())).cloned().collect()
+    verdicts
+        .iter()
+        .flat_map(|judged| &judged.impact)
+        .filter(|impact| seen.insert((*impact).clone()))
+        .cloned()
+        .collect()
 }
 
 fn subscriptions(notification: &Notification, verdicts: &[Judged], rules: &RuleSet) -> Vec<Subscription> {
     let is_this = |tells: &&Tells| tells.series == notification.series && tells.part == notification.part;
-    let ids: BTreeSet<&String> = verdicts.iter().flat_map(|judged| judged.tells.iter().filter(is_this)).flat_map(|tells| &tells.new).collect();
-    ids.into_iter().map(|id| Subscription { id: id.clone(), groups: rules.groups_of(&notification.customer, id) }).collect()
+    let ids: BTreeSet<&String> = verdicts
+        .iter()
+        .flat_map(|judged| judged.tells.iter().filter(is_this))
+        .flat_map(|tells| &tells.new)
+        .collect();
+    ids.into_iter()
+        .map(|id| Subscription {
+            id: id.clone(),
+            groups: rules.groups_of(&notification.customer, id),
+        })
+        .collect()
 }
 
 fn links(notification: &Notification, subscriptions: &[Subscription], public_url: Option<&url::Url>) -> Links {
-    Links { incident: public_url.and_then(|base| page(base, notification)), portal: portal(notification, subscriptions.first()) }
+    Links {
+        incident: public_url.and_then(|base| page(base, notification)),
+        portal: portal(notification, subscriptions.first()),
+    }
 }
 
 fn page(base: &url::Url, notification: &Notification) -> Option<url::Url> {
     let mut url = base.clone();
-    url.path_segments_mut().ok()?.pop_if_empty().extend(["incidents", &notification.tracking_id]);
+    url.path_segments_mut()
+        .ok()?
+        .pop_if_empty()
+        .extend(["incidents", &notification.tracking_id]);
     Some(url)
 }
 

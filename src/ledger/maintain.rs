@@ -36,8 +36,13 @@ impl Writer {
     pub(super) fn measure(&mut self) {
         let bytes = self.store.size_bytes();
         let figures = &self.shared.figures;
-        figures.store_bytes.store(usize::try_from(bytes).unwrap_or(usize::MAX), Ordering::Relaxed);
-        figures.journal_bytes.store(usize::try_from(self.journal.segments().bytes).unwrap_or(usize::MAX), Ordering::Relaxed);
+        figures
+            .store_bytes
+            .store(usize::try_from(bytes).unwrap_or(usize::MAX), Ordering::Relaxed);
+        figures.journal_bytes.store(
+            usize::try_from(self.journal.segments().bytes).unwrap_or(usize::MAX),
+            Ordering::Relaxed,
+        );
         let floor = self.fresh_bytes.saturating_mul(GROWN_TIMES).max(GROWN_BYTES);
         if bytes > floor {
             self.begin_renewal();
@@ -46,7 +51,12 @@ impl Writer {
 
     /// For retention: ended deliveries old enough to be forgotten, and whether to look again at once.
     pub(super) fn retention_context(&self) -> Result<Context> {
-        let Some(keep) = self.settings.keep_deliveries else { return Ok(Context::Retention { old: Vec::new(), again: None }) };
+        let Some(keep) = self.settings.keep_deliveries else {
+            return Ok(Context::Retention {
+                old: Vec::new(),
+                again: None,
+            });
+        };
         let now = self.now();
         let old = self.store.view().retention_context(now - keep, FORGOTTEN_MOST)?;
         let again = (old.len() == FORGOTTEN_MOST).then_some(now);
@@ -58,7 +68,11 @@ impl Writer {
         if self.renewing.is_some() {
             return;
         }
-        let (state, reader, closed) = (self.settings.state.clone(), self.journal.reader(), self.journal.closed_through());
+        let (state, reader, closed) = (
+            self.settings.state.clone(),
+            self.journal.reader(),
+            self.journal.closed_through(),
+        );
         let submit = self.submit.clone();
         let work = move || {
             let fresh = rebuild::renew(&state, &fresh_directory(&state), &reader, closed).and_then(|mut fresh| {
@@ -82,7 +96,10 @@ impl Writer {
         let mut fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "the store could not be renewed; it will be tried again");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the store could not be renewed; it will be tried again"
+                );
                 return Ok(());
             }
         };
@@ -122,11 +139,21 @@ impl Writer {
         });
         rewritten.context("thinning out the journal")?;
         if let Some(error) = failed {
-            tracing::warn!(error = format!("{error:#}"), "a record could not be judged for retention; it was kept");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "a record could not be judged for retention; it was kept"
+            );
         }
         if dropped > 0 {
-            let mut cycle = Cycle { next_seq: self.journal.next(), ..Cycle::default() };
-            let record = Record::Retired { at: self.now(), through: self.journal.closed_through(), dropped };
+            let mut cycle = Cycle {
+                next_seq: self.journal.next(),
+                ..Cycle::default()
+            };
+            let record = Record::Retired {
+                at: self.now(),
+                through: self.journal.closed_through(),
+                dropped,
+            };
             self.stage(&record, &mut cycle);
             self.write(cycle)?;
         }
@@ -137,7 +164,9 @@ impl Writer {
 /// Whether a record is still needed: a decision goes when all its changes are about forgotten deliveries; where only
 /// some are, they become empty, so that the positions of the others stay.
 fn retire(_seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
-    let Ok(Record::Decided { at, of, by, changes }) = Record::from_bytes(bytes) else { return Ok(Keep::Keep) };
+    let Ok(Record::Decided { at, of, by, changes }) = Record::from_bytes(bytes) else {
+        return Ok(Keep::Keep);
+    };
     let mut is_changed = false;
     let mut kept = Vec::with_capacity(changes.len());
     for change in changes {
@@ -146,15 +175,29 @@ fn retire(_seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
             None => false,
         };
         is_changed |= is_old;
-        kept.push(if is_old { Change::Nothing { why: Why::Retired } } else { change });
+        kept.push(if is_old {
+            Change::Nothing { why: Why::Retired }
+        } else {
+            change
+        });
     }
     if !is_changed {
         return Ok(Keep::Keep);
     }
-    let is_empty = kept.iter().all(|change| matches!(change, Change::Nothing { why: Why::Retired }));
+    let is_empty = kept
+        .iter()
+        .all(|change| matches!(change, Change::Nothing { why: Why::Retired }));
     match is_empty {
         true => Ok(Keep::Drop),
-        false => Ok(Keep::Replace(Record::Decided { at, of, by, changes: kept }.to_bytes())),
+        false => Ok(Keep::Replace(
+            Record::Decided {
+                at,
+                of,
+                by,
+                changes: kept,
+            }
+            .to_bytes(),
+        )),
     }
 }
 
@@ -162,7 +205,10 @@ fn retire(_seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
 fn delivery_of(change: &Change) -> Option<&str> {
     match change {
         Change::Delivery { delivery, .. } => Some(&delivery.id),
-        Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } | Change::Forgotten { place, .. } => Some(&place.delivery),
+        Change::Attempted { place, .. }
+        | Change::Ended { place, .. }
+        | Change::Requeued { place, .. }
+        | Change::Forgotten { place, .. } => Some(&place.delivery),
         Change::Carries { delivery, .. } => Some(delivery),
         _ => None,
     }

@@ -115,7 +115,11 @@ pub struct Hint {
 
 /// What is asked of the ledger.
 enum Submission {
-    Record { inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: oneshot::Sender<Result<Vec<Position>, Refused>> },
+    Record {
+        inputs: Vec<Input>,
+        rules: Option<Arc<RuleSet>>,
+        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
+    },
     Tried(Attempt),
     Due(Deadline),
     Idle(oneshot::Sender<u64>),
@@ -226,7 +230,14 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::record`].
     pub async fn command(&self, by: &str, command: Command) -> Result<Vec<Position>, Refused> {
-        self.record(vec![Input::Commanded { by: by.to_owned(), command }], None).await
+        self.record(
+            vec![Input::Commanded {
+                by: by.to_owned(),
+                command,
+            }],
+            None,
+        )
+        .await
     }
 
     /// An attempt ended.
@@ -263,7 +274,9 @@ impl Ledger {
     /// When the store could not be closed: it will be built again.
     pub async fn stop(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        self.submit.send(Submission::Stop(reply)).map_err(|_| anyhow::anyhow!("the ledger has stopped already"))?;
+        self.submit
+            .send(Submission::Stop(reply))
+            .map_err(|_| anyhow::anyhow!("the ledger has stopped already"))?;
         answer.await.context("the ledger ended before it could say so")?
     }
 
@@ -331,9 +344,18 @@ impl Writer {
     /// How long the thread may sleep; `None` if there is work.
     fn sleep_for(&self) -> Option<Duration> {
         if let Some(until) = self.no_space_until {
-            return Some(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
+            return Some(
+                until
+                    .saturating_duration_since(Instant::now())
+                    .max(Duration::from_millis(1)),
+            );
         }
-        if !self.backlog.is_empty() || !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty() || !self.idle.is_empty() {
+        if !self.backlog.is_empty()
+            || !self.inbox.is_empty()
+            || !self.tried.is_empty()
+            || !self.noticed.is_empty()
+            || !self.idle.is_empty()
+        {
             return None;
         }
         let next = self.store.view().next_wake().ok().flatten();
@@ -347,11 +369,18 @@ impl Writer {
     }
 
     /// One cycle. Says who waits for the end, if it is to end.
-    fn take(&mut self, taken: Vec<Submission>, submissions: &Receiver<Submission>) -> Result<Option<oneshot::Sender<Result<()>>>> {
+    fn take(
+        &mut self,
+        taken: Vec<Submission>,
+        submissions: &Receiver<Submission>,
+    ) -> Result<Option<oneshot::Sender<Result<()>>>> {
         self.shared.figures.cycles.fetch_add(1, Ordering::Relaxed);
         self.no_space_until = self.no_space_until.filter(|until| *until > Instant::now());
         self.housekeep();
-        let mut cycle = Cycle { next_seq: self.journal.next(), ..Cycle::default() };
+        let mut cycle = Cycle {
+            next_seq: self.journal.next(),
+            ..Cycle::default()
+        };
         let mut stop = None;
         let taken: Vec<Submission> = self.backlog.drain(..).chain(taken).collect();
         for submission in taken {
@@ -386,19 +415,31 @@ impl Writer {
     }
 
     /// Stages what came in together as one record.
-    fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: oneshot::Sender<Result<Vec<Position>, Refused>>, cycle: &mut Cycle) {
+    fn record(
+        &mut self,
+        inputs: Vec<Input>,
+        rules: Option<Arc<RuleSet>>,
+        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
+        cycle: &mut Cycle,
+    ) {
         if self.no_space_until.is_some() {
             let _ = reply.send(Err(Refused::NoSpace));
             return;
         }
         let record = Record::Recorded { at: self.now(), inputs };
         let seq = self.stage(&record, cycle);
-        let Record::Recorded { inputs, .. } = record else { unreachable!("made above") };
+        let Record::Recorded { inputs, .. } = record else {
+            unreachable!("made above")
+        };
         let mut positions = Vec::with_capacity(inputs.len());
         for (nth, input) in (0..).zip(inputs) {
             let at = Position { seq, nth };
             positions.push(at);
-            self.inbox.push_back(Waiting { at, input: Some(input), rules: rules.clone() });
+            self.inbox.push_back(Waiting {
+                at,
+                input: Some(input),
+                rules: rules.clone(),
+            });
         }
         cycle.replies.push((reply, positions));
     }
@@ -426,7 +467,13 @@ impl Writer {
                 is_idle = false;
                 cycle.hint.tried.push(attempt.delivery.clone());
                 let context = Context::Tried(self.store.view().tried_context(&attempt)?);
-                self.decide_here(Input::Tried { attempt: attempt.clone() }, &context, cycle);
+                self.decide_here(
+                    Input::Tried {
+                        attempt: attempt.clone(),
+                    },
+                    &context,
+                    cycle,
+                );
                 cycle.undo.push(Undo::Tried(attempt));
             }
             if let Some((deadline, at)) = self.due(cycle)? {
@@ -456,7 +503,11 @@ impl Writer {
             None => context::input(&self.shared.journal, waiting.at)?,
         };
         let of = Of::Kept { at: waiting.at };
-        let is_lost = self.store.view().decided_through()?.is_some_and(|last| waiting.at <= last);
+        let is_lost = self
+            .store
+            .view()
+            .decided_through()?
+            .is_some_and(|last| waiting.at <= last);
         match (&input, is_lost) {
             (_, true) => self.decided(of, &Asked::Input(&input), &Context::Lost, cycle),
             (Input::Heard { event }, _) => {
@@ -464,7 +515,13 @@ impl Writer {
                 self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle);
             }
             (Input::Rules { .. }, _) => self.decide_rules(&waiting, &input, cycle)?,
-            (Input::Commanded { command: Command::Redeliver { delivery }, .. }, _) => {
+            (
+                Input::Commanded {
+                    command: Command::Redeliver { delivery },
+                    ..
+                },
+                _,
+            ) => {
                 let context = Context::Delivery(self.store.view().known(delivery)?);
                 self.decided(of, &Asked::Input(&input), &context, cycle);
             }
@@ -487,7 +544,12 @@ impl Writer {
             broken: self.store.view().broken()?,
             pending: self.store.view().endpoints_with_work()?,
         };
-        self.decided(Of::Kept { at: waiting.at }, &Asked::Input(input), &Context::Rules(change), cycle);
+        self.decided(
+            Of::Kept { at: waiting.at },
+            &Asked::Input(input),
+            &Context::Rules(change),
+            cycle,
+        );
         cycle.rules_before.get_or_insert_with(|| self.rules.clone());
         self.rules = next;
         Ok(())
@@ -495,15 +557,28 @@ impl Writer {
 
     /// The rules after a recorded change, made from what is in force and the change itself: for a start after a crash.
     fn compile_with(&self, input: &Input) -> Result<Arc<RuleSet>> {
-        let Input::Rules { files, removed, settings, .. } = input else { bail!("only a change of rules can be compiled") };
-        let mut texts: BTreeMap<String, String> = open::texts_in_force(self.store.view(), &self.shared.journal)?.into_iter().collect();
+        let Input::Rules {
+            files,
+            removed,
+            settings,
+            ..
+        } = input
+        else {
+            bail!("only a change of rules can be compiled")
+        };
+        let mut texts: BTreeMap<String, String> = open::texts_in_force(self.store.view(), &self.shared.journal)?
+            .into_iter()
+            .collect();
         for path in removed {
             texts.remove(path);
         }
         texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
         let before = open::settings_in_force(self.store.view(), &self.shared.journal)?;
         let texts: Vec<(String, String)> = texts.into_iter().collect();
-        Ok(Arc::new((self.settings.compile)(&texts, settings.as_deref().or(before.as_deref()))?))
+        Ok(Arc::new((self.settings.compile)(
+            &texts,
+            settings.as_deref().or(before.as_deref()),
+        )?))
     }
 
     fn decide_here(&mut self, input: Input, context: &Context, cycle: &mut Cycle) {
@@ -522,12 +597,24 @@ impl Writer {
                 _ => None,
             })
             .collect();
-        cycle.hint.endpoints.extend(changes.iter().filter_map(endpoint_of).cloned());
-        let record = Record::Decided { at: now, of, by: self.revision(), changes };
+        cycle
+            .hint
+            .endpoints
+            .extend(changes.iter().filter_map(endpoint_of).cloned());
+        let record = Record::Decided {
+            at: now,
+            of,
+            by: self.revision(),
+            changes,
+        };
         let seq = self.stage(&record, cycle);
         cycle.decisions += 1;
         for (nth, input) in raised {
-            self.inbox.push_back(Waiting { at: Position { seq, nth }, input: Some(input), rules: None });
+            self.inbox.push_back(Waiting {
+                at: Position { seq, nth },
+                input: Some(input),
+                rules: None,
+            });
         }
     }
 
@@ -543,7 +630,9 @@ impl Writer {
                 gathered.public_url.clone_from(&self.settings.public_url);
                 Context::Tell(Box::new(gathered))
             }
-            Deadline::Endpoint { endpoint } => Context::Endpoint(view.endpoint_context(endpoint, &self.shared.journal)?),
+            Deadline::Endpoint { endpoint } => {
+                Context::Endpoint(view.endpoint_context(endpoint, &self.shared.journal)?)
+            }
             Deadline::Expire { delivery } => Context::Delivery(view.known(delivery)?),
             Deadline::Retention => self.retention_context()?,
         })
@@ -623,8 +712,15 @@ impl Writer {
     }
 
     fn answer_idle(&mut self) {
-        let has_work = !self.backlog.is_empty() || !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty();
-        let is_due = self.store.view().next_wake().ok().flatten().is_some_and(|(_, at)| at <= self.now());
+        let has_work =
+            !self.backlog.is_empty() || !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty();
+        let is_due = self
+            .store
+            .view()
+            .next_wake()
+            .ok()
+            .flatten()
+            .is_some_and(|(_, at)| at <= self.now());
         if has_work || is_due {
             return;
         }
@@ -636,10 +732,16 @@ impl Writer {
 
     /// Ends after an error: from here on nothing is acknowledged, and the store is not believed.
     fn fail(self, error: &anyhow::Error) {
-        tracing::error!(error = format!("{error:#}"), "writing failed; nothing more is acknowledged, and the daemon ends to start again from disk");
+        tracing::error!(
+            error = format!("{error:#}"),
+            "writing failed; nothing more is acknowledged, and the daemon ends to start again from disk"
+        );
         self.shared.is_failed.store(true, Ordering::Release);
         if let Err(error) = trust::withdraw(&self.settings.state) {
-            tracing::error!(error = format!("{error:#}"), "trust in the store could not be withdrawn");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "trust in the store could not be withdrawn"
+            );
         }
     }
 
@@ -660,7 +762,9 @@ impl Writer {
 fn endpoint_of(change: &Change) -> Option<&EndpointId> {
     match change {
         Change::Delivery { delivery, .. } => Some(&delivery.endpoint),
-        Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => Some(&place.endpoint),
+        Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
+            Some(&place.endpoint)
+        }
         _ => None,
     }
 }

@@ -34,50 +34,100 @@ pub struct Started {
 pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     let boot = trust::boot_id();
     let was_clean = trust::judge(&settings.state, boot.as_deref()) == Trust::CleanStop;
-    let options = journal::Options { segment_bytes: settings.segment_bytes, clean: was_clean, ..journal::Options::default() };
-    let (mut journal, opening) = Journal::open(&settings.state.join("journal"), options).context("opening the journal")?;
+    let options = journal::Options {
+        segment_bytes: settings.segment_bytes,
+        clean: was_clean,
+        ..journal::Options::default()
+    };
+    let (mut journal, opening) =
+        Journal::open(&settings.state.join("journal"), options).context("opening the journal")?;
     if let Some(torn) = &opening.torn {
-        tracing::warn!(bytes = torn.bytes, "the journal ended in the middle of a group, which nobody was told of; it was cut off");
+        tracing::warn!(
+            bytes = torn.bytes,
+            "the journal ended in the middle of a group, which nobody was told of; it was cut off"
+        );
     }
     let reader = journal.reader();
-    let opened = rebuild::open(&settings.state, &reader, journal.next() - 1, boot.as_deref()).context("opening the store")?;
+    let opened =
+        rebuild::open(&settings.state, &reader, journal.next() - 1, boot.as_deref()).context("opening the store")?;
     let mut store = opened.store;
     let lost = own_up(&mut journal, opened.ahead, &opening.lost)?;
     first_records(&mut journal, &mut store, &settings, boot, lost)?;
     let rules = in_force(&settings, store.view(), &reader)?;
     let inbox = undecided(store.view())?;
     let (ledger, thread) = spawn(journal, store, settings, rules, inbox, hints)?;
-    Ok(Started { ledger, thread, trust: opened.trust, rebuilt: opened.rebuilt })
+    Ok(Started {
+        ledger,
+        thread,
+        trust: opened.trust,
+        rebuilt: opened.rebuilt,
+    })
 }
 
 /// What was lost and is not on record yet: what the journal found, and what only the store proves.
 fn own_up(journal: &mut Journal, ahead: Option<u64>, found: &[journal::LostRange]) -> Result<Vec<(u64, u64, String)>> {
-    let mut lost: Vec<(u64, u64, String)> = found.iter().map(|range| (range.from, range.to, range.why.clone())).collect();
+    let mut lost: Vec<(u64, u64, String)> = found
+        .iter()
+        .map(|range| (range.from, range.to, range.why.clone()))
+        .collect();
     if let Some(through) = ahead {
         let from = journal.next();
-        journal.skip_to(through + 1).context("numbering on behind what was lost")?;
-        lost.push((from, through, "the store knows of records that the journal does not hold".to_owned()));
+        journal
+            .skip_to(through + 1)
+            .context("numbering on behind what was lost")?;
+        lost.push((
+            from,
+            through,
+            "the store knows of records that the journal does not hold".to_owned(),
+        ));
     }
     Ok(lost)
 }
 
 /// Writes that the daemon started, and what was lost.
-fn first_records(journal: &mut Journal, store: &mut Store, settings: &Settings, boot: Option<String>, lost: Vec<(u64, u64, String)>) -> Result<()> {
+fn first_records(
+    journal: &mut Journal,
+    store: &mut Store,
+    settings: &Settings,
+    boot: Option<String>,
+    lost: Vec<(u64, u64, String)>,
+) -> Result<()> {
     let at = settings.clock.now();
-    let mut records = vec![Record::Started { at, version: env!("CARGO_PKG_VERSION").to_owned(), boot }];
+    let mut records = vec![Record::Started {
+        at,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot,
+    }];
     for (from, to, why) in &lost {
-        tracing::error!(from, to, why, "a part of the journal is lost; what it decided is not known any more");
-        records.push(Record::Lost { at, from: *from, to: *to, why: why.clone() });
+        tracing::error!(
+            from,
+            to,
+            why,
+            "a part of the journal is lost; what it decided is not known any more"
+        );
+        records.push(Record::Lost {
+            at,
+            from: *from,
+            to: *to,
+            why: why.clone(),
+        });
     }
     if !lost.is_empty() {
         let event = Box::new(obey::journal_lost(&told_of(&lost), at));
-        records.push(Record::Recorded { at, inputs: vec![Input::Heard { event }] });
+        records.push(Record::Recorded {
+            at,
+            inputs: vec![Input::Heard { event }],
+        });
     }
     let first = journal.next();
     let group: Vec<Vec<u8>> = records.iter().map(Record::to_bytes).collect();
-    journal.append(&group).context("writing the first records of this start")?;
+    journal
+        .append(&group)
+        .context("writing the first records of this start")?;
     journal.sync().context("syncing the journal")?;
-    journal.losses_recorded().context("noting that the losses are on record")?;
+    journal
+        .losses_recorded()
+        .context("noting that the losses are on record")?;
     for (seq, record) in (first..).zip(&records) {
         store.stage(seq, record);
     }
@@ -85,9 +135,14 @@ fn first_records(journal: &mut Journal, store: &mut Store, settings: &Settings, 
 }
 
 fn told_of(lost: &[(u64, u64, String)]) -> String {
-    let lines = lost.iter().map(|(from, to, why)| format!("Records {from} to {to}: {why}."));
+    let lines = lost
+        .iter()
+        .map(|(from, to, why)| format!("Records {from} to {to}: {why}."));
     let mut text: Vec<String> = lines.collect();
-    text.push("The damaged file is kept beside the journal. What these records decided may be told again, with the same ids.".to_owned());
+    text.push(
+        "The damaged file is kept beside the journal. What these records decided may be told again, with the same ids."
+            .to_owned(),
+    );
     text.join("\n")
 }
 
@@ -114,7 +169,9 @@ pub fn texts_in_force(view: &View, journal: &journal::Reader) -> Result<Vec<(Str
 pub fn texts_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for line in view.rule_files_at(seq)? {
-        let Input::Rules { mut files, .. } = context::input(journal, line.recorded)? else { continue };
+        let Input::Rules { mut files, .. } = context::input(journal, line.recorded)? else {
+            continue;
+        };
         if (line.nth as usize) < files.len() {
             texts.push((line.path, files.swap_remove(line.nth as usize).sealed));
         }
@@ -135,7 +192,9 @@ pub fn settings_in_force(view: &View, journal: &journal::Reader) -> Result<Optio
 /// # Errors
 /// When store or journal cannot be read.
 pub fn settings_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Option<String>> {
-    let Some(at) = view.settings_at(seq)? else { return Ok(None) };
+    let Some(at) = view.settings_at(seq)? else {
+        return Ok(None);
+    };
     match context::input(journal, at)? {
         Input::Rules { settings, .. } => Ok(settings),
         _ => Ok(None),
@@ -143,7 +202,15 @@ pub fn settings_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<O
 }
 
 fn undecided(view: &View) -> Result<VecDeque<Waiting>> {
-    Ok(view.inbox()?.into_iter().map(|at| Waiting { at, input: None, rules: None }).collect())
+    Ok(view
+        .inbox()?
+        .into_iter()
+        .map(|at| Waiting {
+            at,
+            input: None,
+            rules: None,
+        })
+        .collect())
 }
 
 fn spawn(
@@ -193,10 +260,16 @@ fn spawn(
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run(&submitted))).is_err() {
             failed.is_failed.store(true, std::sync::atomic::Ordering::Release);
             if let Err(error) = trust::withdraw(&state) {
-                tracing::error!(error = format!("{error:#}"), "trust in the store could not be withdrawn");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "trust in the store could not be withdrawn"
+                );
             }
         }
     };
-    let thread = std::thread::Builder::new().name("ledger".into()).spawn(run).context("starting the ledger's thread")?;
+    let thread = std::thread::Builder::new()
+        .name("ledger".into())
+        .spawn(run)
+        .context("starting the ledger's thread")?;
     Ok((ledger, thread))
 }

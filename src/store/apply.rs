@@ -2,8 +2,8 @@
 
 use crate::clock::Time;
 use crate::delivery::{End, Place, Standing, State, StateWord};
-use crate::event::{Event, Position};
 use crate::evaluate::tell;
+use crate::event::{Event, Position};
 use crate::incident::IncidentId;
 use crate::record::{Change, Input, Judged, Of, Record, Verdict};
 use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine};
@@ -80,54 +80,117 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
     let mut put = |item| ops.push(Op::Put(item));
     match change {
         Change::Judged(judged) => self::judged(at, judged, ops),
-        Change::Nothing { why } => put(Item::Nothing { of: input, why: why.clone() }),
+        Change::Nothing { why } => put(Item::Nothing {
+            of: input,
+            why: why.clone(),
+        }),
         Change::Raised { event } => {
             put(Item::Inbox { at });
             put(Item::Event(line(at, event, now)));
         }
-        Change::Wake { deadline, at } => put(Item::Wake { deadline: deadline.clone(), at: *at }),
+        Change::Wake { deadline, at } => put(Item::Wake {
+            deadline: deadline.clone(),
+            at: *at,
+        }),
         Change::Unwake { deadline, at } => ops.push(Op::Remove(keys::wake(deadline, *at))),
         Change::Incident(incident) => put(Item::Incident(incident.clone())),
         Change::Entry(entry) => put(Item::Entry(entry.clone())),
         Change::Affected(hearing) => put(Item::Hearing(hearing.clone())),
         Change::Notification(notification) => put(Item::Notification(notification.clone())),
         Change::Delivery { delivery, .. } => {
-            put(Item::Delivery { delivery: delivery.clone(), told: at });
-            put(Item::Threaded { endpoint: delivery.endpoint.clone(), incident: delivery.incident.clone() });
+            put(Item::Delivery {
+                delivery: delivery.clone(),
+                told: at,
+            });
+            put(Item::Threaded {
+                endpoint: delivery.endpoint.clone(),
+                incident: delivery.incident.clone(),
+            });
             scheduled(&delivery.place(), 0, delivery.created, tell::expires(delivery), ops);
         }
-        Change::Attempted { attempt, place, again, expires } => {
+        Change::Attempted {
+            attempt,
+            place,
+            again,
+            expires,
+        } => {
             put(Item::Attempt(attempt.clone()));
             scheduled(place, attempt.number, *again, *expires, ops);
         }
-        Change::Ended { place, attempts, attempt, end, at } => {
+        Change::Ended {
+            place,
+            attempts,
+            attempt,
+            end,
+            at,
+        } => {
             if let Some(attempt) = attempt {
                 put(Item::Attempt(attempt.clone()));
             }
             ended(place, *attempts, end, *at, ops);
         }
-        Change::Requeued { place, ended, ended_at, attempts, again, expires } => {
+        Change::Requeued {
+            place,
+            ended,
+            ended_at,
+            attempts,
+            again,
+            expires,
+        } => {
             ops.push(Op::Remove(keys::ended_at(*ended_at, &place.delivery)));
             ops.push(Op::Remove(keys::listed(ended.word(), place.created, &place.delivery)));
             scheduled(place, *attempts, *again, *expires, ops);
         }
-        Change::Carries { delivery, carried } => put(Item::Carries { delivery: delivery.clone(), carried: carried.clone() }),
-        Change::InForce { revision, recorded, files, removed, settings } => {
-            put(Item::InForce { seq: at.seq, revision: revision.clone(), since: now });
+        Change::Carries { delivery, carried } => put(Item::Carries {
+            delivery: delivery.clone(),
+            carried: carried.clone(),
+        }),
+        Change::InForce {
+            revision,
+            recorded,
+            files,
+            removed,
+            settings,
+        } => {
+            put(Item::InForce {
+                seq: at.seq,
+                revision: revision.clone(),
+                since: now,
+            });
             if *settings {
-                put(Item::Settings { seq: at.seq, recorded: *recorded });
+                put(Item::Settings {
+                    seq: at.seq,
+                    recorded: *recorded,
+                });
             }
             for file in files {
                 let (path, digest) = (file.path.clone(), Some(file.digest.clone()));
-                put(Item::RuleFile(RuleFileLine { path, seq: at.seq, digest, recorded: *recorded, nth: file.nth }));
+                put(Item::RuleFile(RuleFileLine {
+                    path,
+                    seq: at.seq,
+                    digest,
+                    recorded: *recorded,
+                    nth: file.nth,
+                }));
             }
             for path in removed {
-                put(Item::RuleFile(RuleFileLine { path: path.clone(), seq: at.seq, digest: None, recorded: *recorded, nth: 0 }));
+                put(Item::RuleFile(RuleFileLine {
+                    path: path.clone(),
+                    seq: at.seq,
+                    digest: None,
+                    recorded: *recorded,
+                    nth: 0,
+                }));
             }
         }
         Change::Broken { broken: Some(file), .. } => put(Item::Broken(file.clone())),
         Change::Broken { path, broken: None } => ops.push(Op::Remove(keys::broken(path))),
-        Change::Forgotten { place, end, ended_at, attempts } => {
+        Change::Forgotten {
+            place,
+            end,
+            ended_at,
+            attempts,
+        } => {
             ops.push(Op::Remove(keys::ended_at(*ended_at, &place.delivery)));
             forgotten(place, end, *attempts, ops);
         }
@@ -147,31 +210,63 @@ fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
     })));
     if matches!(judged.verdict, Verdict::Planned | Verdict::Joined) {
         let (incident, customer, rule) = (judged.incident.clone(), judged.customer.clone(), judged.rule.clone());
-        ops.push(Op::Put(Item::Follows { incident, customer, rule }));
+        ops.push(Op::Put(Item::Follows {
+            incident,
+            customer,
+            rule,
+        }));
     }
     for tells in &judged.tells {
-        ops.push(Op::Put(Item::Gathered { series: tells.series.clone(), part: tells.part, event: judged.event, judged: at }));
+        ops.push(Op::Put(Item::Gathered {
+            series: tells.series.clone(),
+            part: tells.part,
+            event: judged.event,
+            judged: at,
+        }));
         for account in &tells.new {
             let (series, account) = (tells.series.clone(), account.clone());
-            ops.push(Op::Put(Item::Reached { series, account, part: tells.part }));
+            ops.push(Op::Put(Item::Reached {
+                series,
+                account,
+                part: tells.part,
+            }));
         }
     }
 }
 
 fn scheduled(place: &Place, attempts: u32, at: Time, expires: Time, ops: &mut Vec<Op>) {
     let delivery = place.delivery.clone();
-    ops.push(Op::Put(Item::Standing(Standing { delivery: delivery.clone(), attempts, state: State::Scheduled { at, expires } })));
+    ops.push(Op::Put(Item::Standing(Standing {
+        delivery: delivery.clone(),
+        attempts,
+        state: State::Scheduled { at, expires },
+    })));
     ops.push(Op::Put(Item::Lane(place.clone())));
-    ops.push(Op::Put(Item::Listed { state: StateWord::Scheduled, created: place.created, delivery }));
+    ops.push(Op::Put(Item::Listed {
+        state: StateWord::Scheduled,
+        created: place.created,
+        delivery,
+    }));
 }
 
 fn ended(place: &Place, attempts: u32, end: &End, at: Time, ops: &mut Vec<Op>) {
     let delivery = place.delivery.clone();
     ops.push(Op::Remove(keys::lane(place)));
     ops.push(Op::Remove(keys::listed(StateWord::Scheduled, place.created, &delivery)));
-    ops.push(Op::Put(Item::Listed { state: end.word(), created: place.created, delivery: delivery.clone() }));
-    ops.push(Op::Put(Item::EndedAt { at, delivery: delivery.clone() }));
-    ops.push(Op::Put(Item::Standing(Standing { delivery, attempts, state: State::Ended { end: end.clone(), at } })));
+    ops.push(Op::Put(Item::Listed {
+        state: end.word(),
+        created: place.created,
+        delivery: delivery.clone(),
+    }));
+    ops.push(Op::Put(Item::EndedAt {
+        at,
+        delivery: delivery.clone(),
+    }));
+    ops.push(Op::Put(Item::Standing(Standing {
+        delivery,
+        attempts,
+        state: State::Ended { end: end.clone(), at },
+    })));
 }
 
 fn forgotten(place: &Place, end: &End, attempts: u32, ops: &mut Vec<Op>) {

@@ -69,7 +69,11 @@ pub fn write(state: &Path, view: &View, through: u64) -> Result<PathBuf> {
 
 fn dump(out: &mut impl Write, view: &View, through: u64) -> Result<()> {
     let decided = view.mark(&keys::decided_through())?;
-    let head = serde_json::to_vec(&Head { checkpoint: FORMAT, through, decided })?;
+    let head = serde_json::to_vec(&Head {
+        checkpoint: FORMAT,
+        through,
+        decided,
+    })?;
     let (mut items, mut crc) = (0, crc32c::crc32c(&head));
     out.write_all(&head)?;
     for item in view.items() {
@@ -94,7 +98,9 @@ pub fn list(state: &Path) -> Result<Vec<PathBuf>> {
     if !dir.exists() {
         return Ok(Vec::new());
     }
-    let entries = fs::read_dir(&dir).context("listing the checkpoints")?.collect::<std::io::Result<Vec<_>>>()?;
+    let entries = fs::read_dir(&dir)
+        .context("listing the checkpoints")?
+        .collect::<std::io::Result<Vec<_>>>()?;
     let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "checkpoint"));
     paths.sort();
@@ -118,14 +124,25 @@ pub fn each(path: &Path, mut take: impl FnMut(Item) -> Result<()>) -> Result<Rea
     let mut lines = BufReader::new(zstd::Decoder::new(file)?).split(b'\n');
     let first = lines.next().context("the checkpoint is empty")??;
     let head: Head = serde_json::from_slice(&first).context("the checkpoint does not begin like one")?;
-    ensure!(head.checkpoint == FORMAT, "the checkpoint has format {}: it was written by a newer version", head.checkpoint);
+    ensure!(
+        head.checkpoint == FORMAT,
+        "the checkpoint has format {}: it was written by a newer version",
+        head.checkpoint
+    );
     let (mut items, mut crc) = (0, crc32c::crc32c(&first));
     for line in lines {
         let line = line.context("the checkpoint cannot be unpacked")?;
         if line.starts_with(b"{\"items\":") {
             let tail: Tail = serde_json::from_slice(&line)?;
-            ensure!(tail.items == items && tail.crc32c == crc, "the checkpoint's count or checksum is wrong");
-            return Ok(Read { through: head.through, decided: head.decided, items });
+            ensure!(
+                tail.items == items && tail.crc32c == crc,
+                "the checkpoint's count or checksum is wrong"
+            );
+            return Ok(Read {
+                through: head.through,
+                decided: head.decided,
+                items,
+            });
         }
         crc = crc32c::crc32c_append(crc, &line);
         items += 1;

@@ -35,7 +35,11 @@ impl View {
             heard.insert(account.clone(), self.hearings_of(&id, &account)?);
         }
         let incident = self.incident(&id)?;
-        let mut context = Heard { placed: hear::place(event, &heard), entries: self.entries(&id)?, ..Heard::default() };
+        let mut context = Heard {
+            placed: hear::place(event, &heard),
+            entries: self.entries(&id)?,
+            ..Heard::default()
+        };
         if context.placed.repeat_of.is_none() && event.arrival == crate::event::Arrival::Live {
             context.asking = hear::asking(event, incident.as_ref(), &self.follows(&id)?, rules);
             self.add_series(event, rules, &mut context)?;
@@ -47,7 +51,9 @@ impl View {
     fn add_series(&self, event: &Event, rules: &RuleSet, context: &mut Heard) -> Result<()> {
         for asking in &context.asking {
             for wanted in hear::wanted(event, &context.placed, &context.entries, asking, rules) {
-                let Some(notification) = self.notification(&wanted.series)? else { continue };
+                let Some(notification) = self.notification(&wanted.series)? else {
+                    continue;
+                };
                 for account in &asking.left.accounts {
                     if self.has(&keys::reached(&wanted.series, account))? {
                         context.reached.insert((wanted.series.clone(), account.clone()));
@@ -66,7 +72,13 @@ impl View {
     pub fn tell_context(&self, series: &SeriesId, part: u32, journal: &journal::Reader) -> Result<tell::Gathered> {
         let notification = self.notification(series)?.filter(|one| one.open && one.part == part);
         let Some(notification) = notification else {
-            return Ok(tell::Gathered { notification: None, verdicts: Vec::new(), incident: None, is_reply: false, public_url: None });
+            return Ok(tell::Gathered {
+                notification: None,
+                verdicts: Vec::new(),
+                incident: None,
+                is_reply: false,
+                public_url: None,
+            });
         };
         let mut verdicts = Vec::new();
         for (event, at) in self.gathered(series, part)? {
@@ -98,7 +110,11 @@ impl View {
     /// When the store cannot be read.
     pub fn tried_context(&self, attempt: &Attempt) -> Result<tried::Lane> {
         let delivery = self.known(&attempt.delivery)?;
-        let mut lane = tried::Lane { behind: Vec::new(), carried: Vec::new(), delivery };
+        let mut lane = tried::Lane {
+            behind: Vec::new(),
+            carried: Vec::new(),
+            delivery,
+        };
         let failed = matches!(attempt.outcome, crate::channel::Outcome::Retry { .. });
         if let Some((delivery, _)) = lane.delivery.as_ref().filter(|_| failed) {
             for place in self.behind(&delivery.place(), BEHIND_MOST)? {
@@ -127,7 +143,11 @@ impl View {
         let mut pending = Vec::new();
         for place in self.lane(endpoint, MOVED_MOST)? {
             if let Some((delivery, at, standing)) = self.delivery(&place.delivery)? {
-                pending.push(Pending { told: told(journal, at)?, delivery, standing });
+                pending.push(Pending {
+                    told: told(journal, at)?,
+                    delivery,
+                    standing,
+                });
             }
         }
         Ok(pending)
@@ -151,7 +171,10 @@ impl View {
 /// # Errors
 /// When it is not there or cannot be read.
 pub fn record(journal: &journal::Reader, seq: u64) -> Result<Record> {
-    let bytes = journal.read(seq).context("reading the journal")?.with_context(|| format!("record {seq} is not in the journal any more"))?;
+    let bytes = journal
+        .read(seq)
+        .context("reading the journal")?
+        .with_context(|| format!("record {seq} is not in the journal any more"))?;
     Record::from_bytes(&bytes)
 }
 
@@ -161,7 +184,10 @@ pub fn record(journal: &journal::Reader, seq: u64) -> Result<Record> {
 /// When it is not there.
 pub fn change(journal: &journal::Reader, at: Position) -> Result<Change> {
     match record(journal, at.seq)? {
-        Record::Decided { changes, .. } => changes.into_iter().nth(at.nth as usize).with_context(|| format!("there is no change {at}")),
+        Record::Decided { changes, .. } => changes
+            .into_iter()
+            .nth(at.nth as usize)
+            .with_context(|| format!("there is no change {at}")),
         _ => bail!("record {} is no decision", at.seq),
     }
 }
@@ -183,8 +209,15 @@ pub fn told(journal: &journal::Reader, at: Position) -> Result<Told> {
 /// When it is not there.
 pub fn input(journal: &journal::Reader, at: Position) -> Result<Input> {
     match record(journal, at.seq)? {
-        Record::Recorded { inputs, .. } => inputs.into_iter().nth(at.nth as usize).with_context(|| format!("there is no input {at}")),
-        Record::Decided { changes, of: Of::Kept { .. } | Of::Here(_), .. } => match changes.into_iter().nth(at.nth as usize) {
+        Record::Recorded { inputs, .. } => inputs
+            .into_iter()
+            .nth(at.nth as usize)
+            .with_context(|| format!("there is no input {at}")),
+        Record::Decided {
+            changes,
+            of: Of::Kept { .. } | Of::Here(_),
+            ..
+        } => match changes.into_iter().nth(at.nth as usize) {
             Some(Change::Raised { event }) => Ok(Input::Heard { event }),
             _ => bail!("change {at} raised no event"),
         },

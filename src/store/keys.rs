@@ -35,13 +35,26 @@ pub enum Item {
     /// Why nothing followed from an input (or, beside verdicts, from part of it).
     Nothing { of: Position, why: Why },
     /// A rule told of an incident.
-    Follows { incident: IncidentId, customer: CustomerId, rule: String },
+    Follows {
+        incident: IncidentId,
+        customer: CustomerId,
+        rule: String,
+    },
     /// The latest part of a series.
     Notification(Notification),
     /// A verdict that leads to a part of a series: on which event, and where it stands as a change.
-    Gathered { series: SeriesId, part: u32, event: Position, judged: Position },
+    Gathered {
+        series: SeriesId,
+        part: u32,
+        event: Position,
+        judged: Position,
+    },
     /// An account that a series tells of, and in which part.
-    Reached { series: SeriesId, account: String, part: u32 },
+    Reached {
+        series: SeriesId,
+        account: String,
+        part: u32,
+    },
     /// Something to look at.
     Wake { deadline: Deadline, at: Time },
     /// A delivery, and where its frozen content stands in the journal.
@@ -51,7 +64,11 @@ pub enum Item {
     /// A scheduled delivery's place in its lane.
     Lane(Place),
     /// A delivery in the list of its state, by the time it was made.
-    Listed { state: StateWord, created: Time, delivery: String },
+    Listed {
+        state: StateWord,
+        created: Time,
+        delivery: String,
+    },
     /// An ended delivery, by the time it ended.
     EndedAt { at: Time, delivery: String },
     /// A finished attempt.
@@ -205,19 +222,36 @@ impl Item {
             Item::Inbox { at } => Key::of(letter::INBOX).position(*at),
             Item::Event(line) => Key::of(letter::EVENT).position(line.at),
             Item::Incident(incident) => incident_key(&incident.id),
-            Item::Entry(entry) => Key::of(letter::ENTRY).incident(&entry.incident).text(&entry.communication),
-            Item::Hearing(hearing) => hearings(&hearing.incident).text(&hearing.account).position(hearing.event),
+            Item::Entry(entry) => Key::of(letter::ENTRY)
+                .incident(&entry.incident)
+                .text(&entry.communication),
+            Item::Hearing(hearing) => hearings(&hearing.incident)
+                .text(&hearing.account)
+                .position(hearing.event),
             Item::Judged(line) => verdicts(line.event).position(line.at),
             Item::Nothing { of, .. } => Key::of(letter::NOTHING).position(*of),
-            Item::Follows { incident, customer, rule } => Key::of(letter::FOLLOWS).incident(incident).text(customer.as_str()).text(rule),
+            Item::Follows {
+                incident,
+                customer,
+                rule,
+            } => Key::of(letter::FOLLOWS)
+                .incident(incident)
+                .text(customer.as_str())
+                .text(rule),
             Item::Notification(notification) => notification_key(&notification.series),
-            Item::Gathered { series, part, judged, .. } => gathered(series, *part).position(*judged),
+            Item::Gathered {
+                series, part, judged, ..
+            } => gathered(series, *part).position(*judged),
             Item::Reached { series, account, .. } => reached(series, account),
             Item::Wake { deadline, at } => wake(deadline, *at),
             Item::Delivery { delivery, .. } => delivery_key(&delivery.id),
             Item::Standing(standing) => standing_key(&standing.delivery),
             Item::Lane(place) => lane(place),
-            Item::Listed { state, created, delivery } => listed(*state, *created, delivery),
+            Item::Listed {
+                state,
+                created,
+                delivery,
+            } => listed(*state, *created, delivery),
             Item::EndedAt { at, delivery } => ended_at(*at, delivery),
             Item::Attempt(attempt) => attempt_key(&attempt.delivery, attempt.number),
             Item::Carries { delivery, .. } => carries(delivery),
@@ -292,7 +326,10 @@ pub fn lane_about(endpoint: &EndpointId, incident: &IncidentId) -> Key {
 }
 
 pub fn lane(place: &Place) -> Key {
-    lane_about(&place.endpoint, &place.incident).time(place.published).time(place.created).text(&place.delivery)
+    lane_about(&place.endpoint, &place.incident)
+        .time(place.published)
+        .time(place.created)
+        .text(&place.delivery)
 }
 
 pub fn listed_in(state: StateWord) -> Key {
@@ -343,7 +380,8 @@ mod tests {
 
     #[test]
     fn keys_of_times_and_positions_are_in_order() {
-        let times = [-5_000_000_000, -1, 0, 1, 1_700_000_000].map(|seconds| Time::from_timestamp(seconds, 0).expect("a time"));
+        let times =
+            [-5_000_000_000, -1, 0, 1, 1_700_000_000].map(|seconds| Time::from_timestamp(seconds, 0).expect("a time"));
         let keys: Vec<Key> = times.iter().map(|time| Key::of(b'x').time(*time)).collect();
         assert!(keys.is_sorted());
         let position = |seq, nth| inbox(Position { seq, nth });
@@ -353,6 +391,9 @@ mod tests {
     #[test]
     fn no_text_is_the_beginning_of_another_ones_key() {
         assert!(!Key::of(b'x').text("ab").0.starts_with(&Key::of(b'x').text("a").0));
-        assert_ne!(Key::of(b'x').text("a\0").text("b").0, Key::of(b'x').text("a").text("\0b").0);
+        assert_ne!(
+            Key::of(b'x').text("a\0").text("b").0,
+            Key::of(b'x').text("a").text("\0b").0
+        );
     }
 }

@@ -61,7 +61,10 @@ impl Store {
     /// When sled cannot open it, also where sled would panic.
     pub fn open(dir: &Path) -> Result<Self> {
         let tree = open_sled(dir)?;
-        let view = View { tree, overlay: Overlay::new() };
+        let view = View {
+            tree,
+            overlay: Overlay::new(),
+        };
         let applied_through = view.mark(&keys::applied_through())?.map_or(0, |at| at.seq);
         Ok(Self { view, applied_through })
     }
@@ -159,7 +162,10 @@ impl Store {
 impl Reader {
     /// What can be looked up now.
     pub fn view(&self) -> View {
-        View { tree: (**self.0.load()).clone(), overlay: Overlay::new() }
+        View {
+            tree: (**self.0.load()).clone(),
+            overlay: Overlay::new(),
+        }
     }
 }
 
@@ -194,7 +200,9 @@ impl View {
     /// # Errors
     /// When sled cannot read, or it is no position.
     pub fn mark(&self, key: &Key) -> Result<Option<Position>> {
-        self.bytes(key)?.map(|bytes| serde_json::from_slice(&bytes).context("reading a mark of the store")).transpose()
+        self.bytes(key)?
+            .map(|bytes| serde_json::from_slice(&bytes).context("reading a mark of the store"))
+            .transpose()
     }
 
     fn bytes(&self, key: &Key) -> Result<Option<Vec<u8>>> {
@@ -215,7 +223,10 @@ impl View {
         let bounds = (Bound::Included(from.0.clone()), end_of(&prefix.0));
         let stored = self.tree.range::<Vec<u8>, _>(bounds.clone());
         let staged = self.overlay.range(bounds);
-        Scan { stored: stored.peekable(), staged: staged.peekable() }
+        Scan {
+            stored: stored.peekable(),
+            staged: staged.peekable(),
+        }
     }
 
     /// The items whose keys begin with `prefix`, the last first. Reads sled only: for lists, never for decisions.
@@ -229,8 +240,15 @@ impl View {
     pub fn items(&self) -> impl Iterator<Item = Result<Item>> + '_ {
         let meta = Key::of(keys::letter::META).0;
         let stored = self.tree.iter().peekable();
-        let scan = Scan { stored, staged: self.overlay.range::<Vec<u8>, (Bound<Vec<u8>>, Bound<Vec<u8>>)>((Bound::Unbounded, Bound::Unbounded)).peekable() };
-        let is_item = move |found: &Result<(Vec<u8>, Vec<u8>)>| found.as_ref().map_or(true, |(key, _)| !key.starts_with(&meta));
+        let scan = Scan {
+            stored,
+            staged: self
+                .overlay
+                .range::<Vec<u8>, (Bound<Vec<u8>>, Bound<Vec<u8>>)>((Bound::Unbounded, Bound::Unbounded))
+                .peekable(),
+        };
+        let is_item =
+            move |found: &Result<(Vec<u8>, Vec<u8>)>| found.as_ref().map_or(true, |(key, _)| !key.starts_with(&meta));
         Steps(scan).filter(is_item).map(|found| item(&found?.1))
     }
 
@@ -273,7 +291,14 @@ impl<'a> Scan<'a> {
             let staged = self.staged.peek().map(|(key, _)| (*key).clone());
             let stored = match self.stored.peek() {
                 Some(Ok((key, _))) => Some(key.to_vec()),
-                Some(Err(_)) => return self.stored.next().map(|found| Err(anyhow!("reading the store: {}", found.err().map_or_else(String::new, |error| error.to_string())))),
+                Some(Err(_)) => {
+                    return self.stored.next().map(|found| {
+                        Err(anyhow!(
+                            "reading the store: {}",
+                            found.err().map_or_else(String::new, |error| error.to_string())
+                        ))
+                    });
+                }
                 None => None,
             };
             match (staged, stored) {
@@ -320,7 +345,9 @@ impl Iterator for Entries<'_> {
     type Item = Result<(Key, Item)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.step().map(|found| found.and_then(|(key, value)| Ok((Key(key), item(&value)?))))
+        self.0
+            .step()
+            .map(|found| found.and_then(|(key, value)| Ok((Key(key), item(&value)?))))
     }
 }
 
@@ -336,7 +363,10 @@ fn add(batch: &mut sled::Batch, (key, value): (Vec<u8>, Option<Vec<u8>>)) {
 }
 
 fn open_sled(dir: &Path) -> Result<sled::Db> {
-    let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(Some(1000));
+    let config = sled::Config::new()
+        .path(dir)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(Some(1000));
     guarded("opening the store", || config.open())
 }
 

@@ -17,14 +17,23 @@ use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine, l
 /// Takes the items of one variant out of a scan.
 macro_rules! collect {
     ($scan:expr, $pattern:pat => $value:expr) => {
-        $scan.filter_map(|item| match item { Ok($pattern) => Some(Ok($value)), Ok(_) => None, Err(error) => Some(Err(error)) }).collect::<Result<Vec<_>>>()
+        $scan
+            .filter_map(|item| match item {
+                Ok($pattern) => Some(Ok($value)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+            .collect::<Result<Vec<_>>>()
     };
 }
 
 /// Takes the one item of a variant.
 macro_rules! one {
     ($view:expr, $key:expr, $pattern:pat => $value:expr) => {
-        Ok(match $view.get($key)? { Some($pattern) => Some($value), _ => None })
+        Ok(match $view.get($key)? {
+            Some($pattern) => Some($value),
+            _ => None,
+        })
     };
 }
 
@@ -117,7 +126,9 @@ impl View {
 
     /// Deliveries that ended before `before`, the oldest first.
     pub fn ended_before(&self, before: Time, most: usize) -> Result<Vec<String>> {
-        let found = self.scan(&Key::of(letter::ENDED_AT)).take_while(|item| !matches!(item, Ok(Item::EndedAt { at, .. }) if *at >= before));
+        let found = self
+            .scan(&Key::of(letter::ENDED_AT))
+            .take_while(|item| !matches!(item, Ok(Item::EndedAt { at, .. }) if *at >= before));
         collect!(found.take(most), Item::EndedAt { delivery, .. } => delivery)
     }
 
@@ -241,7 +252,13 @@ impl View {
 
     /// Whether a delivery is scheduled.
     pub fn is_scheduled(&self, id: &str) -> Result<bool> {
-        Ok(matches!(self.get(&keys::standing_key(id))?, Some(Item::Standing(Standing { state: State::Scheduled { .. }, .. }))))
+        Ok(matches!(
+            self.get(&keys::standing_key(id))?,
+            Some(Item::Standing(Standing {
+                state: State::Scheduled { .. },
+                ..
+            }))
+        ))
     }
 }
 

@@ -35,7 +35,9 @@ pub struct Opened {
 pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str>) -> Result<Opened> {
     let trust = trust::judge(state, boot);
     let found = match trust {
-        Trust::CleanStop | Trust::SameBoot => Store::open(&super::directory(state)).map_err(|error| format!("{error:#}")),
+        Trust::CleanStop | Trust::SameBoot => {
+            Store::open(&super::directory(state)).map_err(|error| format!("{error:#}"))
+        }
         Trust::Missing => Err(String::new()),
         Trust::PowerCut => Err("it was not closed in an orderly way in this boot of the machine".to_owned()),
     };
@@ -58,9 +60,19 @@ pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str
         set_aside(state)?;
         let mut store = from_checkpoint(state, &super::directory(state))?;
         catch_up(&mut store, reader)?;
-        return Ok(Opened { store, trust, rebuilt: Some(format!("{error:#}")), ahead: None });
+        return Ok(Opened {
+            store,
+            trust,
+            rebuilt: Some(format!("{error:#}")),
+            ahead: None,
+        });
     }
-    Ok(Opened { store, trust, rebuilt, ahead })
+    Ok(Opened {
+        store,
+        trust,
+        rebuilt,
+        ahead,
+    })
 }
 
 /// Folds the last checkpoint and the closed segments into a fresh store in `dir`, and writes that as a checkpoint.

@@ -26,7 +26,9 @@ pub enum Trust {
 
 /// The kernel's boot id; `None` where it cannot be read. A unit that hides it passes `%b` as `BELLWETHER_BOOT_ID`.
 pub fn boot_id() -> Option<String> {
-    let given = std::env::var("BELLWETHER_BOOT_ID").ok().filter(|id| !id.trim().is_empty());
+    let given = std::env::var("BELLWETHER_BOOT_ID")
+        .ok()
+        .filter(|id| !id.trim().is_empty());
     let id = given.or_else(|| fs::read_to_string("/proc/sys/kernel/random/boot_id").ok())?;
     Some(id.trim().replace('-', "").to_lowercase())
 }
@@ -90,7 +92,9 @@ pub fn sync_all(dir: &Path) -> Result<()> {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
             true => sync_all(&entry.path())?,
-            false => File::open(entry.path())?.sync_all().with_context(|| format!("syncing {}", entry.path().display()))?,
+            false => File::open(entry.path())?
+                .sync_all()
+                .with_context(|| format!("syncing {}", entry.path().display()))?,
         }
     }
     Ok(File::open(dir)?.sync_all()?)
