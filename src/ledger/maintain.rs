@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Cycle, Submission, Writer};
 use crate::evaluate::Context;
@@ -76,7 +76,11 @@ impl Writer {
         let submit = self.submit.clone();
         let work = move || {
             let fresh = rebuild::renew(&state, &fresh_directory(&state), &reader, closed).and_then(|mut fresh| {
-                rebuild::catch_up(&mut fresh, &reader)?;
+                let damaged = rebuild::catch_up(&mut fresh, &reader)?;
+                ensure!(
+                    damaged.is_empty(),
+                    "a part of the journal is damaged; the store in use knows more than a fresh one would"
+                );
                 Ok(fresh)
             });
             let _ = submit.send(Submission::Renewed(fresh));
@@ -103,7 +107,10 @@ impl Writer {
                 return Ok(());
             }
         };
-        rebuild::catch_up(&mut fresh, &self.journal.reader())?;
+        if !rebuild::catch_up(&mut fresh, &self.journal.reader())?.is_empty() {
+            tracing::warn!("a part of the journal is damaged; the store in use stays");
+            return Ok(());
+        }
         let state = self.settings.state.clone();
         let (dir, old) = (crate::store::directory(&state), state.join("store.old"));
         // while the names change there is no store to believe in: a crash in between rebuilds

@@ -422,7 +422,8 @@ impl Writer {
         reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
         cycle: &mut Cycle,
     ) {
-        if self.no_space_until.is_some() {
+        // what is left of the prepared space is for decisions and attempts
+        if self.no_space_until.is_some() || self.journal.room().next == journal::Next::NoSpace {
             let _ = reply.send(Err(Refused::NoSpace));
             return;
         }

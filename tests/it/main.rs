@@ -1,3 +1,5 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod telling;
+mod world;
