@@ -10,9 +10,7 @@ use std::path::PathBuf;
 use crate::channel::EmailAddress;
 use crate::customer::Customers;
 use crate::problem::{Place, Problem, Severity};
-use crate::rule::check::Deciding;
 use crate::schedule::Cron;
-use crate::secret::Secrets;
 
 mod customers;
 mod read;
@@ -178,30 +176,6 @@ impl Settings {
         } else {
             Err(problems)
         }
-    }
-
-    /// Where secrets are found: `credentials` is systemd's `$CREDENTIALS_DIRECTORY`.
-    pub fn secrets(&self, credentials: Option<PathBuf>) -> Secrets {
-        let granted = self.customers.by_name.as_ref();
-        let granted = granted.map(|known| {
-            known
-                .iter()
-                .map(|(id, one)| (id.clone(), one.secrets.clone()))
-                .collect()
-        });
-        Secrets {
-            directory: self.secrets.clone().or(credentials),
-            rules: Some(self.rules.clone()),
-            granted,
-        }
-    }
-
-    /// What decides which rule matches what; `catalogue_text` is the text of the file that `catalogue` names.
-    ///
-    /// # Errors
-    /// When the catalogue can't be read, with the reason.
-    pub fn deciding(&self, catalogue_text: Option<String>) -> Result<Deciding, String> {
-        Deciding::new(self.customers.clone(), catalogue_text, self.allow_private_receivers)
     }
 
     fn with_flags(mut self, flags: &Flags, problems: &mut Vec<Problem>) -> Self {
