@@ -182,12 +182,9 @@ impl Settings {
         let mut refuse = |flag: &str, what: String| {
             problems.push(Problem::of_file(Severity::Error, flag, &what, None));
         };
-        take(
-            &mut self.listen,
-            &flags.listen,
-            |text| read::listen(text),
-            |what| refuse("--listen", what),
-        );
+        take(&mut self.listen, &flags.listen, read::listen, |what| {
+            refuse("--listen", what)
+        });
         take_some(&mut self.public_url, &flags.public_url, read::public_url, |what| {
             refuse("--public-url", what)
         });
@@ -423,6 +420,14 @@ x-mine: { anything: goes }
           = hint: did you mean `customers`?
         "#);
         insta::assert_snapshot!(problems("smtp:\n  url: https://ada:hunter2@mail.example\n  password: hunter2\nretention: { events: 3 }\nlog: loud\ncustomers:\n  Contoso Ltd: { contact: nobody }\n  fabrikam: { accounts: [0123] }\n"), @r#"
+        warning: mail will come from bellwether@localhost, which few servers take
+         --> bellwether.yaml:2:3
+          |
+        2 |   url: https://***********@mail.example
+          |   ^
+          |
+          = hint: from: Bellwether <bellwether@example.com>
+
         error: `user` and `password` come together
          --> bellwether.yaml:2:3
           |
