@@ -127,8 +127,11 @@ pub enum Viewer {
     Customer(CustomerId),
     /// A signed link in a message: one customer, one incident.
     Link {
+        /// On whose behalf.
         customer: CustomerId,
-        provider: crate::event::Provider,
+        /// The incident's provider, its word.
+        provider: String,
+        /// The incident's tracking id, in lower case.
         tracking_id: String,
     },
 }

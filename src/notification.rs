@@ -67,7 +67,12 @@ pub fn hash(parts: &[&str]) -> String {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The series of parts by which one endpoint is told of one communication in one form.
@@ -83,6 +88,18 @@ impl SeriesId {
             Form::Invitation { session, .. } => format!("invitation {session}"),
         };
         Self(hash(&[customer.as_str(), communication, &endpoint.0, &form]))
+    }
+
+    /// What invitations to a session are gathered by: the session as it stands, whichever communication told it.
+    pub fn session(incident: &IncidentId, session: &crate::event::Session) -> String {
+        let times = [session.start.to_rfc3339(), session.end.to_rfc3339()];
+        hash(&[
+            "session",
+            incident.provider.word(),
+            &incident.tracking_id,
+            &times[0],
+            &times[1],
+        ])
     }
 
     /// The delivery that carries a part of the series: made of what it is, so that it is made once.
@@ -118,4 +135,10 @@ pub struct Notification {
     pub receiver: String,
     /// How.
     pub channel: Channel,
+    /// The tracking id as the provider wrote it.
+    pub tracking_id: String,
+    /// The provider's time of the communication.
+    pub published: Time,
+    /// Its title.
+    pub title: String,
 }

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as URL_SAFE};
 use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -95,7 +96,10 @@ impl fmt::Debug for Url {
 
 /// The key of the state directory: what it seals is unreadable without it.
 #[derive(Clone)]
-pub struct Sealer(XChaCha20Poly1305);
+pub struct Sealer {
+    cipher: XChaCha20Poly1305,
+    key: zeroize::Zeroizing<[u8; 32]>,
+}
 
 impl Sealer {
     /// The key in a systemd credential or a 0600 file; made at the first start if there is none.
@@ -118,25 +122,38 @@ impl Sealer {
         }
         let text =
             std::fs::read_to_string(path).with_context(|| format!("reading the state key {}", path.display()))?;
-        let key = BASE64.decode(text.trim()).ok().filter(|key| key.len() == 32);
+        let key = BASE64
+            .decode(text.trim())
+            .ok()
+            .and_then(|key| <[u8; 32]>::try_from(key).ok());
         let Some(key) = key else {
             bail!("the state key {} is not 32 bytes in base64", path.display())
         };
-        Ok(Self(
-            XChaCha20Poly1305::new_from_slice(&key).context("taking the state key")?,
-        ))
+        Ok(Self::with(key))
+    }
+
+    fn with(key: [u8; 32]) -> Self {
+        Self {
+            cipher: XChaCha20Poly1305::new(&key.into()),
+            key: zeroize::Zeroizing::new(key),
+        }
+    }
+
+    /// A key for another purpose, made of this one (HMAC-SHA256 of the purpose).
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        mac(self.key.as_slice(), &[purpose]).into_bytes().into()
     }
 
     /// A key of this process only, for commands that keep nothing.
     pub fn throwaway() -> Self {
-        Self(XChaCha20Poly1305::new(&XChaCha20Poly1305::generate_key(&mut OsRng)))
+        Self::with(XChaCha20Poly1305::generate_key(&mut OsRng).into())
     }
 
     /// Seals a text: base64 of nonce and ciphertext.
     pub fn seal(&self, clear: &str) -> String {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let sealed = self
-            .0
+            .cipher
             .encrypt(&nonce, clear.as_bytes())
             .expect("encrypting in memory cannot fail");
         BASE64.encode([nonce.as_slice(), &sealed].concat())
@@ -150,10 +167,49 @@ impl Sealer {
         let bytes = BASE64.decode(sealed).context("a sealed text is not base64")?;
         ensure!(bytes.len() > 24, "a sealed text is too short");
         let (nonce, ciphertext) = bytes.split_at(24);
-        let clear = self.0.decrypt(XNonce::from_slice(nonce), ciphertext);
+        let clear = self.cipher.decrypt(XNonce::from_slice(nonce), ciphertext);
         let clear = clear.map_err(|_| anyhow::anyhow!("a sealed text does not open with this state key"))?;
         String::from_utf8(clear).context("a sealed text is not UTF-8")
     }
+}
+
+/// Signs the links in messages: a link names the customer and the incident and nothing more, and opens that page only.
+#[derive(Clone)]
+pub struct LinkKey(zeroize::Zeroizing<[u8; 32]>);
+
+impl LinkKey {
+    /// The key of this state directory's links.
+    pub fn of(sealer: &Sealer) -> Self {
+        Self(zeroize::Zeroizing::new(sealer.derive("links in messages")))
+    }
+
+    /// The token of a link: the customer's name and the first 16 bytes of an HMAC-SHA256.
+    pub fn token(&self, customer: &CustomerId, provider: &str, tracking_id: &str) -> String {
+        let mac = mac(
+            self.0.as_slice(),
+            &[customer.as_str(), provider, &tracking_id.to_lowercase()],
+        )
+        .into_bytes();
+        format!("{customer}~{}", URL_SAFE.encode(&mac[..16]))
+    }
+
+    /// On whose behalf a link's token opens the page of this incident; `None` if it does not.
+    pub fn verify(&self, token: &str, provider: &str, tracking_id: &str) -> Option<CustomerId> {
+        let (customer, _) = token.rsplit_once('~')?;
+        let customer = CustomerId::new(customer);
+        let right = self.token(&customer, provider, tracking_id);
+        Secret::new(&right).equals(token).then_some(customer)
+    }
+}
+
+/// HMAC-SHA256 over the parts, each with its length.
+fn mac(key: &[u8], parts: &[&str]) -> hmac::digest::CtOutput<Hmac<Sha256>> {
+    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.finalize()
 }
 
 /// Where secrets are found by name: files in a credentials directory, and each customer's own `secrets/` folder.
@@ -229,6 +285,25 @@ mod tests {
         let sealed = sealer.seal("to: ops@contoso.example");
         assert_eq!(sealer.unseal(&sealed).expect("opens"), "to: ops@contoso.example");
         assert!(Sealer::throwaway().unseal(&sealed).is_err());
+    }
+
+    #[test]
+    fn a_link_opens_one_incident_for_one_customer_only() {
+        let key = LinkKey::of(&Sealer::throwaway());
+        let token = key.token(&CustomerId::new("contoso"), "azure", "0NTJ-VV8");
+        assert_eq!(
+            key.verify(&token, "azure", "0ntj-vv8"),
+            Some(CustomerId::new("contoso"))
+        );
+        assert_eq!(key.verify(&token, "azure", "OTHER"), None);
+        assert_eq!(
+            key.verify(&token.replace("contoso", "fabrikam"), "azure", "0NTJ-VV8"),
+            None
+        );
+        assert_eq!(
+            LinkKey::of(&Sealer::throwaway()).verify(&token, "azure", "0NTJ-VV8"),
+            None
+        );
     }
 
     #[test]

@@ -3,11 +3,22 @@
 //! A file here owns its medium's address, its limits, its escaping and its meaning of an answer, and renders a
 //! [`Message`](crate::message::Message) into bytes. Pure: no clock, no socket; `dispatch` sends what is made here.
 
-pub mod guard;
+pub(crate) mod calendar;
+pub(crate) mod email;
+pub(crate) mod guard;
+pub(crate) mod reply;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(crate) mod slack;
+pub(crate) mod teams;
+pub(crate) mod text;
+pub(crate) mod webhook;
+pub(crate) mod words;
 
 use serde::{Deserialize, Serialize};
 
 use crate::customer::CustomerId;
+use crate::message::Message;
 use crate::notification::{Channel, EndpointId, hash};
 use crate::secret::Url;
 
@@ -26,7 +37,7 @@ pub enum Address {
 
 /// A checked e-mail address: `local@domain`, at most 254 octets, no control characters, no display name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct EmailAddress(String);
 
 /// A URL written in the file, or the name of the secret that holds it.
@@ -68,7 +79,20 @@ impl Address {
                 Target::Secret(secret) => format!("secret {} {}", secret.customer, secret.name),
             },
         };
-        EndpointId(format!("ep_{}", hash(&[customer.as_str(), self.channel().word(), &place])))
+        EndpointId(format!(
+            "ep_{}",
+            hash(&[customer.as_str(), self.channel().word(), &place])
+        ))
+    }
+}
+
+/// The bytes that an HTTP medium posts for `message`, the same at each attempt; `None` for e-mail.
+pub fn document(message: &Message) -> Option<Vec<u8>> {
+    match message.told.channel {
+        Channel::Email => None,
+        Channel::Webhook => Some(webhook::render(message)),
+        Channel::Slack => Some(slack::render(message)),
+        Channel::Teams => Some(teams::render(message)),
     }
 }
 
@@ -121,5 +145,52 @@ impl EmailAddress {
     /// The part behind the `@`.
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl TryFrom<String> for EmailAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::read(&text)
+    }
+}
+
+impl From<EmailAddress> for String {
+    fn from(address: EmailAddress) -> Self {
+        address.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_holds_neither_a_name_nor_a_line_end() {
+        for bad in [
+            "Ada <ada@contoso.example>",
+            "ada@contoso.example\r\nBcc: x@y.example",
+            "ada",
+            "a@b@c",
+            "",
+            "a b@c.example",
+        ] {
+            assert!(EmailAddress::read(bad).is_err(), "{bad:?}");
+            assert!(serde_json::from_value::<EmailAddress>(bad.into()).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            EmailAddress::read(" ada@contoso.example ").map(String::from),
+            Ok("ada@contoso.example".into())
+        );
+    }
+
+    #[test]
+    fn one_mailbox_is_one_endpoint_however_its_case() {
+        let customer = CustomerId::new("contoso");
+        let one = Address::Email(EmailAddress::read("Ada@contoso.example").expect("an address"));
+        let other = Address::Email(EmailAddress::read("ada@Contoso.example").expect("an address"));
+        assert_eq!(one.endpoint(&customer), other.endpoint(&customer));
+        assert_ne!(one.endpoint(&customer), one.endpoint(&CustomerId::new("fabrikam")));
     }
 }

@@ -22,7 +22,10 @@ impl IncidentId {
 
     /// The incident of this tracking id.
     pub fn new(provider: Provider, tracking_id: &str) -> Self {
-        Self { provider, tracking_id: tracking_id.to_lowercase() }
+        Self {
+            provider,
+            tracking_id: tracking_id.to_lowercase(),
+        }
     }
 }
 
@@ -198,12 +201,15 @@ pub struct Hearing {
     pub source: Option<String>,
     /// The provider's time.
     pub published: Time,
-    /// The communication.
+    /// The communication: its text's digest, and which time it came again after another one (`…`, `….1`).
     pub communication: String,
     /// What it is.
     pub kind: Kind,
     /// A digest of all that rules can see of it.
     pub visible: String,
+    /// Live or history: what came as history told nobody, so it makes no later live one a repeat.
+    #[serde(default)]
+    pub arrival: Arrival,
     /// Where the event was recorded.
     pub event: crate::event::Position,
     /// What is impacted, for this account.

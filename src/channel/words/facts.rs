@@ -1,0 +1,192 @@
+//! The table at the top of a message: what is affected, whose, since when, until when. Pure.
+
+use chrono::Offset;
+use chrono_tz::Tz;
+
+use crate::channel::text::line;
+use crate::clock::Time;
+use crate::event::{Event, EventType, Impact, Kind, Provider, Stage};
+use crate::message::{Subscription, Told};
+use crate::notification::Form;
+
+/// How many services, regions, subscriptions or earlier messages are named before "and 7 more".
+const NAMED: usize = 12;
+
+/// One line of the table at the top: a label, and one or more values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// `Affects`, `Since`, …
+    pub label: &'static str,
+    /// The values, one per line.
+    pub values: Vec<String>,
+}
+
+impl Fact {
+    fn new(label: &'static str, values: Vec<String>) -> Option<Self> {
+        (!values.is_empty()).then_some(Self { label, values })
+    }
+}
+
+/// The table's rows, in the order in which one asks.
+pub(super) fn of(told: &Told, event: &Event) -> Vec<Fact> {
+    let accounts = if event.provider == Provider::Azure {
+        "Subscriptions"
+    } else {
+        "Accounts"
+    };
+    let since = told.since.or(event.impact_start);
+    let is_work = event.event_type == EventType::PlannedMaintenance;
+    let rows = [
+        Fact::new("Affects", affected(&told.impact)),
+        Fact::new(accounts, named(&told.subscriptions)),
+        Fact::new(
+            if is_work { "Starts" } else { "Since" },
+            since.iter().map(|at| moment(*at, told.zone)).collect(),
+        ),
+        end(told, event, since),
+        Fact::new("Sessions", sessions(told, event)),
+        Fact::new(
+            "Level",
+            event.level.iter().map(|level| level.word().to_owned()).collect(),
+        ),
+        Fact::new("Published", vec![moment(event.published, told.zone)]),
+        Fact::new("Tracking ID", vec![line(&event.tracking_id, 256)]),
+    ];
+    let rows = rows.into_iter().flatten();
+    rows.filter(|row| !event.kind.is_own() || row.label == "Published")
+        .collect()
+}
+
+/// The end of impact, in the word that fits: an issue that goes on has none, whatever is left in its metadata.
+fn end(told: &Told, event: &Event, since: Option<Time>) -> Option<Fact> {
+    let at = event.impact_end?;
+    let is_over = event.kind != Kind::Update || matches!(event.stage, Stage::Resolved | Stage::Rca | Stage::Complete);
+    let (label, shown) = match event.event_type {
+        EventType::PlannedMaintenance => ("Ends", true),
+        EventType::ServiceIssue => ("Mitigated", is_over),
+        _ => ("Due", true),
+    };
+    let lasted = since
+        .filter(|since| label == "Mitigated" && *since < at)
+        .map(|since| lasted(at - since));
+    let value = format!("{}{}", moment(at, told.zone), lasted.unwrap_or_default());
+    shown.then_some(())?;
+    Fact::new(label, vec![value])
+}
+
+/// `, after 1 h 36 min`.
+fn lasted(long: chrono::TimeDelta) -> String {
+    match (long.num_days(), long.num_hours() % 24, long.num_minutes() % 60) {
+        (0, 0, minutes) => format!(", after {} min", minutes.max(1)),
+        (0, hours, minutes) => format!(", after {hours} h {minutes} min"),
+        (days, hours, _) => format!(", after {days} d {hours} h"),
+    }
+}
+
+fn sessions(told: &Told, event: &Event) -> Vec<String> {
+    let wanted = |nth: usize| match told.form {
+        Form::Message => true,
+        Form::Invitation { session, .. } => session == nth,
+    };
+    let shown = event.sessions.iter().enumerate().filter(|(nth, _)| wanted(*nth));
+    some_of(shown.map(|(_, session)| moment(session.start, told.zone)).collect())
+}
+
+/// A moment in the receiver's zone, with UTC beside it where the two differ.
+pub(super) fn moment(at: Time, zone: Tz) -> String {
+    let local = at.with_timezone(&zone);
+    if local.offset().fix().local_minus_utc() == 0 {
+        return at.format("%-d %b %Y, %H:%M UTC").to_string();
+    }
+    let name = local.format("%Z").to_string();
+    let name = if name.starts_with(['+', '-']) {
+        format!("UTC{name}")
+    } else {
+        name
+    };
+    let same_day = local.date_naive() == at.date_naive();
+    let utc = at.format(if same_day { "%H:%M UTC" } else { "%-d %b, %H:%M UTC" });
+    format!("{} {name} ({utc})", local.format("%-d %b %Y, %H:%M"))
+}
+
+/// What is affected, one line per service: `Virtual Machines: East US, West Europe`.
+pub(super) fn affected(impact: &[Impact]) -> Vec<String> {
+    let mut services: Vec<(&str, Vec<String>)> = Vec::new();
+    for one in impact {
+        let at = services
+            .iter()
+            .position(|(service, _)| *service == one.service)
+            .unwrap_or_else(|| {
+                services.push((&one.service, Vec::new()));
+                services.len() - 1
+            });
+        services[at].1.extend(one.region.iter().map(|region| line(region, 80)));
+    }
+    let lines = services.into_iter().map(|(service, regions)| match regions.is_empty() {
+        true => line(service, 120),
+        false => line(&format!("{}: {}", line(service, 120), some_of(regions).join(", ")), 400),
+    });
+    some_of(lines.collect())
+}
+
+/// Who is told, by the names the customer uses: `production (1111…)`, or the id where it has no name.
+pub(super) fn named(subscriptions: &[Subscription]) -> Vec<String> {
+    let lines = subscriptions.iter().map(|one| match one.groups.is_empty() {
+        true => line(&one.id, 120),
+        false => format!("{} ({})", line(&one.groups.join(", "), 120), line(&one.id, 120)),
+    });
+    some_of(lines.collect())
+}
+
+/// The first of many, and how many more there are.
+pub(super) fn some_of(mut lines: Vec<String>) -> Vec<String> {
+    if lines.len() > NAMED + 1 {
+        let more = lines.len() - NAMED;
+        lines.truncate(NAMED);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_in_the_receivers_zone_with_utc_beside_it() {
+        for (time, zone, expected) in [
+            (
+                "2026-07-01T13:04:59Z",
+                chrono_tz::Europe::Berlin,
+                "1 Jul 2026, 15:04 CEST (13:04 UTC)",
+            ),
+            (
+                "2026-12-31T23:30:00Z",
+                chrono_tz::Europe::Berlin,
+                "1 Jan 2027, 00:30 CET (31 Dec, 23:30 UTC)",
+            ),
+            ("2026-07-01T13:04:00Z", chrono_tz::UTC, "1 Jul 2026, 13:04 UTC"),
+            (
+                "2026-01-01T13:04:00Z",
+                chrono_tz::Europe::London,
+                "1 Jan 2026, 13:04 UTC",
+            ),
+            (
+                "2026-07-01T01:00:00Z",
+                chrono_tz::America::Sao_Paulo,
+                "30 Jun 2026, 22:00 UTC-03 (1 Jul, 01:00 UTC)",
+            ),
+            (
+                "2026-07-01T01:00:00Z",
+                chrono_tz::Asia::Kolkata,
+                "1 Jul 2026, 06:30 IST (01:00 UTC)",
+            ),
+        ] {
+            assert_eq!(moment(at(time), zone), expected);
+        }
+    }
+
+    fn at(text: &str) -> Time {
+        text.parse().expect("a time")
+    }
+}

@@ -1,0 +1,179 @@
+//! Titles and subjects: a title's part that names the trouble, without the part that says how far along it is. Pure.
+
+use crate::channel::text::line;
+use crate::event::{Event, EventType, Kind};
+use crate::message::Told;
+use crate::notification::Form;
+
+/// The word in front of the subject: what the communication is.
+fn label(event: &Event) -> &'static str {
+    match event.kind {
+        Kind::Mitigation => "Mitigated",
+        Kind::PreliminaryReview => "Preliminary PIR",
+        Kind::FinalReview => "PIR",
+        Kind::Retraction => "No impact",
+        Kind::Retrospective => "Livestream",
+        Kind::Recording => "Recording",
+        Kind::RulesBroken => "Rules broken",
+        Kind::RulesMended => "Rules mended",
+        Kind::JournalLost => "Journal damaged",
+        Kind::Update => match event.event_type {
+            EventType::HealthAdvisory => "Advisory",
+            EventType::SecurityAdvisory => "Security",
+            EventType::Billing => "Billing",
+            EventType::ServiceIssue | EventType::PlannedMaintenance => event.stage.word(),
+        },
+    }
+}
+
+/// The provider's title, one line; what it is and its tracking id where it has none.
+pub(super) fn title(event: &Event) -> String {
+    let title = line(&event.title, 300);
+    if title.is_empty() {
+        format!("{} {}", event.event_type, line(&event.tracking_id, 64))
+    } else {
+        title
+    }
+}
+
+/// At most 200 characters, the tracking id always among them.
+pub(super) fn subject(told: &Told, event: &Event) -> String {
+    let also = if told.part > 0 { ", also affected" } else { "" };
+    let test = if event.test { "[Test] " } else { "" };
+    let what = match told.form {
+        Form::Message => label(event).to_owned(),
+        Form::Invitation { .. } => "Invitation".to_owned(),
+    };
+    let id = if event.kind.is_own() {
+        String::new()
+    } else {
+        format!(" ({})", line(&event.tracking_id, 64))
+    };
+    let front = format!("{test}[{what}{also}] ");
+    let room = 200 - front.chars().count() - id.chars().count();
+    format!("{front}{}{id}", line(&core(&title(event)), room))
+}
+
+/// The title without the words that change from one communication of an incident to the next.
+fn core(title: &str) -> String {
+    let dashes = title.replace(" — ", " – ").replace(" - ", " – ");
+    let parts: Vec<&str> = dashes.split(" – ").map(|part| past_maintenance(part.trim())).collect();
+    let kept: Vec<&str> = parts.iter().copied().filter(|part| !is_state(part)).collect();
+    if kept.is_empty() {
+        title.to_owned()
+    } else {
+        kept.join(" – ")
+    }
+}
+
+/// Whether a part of a title only says how far along things are.
+fn is_state(part: &str) -> bool {
+    let part = part.trim_end_matches([':', '.']).to_lowercase();
+    let kind = part.trim_start_matches("preliminary ").trim_start_matches("final ");
+    STATES.contains(&part.as_str())
+        || matches!(
+            kind,
+            "post incident review (pir)" | "post-incident review (pir)" | "post incident review"
+        )
+        || matches!(kind, "pir" | "rca" | "root cause analysis")
+}
+
+/// Parts of titles that say a state, in lower case.
+const STATES: [&str; 19] = [
+    "active",
+    "applying mitigation",
+    "azure incident retrospective",
+    "canceled",
+    "cancelled",
+    "complete",
+    "completed",
+    "identified",
+    "in progress",
+    "incident retrospective",
+    "investigating",
+    "mitigated",
+    "mitigation applied",
+    "monitoring",
+    "no impact",
+    "rescheduled",
+    "resolved",
+    "update",
+    "mitigation statement",
+];
+
+/// `Planned Maintenance Completed for X` is about `X`.
+fn past_maintenance(part: &str) -> &str {
+    let begins = part.to_ascii_lowercase();
+    let begins = begins.trim_start_matches("routine ");
+    let states = [
+        "notification",
+        "completed",
+        "in progress",
+        "canceled",
+        "cancelled",
+        "rescheduled",
+    ];
+    let found = states
+        .iter()
+        .find(|state| begins.starts_with(&format!("planned maintenance {state} for ")));
+    found
+        .and_then(|state| part.get(part.len() - begins.len() + 25 + state.len()..))
+        .unwrap_or(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_that_change_within_an_incident_are_left_out_of_the_subject() {
+        for (title, expected) in [
+            (
+                "App Service – Erroneous 404 failures – Applying mitigation",
+                "App Service – Erroneous 404 failures",
+            ),
+            (
+                "App Service – Erroneous 404 failures – Mitigated",
+                "App Service – Erroneous 404 failures",
+            ),
+            (
+                "Post Incident Review (PIR) – App Service – Erroneous 404 failures",
+                "App Service – Erroneous 404 failures",
+            ),
+            (
+                "Preliminary Post Incident Review (PIR) - App Service - Erroneous 404 failures",
+                "App Service – Erroneous 404 failures",
+            ),
+            ("Active - Virtual Machines", "Virtual Machines"),
+            ("No Impact - Azure Portal - Europe", "Azure Portal – Europe"),
+            (
+                "Azure Incident Retrospective - App Service - Southeast Asia",
+                "App Service – Southeast Asia",
+            ),
+            (
+                "Canceled - Planned Maintenance Notification for Scheduled Maintenance to Azure Database - North Europe",
+                "Scheduled Maintenance to Azure Database – North Europe",
+            ),
+            (
+                "Routine Planned Maintenance in Progress for App Service in Southeast Asia",
+                "App Service in Southeast Asia",
+            ),
+            ("Planned Maintenance Completed for X", "X"),
+            ("Mitigated", "Mitigated"),
+            ("PIR – RCA", "PIR – RCA"),
+        ] {
+            assert_eq!(core(title), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_subject_keeps_its_tracking_id() {
+        let mut message = crate::channel::sample::with_text("");
+        message.event.title = "word ".repeat(100);
+        let subject = subject(&message.told, &message.event);
+        assert!(
+            subject.chars().count() <= 200 && subject.ends_with("… (0NIH-U2O)"),
+            "{subject}"
+        );
+    }
+}

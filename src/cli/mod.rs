@@ -1,0 +1,3 @@
+//! What is typed: one file per command.
+
+pub mod demo;

@@ -1,0 +1,345 @@
+//! The daemon: everything put together, started in order, stopped in the reverse order.
+//!
+//! [`start`] takes checked settings, a clock and a listener, so that tests run the real thing on port 0 with time moved
+//! by hand; [`run`] adds what only a process has: signals, systemd, the watchdog.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::channel::email::Sender;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::dispatch::http::HttpSender;
+use crate::dispatch::lanes::{Lanes, Signal};
+use crate::dispatch::send::Senders;
+use crate::dispatch::smtp::{Mailer, SmtpSettings};
+use crate::folder;
+use crate::http;
+use crate::ledger::{self, Ledger};
+use crate::secret::{LinkKey, Sealer, Secret, Secrets};
+use crate::store::trust::Trust;
+
+mod reload;
+mod systemd;
+
+pub use reload::Reloaded;
+
+/// How long attempts that are under way may take at a stop.
+const STOP_WAITS: Duration = Duration::from_secs(20);
+
+/// How often a running daemon looks whether writing failed.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// A running daemon.
+pub struct Handle {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    ledger: Ledger,
+    ledger_thread: std::thread::JoinHandle<()>,
+    lanes: Lanes,
+    lanes_thread: std::thread::JoinHandle<()>,
+    attempts: TaskTracker,
+    doors: http::Serving,
+    rules: Arc<reload::Rules>,
+    background: CancellationToken,
+    _watch: Option<folder::Watch>,
+}
+
+/// Starts everything: journal and store first, then rules, lanes, doors.
+///
+/// # Errors
+/// When the state directory cannot be used, a named secret is missing, or the rules folder cannot be read.
+pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> Result<Handle> {
+    install_tls();
+    std::fs::create_dir_all(&settings.state)
+        .with_context(|| format!("making the state directory {}", settings.state.display()))?;
+    let secrets = secrets(&settings);
+    let sealer = Sealer::open(&key_path(&settings, &secrets))?;
+    let deciding = reload::deciding(&settings)?;
+    let (lanes, signals) = Lanes::channel();
+    let started = open_ledger(&settings, &clock, &sealer, &lanes)?;
+    let ledger = started.ledger;
+    let rules = Arc::new(reload::Rules::new(
+        settings.rules.clone(),
+        deciding,
+        sealer.clone(),
+        ledger.clone(),
+    ));
+    let reloaded = rules.reload().await.context("reading the rules")?;
+    reloaded.log();
+    let links = LinkKey::of(&sealer);
+    let attempts = TaskTracker::new();
+    let senders = senders(&settings, &clock, secrets.clone(), links.clone())?;
+    let lanes_thread = lanes.start(signals, ledger.clone(), senders, clock.clone(), attempts.clone())?;
+    let addr = listener.local_addr().context("asking the listener where it listens")?;
+    let background = CancellationToken::new();
+    follow_clock(&clock, &ledger, &lanes, &background);
+    let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
+    let watch = watch(&settings.rules, &rules);
+    announce(&settings, addr);
+    Ok(Handle {
+        addr,
+        ledger,
+        ledger_thread: started.thread,
+        lanes,
+        lanes_thread,
+        attempts,
+        doors,
+        rules,
+        background,
+        _watch: watch,
+    })
+}
+
+impl Handle {
+    /// Reads the rules folder again.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or the change cannot be written down. The rules in force stay.
+    pub async fn reload(&self) -> Result<Reloaded> {
+        self.rules.reload().await
+    }
+
+    /// Waits until nothing waits, nothing is under way, and nothing is due at the clock's present time.
+    pub async fn settled(&self) {
+        loop {
+            let before = self.ledger.idle().await;
+            self.lanes.idle().await;
+            if self.ledger.idle().await == before || self.has_failed() {
+                return;
+            }
+        }
+    }
+
+    /// Folds a fresh store and a checkpoint, as housekeeping does on its schedule.
+    pub fn renew_store(&self) {
+        self.ledger.renew();
+    }
+
+    /// Whether writing failed: nothing is acknowledged any more, and the process should end.
+    pub fn has_failed(&self) -> bool {
+        self.ledger.is_failed()
+    }
+
+    /// How many cycles the writing thread has begun: a watchdog sees whether it moves.
+    pub fn heartbeat(&self) -> usize {
+        self.ledger.tick();
+        self.ledger.figures().cycles.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Stops: no new requests, attempts under way end, the store is closed in an orderly way.
+    ///
+    /// # Errors
+    /// When the store could not be closed; nothing is lost, it is built again at the next start.
+    pub async fn stop(self) -> Result<()> {
+        self.doors.stop().await;
+        self.background.cancel();
+        self.lanes.signal(Signal::Stop);
+        self.attempts.close();
+        if tokio::time::timeout(STOP_WAITS, self.attempts.wait()).await.is_err() {
+            tracing::warn!(
+                "attempts were still under way; they are made again after the next start, with the same ids"
+            );
+        }
+        let closed = self.ledger.stop().await;
+        let threads =
+            tokio::task::spawn_blocking(move || (self.lanes_thread.join().is_ok(), self.ledger_thread.join().is_ok()));
+        if !matches!(threads.await, Ok((true, true))) {
+            bail!("a thread ended in a panic");
+        }
+        closed
+    }
+}
+
+/// Runs until it is told to stop, or until writing fails.
+///
+/// # Errors
+/// When it cannot start, or writing failed: the service manager starts it again, from disk.
+pub async fn run(settings: Settings, listener: TcpListener) -> Result<()> {
+    let handle = start(settings, Clock::System, listener).await?;
+    systemd::ready();
+    let outcome = systemd::until_stopped(&handle).await;
+    systemd::stopping();
+    if handle.has_failed() {
+        bail!("writing to disk failed; what was acknowledged is on disk, and the daemon must be started again");
+    }
+    handle.stop().await?;
+    outcome
+}
+
+/// One TLS provider for everything that goes out, installed once per process.
+fn install_tls() {
+    // a second start in the same process (tests) finds it installed
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lanes) -> Result<ledger::open::Started> {
+    let hinted = lanes.clone();
+    let started = ledger::open::start(
+        ledger::Settings {
+            state: settings.state.clone(),
+            clock: clock.clone(),
+            compile: reload::compile(sealer.clone()),
+            public_url: settings.public_url.clone(),
+            housekeeping: settings.housekeeping.clone(),
+            keep_deliveries: settings.retention.deliveries_seconds.map(seconds),
+            segment_bytes: ledger::SEGMENT_BYTES,
+        },
+        Box::new(move |hint| hinted.signal(Signal::Hint(hint))),
+    )?;
+    match (&started.rebuilt, started.trust) {
+        (Some(why), _) => tracing::warn!(why, "the store was built again from the journal"),
+        (None, Trust::Missing) => tracing::info!("a new store was made"),
+        (None, trust) => tracing::debug!(?trust, "the store is as it was"),
+    }
+    Ok(started)
+}
+
+fn seconds(seconds: u64) -> chrono::Duration {
+    chrono::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1_000))
+}
+
+/// Where secrets are looked for: systemd's credentials or the operator's directory, and the customers' own folders.
+fn secrets(settings: &Settings) -> Secrets {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let granted = settings.customers.by_name.as_ref().map(|known| {
+        known
+            .iter()
+            .map(|(id, customer)| (id.clone(), customer.secrets.clone()))
+            .collect()
+    });
+    Secrets {
+        directory: settings.secrets.clone().or(credentials),
+        rules: Some(settings.rules.clone()),
+        granted,
+    }
+}
+
+/// The state directory's key: a credential named `state-key`, or a file of mode 0600 in it.
+fn key_path(settings: &Settings, secrets: &Secrets) -> PathBuf {
+    let credential = secrets.directory.as_ref().map(|directory| directory.join("state-key"));
+    credential
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| settings.state.join("state.key"))
+}
+
+fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey) -> Result<Senders> {
+    let from = match &settings.mail_from.name {
+        Some(name) => format!("{name} <{}>", settings.mail_from.address.as_str()),
+        None => settings.mail_from.address.as_str().to_owned(),
+    };
+    Ok(Senders {
+        http: HttpSender::new(settings.allow_private_receivers)?,
+        mailer: mailer(settings, &secrets)?,
+        from: Sender::read(&from).map_err(|why| anyhow::anyhow!("the sender of mail: {why}"))?,
+        secrets,
+        links,
+        clock: clock.clone(),
+    })
+}
+
+fn mailer(settings: &Settings, secrets: &Secrets) -> Result<Mailer> {
+    let Some(smtp) = &settings.smtp else {
+        return Ok(Mailer::folder(&settings.state.join("mail")));
+    };
+    let password = smtp
+        .password
+        .as_ref()
+        .map(|name| secrets.operator(name))
+        .transpose()
+        .context("the password of the mail relay")?;
+    let credentials = smtp.user.clone().zip(password);
+    let relay =
+        SmtpSettings::read(smtp.url.as_str(), credentials).map_err(|why| anyhow::anyhow!("the mail relay: {why}"))?;
+    Mailer::smtp(relay).context("preparing the mail relay")
+}
+
+fn doors(
+    settings: &Settings,
+    ledger: &Ledger,
+    secrets: &Secrets,
+    links: LinkKey,
+    clock: &Clock,
+) -> Result<http::Doors> {
+    let read = |names: &[String], what: &str| -> Result<Vec<Secret>> {
+        names
+            .iter()
+            .map(|name| {
+                secrets
+                    .operator(name)
+                    .with_context(|| format!("the {what} token `{name}`"))
+            })
+            .collect()
+    };
+    let tokens = http::Tokens {
+        intake: read(&settings.tokens.intake, "intake")?,
+        read: read(&settings.tokens.read, "read")?,
+        operate: read(&settings.tokens.operate, "operate")?,
+    };
+    Ok(http::Doors::new(
+        http::Settings {
+            tokens,
+            body_bytes: settings.limits.body_bytes,
+            history_body_bytes: settings.limits.history_body_bytes,
+            connections: settings.limits.connections,
+            connections_per_address: settings.limits.connections_per_address,
+            ..http::Settings::default()
+        },
+        ledger.clone(),
+        links,
+        clock.clone(),
+    ))
+}
+
+/// A clock moved by hand wakes whoever waits for a time.
+fn follow_clock(clock: &Clock, ledger: &Ledger, lanes: &Lanes, end: &CancellationToken) {
+    let Some(mut moves) = clock.moves() else { return };
+    let (ledger, lanes, end) = (ledger.clone(), lanes.clone(), end.clone());
+    tokio::spawn(end.run_until_cancelled_owned(async move {
+        while moves.changed().await.is_ok() {
+            ledger.tick();
+            lanes.signal(Signal::Tick);
+        }
+    }));
+}
+
+/// Reads the rules again whenever the folder has changed and is quiet.
+fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
+    let (rules, runtime) = (rules.clone(), tokio::runtime::Handle::current());
+    let changed = move || {
+        let rules = rules.clone();
+        runtime.spawn(async move { reload::logged(&rules).await });
+    };
+    match folder::watch(folder, changed) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the rules folder is not watched; send SIGHUP after changing it"
+            );
+            None
+        }
+    }
+}
+
+/// What an operator should know at a start.
+fn announce(settings: &Settings, addr: SocketAddr) {
+    if !settings.customers.are_separate() {
+        tracing::info!(
+            "no `customers` in the settings: one organisation, and every folder under the rules sees every event"
+        );
+    }
+    if settings.tokens.intake.is_empty() {
+        tracing::warn!("no intake token in the settings: events are accepted from this machine only");
+    }
+    if settings.smtp.is_none() {
+        tracing::warn!(folder = %settings.state.join("mail").display(), "no mail relay in the settings: mail is written to files");
+    }
+    tracing::info!("listening on http://{addr}");
+}

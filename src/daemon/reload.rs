@@ -1,0 +1,271 @@
+//! From the rules folder to the rules in force: read whole, check whole, write down what changed, then use it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest, Sha256};
+
+use crate::config::Settings;
+use crate::customer::Customers;
+use crate::folder::{self, Found};
+use crate::ledger::{Compile, Ledger};
+use crate::problem::Problem;
+use crate::record::{BrokenFile, Input, SealedFile};
+use crate::rule::check::{Checked, Deciding, Source, check, restore};
+use crate::rule::file::customer_of;
+use crate::rule::{RuleFile, RuleSet};
+use crate::secret::Sealer;
+
+/// What a reading of the rules came to.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The revision in force.
+    pub revision: String,
+    /// How many rules are in force.
+    pub rules: usize,
+    /// Files whose version in force changed.
+    pub changed: Vec<String>,
+    /// Files that are broken: their last good version, if any, stays in force.
+    pub broken: Vec<String>,
+    /// All problems, as text.
+    pub problems: Vec<String>,
+}
+
+/// The rules folder and what is in force of it.
+pub struct Rules {
+    folder: PathBuf,
+    deciding: Deciding,
+    sealer: Sealer,
+    ledger: Ledger,
+    known: tokio::sync::Mutex<Known>,
+}
+
+/// What was last written down.
+#[derive(Default)]
+struct Known {
+    broken: Option<Vec<BrokenFile>>,
+    has_settings: bool,
+}
+
+/// The part of the settings that decides.
+///
+/// # Errors
+/// When the operator's own catalogue cannot be read.
+pub fn deciding(settings: &Settings) -> Result<Deciding> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("reading the catalogue {}", path.display()))
+    };
+    let catalogue = settings.catalogue.as_ref().map(read).transpose()?;
+    let deciding = Deciding::new(settings.customers.clone(), catalogue, settings.allow_private_receivers);
+    deciding.map_err(|why| anyhow::anyhow!("the catalogue: {why}"))
+}
+
+/// Makes rules of sealed texts and settings, as they were recorded.
+pub fn compile(sealer: Sealer) -> Compile {
+    Arc::new(move |texts, settings| {
+        let mut sources = Vec::with_capacity(texts.len());
+        for (path, sealed) in texts {
+            let text = sealer
+                .unseal(sealed)
+                .with_context(|| format!("the recorded text of {path}"))?;
+            sources.push(Source {
+                path: path.clone(),
+                text,
+            });
+        }
+        let deciding = match settings {
+            Some(sealed) => Deciding::from_text(&sealer.unseal(sealed)?),
+            None => Deciding::new(Customers::one_organisation(), None, false),
+        };
+        let deciding = deciding.map_err(|why| anyhow::anyhow!("the recorded settings: {why}"))?;
+        Ok(RuleSet::new(restore(&sources, &deciding), &deciding))
+    })
+}
+
+impl Rules {
+    /// The rules of a folder; what is in force is the ledger's.
+    pub fn new(folder: PathBuf, deciding: Deciding, sealer: Sealer, ledger: Ledger) -> Self {
+        Self {
+            folder,
+            deciding,
+            sealer,
+            ledger,
+            known: tokio::sync::Mutex::new(Known::default()),
+        }
+    }
+
+    /// Reads the folder, checks it beside what is in force, and writes down what changed. What is broken changes nothing.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed or the change cannot be written down.
+    pub async fn reload(&self) -> Result<Reloaded> {
+        let mut known = self.known.lock().await;
+        if known.broken.is_none() {
+            known.broken = Some(
+                self.ledger
+                    .view()
+                    .broken()
+                    .context("looking up what was broken before")?,
+            );
+        }
+        let in_force = self.ledger.rules();
+        let (folder, last_good, deciding) = (self.folder.clone(), in_force.files.clone(), self.deciding.clone());
+        let read = move || -> Result<(Found, Checked)> {
+            let found = folder::read(&folder)?;
+            let checked = check(&with_last_good(&found, &last_good), &last_good, &deciding);
+            Ok((found, checked))
+        };
+        let (found, checked) = tokio::task::spawn_blocking(read)
+            .await
+            .context("the check of the rules ended in a panic")??;
+        let broken = broken(&checked, &found);
+        let reloaded = Reloaded {
+            revision: checked.set.revision.0.clone(),
+            rules: checked.set.rules().len(),
+            changed: checked.changed.clone(),
+            broken: broken.iter().map(|file| file.path.clone()).collect(),
+            problems: checked.problems.iter().map(Problem::plain).collect(),
+        };
+        if let Some(input) = self.input(&checked, &in_force, broken, &mut known)? {
+            self.ledger
+                .record(vec![input], Some(Arc::new(checked.set)))
+                .await
+                .context("writing the change of rules down")?;
+            // decided in its turn: the next reading must see it in force
+            self.ledger.idle().await;
+        }
+        Ok(reloaded)
+    }
+
+    /// What is to be written down; `None` if nothing changed.
+    fn input(
+        &self,
+        checked: &Checked,
+        in_force: &RuleSet,
+        broken: Vec<BrokenFile>,
+        known: &mut Known,
+    ) -> Result<Option<Input>> {
+        let is_new = |file: &&Arc<RuleFile>| {
+            in_force
+                .files
+                .get(&file.path)
+                .is_none_or(|before| before.digest != file.digest)
+        };
+        let changed: Vec<&Arc<RuleFile>> = checked.set.files.values().filter(is_new).collect();
+        let removed: Vec<String> = in_force
+            .files
+            .keys()
+            .filter(|path| !checked.set.files.contains_key(*path))
+            .cloned()
+            .collect();
+        let has_settings =
+            !std::mem::replace(&mut known.has_settings, true) && checked.set.revision != in_force.revision;
+        let is_same =
+            changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(&broken);
+        known.broken = Some(broken.clone());
+        if is_same {
+            return Ok(None);
+        }
+        let seal = |file: &Arc<RuleFile>| SealedFile {
+            path: file.path.clone(),
+            digest: file.digest.clone(),
+            sealed: self.sealer.seal(&file.text),
+        };
+        Ok(Some(Input::Rules {
+            revision: checked.set.revision.clone(),
+            files: changed.into_iter().map(seal).collect(),
+            removed,
+            settings: has_settings.then(|| self.sealer.seal(&self.deciding.to_text())),
+            broken,
+        }))
+    }
+}
+
+/// The texts to check: a file that is there and cannot be read counts as its last good version.
+fn with_last_good(found: &Found, last_good: &BTreeMap<String, Arc<RuleFile>>) -> Vec<Source> {
+    let unreadable = found.unreadable.iter().flat_map(|(path, _)| {
+        last_good
+            .range(path.clone()..)
+            .take_while(move |(good, _)| covers(path, good))
+    });
+    let kept = unreadable.map(|(path, file)| Source {
+        path: path.clone(),
+        text: file.text.clone(),
+    });
+    found.sources.iter().cloned().chain(kept).collect()
+}
+
+/// Whether what cannot be read (a file, or with a `/` at the end a whole folder) is or holds the file.
+fn covers(unreadable: &str, path: &str) -> bool {
+    unreadable == path || (unreadable.ends_with('/') && path.starts_with(unreadable))
+}
+
+/// What is broken, with the problems as the customer reads them.
+fn broken(checked: &Checked, found: &Found) -> Vec<BrokenFile> {
+    let of_check = checked.broken.iter().map(|broken| {
+        let problems = checked
+            .problems
+            .iter()
+            .filter(|problem| problem.is_error() && problem.file == broken.path);
+        let report = problems.map(Problem::plain).collect::<Vec<_>>().join("\n");
+        let digest = sha256(&format!("{} {report}", broken.digest));
+        BrokenFile {
+            path: broken.path.clone(),
+            customer: broken.customer.clone(),
+            digest,
+            report,
+        }
+    });
+    let unreadable = found.unreadable.iter().map(|(path, why)| BrokenFile {
+        path: path.clone(),
+        customer: customer_of(path),
+        digest: sha256(why),
+        report: format!("{path} {why}"),
+    });
+    let mut all: Vec<BrokenFile> = of_check.chain(unreadable).collect();
+    all.sort();
+    all
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+impl Reloaded {
+    /// Says in the log what the reading came to.
+    pub fn log(&self) {
+        for problem in &self.problems {
+            tracing::warn!("{problem}");
+        }
+        match self.broken.is_empty() {
+            true => tracing::info!(
+                revision = self.revision,
+                rules = self.rules,
+                changed = self.changed.len(),
+                "the rules are in force"
+            ),
+            false => tracing::error!(
+                revision = self.revision,
+                rules = self.rules,
+                broken = self.broken.join(", "),
+                "rule files are broken; their last good version stays in force"
+            ),
+        }
+    }
+}
+
+/// Reads the rules again and says in the log what came of it.
+pub async fn logged(rules: &Rules) {
+    match rules.reload().await {
+        Ok(reloaded) => reloaded.log(),
+        Err(error) => tracing::error!(
+            error = format!("{error:#}"),
+            "the rules could not be read; those in force stay"
+        ),
+    }
+}

@@ -1,0 +1,91 @@
+//! What only a process has: signals, and the service manager that watches it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Handle, LOOK_EVERY, reload};
+
+/// Everything is up: journal replayed, rules read, doors open.
+pub fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// It is about to stop.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    // without a service manager there is nobody to tell
+    let _ = sd_notify::notify(states);
+}
+
+/// Serves until a signal to stop, or until writing fails. SIGHUP reads the rules again.
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub async fn until_stopped(handle: &Handle) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut watchdog = Watchdog::of_unit();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => reloading(handle).await,
+            _ = look.tick() => {
+                if handle.has_failed() {
+                    return Ok(());
+                }
+                watchdog.look(handle);
+            }
+        }
+    }
+}
+
+async fn reloading(handle: &Handle) {
+    let now = NotifyState::monotonic_usec_now().ok();
+    tell(&[&[NotifyState::Reloading][..], now.as_slice()].concat());
+    reload::logged(&handle.rules).await;
+    tell(&[NotifyState::Ready]);
+}
+
+/// Tells the service manager that the daemon lives, as long as the writing thread moves.
+struct Watchdog {
+    every: Option<Duration>,
+    told: std::time::Instant,
+    beat: usize,
+}
+
+impl Watchdog {
+    fn of_unit() -> Self {
+        let every = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
+        Self {
+            every,
+            told: std::time::Instant::now(),
+            beat: 0,
+        }
+    }
+
+    fn look(&mut self, handle: &Handle) {
+        let Some(every) = self.every.filter(|every| self.told.elapsed() >= *every) else {
+            return;
+        };
+        let beat = handle.heartbeat();
+        if beat != self.beat {
+            tell(&[NotifyState::Watchdog]);
+            self.told = std::time::Instant::now();
+            self.beat = beat;
+        } else {
+            tracing::warn!(
+                ?every,
+                "the writing thread does not move; the watchdog is not told that all is well"
+            );
+        }
+    }
+}

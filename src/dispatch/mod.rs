@@ -1,0 +1,7 @@
+//! Sending: what touches the network. Decides nothing; the words, limits and meanings are the channels'.
+
+pub(crate) mod http;
+pub(crate) mod lanes;
+pub(crate) mod send;
+pub(crate) mod smtp;
+mod tls;

@@ -1,0 +1,247 @@
+//! The first steps of a conversation: connecting, TLS, and nothing before TLS that could be believed after it.
+//!
+//! STARTTLS is led by hand: whatever a server, or somebody between us and it, says in clear behind its answer to
+//! STARTTLS would else be read as an answer inside TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
+use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{Security, SmtpSettings, failure};
+use crate::channel::reply::SmtpFailure;
+
+const REPLY_MAX_BYTES: usize = 16 * 1024;
+
+/// A connection that has greeted, is secured as the settings demand, and knows what the server offers.
+pub(super) async fn open(
+    settings: &SmtpSettings,
+    tls: Option<&TlsConnector>,
+) -> Result<AsyncSmtpConnection, SmtpFailure> {
+    let stream = TcpStream::connect((settings.host.as_str(), settings.port))
+        .await
+        .map_err(lost)?;
+    let peer = stream.peer_addr().map_err(lost)?;
+    let Some(tls) = tls else {
+        return hello(Greeted {
+            greeting: b"",
+            stream,
+            peer,
+        })
+        .await;
+    };
+    match settings.security {
+        Security::Plain => {
+            hello(Greeted {
+                greeting: b"",
+                stream,
+                peer,
+            })
+            .await
+        }
+        Security::Implicit => {
+            hello(Greeted {
+                greeting: b"",
+                stream: secured(tls, settings, stream).await?,
+                peer,
+            })
+            .await
+        }
+        Security::Required | Security::Opportunistic => {
+            let mut stream = stream;
+            if agreed(&mut stream, settings.security).await? {
+                return hello(Greeted {
+                    greeting: AGAIN,
+                    stream: secured(tls, settings, stream).await?,
+                    peer,
+                })
+                .await;
+            }
+            hello(Greeted {
+                greeting: AGAIN,
+                stream,
+                peer,
+            })
+            .await
+        }
+    }
+}
+
+/// The greeting that was heard already, for the reader that expects one.
+const AGAIN: &[u8] = b"220 greeted\r\n";
+
+async fn hello<S>(stream: Greeted<S>) -> Result<AsyncSmtpConnection, SmtpFailure>
+where
+    Greeted<S>: AsyncTokioStream + 'static,
+{
+    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &ClientId::default()).await;
+    connection.map_err(|error| failure(&error))
+}
+
+async fn secured(
+    tls: &TlsConnector,
+    settings: &SmtpSettings,
+    stream: TcpStream,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SmtpFailure> {
+    let name = ServerName::try_from(settings.host.clone())
+        .map_err(|_| told("its name is not one that a certificate can have"))?;
+    tls.connect(name, stream)
+        .await
+        .map_err(|error| told(&format!("TLS failed: {error}")))
+}
+
+/// Says hello in clear and agrees on STARTTLS; `false` where the server offers none and none is required.
+async fn agreed(stream: &mut TcpStream, security: Security) -> Result<bool, SmtpFailure> {
+    expect(&reply(stream).await?, 220)?;
+    let offers = ask(stream, &format!("EHLO {}", ClientId::default())).await?;
+    expect(&offers, 250)?;
+    let is_offered = offers
+        .lines
+        .iter()
+        .any(|line| line.trim().eq_ignore_ascii_case("STARTTLS"));
+    match (is_offered, security) {
+        (false, Security::Opportunistic) => return Ok(false),
+        (false, _) => return Err(told("it does not offer STARTTLS, and nothing is sent in clear")),
+        (true, _) => {}
+    }
+    expect(&ask(stream, "STARTTLS").await?, 220)?;
+    Ok(true)
+}
+
+/// One answer: its code, and its lines without the code.
+struct Reply {
+    code: u16,
+    lines: Vec<String>,
+}
+
+fn expect(reply: &Reply, code: u16) -> Result<(), SmtpFailure> {
+    match reply.code == code {
+        true => Ok(()),
+        false => Err(SmtpFailure::Answered {
+            code: reply.code,
+            text: reply.lines.join(" "),
+        }),
+    }
+}
+
+async fn ask(stream: &mut TcpStream, command: &str) -> Result<Reply, SmtpFailure> {
+    stream
+        .write_all(format!("{command}\r\n").as_bytes())
+        .await
+        .map_err(lost)?;
+    reply(stream).await
+}
+
+/// Reads one answer and insists that nothing follows it: we have not asked anything else yet.
+async fn reply(stream: &mut TcpStream) -> Result<Reply, SmtpFailure> {
+    let mut heard = Vec::new();
+    loop {
+        let mut piece = [0; 1024];
+        let read = stream.read(&mut piece).await.map_err(lost)?;
+        heard.extend_from_slice(&piece[..read]);
+        match parsed(&heard) {
+            Ok(Some(reply)) => return Ok(reply),
+            Ok(None) if read > 0 && heard.len() < REPLY_MAX_BYTES => {}
+            Ok(None) => return Err(told("it hung up or answered at endless length")),
+            Err(why) => return Err(told(why)),
+        }
+    }
+}
+
+/// An answer, if the bytes hold a whole one (RFC 5321 §4.2.1).
+fn parsed(heard: &[u8]) -> Result<Option<Reply>, &'static str> {
+    let text = String::from_utf8_lossy(heard);
+    let mut lines = Vec::new();
+    let mut rest = &*text;
+    while let Some((line, behind)) = rest.split_once('\n') {
+        rest = behind;
+        let line = line.trim_end_matches('\r');
+        let code = line
+            .get(..3)
+            .and_then(|code| code.parse::<u16>().ok())
+            .ok_or("its answer is not SMTP")?;
+        lines.push(line.get(4..).unwrap_or_default().to_owned());
+        match line.as_bytes().get(3) {
+            Some(b'-') => {}
+            Some(b' ') | None if rest.is_empty() => return Ok(Some(Reply { code, lines })),
+            Some(b' ') | None => return Err("it said more in clear than it was asked: somebody may be in between"),
+            Some(_) => return Err("its answer is not SMTP"),
+        }
+    }
+    Ok(None)
+}
+
+fn lost(error: io::Error) -> SmtpFailure {
+    told(&error.to_string())
+}
+
+fn told(why: &str) -> SmtpFailure {
+    SmtpFailure::Failed {
+        why: format!("the mail server: {why}"),
+    }
+}
+
+/// A stream whose greeting is said once more before the rest.
+#[derive(Debug)]
+struct Greeted<S> {
+    greeting: &'static [u8],
+    stream: S,
+    peer: SocketAddr,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream for Greeted<S> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.greeting.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let (now, later) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        self.greeting = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_with_its_last_line_and_nothing_may_follow() {
+        let of = |text: &str| parsed(text.as_bytes());
+        assert!(
+            matches!(of("250-a\r\n250 STARTTLS\r\n"), Ok(Some(Reply { code: 250, lines })) if lines == ["a", "STARTTLS"])
+        );
+        assert!(matches!(of("220\r\n"), Ok(Some(Reply { code: 220, .. }))));
+        assert!(matches!(of("250-a\r\n250 ST"), Ok(None)));
+        assert!(of("220 go\r\n250-injected\r\n250 AUTH PLAIN\r\n").is_err());
+        assert!(of("HTTP/1.1 400 Bad\r\n").is_err());
+        assert!(of("é\r\n").is_err());
+    }
+}

@@ -1,0 +1,249 @@
+//! Conversations with scripted servers, in clear and inside TLS.
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::channel::{email, sample};
+use crate::secret::Secret;
+
+fn mail() -> Email {
+    email::render(&sample::update(), &sample::ada(), &sample::sender())
+}
+
+/// A server that answers the commands in order with `answers` (the greeting first), then hangs up.
+async fn server(answers: Vec<&'static str>) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    let task = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut stream = BufReader::new(stream);
+        let (mut heard, mut in_data) = (String::new(), false);
+        for answer in answers {
+            let _ = stream.write_all(answer.as_bytes()).await; // the client may be gone: that is tested
+            let from = heard.len();
+            while stream.read_line(&mut heard).await.is_ok_and(|read| read > 0) {
+                let line = heard[from..]
+                    .trim_end_matches("\r\n")
+                    .rsplit('\n')
+                    .next()
+                    .unwrap_or_default();
+                if !in_data || line == "." {
+                    break;
+                }
+            }
+            in_data = heard.ends_with("DATA\r\n");
+        }
+        heard
+    });
+    (url, task)
+}
+
+async fn send(url: &str, tls: &str) -> Outcome {
+    let settings = SmtpSettings::read(&format!("{url}?tls={tls}"), None).expect("settings");
+    Mailer::smtp(settings).expect("a mailer").send(&mail()).await
+}
+
+const HELLO: &str = "250-localhost\r\n250 8BITMIME\r\n";
+
+#[tokio::test]
+async fn a_mail_is_delivered_when_the_final_dot_was_answered() {
+    let (url, task) = server(vec![
+        "220 hi\r\n",
+        HELLO,
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "354 go\r\n",
+        "250 2.0.0 queued\r\n",
+    ])
+    .await;
+    assert_eq!(send(&url, "none").await, Outcome::Delivered);
+    let heard = task.await.expect("a conversation");
+    assert!(
+        heard.contains("MAIL FROM:<bellwether@contoso.example>\r\nRCPT TO:<ada@contoso.example>\r\nDATA\r\n"),
+        "{heard}"
+    );
+    assert!(
+        heard.contains(&String::from_utf8(mail().bytes).expect("ASCII")[..200]),
+        "{heard}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_5xx_means_depends_on_what_it_answers() {
+    let (url, _) = server(vec!["554 no service\r\n", "250 ok\r\n"]).await;
+    assert!(matches!(send(&url, "none").await, Outcome::Retry { .. }));
+    let (url, _) = server(vec![
+        "220 hi\r\n",
+        HELLO,
+        "550 5.7.1 not your address\r\n",
+        "221 bye\r\n",
+    ])
+    .await;
+    assert!(matches!(send(&url, "none").await, Outcome::Retry { .. }));
+    let (url, _) = server(vec![
+        "220 hi\r\n",
+        HELLO,
+        "250 ok\r\n",
+        "550 5.1.1 no such user\r\n",
+        "221 bye\r\n",
+    ])
+    .await;
+    assert!(matches!(send(&url, "none").await, Outcome::Gone { why } if why.contains("no such user")));
+    let (url, _) = server(vec![
+        "220 hi\r\n",
+        HELLO,
+        "250 ok\r\n",
+        "451 4.7.1 greylisted\r\n",
+        "221 bye\r\n",
+    ])
+    .await;
+    assert!(matches!(send(&url, "none").await, Outcome::Retry { .. }));
+    let (url, _) = server(vec![
+        "220 hi\r\n",
+        HELLO,
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "354 go\r\n",
+        "554 5.6.0 refused\r\n",
+        "221 bye\r\n",
+    ])
+    .await;
+    assert!(matches!(send(&url, "none").await, Outcome::Refused { .. }));
+}
+
+#[tokio::test]
+async fn a_connection_lost_after_the_dot_is_tried_again() {
+    let (url, _) = server(vec!["220 hi\r\n", HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n"]).await;
+    assert!(matches!(send(&url, "none").await, Outcome::Retry { why, .. } if why.contains("it may have arrived")));
+}
+
+#[tokio::test]
+async fn without_starttls_nothing_is_sent_unless_the_operator_says_so() {
+    let (url, task) = server(vec!["220 hi\r\n", HELLO, "221 bye\r\n"]).await;
+    assert!(matches!(send(&url, "required").await, Outcome::Retry { why, .. } if why.contains("STARTTLS")));
+    assert!(!task.await.expect("a conversation").contains("MAIL"));
+}
+
+#[tokio::test]
+async fn an_address_that_needs_smtputf8_is_refused_where_it_is_not_offered() {
+    let (url, _) = server(vec!["220 hi\r\n", HELLO, "221 bye\r\n"]).await;
+    let Ok(to) = crate::channel::EmailAddress::read("é@contoso.example") else {
+        panic!("an address")
+    };
+    let mailer =
+        Mailer::smtp(SmtpSettings::read(&format!("{url}?tls=none"), None).expect("settings")).expect("a mailer");
+    let outcome = mailer
+        .send(&email::render(&sample::update(), &to, &sample::sender()))
+        .await;
+    assert!(
+        matches!(&outcome, Outcome::Refused { why } if why.contains("SMTPUTF8")),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_folder_holds_each_mail_once_and_invitations_with_their_calendar() {
+    let state = tempfile::tempdir().expect("a directory");
+    let mailer = Mailer::folder(&state.path().join("mail"));
+    let invitation = email::render(&sample::invitation(0, 0), &sample::ada(), &sample::sender());
+    for _ in 0..2 {
+        assert_eq!(mailer.send(&invitation).await, Outcome::Delivered);
+    }
+    let mut names: Vec<String> = std::fs::read_dir(state.path().join("mail"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(
+        names[0].ends_with(".eml") && names[1].ends_with(".ics") && names[0].starts_with("dlv_"),
+        "{names:?}"
+    );
+    let written = std::fs::read(state.path().join("mail").join(&names[0])).expect("a mail");
+    assert_eq!(written, invitation.bytes);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_tried_again() {
+    let state = tempfile::NamedTempFile::new().expect("a file");
+    assert!(matches!(
+        Mailer::folder(state.path()).send(&mail()).await,
+        Outcome::Retry { .. }
+    ));
+}
+
+#[tokio::test]
+async fn what_is_said_in_clear_behind_starttls_is_not_believed() {
+    let injected = "220 go\r\n250-localhost\r\n250 AUTH PLAIN\r\n";
+    let (url, task) = server(vec!["220 hi\r\n", "250-localhost\r\n250 STARTTLS\r\n", injected]).await;
+    assert!(matches!(send(&url, "required").await, Outcome::Retry { why, .. } if why.contains("in clear")));
+    assert!(!task.await.expect("a conversation").contains("AUTH"));
+}
+
+fn acceptor() -> tokio_rustls::TlsAcceptor {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../../tests/fixtures/relay-key.pem")).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key));
+    tokio_rustls::TlsAcceptor::from(Arc::new(config.expect("a configuration")))
+}
+
+const CERTIFICATE: &[u8] = include_bytes!("../../../tests/fixtures/relay-cert.pem");
+
+/// A server that agrees on STARTTLS and then answers inside TLS.
+async fn secure_server(answers: Vec<&'static str>) -> (u16, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let port = listener.local_addr().expect("an address").port();
+    let task = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut clear = BufReader::new(stream);
+        for answer in ["220 hi\r\n", "250-localhost\r\n250 STARTTLS\r\n"] {
+            clear.write_all(answer.as_bytes()).await.expect("writes");
+            clear.read_line(&mut String::new()).await.expect("reads");
+        }
+        clear.write_all(b"220 go\r\n").await.expect("writes");
+        let Ok(stream) = acceptor().accept(clear.into_inner()).await else {
+            return "no TLS".into();
+        };
+        let mut stream = BufReader::new(stream);
+        let mut heard = String::new();
+        for answer in answers {
+            stream.read_line(&mut heard).await.expect("reads");
+            stream.write_all(answer.as_bytes()).await.expect("writes");
+        }
+        heard
+    });
+    (port, task)
+}
+
+#[tokio::test]
+async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted() {
+    let (port, task) = secure_server(vec!["250-localhost\r\n250 AUTH PLAIN\r\n", "535 5.7.8 wrong\r\n"]).await;
+    let credentials = Some(("user".to_owned(), Secret::new("hunter2")));
+    let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), credentials).expect("settings");
+    let mailer = Mailer::smtp(settings.with_authorities(CERTIFICATE.to_vec())).expect("a mailer");
+    let outcome = mailer.send(&mail()).await;
+    assert!(
+        matches!(&outcome, Outcome::Retry { why, .. } if why.contains("535") && !why.contains("hunter2")),
+        "{outcome:?}"
+    );
+    assert!(task.await.expect("a conversation").contains("AUTH PLAIN "));
+}
+
+#[tokio::test]
+async fn a_relay_whose_certificate_is_not_trusted_hears_nothing() {
+    let (port, task) = secure_server(vec![]).await;
+    let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), None).expect("settings");
+    let outcome = Mailer::smtp(settings).expect("a mailer").send(&mail()).await;
+    assert!(
+        matches!(&outcome, Outcome::Retry { why, .. } if why.contains("TLS")),
+        "{outcome:?}"
+    );
+    assert_eq!(task.await.expect("an attempt"), "no TLS");
+}

@@ -1,0 +1,108 @@
+//! What follows from everything that can happen: the product on one page.
+//!
+//! [`evaluate`] is a pure function over closed enums: an input, what is known that bears on it, the rules, the time;
+//! out come changes, at least one, each with its reason. It reads no clock, no file, no store: who calls it fetched
+//! the [`Context`] before, and writes the changes down after.
+//!
+//! ```text
+//! Heard     ──▶ hear   repeats, history, who asks, gates, notifications that gather
+//! Due(Tell) ──▶ tell   gathered notifications become one delivery, its content frozen
+//! Tried     ──▶ tried  done, again at, dead, superseded
+//! the rest  ──▶ obey   rules in force and broken, receivers that moved or are gone, redelivery, retention
+//! ```
+
+use std::sync::Arc;
+
+use crate::clock::Time;
+use crate::delivery::{Delivery, Standing};
+use crate::event::{Event, Position};
+use crate::message::Told;
+use crate::record::{BrokenFile, Change, Input, Why};
+use crate::rule::{Revision, RuleSet};
+
+pub(crate) mod hear;
+pub(crate) mod obey;
+pub(crate) mod tell;
+pub(crate) mod tried;
+
+/// What is known that bears on an input: one variant per way of deciding, fetched by the store before the decision.
+pub enum Context {
+    /// For a heard or raised event.
+    Hear(hear::Heard),
+    /// For a notification that is due.
+    Tell(Box<tell::Gathered>),
+    /// For an attempt that ended.
+    Tried(tried::Lane),
+    /// For rules that changed.
+    Rules(RulesChange),
+    /// For an endpoint that is in no rule file any more.
+    Endpoint(Vec<Pending>),
+    /// For a delivery that is to expire or to be tried again.
+    Delivery(Option<(Delivery, Standing)>),
+    /// For retention: deliveries that ended long enough ago, and, if there are more, when to go on.
+    Retention {
+        /// What may be forgotten.
+        old: Vec<(Delivery, Standing)>,
+        /// When to go on.
+        again: Option<Time>,
+    },
+    /// The input's decision is lost; it is never decided twice.
+    Lost,
+}
+
+/// What bears on a change of rules.
+pub struct RulesChange {
+    /// Where its texts were recorded.
+    pub recorded: Position,
+    /// The rules as they will be.
+    pub next: Arc<RuleSet>,
+    /// What was in force before.
+    pub before: Option<Revision>,
+    /// What is known to be broken.
+    pub broken: Vec<BrokenFile>,
+    /// Endpoints with deliveries scheduled.
+    pub pending: Vec<crate::notification::EndpointId>,
+}
+
+/// A scheduled delivery with its content.
+pub struct Pending {
+    /// What it is.
+    pub delivery: Delivery,
+    /// How far it is.
+    pub standing: Standing,
+    /// What it says.
+    pub told: Told,
+}
+
+/// What follows from `input`, which stands at `at` if it was recorded or raised.
+pub fn evaluate(input: &Asked<'_>, context: &Context, rules: &RuleSet, now: Time) -> Vec<Change> {
+    let changes = match (input, context) {
+        (_, Context::Lost) => vec![Change::Nothing { why: Why::DecisionLost }],
+        (Asked::Event { at, event }, Context::Hear(heard)) => hear::hear(*at, event, heard, rules, now),
+        (Asked::Input(Input::Due { .. }), Context::Tell(gathered)) => tell::tell(gathered, rules, now),
+        (Asked::Input(Input::Tried { attempt }), Context::Tried(lane)) => tried::tried(attempt, lane, now),
+        (Asked::Input(input @ Input::Rules { .. }), Context::Rules(change)) => obey::rules(input, change, now),
+        (Asked::Input(Input::Due { .. }), Context::Endpoint(pending)) => obey::endpoint(pending, rules, now),
+        (Asked::Input(Input::Due { .. }), Context::Delivery(found)) => obey::expire(found.as_ref(), now),
+        (Asked::Input(Input::Due { .. }), Context::Retention { old, again }) => obey::retention(old, *again),
+        (Asked::Input(Input::Commanded { .. }), Context::Delivery(found)) => obey::redeliver(found.as_ref(), now),
+        _ => vec![],
+    };
+    match changes.is_empty() {
+        true => vec![Change::Nothing { why: Why::NoLongerDue }],
+        false => changes,
+    }
+}
+
+/// What is to be decided: an event, heard or raised here, or another input.
+pub enum Asked<'a> {
+    /// An event and where it stands.
+    Event {
+        /// Where it was recorded or raised.
+        at: Position,
+        /// The event.
+        event: &'a Event,
+    },
+    /// Anything else.
+    Input(&'a Input),
+}

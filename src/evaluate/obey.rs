@@ -1,0 +1,289 @@
+//! Rules that came into force or broke, receivers that moved or are gone, redelivery, expiry, retention.
+
+use crate::channel::Address;
+use crate::clock::Time;
+use crate::customer::CustomerId;
+use crate::delivery::{Delivery, End, LIFE, Standing, State};
+use crate::evaluate::{Pending, RulesChange, tried};
+use crate::event::{Arrival, Event, EventType, Form, Kind, Provider, Stage};
+use crate::notification::{EndpointId, hash};
+use crate::record::{BrokenFile, Change, Deadline, FileInForce, Input, Why};
+use crate::rule::RuleSet;
+
+/// A change of rules comes into force; what newly broke, or was mended, is told to its customer.
+pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
+    let Input::Rules {
+        revision,
+        files,
+        removed,
+        settings,
+        broken,
+    } = input
+    else {
+        return Vec::new();
+    };
+    let mut changes = Vec::new();
+    if change.before.as_ref() != Some(revision) || !files.is_empty() || !removed.is_empty() || settings.is_some() {
+        let in_force = |(nth, file): (usize, &crate::record::SealedFile)| FileInForce {
+            path: file.path.clone(),
+            digest: file.digest.clone(),
+            nth: u32::try_from(nth).unwrap_or(u32::MAX),
+        };
+        changes.push(Change::InForce {
+            revision: revision.clone(),
+            recorded: change.recorded,
+            files: files.iter().enumerate().map(in_force).collect(),
+            removed: removed.clone(),
+            settings: settings.is_some(),
+        });
+    }
+    changes.extend(broken_and_mended(broken, &change.broken, now));
+    let gone = change
+        .pending
+        .iter()
+        .filter(|endpoint| change.next.endpoint(endpoint).is_none());
+    changes.extend(gone.map(|endpoint| Change::Wake {
+        deadline: Deadline::Endpoint {
+            endpoint: endpoint.clone(),
+        },
+        at: now,
+    }));
+    if changes.is_empty() {
+        changes.push(Change::Nothing {
+            why: Why::RulesUnchanged,
+        });
+    }
+    changes
+}
+
+fn broken_and_mended(broken: &[BrokenFile], known: &[BrokenFile], now: Time) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for file in broken.iter().filter(|file| !known.contains(file)) {
+        changes.push(Change::Broken {
+            path: file.path.clone(),
+            broken: Some(file.clone()),
+        });
+        changes.push(Change::Raised {
+            event: Box::new(rules_broken(file, now)),
+        });
+    }
+    for file in known
+        .iter()
+        .filter(|file| !broken.iter().any(|one| one.path == file.path))
+    {
+        changes.push(Change::Broken {
+            path: file.path.clone(),
+            broken: None,
+        });
+        changes.push(Change::Raised {
+            event: Box::new(rules_mended(file, now)),
+        });
+    }
+    changes
+}
+
+fn rules_broken(file: &BrokenFile, now: Time) -> Event {
+    let title = format!(
+        "The rule file {} has errors; its last good version stays in force",
+        file.path
+    );
+    own(
+        Kind::RulesBroken,
+        Stage::Active,
+        &file.customer,
+        &format!("rules:{}", file.path),
+        title,
+        &file.report,
+        now,
+    )
+}
+
+fn rules_mended(file: &BrokenFile, now: Time) -> Event {
+    let title = format!("The rule file {} is good again", file.path);
+    let text = "What it says is in force now.";
+    own(
+        Kind::RulesMended,
+        Stage::Resolved,
+        &file.customer,
+        &format!("rules:{}", file.path),
+        title,
+        text,
+        now,
+    )
+}
+
+/// A part of the journal was lost: the operator must know.
+pub fn journal_lost(text: &str, now: Time) -> Event {
+    let title = "A part of the journal was damaged and is lost".to_owned();
+    let house = CustomerId::new(crate::customer::OPERATOR);
+    own(
+        Kind::JournalLost,
+        Stage::Active,
+        &house,
+        &format!("journal:{}", now.format("%Y%m%dT%H%M%SZ")),
+        title,
+        text,
+        now,
+    )
+}
+
+/// An event of our own; it belongs to the customer named by its source.
+fn own(
+    kind: Kind,
+    stage: Stage,
+    customer: &CustomerId,
+    tracking_id: &str,
+    title: String,
+    text: &str,
+    now: Time,
+) -> Event {
+    Event {
+        provider: Provider::Bellwether,
+        source: Some(customer.as_str().to_owned()),
+        tracking_id: tracking_id.to_owned(),
+        event_type: EventType::HealthAdvisory,
+        subtype: None,
+        stage,
+        kind,
+        level: Some(crate::event::Level::Warning),
+        title,
+        html: format!("<pre>{}</pre>", escape(text)),
+        text: text.to_owned(),
+        impact: Vec::new(),
+        accounts: Vec::new(),
+        impact_start: None,
+        impact_end: None,
+        published: now,
+        sessions: Vec::new(),
+        link: None,
+        properties: std::collections::BTreeMap::new(),
+        test: false,
+        communication_id: None,
+        arrival: Arrival::Live,
+        form: Form::Bellwether,
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// An endpoint that no rule file names any more: what waits for it moves to the receiver's new address, or is dead.
+pub fn endpoint(pending: &[Pending], rules: &RuleSet, now: Time) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for one in pending {
+        if rules.endpoint(&one.delivery.endpoint).is_some() {
+            continue;
+        }
+        match new_address(&one.delivery, rules) {
+            Some(endpoint) => changes.extend(move_to(one, endpoint, now)),
+            None => {
+                let why = format!(
+                    "no rule file names the receiver `{}` with this address any more",
+                    one.delivery.receiver
+                );
+                changes.push(tried::end(&one.delivery, &one.standing, End::ReceiverGone { why }, now));
+            }
+        }
+    }
+    changes
+}
+
+/// The receiver's one address of the same medium, if it has just one: a mistyped address that was corrected.
+fn new_address(delivery: &Delivery, rules: &RuleSet) -> Option<EndpointId> {
+    let receiver = rules.receiver(&delivery.customer, &delivery.receiver)?;
+    let mut same = receiver
+        .to
+        .iter()
+        .filter(|address: &&Address| address.channel() == delivery.channel);
+    let address = same.next()?;
+    same.next().is_none().then(|| address.endpoint(&delivery.customer))
+}
+
+fn move_to(pending: &Pending, endpoint: EndpointId, now: Time) -> Vec<Change> {
+    let old = &pending.delivery;
+    let id = format!("dlv_{}", hash(&["moved", &old.id, &endpoint.0]));
+    let successor = Delivery {
+        id: id.clone(),
+        endpoint,
+        created: now,
+        ..old.clone()
+    };
+    vec![
+        tried::end(old, &pending.standing, End::Superseded { by: id }, now),
+        Change::Delivery {
+            delivery: successor,
+            told: Box::new(pending.told.clone()),
+        },
+    ]
+}
+
+/// A delivery past its life is dead, without an attempt.
+pub fn expire(found: Option<&(Delivery, Standing)>, now: Time) -> Vec<Change> {
+    match found {
+        Some((
+            delivery,
+            standing @ Standing {
+                state: State::Scheduled { expires, .. },
+                ..
+            },
+        )) if *expires <= now => {
+            vec![tried::end(delivery, standing, End::Expired, now)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// An ended delivery is tried again on request, with a new life: same id, same content.
+pub fn redeliver(found: Option<&(Delivery, Standing)>, now: Time) -> Vec<Change> {
+    match found {
+        Some((
+            delivery,
+            Standing {
+                state: State::Ended { end, at },
+                attempts,
+                ..
+            },
+        )) => vec![Change::Requeued {
+            place: delivery.place(),
+            ended: end.clone(),
+            ended_at: *at,
+            attempts: *attempts,
+            again: now,
+            expires: now + LIFE,
+        }],
+        _ => vec![Change::Nothing {
+            why: Why::NotRedeliverable,
+        }],
+    }
+}
+
+/// Deliveries whose retention is over are forgotten.
+pub fn retention(old: &[(Delivery, Standing)], again: Option<Time>) -> Vec<Change> {
+    let mut changes: Vec<Change> = old
+        .iter()
+        .filter_map(|(delivery, standing)| forgotten(delivery, standing))
+        .collect();
+    if changes.is_empty() {
+        changes.push(Change::Nothing {
+            why: Why::NothingToForget,
+        });
+    }
+    changes.extend(again.map(|at| Change::Wake {
+        deadline: Deadline::Retention,
+        at,
+    }));
+    changes
+}
+
+fn forgotten(delivery: &Delivery, standing: &Standing) -> Option<Change> {
+    match &standing.state {
+        State::Ended { end, at } => Some(Change::Forgotten {
+            place: delivery.place(),
+            end: end.clone(),
+            ended_at: *at,
+            attempts: standing.attempts,
+        }),
+        State::Scheduled { .. } => None,
+    }
+}

@@ -1,0 +1,91 @@
+//! Emerging issues: what the public status page shows before it is known who is affected.
+//!
+//! They name no account, so they carry the source `status.azure.com`, which customers may list under `public`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::draft::Draft;
+use super::super::json::{Fault, Node};
+use super::super::{EventType, Form, Impact, Stage};
+use super::{Heard, notice, words};
+
+/// The source these events carry.
+const STATUS_PAGE: &str = "status.azure.com";
+
+/// Reads one answer of `emergingIssues`.
+pub(super) fn read(node: &Node, heard: &mut Heard) -> Result<(), Fault> {
+    let properties = node.get("properties").unwrap_or(node);
+    for issue in properties
+        .get("statusActiveEvents")
+        .and_then(Node::list)
+        .unwrap_or_default()
+    {
+        match words::value(issue, "published").as_deref() {
+            Some("false") => heard.ignore(issue, "unpublished issue", "this issue is not published yet"),
+            _ => heard.drafts.push(draft(issue)?),
+        }
+    }
+    for banner in properties.get("statusBanners").and_then(Node::list).unwrap_or_default() {
+        heard.ignore(
+            banner,
+            "status banner",
+            "a banner of the status page has no tracking id",
+        );
+    }
+    Ok(())
+}
+
+fn draft(issue: &Node) -> Result<Draft, Fault> {
+    let tracking_id = words::tracking_id(issue, "trackingId")?;
+    let published = words::time(issue, "lastModifiedTime")?
+        .map_or_else(|| words::time(issue, "startTime"), |time| Ok(Some(time)))?;
+    Ok(Draft {
+        form: Form::AzureEmergingIssues,
+        source: Some(STATUS_PAGE.to_string()),
+        event_type: EventType::ServiceIssue,
+        subtype: None,
+        stage: stage(issue)?,
+        level: words::value(issue, "severity").and_then(|word| words::level(&word)),
+        title: words::value(issue, "title").unwrap_or_default(),
+        body: words::value(issue, "description").unwrap_or_default(),
+        impact: impact(issue),
+        accounts: BTreeSet::new(),
+        impact_start: words::time(issue, "startTime")?,
+        impact_end: None,
+        published: published.ok_or_else(|| Fault::missing(issue, "lastModifiedTime"))?,
+        properties: BTreeMap::new(),
+        tags: Vec::new(),
+        test: words::is_test_id(&tracking_id),
+        communication_id: None,
+        tracking_id,
+    })
+}
+
+fn stage(issue: &Node) -> Result<Stage, Fault> {
+    let member = issue.get("stage").ok_or_else(|| Fault::missing(issue, "stage"))?;
+    let word = words::value(issue, "stage").unwrap_or_default();
+    Stage::read(&word).ok_or_else(|| notice::unknown(member, "stage", &word, "Active, Resolved and RCA"))
+}
+
+fn impact(issue: &Node) -> Vec<Impact> {
+    let services = issue.get("impacts").and_then(Node::list).unwrap_or_default();
+    services.iter().filter_map(service).flatten().collect()
+}
+
+fn service(node: &Node) -> Option<Vec<Impact>> {
+    let service = words::name(node, "name")?;
+    let regions = node.get("regions").and_then(Node::list).unwrap_or_default();
+    let names: Vec<_> = regions
+        .iter()
+        .filter_map(|region| words::name(region, "name"))
+        .map(Some)
+        .collect();
+    let names = if names.is_empty() { vec![None] } else { names };
+    let pair = |region| Impact {
+        service: service.clone(),
+        service_id: None,
+        region,
+        accounts: Vec::new(),
+    };
+    Some(names.into_iter().map(pair).collect())
+}

@@ -1,0 +1,290 @@
+//! Text that strangers wrote: made safe, made plain, made one line.
+//!
+//! What leaves here can be put into a page or a mail: an allow list of elements, links to http, https and mailto only,
+//! no style, no image, no script, no character that turns the direction of the text around.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use scraper::{ElementRef, Html};
+
+/// How long a title may be, characters.
+pub const MAX_TITLE_CHARS: usize = 512;
+/// More markup than this in one text is an attack on whoever parses it; it is then shown as plain text.
+const MAX_TAGS: usize = 10_000;
+/// Unclosed elements are opened again in every paragraph, so their number is limited (as `MAX_TAGS`).
+const MAX_UNCLOSED_TAGS: usize = 64;
+
+/// What may stand in a text. `div` is structure only: without it words of two lines would run together.
+const TAGS: &[&str] = &[
+    "p",
+    "br",
+    "div",
+    "hr",
+    "ul",
+    "ol",
+    "li",
+    "strong",
+    "b",
+    "em",
+    "i",
+    "u",
+    "a",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "blockquote",
+    "code",
+    "pre",
+    "span",
+];
+
+/// Elements that need no end tag, so a missing one nests nothing.
+const SELF_CLOSING: &[&str] = &[
+    "p", "li", "br", "hr", "img", "tr", "td", "th", "tbody", "thead", "dd", "dt", "input", "meta", "link",
+];
+
+/// A text made safe. Plain text (without any element) becomes paragraphs.
+pub(super) fn sanitise(raw: &str) -> String {
+    let source = if is_a_bomb(raw) {
+        paragraphs(&escape(raw))
+    } else if has_elements(raw) {
+        raw.to_string()
+    } else {
+        paragraphs(raw)
+    };
+    let clean = cleaner().clean(&source).to_string();
+    let clean: String = clean.chars().filter(|c| !is_odd(*c)).collect();
+    without_empty_paragraphs(&clean).trim().to_string()
+}
+
+fn cleaner() -> ammonia::Builder<'static> {
+    let mut builder = ammonia::Builder::default();
+    builder
+        .tags(TAGS.iter().copied().collect())
+        .tag_attributes(HashMap::from([("a", HashSet::from(["href"]))]))
+        .generic_attributes(HashSet::new())
+        .url_schemes(HashSet::from(["http", "https", "mailto"]))
+        .url_relative(ammonia::UrlRelative::Deny)
+        .link_rel(Some("noopener"));
+    builder
+}
+
+fn has_elements(raw: &str) -> bool {
+    raw.match_indices('<').any(|(at, _)| {
+        matches!(
+            raw.as_bytes().get(at + 1),
+            Some(b'/' | b'!' | b'a'..=b'z' | b'A'..=b'Z')
+        )
+    })
+}
+
+/// Whether parsing this as HTML could cost far more than its length (elements reopened in every paragraph).
+fn is_a_bomb(raw: &str) -> bool {
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut tags, mut unclosed) = (0, 0usize);
+    for (at, _) in raw.match_indices('<') {
+        tags += 1;
+        let rest = &raw[at + 1..];
+        let (closes, rest) = rest.strip_prefix('/').map_or((false, rest), |rest| (true, rest));
+        let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).take(16).collect();
+        let name = name.to_ascii_lowercase();
+        if name.is_empty() || SELF_CLOSING.contains(&name.as_str()) {
+            continue;
+        }
+        let count = open.entry(name).or_default();
+        match (closes, *count) {
+            (true, 0) => {}
+            (true, _) => (*count, unclosed) = (*count - 1, unclosed - 1),
+            (false, _) => (*count, unclosed) = (*count + 1, unclosed + 1),
+        }
+        if tags > MAX_TAGS || unclosed > MAX_UNCLOSED_TAGS {
+            return true;
+        }
+    }
+    tags > MAX_TAGS
+}
+
+/// Text for HTML: what has a meaning there is written as entity.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+fn paragraphs(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let blocks = text.split("\n\n").map(str::trim).filter(|block| !block.is_empty());
+    blocks
+        .map(|block| format!("<p>{}</p>", block.replace('\n', "<br>")))
+        .collect()
+}
+
+/// Providers put empty paragraphs between others as spacing; style is the page's business.
+fn without_empty_paragraphs(html: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find("<p>") {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match rest.find("</p>").filter(|end| is_blank(&rest[3..*end])) {
+            Some(end) => rest = &rest[end + 4..],
+            None => {
+                out.push_str("<p>");
+                rest = &rest[3..];
+            }
+        }
+    }
+    out + rest
+}
+
+fn is_blank(html: &str) -> bool {
+    html.replace("<br>", "").replace("&nbsp;", "").trim().is_empty()
+}
+
+/// Characters that show nothing, or show other characters in another order.
+fn is_odd(c: char) -> bool {
+    let invisible = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{61c}' | '\u{feff}');
+    invisible || (c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+/// One line of plain text, at most [`MAX_TITLE_CHARS`] characters: entities read, white space collapsed.
+pub(super) fn one_line(raw: &str) -> String {
+    let text = if raw.contains('&') {
+        unescape(raw)
+    } else {
+        raw.to_string()
+    };
+    let spaced: String = text
+        .chars()
+        .map(|c| if c.is_control() || is_break(c) { ' ' } else { c })
+        .collect();
+    let visible: String = spaced.chars().filter(|c| !is_odd(*c)).collect();
+    shorten(
+        &visible.split_whitespace().collect::<Vec<_>>().join(" "),
+        MAX_TITLE_CHARS,
+    )
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Entities read; `<` stays what it is, for a title is text and not markup.
+fn unescape(raw: &str) -> String {
+    let fragment = Html::parse_fragment(&raw.replace('<', "&lt;"));
+    fragment.root_element().text().collect()
+}
+
+/// At most `limit` characters, the last being "…" if something was cut.
+pub(super) fn shorten(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text.to_string(),
+        Some(_) => text.chars().take(limit - 1).chain(['…']).collect(),
+    }
+}
+
+/// A link in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Where it leads: http or https.
+    pub url: url::Url,
+    /// Its words.
+    pub label: String,
+    /// The words of the paragraph or list item it stands in.
+    pub around: String,
+}
+
+/// The links of sanitised HTML, in order.
+pub(super) fn links(html: &str) -> Vec<Link> {
+    let fragment = Html::parse_fragment(html);
+    let anchors = fragment
+        .root_element()
+        .descendent_elements()
+        .filter(|element| element.value().name() == "a");
+    anchors.filter_map(link).collect()
+}
+
+fn link(anchor: ElementRef<'_>) -> Option<Link> {
+    let url = url::Url::parse(anchor.attr("href")?)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let around = anchor
+        .parent()
+        .and_then(ElementRef::wrap)
+        .map(|parent| parent.text().collect())
+        .unwrap_or_default();
+    Some(Link {
+        url,
+        label: anchor.text().collect(),
+        around,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_allowed_is_left() {
+        let html = sanitise(
+            "<p onclick=x style=y>a<script>alert(1)</script><img src=x onerror=y></p><a href='javascript:x'>b</a>\
+             <a href=\"https://e.x/?a=1&b=2\" target=_blank>c</a><iframe src=x></iframe><a href=\"/rel\">d</a>",
+        );
+        assert_eq!(
+            html,
+            "<p>a</p><a rel=\"noopener\">b</a><a href=\"https://e.x/?a=1&amp;b=2\" rel=\"noopener\">c</a><a rel=\"noopener\">d</a>"
+        );
+    }
+
+    #[test]
+    fn broken_html_is_mended() {
+        assert_eq!(sanitise("<tr><td>This is a test</<td>/<tr>"), "This is a test/");
+        assert_eq!(sanitise("<p><strong>a"), "<p><strong>a</strong></p>");
+    }
+
+    #[test]
+    fn a_title_is_one_line_of_visible_text() {
+        assert_eq!(one_line(" A\r\nB\u{202e}C\u{200b}&amp; <b>D\u{a0}\u{7} "), "A BC& <b>D");
+        assert_eq!(one_line(&"x".repeat(512)).chars().count(), 512);
+        let cut = one_line(&"ä".repeat(513));
+        assert!(cut.ends_with('…') && cut.chars().count() == 512);
+    }
+
+    #[test]
+    fn text_cannot_be_turned_around() {
+        assert_eq!(sanitise("<p>a&#x202e;b\u{2066}c</p>"), "<p>abc</p>");
+    }
+
+    #[test]
+    fn markup_that_explodes_is_shown_as_text() {
+        let bomb: String = (0..2_000).map(|n| format!("<b id={n}>")).collect::<String>() + &"<p>x".repeat(2_000);
+        assert!(sanitise(&bomb).len() < 20 * bomb.len());
+        assert!(sanitise(&"<div>".repeat(9_000)).contains("&lt;div&gt;"));
+        assert!(sanitise(&"<p>x".repeat(20_000)).contains("&lt;p&gt;"));
+        assert_eq!(
+            super::super::plain::text(&sanitise(&"<div>".repeat(MAX_UNCLOSED_TAGS))),
+            ""
+        );
+    }
+
+    #[test]
+    fn links_know_their_words_and_surroundings() {
+        let html = sanitise("<p>Register: <a href='https://e.x/a'>here</a></p><a href='mailto:a@b.example'>m</a>");
+        let found = links(&html);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].label.as_str(), found[0].around.as_str()),
+            ("here", "Register: here")
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! The rules folder on disk: reading it whole, and hearing when it changes.
+//!
+//! Strangers own parts of it: only regular files are read, no links are followed, and everything has a limit. A file
+//! that cannot be read is broken, never gone. What the watcher says is a hint; the folder is read whole each time.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use notify_debouncer_mini::notify::RecursiveMode;
+use notify_debouncer_mini::{DebounceEventResult, DebouncedEventKind, new_debouncer};
+
+use crate::rule::check::Source;
+
+/// The largest rule file, bytes.
+pub const FILE_BYTES_MOST: u64 = 256 * 1024;
+
+/// The most rule files of one customer.
+pub const FILES_MOST: usize = 10_000;
+
+/// How long a file must be quiet before it counts as written.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// What a reading of the folder found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The files' texts, by path.
+    pub sources: Vec<Source>,
+    /// Files that are there and cannot be used: path and why.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Reads every rule file below `rules`: directly in it, and in its folders (but not in `secrets/`).
+///
+/// # Errors
+/// When the folder itself is there and cannot be listed. A folder that is missing holds nothing.
+pub fn read(rules: &Path) -> Result<Found> {
+    let mut found = Found::default();
+    if !rules.exists() {
+        return Ok(found);
+    }
+    for (name, path) in list(rules).with_context(|| format!("listing the rules folder {}", rules.display()))? {
+        match path.symlink_metadata().map(|meta| meta.is_dir()) {
+            Ok(true) => read_customer(&name, &path, &mut found),
+            _ => found.take(name, &path),
+        }
+    }
+    Ok(found)
+}
+
+fn read_customer(customer: &str, folder: &Path, found: &mut Found) {
+    let files = match list(folder) {
+        Ok(files) => files,
+        Err(error) => {
+            return found
+                .unreadable
+                .push((format!("{customer}/"), format!("the folder cannot be listed: {error}")));
+        }
+    };
+    for (nth, (name, path)) in files.into_iter().enumerate() {
+        if nth >= FILES_MOST {
+            let why = format!("the folder holds more than {FILES_MOST} files; the rest is not read");
+            return found.unreadable.push((format!("{customer}/"), why));
+        }
+        if name != "secrets" {
+            found.take(format!("{customer}/{name}"), &path);
+        }
+    }
+}
+
+impl Found {
+    fn take(&mut self, name: String, path: &Path) {
+        if !is_rule_file(&name) {
+            return;
+        }
+        match text_of(path) {
+            Ok(text) => self.sources.push(Source { path: name, text }),
+            Err(why) => self.unreadable.push((name, why)),
+        }
+    }
+}
+
+/// `.yaml` or `.yml`, and not an editor's own file.
+fn is_rule_file(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    !file.starts_with(['.', '#', '~']) && (file.ends_with(".yaml") || file.ends_with(".yml"))
+}
+
+fn list(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        entries.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+/// A file's text; never follows a link, never waits on a pipe.
+fn text_of(path: &Path) -> Result<String, String> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(|_| "cannot be opened".to_owned())?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let mut file = file.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+            "is a symbolic link; links are not followed".to_owned()
+        }
+        _ => format!("cannot be opened: {error}"),
+    })?;
+    let meta = file
+        .metadata()
+        .map_err(|error| format!("cannot be looked at: {error}"))?;
+    if !meta.is_file() {
+        return Err("is not a regular file".into());
+    }
+    if meta.len() > FILE_BYTES_MOST {
+        return Err(format!(
+            "has {} bytes; a rule file has at most {FILE_BYTES_MOST}: split it into several files",
+            meta.len()
+        ));
+    }
+    let mut bytes = Vec::new();
+    file.by_ref()
+        .take(FILE_BYTES_MOST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
+}
+
+/// Watches the folder for as long as it lives.
+pub struct Watch(
+    #[allow(dead_code, reason = "it watches until it is dropped")]
+    notify_debouncer_mini::Debouncer<notify_debouncer_mini::notify::RecommendedWatcher>,
+);
+
+/// Calls `changed` when files below `rules` have changed and been quiet for a while: a file that is being written is
+/// not read half.
+///
+/// # Errors
+/// When the folder cannot be watched (it may be missing): it is then only read on request.
+pub fn watch(rules: &Path, changed: impl Fn() + Send + 'static) -> Result<Watch> {
+    let told = move |events: DebounceEventResult| {
+        let is_quiet = |kind| matches!(kind, DebouncedEventKind::Any);
+        if events.is_err() || events.is_ok_and(|events| events.iter().any(|event| is_quiet(event.kind))) {
+            changed();
+        }
+    };
+    let mut debouncer = new_debouncer(QUIET, told).context("making a watcher")?;
+    debouncer
+        .watcher()
+        .watch(rules, RecursiveMode::Recursive)
+        .with_context(|| format!("watching {}", rules.display()))?;
+    Ok(Watch(debouncer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_yaml_files_are_read_and_nothing_else_is_gone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let contoso = dir.path().join("contoso");
+        fs::create_dir_all(contoso.join("secrets")).expect("folders");
+        fs::write(contoso.join("production.yaml"), "rules: []").expect("a file");
+        fs::write(contoso.join("secrets/teams.yaml"), "https://secret").expect("a file");
+        fs::write(contoso.join("notes.txt"), "x").expect("a file");
+        fs::write(contoso.join(".production.yaml.swp.yaml"), "x").expect("a file");
+        fs::write(contoso.join("latin1.yaml"), [b'a', 0xe9]).expect("a file");
+        fs::write(contoso.join("large.yaml"), "x".repeat(256 * 1024 + 1)).expect("a file");
+        fs::write(contoso.join("full.yaml"), "x".repeat(256 * 1024)).expect("a file");
+        std::os::unix::fs::symlink("/etc/passwd", contoso.join("link.yaml")).expect("a link");
+        let found = read(dir.path()).expect("reads");
+        let read: Vec<&str> = found.sources.iter().map(|source| source.path.as_str()).collect();
+        assert_eq!(read, ["contoso/full.yaml", "contoso/production.yaml"]);
+        let refused: Vec<&str> = found.unreadable.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(
+            refused,
+            ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]
+        );
+    }
+
+    #[test]
+    fn a_missing_folder_holds_nothing() {
+        let found = read(Path::new("/nowhere/at/all")).expect("reads");
+        assert!(found.sources.is_empty() && found.unreadable.is_empty());
+    }
+}

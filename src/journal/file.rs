@@ -1,0 +1,114 @@
+//! Files that are there whole or not at all: written under a temporary name, synced, renamed, directory synced.
+//!
+//! It never retries a sync and never leaves a half-written file under its final name.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// What temporary files end with; whatever ends so may be deleted at start.
+pub const TEMPORARY: &str = "tmp";
+
+/// Writes `bytes` to `path` so that after a power cut either the old content or all of the new one is there.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_for(path);
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    install(&file, &temporary, path)
+}
+
+/// Syncs a finished temporary file, gives it its name and syncs the directory.
+pub fn install(file: &File, temporary: &Path, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    sync_dir(parent(path))
+}
+
+/// Makes creations, renames and deletions in `dir` durable.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Creates `dir` and what is missing above it, durably.
+pub fn create_dir_durably(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if !parent(dir).is_dir() {
+        create_dir_durably(parent(dir))?;
+    }
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => sync_dir(parent(dir)),
+    }
+}
+
+/// Keeps a file under a second name as well, so that it survives being replaced.
+pub fn keep_as(path: &Path, name: &Path) -> io::Result<()> {
+    match fs::hard_link(path, name) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a file durably; one that is already gone is fine.
+pub fn remove_durably(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => sync_dir(parent(path)),
+    }
+}
+
+/// Whether an error says that the disk, or our share of it, is full.
+pub fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+fn temporary_for(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    name.push(".");
+    name.push(TEMPORARY);
+    PathBuf::from(name)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_no_temporary_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write_durably(&path, b"old and long").unwrap();
+        write_durably(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn directories_are_created_with_what_is_above_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b/c");
+        create_dir_durably(&deep).unwrap();
+        create_dir_durably(&deep).unwrap();
+        assert!(deep.is_dir());
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write_durably(&path, b"old").unwrap();
+        std::os::unix::fs::symlink("/dev/full", temporary_for(&path)).unwrap();
+        assert!(is_no_space(&write_durably(&path, b"new").unwrap_err()));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+}

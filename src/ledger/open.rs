@@ -1,0 +1,275 @@
+//! Starting the ledger: open the journal, open or rebuild the store, own up to what was lost, take up what is undecided.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use anyhow::{Context as _, Result};
+use arc_swap::ArcSwap;
+
+use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, submissions};
+use crate::clock::Time;
+use crate::evaluate::obey;
+use crate::journal::{self, Journal};
+use crate::record::{Input, Record};
+use crate::store::trust::{self, Trust};
+use crate::store::{Store, View, context, rebuild};
+
+/// What a start found.
+pub struct Started {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The thread; it ends after [`Ledger::stop`], or when writing fails.
+    pub thread: std::thread::JoinHandle<()>,
+    /// Why the store was believed, or not.
+    pub trust: Trust,
+    /// Why it was built again, if it was.
+    pub rebuilt: Option<String>,
+}
+
+/// Opens everything below the state directory and starts the thread.
+///
+/// # Errors
+/// When journal or store cannot be opened, or what is in force cannot be compiled.
+pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
+    let boot = trust::boot_id();
+    let was_clean = trust::judge(&settings.state, boot.as_deref()) == Trust::CleanStop;
+    let options = journal::Options {
+        segment_bytes: settings.segment_bytes,
+        clean: was_clean,
+        ..journal::Options::default()
+    };
+    let (mut journal, opening) =
+        Journal::open(&settings.state.join("journal"), options).context("opening the journal")?;
+    if let Some(torn) = &opening.torn {
+        tracing::warn!(
+            bytes = torn.bytes,
+            "the journal ended in the middle of a group, which nobody was told of; it was cut off"
+        );
+    }
+    let reader = journal.reader();
+    let opened =
+        rebuild::open(&settings.state, &reader, journal.next() - 1, boot.as_deref()).context("opening the store")?;
+    let mut store = opened.store;
+    let lost = own_up(&mut journal, opened.ahead, &opening.lost)?;
+    first_records(&mut journal, &mut store, &settings, boot, lost)?;
+    let rules = in_force(&settings, store.view(), &reader)?;
+    let inbox = undecided(store.view())?;
+    let (ledger, thread) = spawn(journal, store, settings, rules, inbox, hints)?;
+    Ok(Started {
+        ledger,
+        thread,
+        trust: opened.trust,
+        rebuilt: opened.rebuilt,
+    })
+}
+
+/// What was lost and is not on record yet: what the journal found, and what only the store proves.
+fn own_up(journal: &mut Journal, ahead: Option<u64>, found: &[journal::LostRange]) -> Result<Vec<(u64, u64, String)>> {
+    let mut lost: Vec<(u64, u64, String)> = found
+        .iter()
+        .map(|range| (range.from, range.to, range.why.clone()))
+        .collect();
+    if let Some(through) = ahead {
+        let from = journal.next();
+        journal
+            .skip_to(through + 1)
+            .context("numbering on behind what was lost")?;
+        lost.push((
+            from,
+            through,
+            "the store knows of records that the journal does not hold".to_owned(),
+        ));
+    }
+    Ok(lost)
+}
+
+/// Writes that the daemon started, and what was lost.
+fn first_records(
+    journal: &mut Journal,
+    store: &mut Store,
+    settings: &Settings,
+    boot: Option<String>,
+    lost: Vec<(u64, u64, String)>,
+) -> Result<()> {
+    let at = settings.clock.now();
+    let mut records = vec![Record::Started {
+        at,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot,
+    }];
+    for (from, to, why) in &lost {
+        tracing::error!(
+            from,
+            to,
+            why,
+            "a part of the journal is lost; what it decided is not known any more"
+        );
+        records.push(Record::Lost {
+            at,
+            from: *from,
+            to: *to,
+            why: why.clone(),
+        });
+    }
+    if !lost.is_empty() {
+        let event = Box::new(obey::journal_lost(&told_of(&lost), at));
+        records.push(Record::Recorded {
+            at,
+            inputs: vec![Input::Heard { event }],
+        });
+    }
+    let first = journal.next();
+    let group: Vec<Vec<u8>> = records.iter().map(Record::to_bytes).collect();
+    journal
+        .append(&group)
+        .context("writing the first records of this start")?;
+    journal.sync().context("syncing the journal")?;
+    journal
+        .losses_recorded()
+        .context("noting that the losses are on record")?;
+    for (seq, record) in (first..).zip(&records) {
+        store.stage(seq, record);
+    }
+    store.commit(journal.next() - 1)
+}
+
+fn told_of(lost: &[(u64, u64, String)]) -> String {
+    let lines = lost
+        .iter()
+        .map(|(from, to, why)| format!("Records {from} to {to}: {why}."));
+    let mut text: Vec<String> = lines.collect();
+    text.push(
+        "The damaged file is kept beside the journal. What these records decided may be told again, with the same ids."
+            .to_owned(),
+    );
+    text.join("\n")
+}
+
+/// The rules in force, made of what was recorded; none at the very first start.
+fn in_force(settings: &Settings, view: &View, journal: &journal::Reader) -> Result<Arc<crate::rule::RuleSet>> {
+    let texts = texts_in_force(view, journal)?;
+    let before = settings_in_force(view, journal)?;
+    let rules = (settings.compile)(&texts, before.as_deref()).context("compiling the rules in force")?;
+    Ok(Arc::new(rules))
+}
+
+/// The sealed texts in force, by path.
+///
+/// # Errors
+/// When store or journal cannot be read.
+pub fn texts_in_force(view: &View, journal: &journal::Reader) -> Result<Vec<(String, String)>> {
+    texts_at(view, journal, u64::MAX)
+}
+
+/// The sealed texts in force after the record `seq`, by path.
+///
+/// # Errors
+/// When store or journal cannot be read.
+pub fn texts_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Vec<(String, String)>> {
+    let mut texts = Vec::new();
+    for line in view.rule_files_at(seq)? {
+        let Input::Rules { mut files, .. } = context::input(journal, line.recorded)? else {
+            continue;
+        };
+        if (line.nth as usize) < files.len() {
+            texts.push((line.path, files.swap_remove(line.nth as usize).sealed));
+        }
+    }
+    Ok(texts)
+}
+
+/// The sealed settings that decide, as last recorded.
+///
+/// # Errors
+/// When store or journal cannot be read.
+pub fn settings_in_force(view: &View, journal: &journal::Reader) -> Result<Option<String>> {
+    settings_at(view, journal, u64::MAX)
+}
+
+/// The sealed settings that decided after the record `seq`.
+///
+/// # Errors
+/// When store or journal cannot be read.
+pub fn settings_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Option<String>> {
+    let Some(at) = view.settings_at(seq)? else {
+        return Ok(None);
+    };
+    match context::input(journal, at)? {
+        Input::Rules { settings, .. } => Ok(settings),
+        _ => Ok(None),
+    }
+}
+
+fn undecided(view: &View) -> Result<VecDeque<Waiting>> {
+    Ok(view
+        .inbox()?
+        .into_iter()
+        .map(|at| Waiting {
+            at,
+            input: None,
+            rules: None,
+        })
+        .collect())
+}
+
+fn spawn(
+    journal: Journal,
+    store: Store,
+    settings: Settings,
+    rules: Arc<crate::rule::RuleSet>,
+    inbox: VecDeque<Waiting>,
+    hints: Tell,
+) -> Result<(Ledger, std::thread::JoinHandle<()>)> {
+    let (submit, submitted) = submissions();
+    let ledger = Ledger {
+        submit: submit.clone(),
+        waiting: Arc::new(AtomicUsize::new(0)),
+        is_failed: Arc::new(AtomicBool::new(false)),
+        rules: Arc::new(ArcSwap::new(rules.clone())),
+        reader: store.reader(),
+        journal: journal.reader(),
+        figures: Arc::new(Figures::default()),
+    };
+    let now: Time = settings.clock.now();
+    let mut writer = Writer {
+        next_housekeeping: settings.housekeeping.next_after(now, chrono_tz::UTC),
+        journal,
+        store,
+        settings,
+        rules,
+        shared: ledger.clone(),
+        hints,
+        backlog: VecDeque::new(),
+        inbox,
+        tried: VecDeque::new(),
+        noticed: VecDeque::new(),
+        idle: Vec::new(),
+        renewing: None,
+        submit,
+        no_space_until: None,
+        is_full: false,
+        fresh_bytes: 0,
+        measured: None,
+    };
+    writer.fresh_bytes = writer.store.size_bytes();
+    let failed = ledger.clone();
+    let run = move || {
+        // sled panics on some damages; a panic here is a failed write like any other
+        let state = writer.settings.state.clone();
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run(&submitted))).is_err() {
+            failed.is_failed.store(true, std::sync::atomic::Ordering::Release);
+            if let Err(error) = trust::withdraw(&state) {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "trust in the store could not be withdrawn"
+                );
+            }
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("ledger".into())
+        .spawn(run)
+        .context("starting the ledger's thread")?;
+    Ok((ledger, thread))
+}

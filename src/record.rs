@@ -1,0 +1,481 @@
+//! Everything that can happen, and everything that is remembered.
+//!
+//! The journal is a sequence of [`Record`]s. What happened is an [`Input`]; what follows from it, decided by
+//! `evaluate`, is a list of [`Change`]s; what the store holds is what those changes add up to. A change puts small
+//! values under their keys or removes them: applying never computes.
+//!
+//! **What is remembered for ever must be readable for ever.** Only optional fields are added; a variant is never
+//! renamed, reused or given another meaning. `tests/fixtures/records.jsonl` holds a line of every variant ever
+//! shipped, and a test reads it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Time;
+use crate::customer::CustomerId;
+use crate::delivery::{Attempt, Delivery, End, Place};
+use crate::event::{Event, Impact, Position};
+use crate::incident::{Entry, Hearing, Incident, IncidentId};
+use crate::message::{Carried, Told};
+use crate::notification::{EndpointId, Notification, SeriesId};
+use crate::rule::Revision;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Record {
+    /// Somebody waits for these to be on disk: they will be decided, in this order, also after a crash.
+    Recorded {
+        /// When.
+        at: Time,
+        /// What came in together.
+        inputs: Vec<Input>,
+    },
+    /// One input was decided, whole.
+    Decided {
+        /// When: the `now` of the decision.
+        at: Time,
+        /// Which input.
+        of: Of,
+        /// By which rules.
+        by: Revision,
+        /// What follows, at least one.
+        changes: Vec<Change>,
+    },
+    /// The daemon started.
+    Started {
+        /// When.
+        at: Time,
+        /// Which version of the program.
+        version: String,
+        /// The kernel's boot id, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot: Option<String>,
+    },
+    /// These sequence numbers were damaged and are gone.
+    Lost {
+        /// When it was noticed.
+        at: Time,
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+        /// What was found.
+        why: String,
+    },
+    /// These sequence numbers were retired on purpose, their retention over.
+    Retired {
+        /// When.
+        at: Time,
+        /// Up to which sequence number the journal was gone through.
+        through: u64,
+        /// How many records went.
+        dropped: u64,
+    },
+}
+
+/// The input that a decision is of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Of {
+    /// One that was recorded (or raised) before.
+    Kept {
+        /// Where it stands.
+        at: Position,
+    },
+    /// One that nobody waits for: journalled here, once.
+    Here(Input),
+}
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// A provider told us something.
+    Heard {
+        /// What.
+        event: Box<Event>,
+    },
+    /// Rule files, or the settings that decide, have changed.
+    Rules {
+        /// What is in force after it.
+        revision: Revision,
+        /// Good files that are new or changed.
+        #[serde(default)]
+        files: Vec<SealedFile>,
+        /// Paths of files that are gone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<String>,
+        /// The settings that decide, as sealed JSON, if they have changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<String>,
+        /// What is broken now, all of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        broken: Vec<BrokenFile>,
+    },
+    /// Somebody asked for something.
+    Commanded {
+        /// On whose behalf.
+        by: String,
+        /// What.
+        command: Command,
+    },
+    /// An attempt ended.
+    Tried {
+        /// How.
+        attempt: Attempt,
+    },
+    /// A deadline has come.
+    Due {
+        /// Which.
+        deadline: Deadline,
+        /// When it was to be.
+        at: Time,
+    },
+}
+
+/// A rule file's text, sealed with the state directory's key: it may hold URLs that are secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedFile {
+    /// Path below the rules folder.
+    pub path: String,
+    /// SHA-256 of its text, hex.
+    pub digest: String,
+    /// The text, sealed ([`crate::secret::Sealer`]).
+    pub sealed: String,
+}
+
+/// A rule file whose text on disk is not in force.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BrokenFile {
+    /// Path below the rules folder.
+    pub path: String,
+    /// Whose.
+    pub customer: CustomerId,
+    /// A digest of the text and its problems: the same trouble is told once.
+    pub digest: String,
+    /// The problems as the customer reads them, secrets masked.
+    pub report: String,
+}
+
+/// What somebody may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Try an ended delivery again, with the same id and content.
+    Redeliver {
+        /// Its id.
+        delivery: String,
+    },
+}
+
+/// What time brings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deadline {
+    /// A notification has gathered long enough.
+    Tell {
+        /// Its series.
+        series: SeriesId,
+        /// Its part.
+        part: u32,
+    },
+    /// An endpoint with pending deliveries is no longer in the rules.
+    Endpoint {
+        /// Which.
+        endpoint: EndpointId,
+    },
+    /// A delivery has outlived its life.
+    Expire {
+        /// Its id.
+        delivery: String,
+    },
+    /// Time to forget what retention no longer keeps.
+    Retention,
+}
+
+/// Everything that is remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// A rule matched an event; what follows for whom.
+    Judged(Judged),
+    /// Nothing follows, and why.
+    Nothing {
+        /// The reason.
+        why: Why,
+    },
+    /// An event of our own; decided next like any other.
+    Raised {
+        /// What we tell.
+        event: Box<Event>,
+    },
+    /// Something is to be looked at, at a time.
+    Wake {
+        /// What.
+        deadline: Deadline,
+        /// When.
+        at: Time,
+    },
+    /// Something is no longer to be looked at then.
+    Unwake {
+        /// What.
+        deadline: Deadline,
+        /// When it would have been.
+        at: Time,
+    },
+    /// What is known of an incident.
+    Incident(Incident),
+    /// A communication in an incident's history.
+    Entry(Entry),
+    /// An account heard a communication.
+    Affected(Hearing),
+    /// What an endpoint is to be told: opened, brought forward, or closed.
+    Notification(Notification),
+    /// A notification became a delivery; its content is frozen.
+    Delivery {
+        /// Where it goes.
+        delivery: Delivery,
+        /// What it says.
+        told: Box<Told>,
+    },
+    /// An attempt ended, and it will be tried again.
+    Attempted {
+        /// The attempt.
+        attempt: Attempt,
+        /// Whose.
+        place: Place,
+        /// When it is tried next.
+        again: Time,
+        /// When its life ends.
+        expires: Time,
+    },
+    /// A delivery ended.
+    Ended {
+        /// Which.
+        place: Place,
+        /// How many attempts there were.
+        attempts: u32,
+        /// The last attempt, if that ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<Attempt>,
+        /// How.
+        end: End,
+        /// When.
+        at: Time,
+    },
+    /// An ended delivery is scheduled again, on request.
+    Requeued {
+        /// Which.
+        place: Place,
+        /// How it had ended.
+        ended: End,
+        /// When it had ended.
+        ended_at: Time,
+        /// Attempts so far.
+        attempts: u32,
+        /// When it is tried.
+        again: Time,
+        /// When its new life ends.
+        expires: Time,
+    },
+    /// A delivery stands for others that were superseded by it.
+    Carries {
+        /// The successor.
+        delivery: String,
+        /// All that it carries, oldest first.
+        carried: Vec<Carried>,
+    },
+    /// Rules came into force.
+    InForce {
+        /// Which.
+        revision: Revision,
+        /// Where the texts were recorded.
+        recorded: Position,
+        /// Changed files: path, digest.
+        #[serde(default)]
+        files: Vec<FileInForce>,
+        /// Paths that are gone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<String>,
+        /// Whether the settings that decide were changed too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        settings: bool,
+    },
+    /// A rule file is broken, or (without `broken`) no longer.
+    Broken {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broken: Option<BrokenFile>,
+    },
+    /// An ended delivery's retention is over.
+    Forgotten {
+        /// Which.
+        place: Place,
+        /// How it had ended.
+        end: End,
+        /// When it had ended.
+        ended_at: Time,
+        /// How many attempts there were.
+        attempts: u32,
+    },
+}
+
+/// A rule matched an event; what follows for whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The event.
+    pub event: Position,
+    /// Its incident.
+    pub incident: IncidentId,
+    /// Whose rule.
+    pub customer: CustomerId,
+    /// Which rule.
+    pub rule: String,
+    /// What follows.
+    pub verdict: Verdict,
+    /// Whether only the incident's earlier messages made it match (`follow`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub followed: bool,
+    /// The impact that was left after the rule's narrowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impact: Vec<Impact>,
+    /// The accounts that were left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<String>,
+    /// The notifications it leads to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tells: Vec<Tells>,
+}
+
+/// A notification that a verdict leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tells {
+    /// Its series.
+    pub series: SeriesId,
+    /// Its part.
+    pub part: u32,
+    /// Who is told.
+    pub endpoint: EndpointId,
+    /// By which receiver.
+    pub receiver: String,
+    /// The accounts that this endpoint was not told of before, by this communication.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new: Vec<String>,
+}
+
+/// What follows from a match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// At least one endpoint will be told because of it.
+    Planned,
+    /// Whom it names was, or will be, told the same anyway.
+    Joined,
+    /// Told later.
+    Held {
+        /// When.
+        until: Time,
+        /// Why.
+        why: Why,
+    },
+    /// Nobody is told.
+    Withheld {
+        /// Why.
+        why: Why,
+    },
+}
+
+/// Why nothing follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// No rule matched.
+    NoRuleMatched,
+    /// The same communication was heard before, for the same accounts.
+    Repeat {
+        /// Where.
+        of: Position,
+    },
+    /// A back-fill tells nobody.
+    History,
+    /// These accounts have heard something newer of the incident.
+    Overtaken {
+        /// Where.
+        by: Position,
+    },
+    /// The rule only invites, and this is no invitation to a retrospective.
+    NothingToInviteTo,
+    /// All sessions are over.
+    SessionsAreOver,
+    /// It was decided before, in a part of the journal that is lost: damage must not tell old news again.
+    DecisionLost,
+    /// Nothing was changed.
+    RulesUnchanged,
+    /// There is no such delivery, or it has not ended.
+    NotRedeliverable,
+    /// The deadline was met otherwise before it came.
+    NoLongerDue,
+    /// Nothing was old enough.
+    NothingToForget,
+    /// It was about something whose retention is over.
+    Retired,
+}
+
+/// One file that came into force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInForce {
+    /// Its path below the rules folder.
+    pub path: String,
+    /// SHA-256 of its text, hex.
+    pub digest: String,
+    /// Which of the recorded input's files.
+    pub nth: u32,
+}
+
+impl Record {
+    /// As a line of JSON.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("records hold nothing that JSON cannot")
+    }
+
+    /// From a line of JSON.
+    ///
+    /// # Errors
+    /// When it is not a record this version knows.
+    pub fn from_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            let newer = error.to_string().contains("unknown variant");
+            let hint = if newer {
+                "; it was written by a newer version"
+            } else {
+                ""
+            };
+            anyhow::anyhow!("a record of the journal cannot be read: {error}{hint}")
+        })
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Why::NoRuleMatched => f.write_str("no rule matched"),
+            Why::Repeat { of } => write!(f, "the same communication was heard before (event {of})"),
+            Why::History => f.write_str("it came as history, which tells nobody"),
+            Why::Overtaken { by } => write!(f, "something newer of this incident was heard before it (event {by})"),
+            Why::NothingToInviteTo => {
+                f.write_str("the rule only invites, and this is not an invitation to a retrospective")
+            }
+            Why::SessionsAreOver => f.write_str("all sessions are over"),
+            Why::DecisionLost => {
+                f.write_str("it was decided in a part of the journal that is lost; old news is not told again")
+            }
+            Why::RulesUnchanged => f.write_str("the rules in force stay as they are"),
+            Why::NotRedeliverable => f.write_str("there is no such delivery, or it has not ended yet"),
+            Why::NoLongerDue => f.write_str("there was nothing left to do"),
+            Why::Retired => f.write_str("it was about something whose retention is over"),
+            Why::NothingToForget => f.write_str("nothing is past its retention"),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What bears on a decision, fetched before it: see [`crate::evaluate::Context`].
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::delivery::{Attempt, Delivery, Standing};
+use crate::evaluate::hear::{self, Heard};
+use crate::evaluate::{Pending, tell, tried};
+use crate::event::{Event, Position};
+use crate::incident::IncidentId;
+use crate::journal;
+use crate::message::Told;
+use crate::notification::{EndpointId, SeriesId};
+use crate::record::{Change, Input, Judged, Of, Record};
+use crate::rule::RuleSet;
+use crate::store::View;
+use crate::store::keys;
+
+/// How far a failed attempt looks for what waits behind it.
+const BEHIND_MOST: usize = 64;
+
+/// How many deliveries of a vanished endpoint are moved or ended by one decision.
+const MOVED_MOST: usize = 200;
+
+impl View {
+    /// For an event: its incident, what its accounts heard, who asks, and the notifications it could lead to.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn hear_context(&self, event: &Event, rules: &RuleSet) -> Result<Heard> {
+        let id = IncidentId::of(event);
+        let mut heard = BTreeMap::new();
+        for account in hear::accounts_of(event) {
+            heard.insert(account.clone(), self.hearings_of(&id, &account)?);
+        }
+        let incident = self.incident(&id)?;
+        let mut context = Heard {
+            placed: hear::place(event, &heard),
+            entries: self.entries(&id)?,
+            ..Heard::default()
+        };
+        if context.placed.repeat_of.is_none() && event.arrival == crate::event::Arrival::Live {
+            context.asking = hear::asking(event, incident.as_ref(), &self.follows(&id)?, rules);
+            self.add_series(event, rules, &mut context)?;
+        }
+        context.incident = incident;
+        Ok(context)
+    }
+
+    fn add_series(&self, event: &Event, rules: &RuleSet, context: &mut Heard) -> Result<()> {
+        for asking in &context.asking {
+            for wanted in hear::wanted(event, &context.placed, &context.entries, asking, rules) {
+                let Some(notification) = self.notification(&wanted.series)? else {
+                    continue;
+                };
+                for account in &asking.left.accounts {
+                    if self.has(&keys::reached(&wanted.series, account))? {
+                        context.reached.insert((wanted.series.clone(), account.clone()));
+                    }
+                }
+                context.series.insert(wanted.series, notification);
+            }
+        }
+        Ok(())
+    }
+
+    /// For a due notification: what gathered for it. The public URL is the caller's to add.
+    ///
+    /// # Errors
+    /// When store or journal cannot be read.
+    pub fn tell_context(&self, series: &SeriesId, part: u32, journal: &journal::Reader) -> Result<tell::Gathered> {
+        let notification = self.notification(series)?.filter(|one| one.open && one.part == part);
+        let Some(notification) = notification else {
+            return Ok(tell::Gathered {
+                notification: None,
+                verdicts: Vec::new(),
+                incident: None,
+                is_reply: false,
+                public_url: None,
+            });
+        };
+        let mut verdicts = Vec::new();
+        for (event, at) in self.gathered(series, part)? {
+            verdicts.push(self.judged(event, at, journal)?);
+        }
+        Ok(tell::Gathered {
+            incident: self.incident(&notification.incident)?,
+            is_reply: self.is_threaded(&notification.endpoint, &notification.incident)?,
+            notification: Some(notification),
+            verdicts,
+            public_url: None,
+        })
+    }
+
+    /// A verdict by where it stands: from the store if it is small, else from the journal.
+    fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Judged> {
+        if let Some(whole) = self.verdict(event, at)?.and_then(|line| line.whole) {
+            return Ok(*whole);
+        }
+        match change(journal, at)? {
+            Change::Judged(judged) => Ok(judged),
+            _ => bail!("record {at} is not the verdict it should be"),
+        }
+    }
+
+    /// For an attempt's end: its delivery, and what waits behind it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn tried_context(&self, attempt: &Attempt) -> Result<tried::Lane> {
+        let delivery = self.known(&attempt.delivery)?;
+        let mut lane = tried::Lane {
+            behind: Vec::new(),
+            carried: Vec::new(),
+            delivery,
+        };
+        let failed = matches!(attempt.outcome, crate::channel::Outcome::Retry { .. });
+        if let Some((delivery, _)) = lane.delivery.as_ref().filter(|_| failed) {
+            for place in self.behind(&delivery.place(), BEHIND_MOST)? {
+                lane.behind.extend(self.known(&place.delivery)?);
+            }
+            for id in std::iter::once(&delivery.id).chain(lane.behind.iter().map(|(behind, _)| &behind.id)) {
+                lane.carried.push((id.clone(), self.carried(id)?));
+            }
+        }
+        Ok(lane)
+    }
+
+    /// A delivery and how far it is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn known(&self, id: &str) -> Result<Option<(Delivery, Standing)>> {
+        Ok(self.delivery(id)?.map(|(delivery, _, standing)| (delivery, standing)))
+    }
+
+    /// For a vanished endpoint: what waits for it, some of it.
+    ///
+    /// # Errors
+    /// When store or journal cannot be read.
+    pub fn endpoint_context(&self, endpoint: &EndpointId, journal: &journal::Reader) -> Result<Vec<Pending>> {
+        let mut pending = Vec::new();
+        for place in self.lane(endpoint, MOVED_MOST)? {
+            if let Some((delivery, at, standing)) = self.delivery(&place.delivery)? {
+                pending.push(Pending {
+                    told: told(journal, at)?,
+                    delivery,
+                    standing,
+                });
+            }
+        }
+        Ok(pending)
+    }
+
+    /// For retention: deliveries that ended before `before`, some of them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn retention_context(&self, before: crate::clock::Time, most: usize) -> Result<Vec<(Delivery, Standing)>> {
+        let mut old = Vec::new();
+        for id in self.ended_before(before, most)? {
+            old.extend(self.known(&id)?);
+        }
+        Ok(old)
+    }
+}
+
+/// The record of a sequence number.
+///
+/// # Errors
+/// When it is not there or cannot be read.
+pub fn record(journal: &journal::Reader, seq: u64) -> Result<Record> {
+    let bytes = journal
+        .read(seq)
+        .context("reading the journal")?
+        .with_context(|| format!("record {seq} is not in the journal any more"))?;
+    Record::from_bytes(&bytes)
+}
+
+/// A change by where it stands.
+///
+/// # Errors
+/// When it is not there.
+pub fn change(journal: &journal::Reader, at: Position) -> Result<Change> {
+    match record(journal, at.seq)? {
+        Record::Decided { changes, .. } => changes
+            .into_iter()
+            .nth(at.nth as usize)
+            .with_context(|| format!("there is no change {at}")),
+        _ => bail!("record {} is no decision", at.seq),
+    }
+}
+
+/// A delivery's frozen content by where it stands.
+///
+/// # Errors
+/// When it is not there.
+pub fn told(journal: &journal::Reader, at: Position) -> Result<Told> {
+    match change(journal, at)? {
+        Change::Delivery { told, .. } => Ok(*told),
+        _ => bail!("change {at} is no delivery"),
+    }
+}
+
+/// An input by where it was recorded, or an event raised there.
+///
+/// # Errors
+/// When it is not there.
+pub fn input(journal: &journal::Reader, at: Position) -> Result<Input> {
+    match record(journal, at.seq)? {
+        Record::Recorded { inputs, .. } => inputs
+            .into_iter()
+            .nth(at.nth as usize)
+            .with_context(|| format!("there is no input {at}")),
+        Record::Decided {
+            changes,
+            of: Of::Kept { .. } | Of::Here(_),
+            ..
+        } => match changes.into_iter().nth(at.nth as usize) {
+            Some(Change::Raised { event }) => Ok(Input::Heard { event }),
+            _ => bail!("change {at} raised no event"),
+        },
+        _ => bail!("record {} holds no input", at.seq),
+    }
+}
+
+/// An event by where it was recorded or raised.
+///
+/// # Errors
+/// When it is not there.
+pub fn event(journal: &journal::Reader, at: Position) -> Result<Event> {
+    match input(journal, at)? {
+        Input::Heard { event } => Ok(*event),
+        _ => bail!("input {at} is no event"),
+    }
+}

@@ -1,0 +1,271 @@
+//! Typed look-ups, for contexts, doors and pages.
+
+use anyhow::Result;
+
+use crate::clock::Time;
+use crate::customer::CustomerId;
+use crate::delivery::{Attempt, Delivery, Place, Standing, State, StateWord};
+use crate::event::Position;
+use crate::incident::{Entry, Hearing, Incident, IncidentId};
+use crate::message::Carried;
+use crate::notification::{EndpointId, Notification, SeriesId};
+use crate::record::{BrokenFile, Deadline, Why};
+use crate::rule::Revision;
+use crate::store::View;
+use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine, letter};
+
+/// Takes the items of one variant out of a scan.
+macro_rules! collect {
+    ($scan:expr, $pattern:pat => $value:expr) => {
+        $scan
+            .filter_map(|item| match item {
+                Ok($pattern) => Some(Ok($value)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+            .collect::<Result<Vec<_>>>()
+    };
+}
+
+/// Takes the one item of a variant.
+macro_rules! one {
+    ($view:expr, $key:expr, $pattern:pat => $value:expr) => {
+        Ok(match $view.get($key)? {
+            Some($pattern) => Some($value),
+            _ => None,
+        })
+    };
+}
+
+impl View {
+    /// An incident.
+    pub fn incident(&self, id: &IncidentId) -> Result<Option<Incident>> {
+        one!(self, &keys::incident_key(id), Item::Incident(incident) => incident)
+    }
+
+    /// All incidents.
+    pub fn incidents(&self) -> Result<Vec<Incident>> {
+        collect!(self.scan(&Key::of(letter::INCIDENT)), Item::Incident(incident) => incident)
+    }
+
+    /// An incident's communications, the provider's oldest first.
+    pub fn entries(&self, id: &IncidentId) -> Result<Vec<Entry>> {
+        let mut entries = collect!(self.scan(&keys::entries(id)), Item::Entry(entry) => entry)?;
+        entries.sort_by_key(|entry| (entry.published, entry.event));
+        Ok(entries)
+    }
+
+    /// Who heard what of an incident.
+    pub fn hearings(&self, id: &IncidentId) -> Result<Vec<Hearing>> {
+        collect!(self.scan(&keys::hearings(id)), Item::Hearing(hearing) => hearing)
+    }
+
+    /// What one account (or, empty, an event without any) heard of an incident.
+    pub fn hearings_of(&self, id: &IncidentId, account: &str) -> Result<Vec<Hearing>> {
+        collect!(self.scan(&keys::hearings(id).text(account)), Item::Hearing(hearing) => hearing)
+    }
+
+    /// The rules that told of an incident.
+    pub fn follows(&self, id: &IncidentId) -> Result<Vec<(CustomerId, String)>> {
+        collect!(self.scan(&keys::follows(id)), Item::Follows { customer, rule, .. } => (customer, rule))
+    }
+
+    /// The verdicts on an event.
+    pub fn verdicts(&self, event: Position) -> Result<Vec<JudgedLine>> {
+        collect!(self.scan(&keys::verdicts(event)), Item::Judged(line) => line)
+    }
+
+    /// Why nothing (more) followed from an input.
+    pub fn nothing(&self, of: Position) -> Result<Option<Why>> {
+        one!(self, &Key::of(letter::NOTHING).position(of), Item::Nothing { why, .. } => why)
+    }
+
+    /// The latest part of a series.
+    pub fn notification(&self, series: &SeriesId) -> Result<Option<Notification>> {
+        one!(self, &keys::notification_key(series), Item::Notification(notification) => notification)
+    }
+
+    /// One verdict on an event.
+    pub fn verdict(&self, event: Position, at: Position) -> Result<Option<JudgedLine>> {
+        one!(self, &keys::verdicts(event).position(at), Item::Judged(line) => line)
+    }
+
+    /// The verdicts that lead to a part of a series: on which event, and where they stand.
+    pub fn gathered(&self, series: &SeriesId, part: u32) -> Result<Vec<(Position, Position)>> {
+        collect!(self.scan(&keys::gathered(series, part)), Item::Gathered { event, judged, .. } => (event, judged))
+    }
+
+    /// A delivery, where its content stands, and how far it is.
+    pub fn delivery(&self, id: &str) -> Result<Option<(Delivery, Position, Standing)>> {
+        let delivery = match self.get(&keys::delivery_key(id))? {
+            Some(Item::Delivery { delivery, told }) => (delivery, told),
+            _ => return Ok(None),
+        };
+        one!(self, &keys::standing_key(id), Item::Standing(standing) => (delivery.0, delivery.1, standing))
+    }
+
+    /// A delivery's finished attempts.
+    pub fn attempts(&self, id: &str) -> Result<Vec<Attempt>> {
+        collect!(self.scan(&keys::attempts(id)), Item::Attempt(attempt) => attempt)
+    }
+
+    /// What a delivery carries of others.
+    pub fn carried(&self, id: &str) -> Result<Vec<Carried>> {
+        Ok(match self.get(&keys::carries(id))? {
+            Some(Item::Carries { carried, .. }) => carried,
+            _ => Vec::new(),
+        })
+    }
+
+    /// Ids of deliveries in a state, the newest first, before `before` (time made, id).
+    pub fn listed(&self, state: StateWord, before: Option<(Time, &str)>, most: usize) -> Result<Vec<(Time, String)>> {
+        let before = before.map(|(created, id)| keys::listed(state, created, id));
+        let found = self.scan_back(&keys::listed_in(state), before.as_ref()).take(most);
+        collect!(found, Item::Listed { created, delivery, .. } => (created, delivery))
+    }
+
+    /// Deliveries that ended before `before`, the oldest first.
+    pub fn ended_before(&self, before: Time, most: usize) -> Result<Vec<String>> {
+        let found = self
+            .scan(&Key::of(letter::ENDED_AT))
+            .take_while(|item| !matches!(item, Ok(Item::EndedAt { at, .. }) if *at >= before));
+        collect!(found.take(most), Item::EndedAt { delivery, .. } => delivery)
+    }
+
+    /// The endpoints that have deliveries scheduled.
+    pub fn endpoints_with_work(&self) -> Result<Vec<EndpointId>> {
+        let mut endpoints = Vec::new();
+        let mut from = keys::lanes();
+        while let Some((_, Item::Lane(place))) = self.first_key(&keys::lanes(), &from)? {
+            from = past(&keys::lane_of(&place.endpoint));
+            endpoints.push(place.endpoint);
+        }
+        Ok(endpoints)
+    }
+
+    /// The first scheduled delivery of each incident in an endpoint's lane, at most `most`, with how far they are.
+    pub fn heads(&self, endpoint: &EndpointId, most: usize) -> Result<Vec<(Place, Standing)>> {
+        let lane = keys::lane_of(endpoint);
+        let mut heads = Vec::new();
+        let mut from = lane.clone();
+        while heads.len() < most
+            && let Some((_, Item::Lane(place))) = self.first_key(&lane, &from)?
+        {
+            from = past(&keys::lane_about(endpoint, &place.incident));
+            if let Some(Item::Standing(standing)) = self.get(&keys::standing_key(&place.delivery))? {
+                heads.push((place, standing));
+            }
+        }
+        Ok(heads)
+    }
+
+    /// Everything scheduled in an endpoint's lane, at most `most`.
+    pub fn lane(&self, endpoint: &EndpointId, most: usize) -> Result<Vec<Place>> {
+        collect!(self.scan(&keys::lane_of(endpoint)).take(most), Item::Lane(place) => place)
+    }
+
+    /// What waits behind a delivery in its lane, about the same incident.
+    pub fn behind(&self, place: &Place, most: usize) -> Result<Vec<Place>> {
+        let about = keys::lane_about(&place.endpoint, &place.incident);
+        let behind = self.scan_from(&about, &past(&keys::lane(place))).take(most);
+        collect!(behind, Item::Lane(place) => place)
+    }
+
+    /// Whether an endpoint was told of an incident.
+    pub fn is_threaded(&self, endpoint: &EndpointId, incident: &IncidentId) -> Result<bool> {
+        self.has(&keys::threaded(endpoint, incident))
+    }
+
+    /// What is to be looked at next, and when.
+    pub fn next_wake(&self) -> Result<Option<(Deadline, Time)>> {
+        Ok(self.wakes(1)?.pop())
+    }
+
+    /// What is to be looked at, the earliest first.
+    pub fn wakes(&self, most: usize) -> Result<Vec<(Deadline, Time)>> {
+        collect!(self.scan(&Key::of(letter::WAKE)).take(most), Item::Wake { deadline, at } => (deadline, at))
+    }
+
+    /// What is recorded and not decided.
+    pub fn inbox(&self) -> Result<Vec<Position>> {
+        collect!(self.scan(&Key::of(letter::INBOX)), Item::Inbox { at } => at)
+    }
+
+    /// The last recorded input that was decided.
+    pub fn decided_through(&self) -> Result<Option<Position>> {
+        self.mark(&keys::decided_through())
+    }
+
+    /// Events, the newest first.
+    pub fn events(&self, before: Option<Position>, most: usize) -> Result<Vec<EventLine>> {
+        let before = before.map(|at| Key::of(letter::EVENT).position(at));
+        collect!(self.scan_back(&Key::of(letter::EVENT), before.as_ref()).take(most), Item::Event(line) => line)
+    }
+
+    /// An event's line.
+    pub fn event(&self, at: Position) -> Result<Option<EventLine>> {
+        one!(self, &Key::of(letter::EVENT).position(at), Item::Event(line) => line)
+    }
+
+    /// The revision in force after the record `seq`.
+    pub fn revision_at(&self, seq: u64) -> Result<Option<Revision>> {
+        Ok(self.last_until(letter::IN_FORCE, seq)?.and_then(|item| match item {
+            Item::InForce { revision, .. } => Some(revision),
+            _ => None,
+        }))
+    }
+
+    /// Where the settings that decided after the record `seq` were recorded.
+    pub fn settings_at(&self, seq: u64) -> Result<Option<Position>> {
+        Ok(self.last_until(letter::SETTINGS, seq)?.and_then(|item| match item {
+            Item::Settings { recorded, .. } => Some(recorded),
+            _ => None,
+        }))
+    }
+
+    fn last_until(&self, letter: u8, seq: u64) -> Result<Option<Item>> {
+        let mut last = None;
+        for item in self.scan(&Key::of(letter)) {
+            let item = item?;
+            match &item {
+                Item::InForce { seq: at, .. } | Item::Settings { seq: at, .. } if *at <= seq => last = Some(item),
+                _ => break,
+            }
+        }
+        Ok(last)
+    }
+
+    /// The rule files in force after the record `seq`.
+    pub fn rule_files_at(&self, seq: u64) -> Result<Vec<RuleFileLine>> {
+        let versions = collect!(self.scan(&Key::of(letter::RULE_FILE)), Item::RuleFile(line) => line)?;
+        let mut in_force = std::collections::BTreeMap::new();
+        for line in versions.into_iter().filter(|line| line.seq <= seq) {
+            in_force.insert(line.path.clone(), line);
+        }
+        Ok(in_force.into_values().filter(|line| line.digest.is_some()).collect())
+    }
+
+    /// The rule files that are broken.
+    pub fn broken(&self) -> Result<Vec<BrokenFile>> {
+        collect!(self.scan(&Key::of(letter::BROKEN)), Item::Broken(file) => file)
+    }
+
+    /// Whether a delivery is scheduled.
+    pub fn is_scheduled(&self, id: &str) -> Result<bool> {
+        Ok(matches!(
+            self.get(&keys::standing_key(id))?,
+            Some(Item::Standing(Standing {
+                state: State::Scheduled { .. },
+                ..
+            }))
+        ))
+    }
+}
+
+/// The first key behind everything that begins with `key`.
+fn past(key: &Key) -> Key {
+    match crate::store::end_of(&key.0) {
+        std::ops::Bound::Excluded(end) => Key(end),
+        _ => Key(vec![u8::MAX]),
+    }
+}
