@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::customer::{CustomerId, Customers, Sees};
 use crate::event::catalogue::Catalogue;
 use crate::problem::{Place, Problem, Severity, closest};
@@ -31,10 +33,21 @@ pub struct Deciding {
     pub customers: Customers,
     /// Names of services and regions.
     pub catalogue: Arc<Catalogue>,
-    /// SHA-256 of the operator's own catalogue, hex; empty for the shipped one.
-    pub catalogue_digest: String,
+    /// The operator's own catalogue as written; `None` for the shipped one.
+    pub catalogue_text: Option<String>,
     /// Whether receivers may have private addresses and plain http.
     pub allow_private: bool,
+}
+
+/// [`Deciding`] as it is remembered.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    #[serde(default)]
+    customers: Customers,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    catalogue: Option<String>,
+    #[serde(default)]
+    allow_private: bool,
 }
 
 impl Deciding {
@@ -42,14 +55,35 @@ impl Deciding {
     ///
     /// # Errors
     /// When the operator's catalogue can't be read, with the reason.
-    pub fn new(customers: Customers, own_catalogue: Option<&str>, allow_private: bool) -> Result<Self, String> {
-        let catalogue = own_catalogue.map_or_else(|| Ok(Catalogue::shipped()), Catalogue::parse)?;
+    pub fn new(customers: Customers, catalogue_text: Option<String>, allow_private: bool) -> Result<Self, String> {
+        let catalogue = catalogue_text
+            .as_deref()
+            .map_or_else(|| Ok(Catalogue::shipped()), Catalogue::parse)?;
         Ok(Self {
             customers,
             catalogue: Arc::new(catalogue),
-            catalogue_digest: own_catalogue.map(digest).unwrap_or_default(),
+            catalogue_text,
             allow_private,
         })
+    }
+
+    /// All of it as one JSON text: what is remembered beside the rule files.
+    pub fn to_text(&self) -> String {
+        let remembered = Remembered {
+            customers: self.customers.clone(),
+            catalogue: self.catalogue_text.clone(),
+            allow_private: self.allow_private,
+        };
+        serde_json::to_string(&remembered).expect("plain maps and strings can be written")
+    }
+
+    /// Reads what [`Deciding::to_text`] wrote.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn from_text(text: &str) -> Result<Self, String> {
+        let remembered: Remembered = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        Self::new(remembered.customers, remembered.catalogue, remembered.allow_private)
     }
 }
 
@@ -556,10 +590,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_in_force_is_restored_from_its_texts() {
+    fn what_was_in_force_is_restored_from_its_texts_and_settings() {
         let files = [("a/1.yaml", RECEIVERS), ("a/2.yaml", TELLS)];
         let before = checked(&files);
-        let settings = one_organisation();
+        let settings = Deciding::from_text(&one_organisation().to_text()).expect("settings");
         let restored = restore(&sources(&files), &settings);
         assert_eq!(restored, before.set.files);
         assert_eq!(RuleSet::new(restored, &settings).revision, before.set.revision);

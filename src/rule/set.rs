@@ -162,9 +162,8 @@ impl RuleSet {
 
 /// A hash over everything that decides.
 fn revision(files: &BTreeMap<String, Arc<RuleFile>>, settings: &Deciding) -> Revision {
-    let customers = serde_json::to_string(&settings.customers).expect("customers are plain maps and strings");
-    let private = settings.allow_private.to_string();
-    let mut parts = vec![customers.as_str(), settings.catalogue_digest.as_str(), private.as_str()];
+    let settings = settings.to_text();
+    let mut parts = vec![settings.as_str()];
     for (path, file) in files {
         parts.extend([path.as_str(), file.digest.as_str()]);
     }
