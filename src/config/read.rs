@@ -208,6 +208,11 @@ impl Reader<'_, '_> {
                 Some("url: smtp://mail.example.com:587"),
             );
         };
+        if fields.get("from").is_none() {
+            let what = "mail will come from bellwether@localhost, which few servers take";
+            self.reading
+                .warning(fields.place, what, Some("from: Bellwether <bellwether@example.com>"));
+        }
         let user = fields.get("user").and_then(|node| self.reading.text(node, "the user"));
         let password = fields.get("password").and_then(|node| self.password(node));
         if user.is_some() != fields.get("password").is_some() {
