@@ -118,7 +118,7 @@ enum Submission {
     Record {
         inputs: Vec<Input>,
         rules: Option<Arc<RuleSet>>,
-        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
+        reply: Reply,
     },
     Tried(Attempt),
     Due(Deadline),
@@ -141,11 +141,32 @@ pub struct Settings {
     pub public_url: Option<url::Url>,
     /// When space is given back and retention is looked at.
     pub housekeeping: crate::schedule::Cron,
-    /// How long ended deliveries are kept; `None`: for ever.
-    pub keep_deliveries: Option<chrono::Duration>,
+    /// How long what is kept.
+    pub keep: Retention,
     /// Bytes of one segment of the journal.
     pub segment_bytes: u64,
 }
+
+/// How long what is kept, by the time it was last heard of or ended; `None`: for ever.
+#[derive(Debug, Clone, Default)]
+pub struct Retention {
+    /// Ended deliveries with their attempts.
+    pub deliveries: Option<chrono::Duration>,
+    /// Incidents without a review, with their events. Never shorter than deliveries.
+    pub events: Option<chrono::Duration>,
+    /// Incidents with a review.
+    pub reviews: Option<chrono::Duration>,
+}
+
+impl Retention {
+    /// Whether no incident is ever forgotten.
+    pub fn is_for_ever(&self) -> bool {
+        self.events.is_none() && self.reviews.is_none()
+    }
+}
+
+/// Who waits for inputs to be on disk, and where they will stand.
+type Reply = oneshot::Sender<Result<Vec<Position>, Refused>>;
 
 /// Tells the lanes.
 pub type Tell = Box<dyn Fn(Hint) + Send>;
@@ -188,7 +209,7 @@ struct Cycle {
     group: Vec<Vec<u8>>,
     bytes: usize,
     next_seq: u64,
-    replies: Vec<(oneshot::Sender<Result<Vec<Position>, Refused>>, Vec<Position>)>,
+    replies: Vec<(Reply, Vec<Position>)>,
     hint: Hint,
     rules_before: Option<Arc<RuleSet>>,
     undo: Vec<Undo>,
@@ -415,13 +436,7 @@ impl Writer {
     }
 
     /// Stages what came in together as one record.
-    fn record(
-        &mut self,
-        inputs: Vec<Input>,
-        rules: Option<Arc<RuleSet>>,
-        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
-        cycle: &mut Cycle,
-    ) {
+    fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: Reply, cycle: &mut Cycle) {
         // what is left of the prepared space is for decisions and attempts
         if self.no_space_until.is_some() || self.journal.room().next == journal::Next::NoSpace {
             let _ = reply.send(Err(Refused::NoSpace));
