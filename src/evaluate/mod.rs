@@ -67,9 +67,19 @@ pub struct Old {
     /// Ended deliveries.
     pub deliveries: Vec<(Delivery, Standing)>,
     /// Incidents about which nothing is pending, with their events and series.
-    pub incidents: Vec<(IncidentId, Vec<Position>, Vec<SeriesId>)>,
+    pub incidents: Vec<OldIncident>,
     /// If there is more: when to go on.
     pub again: Option<Time>,
+}
+
+/// An incident that is old enough to be forgotten.
+pub struct OldIncident {
+    /// Which.
+    pub incident: IncidentId,
+    /// Its events.
+    pub events: Vec<Position>,
+    /// The series of notifications about it.
+    pub series: Vec<SeriesId>,
 }
 
 /// A scheduled delivery with its content.

@@ -264,14 +264,11 @@ pub fn retention(old: &Old) -> Vec<Change> {
         .deliveries
         .iter()
         .filter_map(|(delivery, standing)| forgotten(delivery, standing));
-    let incidents = old
-        .incidents
-        .iter()
-        .map(|(incident, events, series)| Change::IncidentForgotten {
-            incident: incident.clone(),
-            events: events.clone(),
-            series: series.clone(),
-        });
+    let incidents = old.incidents.iter().map(|old| Change::IncidentForgotten {
+        incident: old.incident.clone(),
+        events: old.events.clone(),
+        series: old.series.clone(),
+    });
     let mut changes: Vec<Change> = deliveries.chain(incidents).collect();
     if changes.is_empty() {
         changes.push(Change::Nothing {

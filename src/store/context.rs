@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, Standing};
 use crate::evaluate::hear::{self, Heard};
-use crate::evaluate::{Pending, tell, tried};
+use crate::evaluate::{OldIncident, Pending, tell, tried};
 use crate::event::{Event, Position};
 use crate::incident::IncidentId;
 use crate::journal;
@@ -176,14 +176,19 @@ impl View {
         before: Option<Time>,
         before_review: Option<Time>,
         most: usize,
-    ) -> Result<Vec<(IncidentId, Vec<Position>, Vec<SeriesId>)>> {
+    ) -> Result<Vec<OldIncident>> {
         let mut old = Vec::new();
         for incident in self.incidents()? {
             let has_review = self.entries(&incident.id)?.iter().any(|entry| entry.kind.is_review());
             let before = if has_review { before_review } else { before };
             if before.is_some_and(|before| incident.updated < before) && !self.has_deliveries(&incident.id)? {
                 let events = self.events_of(&incident.id)?;
-                old.push((incident.id.clone(), events, self.series_of(&incident.id)?));
+                let series = self.series_of(&incident.id)?;
+                old.push(OldIncident {
+                    incident: incident.id.clone(),
+                    events,
+                    series,
+                });
             }
             if old.len() >= most {
                 break;
