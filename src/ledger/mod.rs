@@ -109,8 +109,10 @@ pub enum Refused {
 pub struct Hint {
     /// Endpoints with something new.
     pub endpoints: BTreeSet<EndpointId>,
-    /// Deliveries whose attempt was written down.
-    pub tried: Vec<String>,
+    /// Deliveries that lanes had to do with and that are decided now: an attempt written down, an end.
+    pub decided: Vec<String>,
+    /// Endpoints that are in no rule file any more and were dealt with.
+    pub vanished: Vec<EndpointId>,
 }
 
 /// What is asked of the ledger.
@@ -481,7 +483,7 @@ impl Writer {
             }
             if let Some(attempt) = self.tried.pop_front() {
                 is_idle = false;
-                cycle.hint.tried.push(attempt.delivery.clone());
+                cycle.hint.decided.push(attempt.delivery.clone());
                 let context = Context::Tried(self.store.view().tried_context(&attempt)?);
                 self.decide_here(
                     Input::Tried {
@@ -495,6 +497,11 @@ impl Writer {
             if let Some((deadline, at)) = self.due(cycle)? {
                 is_idle = false;
                 let context = self.deadline_context(&deadline)?;
+                match &deadline {
+                    Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
+                    Deadline::Endpoint { endpoint } => cycle.hint.vanished.push(endpoint.clone()),
+                    Deadline::Tell { .. } | Deadline::Retention => {}
+                }
                 self.decide_here(Input::Due { deadline, at }, &context, cycle);
             }
             if is_idle || began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES {
