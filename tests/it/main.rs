@@ -1,5 +1,7 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod delivering;
+mod lasting;
 mod telling;
 mod world;
