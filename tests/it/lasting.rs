@@ -132,7 +132,9 @@ async fn no_secret_is_in_the_journal_the_store_or_an_answer() {
             if entry.is_dir() {
                 folders.push(entry);
             } else {
-                let bytes = std::fs::read(&entry).expect("a file");
+                let mut bytes = std::fs::read(&entry).expect("a file");
+                let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                bytes.truncate(used); // the journal's segments are zeroed ahead
                 let found = bytes.windows(13).any(|window| window == b"hunter2canary");
                 assert!(!found, "{}", entry.display());
             }

@@ -3,5 +3,6 @@
 mod architecture;
 mod delivering;
 mod lasting;
+mod smtp;
 mod telling;
 mod world;
