@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::client::{self, Server, minute, text};
 use super::failure::{Exit, described};
-use super::output::{self, Format, count, one_line};
+use super::output::{self, Format, one_line};
 
 /// List deliveries, the newest first
 #[derive(Debug, Clone, clap::Args)]
@@ -87,12 +87,6 @@ impl Redeliver {
                 }
             }
         }
-        if failed > 0 && self.ids.len() > 1 {
-            output::complain(&format!(
-                "{} failed\n",
-                count(failed, "redelivery").replace("redeliverys", "redeliveries")
-            ));
-        }
         Ok(if failed == 0 { Exit::Fine } else { Exit::Failed })
     }
 }
@@ -144,7 +138,7 @@ fn story(delivery: &Value) -> String {
     if text(delivery, "state") != "delivered" {
         let end = delivery.get("end").filter(|end| !end.is_null()).map(words);
         let last = attempts(delivery).last().map(|attempt| text(attempt, "why").to_owned());
-        let last = last.filter(|why| !why.is_empty() && end.as_ref() != Some(why));
+        let last = last.filter(|why| !why.is_empty() && !end.as_ref().is_some_and(|end| end.contains(why.as_str())));
         lines.extend(end.into_iter().chain(last).map(|line| one_line(&line, 120)));
     }
     lines.join("\n")
@@ -182,7 +176,15 @@ mod tests {
         let dead = json!({ "id": "dlv_3", "state": "dead", "created": "2024-09-05T04:42:00Z", "tracking_id": "0NTJ-VV8",
             "customer": "contoso", "receiver": "tickets", "channel": "webhook", "title": "App Service",
             "end": { "refused": { "why": "400 Bad Request" } }, "attempts": [{ "number": 1, "outcome": "refused", "why": "400 Bad Request" }] });
-        insta::assert_snapshot!(shown(&[delivered, scheduled, dead]), @"");
+        insta::assert_snapshot!(shown(&[delivered, scheduled, dead]), @r"
+        ID     STATE      CREATED            TRACKING ID  RECEIVER          CHANNEL  ATTEMPTS  TITLE, AND WHAT BECAME OF IT
+        dlv_1  delivered  2024-09-05 04:42Z  0NTJ-VV8     contoso/platform  email    1         App Service
+        dlv_2  scheduled  2024-09-05 04:42Z  0NTJ-VV8     contoso/oncall    slack    1         App Service
+                                                                                               next attempt 2024-09-05 04:47Z
+                                                                                               connection refused
+        dlv_3  dead       2024-09-05 04:42Z  0NTJ-VV8     contoso/tickets   webhook  1         App Service
+                                                                                               refused: 400 Bad Request
+        ");
     }
 
     #[test]

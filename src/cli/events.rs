@@ -64,7 +64,10 @@ mod tests {
     fn events_are_shown_one_a_line() {
         let event = serde_json::json!({ "id": "12.0", "heard": "2024-09-05T04:41:41Z", "provider": "azure", "tracking_id": "0NTJ-VV8",
             "kind": "update", "title": "App Service\u{1b}[31m", "arrival": "history" });
-        insta::assert_snapshot!(shown(&[event]), @"");
+        insta::assert_snapshot!(shown(&[event]), @r"
+        ID    HEARD              PROVIDER  TRACKING ID  KIND    TITLE
+        12.0  2024-09-05 04:41Z  azure     0NTJ-VV8     update  App Service [31m (history)
+        ");
         assert_eq!(shown(&[]), "no events yet\n");
     }
 }

@@ -92,6 +92,9 @@ struct Telling {
     /// Where it goes; never a URL that is a secret.
     address: String,
     form: &'static str,
+    /// When the session starts that an invitation is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Time>,
     /// The rules that ask for it.
     rules: Vec<String>,
     due: Time,
@@ -193,7 +196,7 @@ impl Story {
         let notifications = changes.iter().filter_map(notification);
         Self {
             rules: judgments.collect(),
-            told: notifications.map(|one| Telling::of(one, rules, &judged, now)).collect(),
+            told: sorted(notifications.map(|one| Telling::of(one, &event, rules, &judged, now))),
             event,
         }
     }
@@ -237,7 +240,8 @@ impl Judgment {
 }
 
 impl Telling {
-    fn of(notification: &Notification, rules: &RuleSet, judged: &[&Judged], now: Time) -> Self {
+    fn of(notification: &Notification, event: &Event, rules: &RuleSet, judged: &[&Judged], now: Time) -> Self {
+        let session = session_of(event, notification.form);
         let address = rules
             .endpoint(&notification.endpoint)
             .map(|(_, _, address)| shown(address));
@@ -246,15 +250,41 @@ impl Telling {
             receiver: notification.receiver.clone(),
             channel: notification.channel,
             address: address.unwrap_or_default(),
-            form: match notification.form {
-                Form::Message => "message",
-                Form::Invitation { .. } => "invitation",
+            form: match session {
+                None => "message",
+                Some(_) => "invitation",
             },
+            session,
             rules: asked_by(&notification.series, judged),
             due: notification.due,
             due_in_seconds: (notification.due - now).num_seconds(),
         }
     }
+
+    fn order(&self) -> (&str, &str, Channel, &str, Option<Time>) {
+        (
+            self.customer.as_str(),
+            &self.receiver,
+            self.channel,
+            &self.address,
+            self.session,
+        )
+    }
+}
+
+/// When the session starts that an invitation is for.
+fn session_of(event: &Event, form: Form) -> Option<Time> {
+    match form {
+        Form::Message => None,
+        Form::Invitation { session, .. } => event.sessions.get(session).map(|session| session.start),
+    }
+}
+
+/// By customer, then receiver, and where it goes.
+fn sorted(told: impl Iterator<Item = Telling>) -> Vec<Telling> {
+    let mut told: Vec<Telling> = told.collect();
+    told.sort_by(|one, other| one.order().cmp(&other.order()));
+    told
 }
 
 fn asked_by(series: &SeriesId, judged: &[&Judged]) -> Vec<String> {
@@ -302,21 +332,53 @@ mod tests {
 
     #[test]
     fn an_update_is_explained_rule_by_rule_and_receiver_by_receiver() {
-        insta::assert_snapshot!(stories(UPDATE).text(), @"");
+        insta::assert_snapshot!(stories(UPDATE).text(), @r"
+        0NTJ-VV8  App Service – Intermittent HTTP 500-level response codes, timeouts, or high latency in Southeast Asia – Applying mitigation
+          what       azure, Service issue, Active, update, Warning
+          published  2024-09-05 04:41Z
+          impact     App Service in Southeast Asia
+          accounts   11111111-aaaa-4bbb-8ccc-111111111111
+
+        3 rules match, out of 10 rules
+          + contoso / Production incidents
+              for App Service in Southeast Asia; 11111111-aaaa-4bbb-8ccc-111111111111
+          + contoso / Trouble as it happens
+              for App Service in Southeast Asia; 11111111-aaaa-4bbb-8ccc-111111111111
+          + contoso / Every service issue becomes a ticket
+              for App Service in Southeast Asia; 11111111-aaaa-4bbb-8ccc-111111111111
+          - contoso / Planned maintenance
+              event type: the rule wants Planned maintenance, the event has Service issue
+          - contoso / Retirements and other advisories
+              event type: the rule wants Health advisory, the event has Service issue
+          - contoso / Security advisories
+              event type: the rule wants Security advisory, the event has Service issue
+          - contoso / Reviews of production incidents
+              kind: the rule wants preliminary-review or final-review, the event has update
+          - contoso / Livestream invitations
+              kind: the rule wants retrospective, the event has update
+          - fabrikam / Web sites in Europe
+              impact: the rule wants App Service or Azure Front Door in West Europe, North Europe or Global, the event has App Service in Southeast Asia
+          - fabrikam / Livestreams about web sites in Europe
+              kind: the rule wants retrospective, the event has update
+
+        4 notifications, if nothing of this incident was heard before
+        CUSTOMER  RECEIVER  CHANNEL  ADDRESS                           WHAT     WHEN    RULES
+        contoso   oncall    slack    secret contoso-slack              message  in 10s  Trouble as it happens
+        contoso   platform  email    platform@contoso.example          message  in 10s  Production incidents
+        contoso   platform  teams    secret contoso-teams              message  in 10s  Production incidents
+        contoso   tickets   webhook  tickets.contoso.example/…#08ec55  message  in 10s  Every service issue becomes a ticket
+        ");
     }
 
     #[test]
     fn an_invitation_goes_to_those_who_are_invited_and_no_url_is_shown() {
         let answer = stories(INVITATION);
         let told = &answer.events[0].told;
-        let invited = told
-            .iter()
-            .filter(|one| one.form == "invitation")
-            .map(|one| one.address.as_str());
-        assert_eq!(
-            invited.collect::<Vec<_>>(),
-            ["ada@contoso.example", "lin@contoso.example"]
-        );
+        let invited = told.iter().filter(|one| one.session.is_some());
+        let invited: Vec<&str> = invited.map(|one| one.address.as_str()).collect();
+        // two sessions, an invitation for each
+        let (ada, lin) = ("ada@contoso.example", "lin@contoso.example");
+        assert_eq!(invited, [ada, ada, lin, lin]);
         let json = serde_json::to_string(&answer.events[0].told).expect("JSON");
         assert!(
             json.contains("tickets.contoso.example/…#") && !json.contains("service-health"),

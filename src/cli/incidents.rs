@@ -153,7 +153,10 @@ mod tests {
 
     #[test]
     fn incidents_are_shown_one_a_line() {
-        insta::assert_snapshot!(shown(&[incident()]), @"");
+        insta::assert_snapshot!(shown(&[incident()]), @r"
+        TRACKING ID  STATUS     UPDATED            EVENT TYPE     KIND        IMPACT FROM        UNTIL  TITLE
+        0NTJ-VV8     Mitigated  2024-09-05 05:14Z  Service issue  mitigation  2024-09-05 04:06Z  —      App Service (test)
+        ");
     }
 
     #[test]
@@ -161,6 +164,15 @@ mod tests {
         let mut answer = incident();
         answer["entries"] = json!([{ "published": "2024-09-05T04:41:27Z", "kind": "update", "title": "App Service",
             "verdicts": [{ "customer": "contoso", "rule": "Trouble as it happens", "verdict": "planned" }] }]);
-        insta::assert_snapshot!(told(&answer), @"");
+        insta::assert_snapshot!(told(&answer), @r"
+        0NTJ-VV8  App Service
+          what      Mitigated, Service issue, Warning, azure
+          impact    2024-09-05 04:06Z until —
+          heard     2024-09-05 04:41Z
+          updated   2024-09-05 05:14Z
+
+        2024-09-05 04:41Z  update  App Service
+          contoso / Trouble as it happens: planned
+        ");
     }
 }

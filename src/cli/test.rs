@@ -177,7 +177,14 @@ tests:
     fn a_failing_test_says_what_happened_instead() {
         let answer = answer(RULES);
         assert_eq!(answer.exit(), Exit::Failed);
-        insta::assert_snapshot!(answer.text(false), @"");
+        insta::assert_snapshot!(answer.text(false), @r"
+        rules/a.yaml
+          passed   a review
+          failed   trouble (line 6)
+                   `reviews` should tell a, and tells nobody: stage: the rule wants RCA, the event has Active
+
+        2 tests: 1 passed, 1 failed
+        ");
     }
 
     #[test]

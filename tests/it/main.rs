@@ -1,3 +1,4 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod cli;

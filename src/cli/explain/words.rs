@@ -54,8 +54,8 @@ fn told(number: usize) -> String {
     match number {
         0 => "Nobody is told.".to_owned(),
         _ => format!(
-            "{}, if nothing else of this incident was heard before",
-            count(number, "message")
+            "{}, if nothing of this incident was heard before",
+            count(number, "notification")
         ),
     }
 }
@@ -144,12 +144,19 @@ fn tellings(told: &[Telling]) -> String {
             one.receiver.clone(),
             one.channel.to_string(),
             one.address.clone(),
-            one.form.to_owned(),
+            what(one),
             when(one.due_in_seconds),
             one.rules.join(", "),
         ]);
     }
     output::lines(&table)
+}
+
+fn what(one: &Telling) -> String {
+    match one.session {
+        None => one.form.to_owned(),
+        session => format!("{} for {}", one.form, output::minute(session)),
+    }
 }
 
 fn when(seconds: i64) -> String {
