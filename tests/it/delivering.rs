@@ -18,15 +18,27 @@ async fn a_failed_attempt_is_tried_again_with_the_same_id_and_content() {
     world.pass(0).await;
     assert_eq!(world.hooks.got("hook").len(), 1);
     let scheduled = world.deliveries("scheduled").await;
-    assert_eq!(scheduled[0]["attempts"].as_array().map(Vec::len), Some(1), "{scheduled:?}");
+    assert_eq!(
+        scheduled[0]["attempts"].as_array().map(Vec::len),
+        Some(1),
+        "{scheduled:?}"
+    );
     world.pass(7).await;
     assert_eq!(world.hooks.got("hook").len(), 2);
     world.pass(40).await;
     let got = world.hooks.got("hook");
     assert_eq!(got.len(), 3);
-    assert!(got.iter().all(|hook| hook.bytes == got[0].bytes && hook.headers["webhook-id"] == got[0].headers["webhook-id"]));
+    assert!(
+        got.iter()
+            .all(|hook| hook.bytes == got[0].bytes && hook.headers["webhook-id"] == got[0].headers["webhook-id"])
+    );
     let delivered = world.deliveries("delivered").await;
-    let outcomes: Vec<String> = delivered[0]["attempts"].as_array().expect("attempts").iter().map(|attempt| attempt["number"].to_string()).collect();
+    let outcomes: Vec<String> = delivered[0]["attempts"]
+        .as_array()
+        .expect("attempts")
+        .iter()
+        .map(|attempt| attempt["number"].to_string())
+        .collect();
     assert_eq!(outcomes, ["1", "2", "3"]);
 }
 
@@ -36,7 +48,16 @@ async fn a_receiver_that_is_back_gets_the_latest_of_each_incident_and_what_it_st
     world.hooks.answer("hook", &[503; 3]);
     world.hear(&Azure::active().json()).await;
     world.pass(0).await;
-    world.hear(&Azure { text: "<p>Engineers look into it.</p>".into(), at: "2026-11-24T09:05:00Z", ..Azure::active() }.json()).await;
+    world
+        .hear(
+            &Azure {
+                text: "<p>Engineers look into it.</p>".into(),
+                at: "2026-11-24T09:05:00Z",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
     world.hear(&Azure::mitigated().json()).await;
     world.pass(7).await;
     world.pass(7).await;
@@ -47,7 +68,10 @@ async fn a_receiver_that_is_back_gets_the_latest_of_each_incident_and_what_it_st
     assert_eq!(carried, 2, "{}", last.body);
     let dead = world.deliveries("dead").await;
     assert_eq!(dead.len(), 2);
-    assert!(dead.iter().all(|one| one["end"].to_string().contains("superseded")), "{dead:?}");
+    assert!(
+        dead.iter().all(|one| one["end"].to_string().contains("superseded")),
+        "{dead:?}"
+    );
     assert_eq!(world.deliveries("delivered").await.len(), 1);
 }
 
@@ -61,7 +85,12 @@ async fn a_rule_that_wants_every_message_gets_every_message_in_order() {
     world.hear(&Azure::mitigated().json()).await;
     world.pass(7).await;
     world.pass(3600).await;
-    let stages: Vec<String> = world.hooks.got("hook").iter().map(|hook| hook.body["stage"].to_string()).collect();
+    let stages: Vec<String> = world
+        .hooks
+        .got("hook")
+        .iter()
+        .map(|hook| hook.body["stage"].to_string())
+        .collect();
     assert_eq!(stages, [r#""Active""#, r#""Active""#, r#""Active""#, r#""Resolved""#]);
 }
 
@@ -86,7 +115,10 @@ async fn a_delivery_nobody_takes_is_a_dead_letter_after_three_days_and_can_be_se
     world.pass(0).await;
     let delivered = world.deliveries("delivered").await;
     assert_eq!(delivered[0]["id"], dead[0]["id"]);
-    assert_eq!(delivered[0]["attempts"].as_array().expect("attempts").len(), attempts + 1);
+    assert_eq!(
+        delivered[0]["attempts"].as_array().expect("attempts").len(),
+        attempts + 1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,11 +126,27 @@ async fn a_refusal_and_a_receiver_that_is_gone_end_at_once() {
     let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
     world.hooks.answer("hook", &[400, 410]);
     world.hear(&Azure::active().json()).await;
-    world.hear(&Azure { tracking_id: "OTHER-1", ..Azure::active() }.json()).await;
+    world
+        .hear(
+            &Azure {
+                tracking_id: "OTHER-1",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
     world.pass(0).await;
-    let ends: Vec<String> = world.deliveries("dead").await.iter().map(|one| one["end"].to_string()).collect();
+    let ends: Vec<String> = world
+        .deliveries("dead")
+        .await
+        .iter()
+        .map(|one| one["end"].to_string())
+        .collect();
     assert_eq!(ends.len(), 2);
-    assert!(ends.iter().any(|end| end.contains("refused")) && ends.iter().any(|end| end.contains("receiver gone")), "{ends:?}");
+    assert!(
+        ends.iter().any(|end| end.contains("refused")) && ends.iter().any(|end| end.contains("receiver gone")),
+        "{ends:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,17 +163,33 @@ rules:
     world.hooks.answer("gone", &[404; 50]);
     world.hear(&Azure::active().json()).await;
     world.pass(0).await;
-    let corrected = rules.replace("tpyo", "typo").replace("  gone: [{ webhook: { url: \"{hooks}/gone\" } }]\n", "").replace("[typo, gone]", "typo");
+    let corrected = rules
+        .replace("tpyo", "typo")
+        .replace("  gone: [{ webhook: { url: \"{hooks}/gone\" } }]\n", "")
+        .replace("[typo, gone]", "typo");
     world.write_rules("contoso/rules.yaml", &corrected);
     world.reload().await;
     world.pass(1).await;
     assert_eq!(world.hooks.got("typo").len(), 1);
     assert_eq!(world.hooks.got("typo")[0].body["tracking_id"], "VVTQ-J98");
     let dead = world.deliveries("dead").await;
-    let ends: Vec<String> = dead.iter().map(|one| format!("{} {}", one["receiver"], one["end"])).collect();
-    let successor = world.deliveries("delivered").await[0]["id"].as_str().expect("an id").to_owned();
-    assert!(ends.iter().any(|end| end.contains("typo") && end.contains(&successor)), "a named successor: {ends:?}");
-    assert!(ends.iter().any(|end| end.contains("gone") && end.contains("no rule file names")), "{ends:?}");
+    let ends: Vec<String> = dead
+        .iter()
+        .map(|one| format!("{} {}", one["receiver"], one["end"]))
+        .collect();
+    let successor = world.deliveries("delivered").await[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    assert!(
+        ends.iter().any(|end| end.contains("typo") && end.contains(&successor)),
+        "a named successor: {ends:?}"
+    );
+    assert!(
+        ends.iter()
+            .any(|end| end.contains("gone") && end.contains("no rule file names")),
+        "{ends:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,7 +203,15 @@ rules:
 "#;
     let world = World::with(&[("contoso/rules.yaml", rules)]).await;
     for tracking_id in ["ONE-1", "TWO-2", "THREE-3"] {
-        world.hear(&Azure { tracking_id, ..Azure::active() }.json()).await;
+        world
+            .hear(
+                &Azure {
+                    tracking_id,
+                    ..Azure::active()
+                }
+                .json(),
+            )
+            .await;
     }
     world.pass(0).await;
     assert_eq!(world.hooks.got("well").len(), 3);
@@ -148,14 +220,25 @@ rules:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_are_signed_with_the_secret_that_the_rule_names() {
-    let rules = RULES.replace("webhook: { url: \"{hooks}/hook\" }", "webhook: { url: \"{hooks}/hook\", signing: { secret: signing } }");
+    let rules = RULES.replace(
+        "webhook: { url: \"{hooks}/hook\" }",
+        "webhook: { url: \"{hooks}/hook\", signing: { secret: signing } }",
+    );
     let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let world = World::with(&[("contoso/rules.yaml", &rules), ("contoso/secrets/signing", key)]).await;
     world.hear(&Azure::active().json()).await;
     world.pass(0).await;
     let hook = &world.hooks.got("hook")[0];
-    let mac = hmac_of(key, &format!("{}.{}.", hook.headers["webhook-id"], hook.headers["webhook-timestamp"]), &hook.bytes);
-    assert!(hook.headers["webhook-signature"].split(' ').any(|signature| signature == format!("v1,{mac}")));
+    let mac = hmac_of(
+        key,
+        &format!("{}.{}.", hook.headers["webhook-id"], hook.headers["webhook-timestamp"]),
+        &hook.bytes,
+    );
+    assert!(
+        hook.headers["webhook-signature"]
+            .split(' ')
+            .any(|signature| signature == format!("v1,{mac}"))
+    );
 }
 
 fn hmac_of(key: &str, head: &str, body: &[u8]) -> String {
@@ -180,8 +263,23 @@ async fn ended_deliveries_are_forgotten_after_their_retention_and_incidents_are_
         world.pass(86_400).await;
     }
     assert_eq!(world.deliveries("delivered").await, Vec::<serde_json::Value>::new());
-    assert_eq!(world.get("/v1/incidents/VVTQ-J98").await["incident"]["tracking_id"], json!("VVTQ-J98"));
-    world.hear(&Azure { at: "2026-11-24T08:50:03Z", ..Azure::active() }.json()).await;
+    assert_eq!(
+        world.get("/v1/incidents/VVTQ-J98").await["incident"]["tracking_id"],
+        json!("VVTQ-J98")
+    );
+    world
+        .hear(
+            &Azure {
+                at: "2026-11-24T08:50:03Z",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
     world.pass(60).await;
-    assert_eq!(world.hooks.got("hook").len(), 1, "what was told is still known to be told");
+    assert_eq!(
+        world.hooks.got("hook").len(),
+        1,
+        "what was told is still known to be told"
+    );
 }

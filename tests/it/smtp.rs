@@ -45,23 +45,46 @@ impl Relay {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // Debian's Python has the server as a package; another Python may shadow it on the path
-        let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
-        let child = Command::new(python).args(["-c", SERVER]).arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let python = if Path::new("/usr/bin/python3").exists() {
+            "/usr/bin/python3"
+        } else {
+            "python3"
+        };
+        let child = Command::new(python)
+            .args(["-c", SERVER])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
         let mut child = child.expect("python3 with aiosmtpd; `tests/run` installs it");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
-        let port = line.trim().parse().expect("python3 with aiosmtpd; `tests/run` installs it");
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("its port");
+        let port = line
+            .trim()
+            .parse()
+            .expect("python3 with aiosmtpd; `tests/run` installs it");
         Self { child, port, folder }
     }
 
     fn mails(&self) -> Vec<Mail> {
-        let mut files: Vec<_> = std::fs::read_dir(self.folder.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(self.folder.path())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
         files.sort();
-        files.iter().map(|path| mail(&std::fs::read(path).expect("a mail"))).collect()
+        files
+            .iter()
+            .map(|path| mail(&std::fs::read(path).expect("a mail")))
+            .collect()
     }
 
     fn settings(&self) -> String {
-        format!("smtp: {{ url: \"smtp://127.0.0.1:{}?tls=none\", from: bellwether@contoso.example }}\n", self.port)
+        format!(
+            "smtp: {{ url: \"smtp://127.0.0.1:{}?tls=none\", from: bellwether@contoso.example }}\n",
+            self.port
+        )
     }
 }
 
@@ -73,13 +96,19 @@ impl Drop for Relay {
 }
 
 fn rules(to: &str) -> String {
-    format!("receivers: {{ all: [{{ email: [{to}] }}] }}\nrules:\n  - {{ name: All, when: {{}}, notify: all, settle: 0s }}\n")
+    format!(
+        "receivers: {{ all: [{{ email: [{to}] }}] }}\nrules:\n  - {{ name: All, when: {{}}, notify: all, settle: 0s }}\n"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_goes_through_a_real_server_and_answers_thread_by_incident() {
     let relay = Relay::start();
-    let world = World::with_settings(&relay.settings(), &[("contoso/rules.yaml", &rules("ada@contoso.example, lin@contoso.example"))]).await;
+    let world = World::with_settings(
+        &relay.settings(),
+        &[("contoso/rules.yaml", &rules("ada@contoso.example, lin@contoso.example"))],
+    )
+    .await;
     world.hear(&Azure::active().json()).await;
     world.pass(0).await;
     world.hear(&Azure::mitigated().json()).await;
@@ -90,20 +119,32 @@ async fn mail_goes_through_a_real_server_and_answers_thread_by_incident() {
     assert_ne!(ada[0].id, ada[1].id);
     let header = |mail: &Mail, name: &str| -> Option<String> {
         let text = String::from_utf8_lossy(&mail.raw).replace("\r\n ", " ");
-        text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned))
+        text.lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned))
     };
     assert_eq!(header(ada[0], "References"), header(ada[1], "References"), "one thread");
     assert_eq!(header(ada[0], "In-Reply-To"), None);
     assert!(header(ada[1], "In-Reply-To").is_some());
     assert_eq!(header(ada[0], "Auto-Submitted").as_deref(), Some("auto-generated"));
     assert_eq!(header(ada[0], "X-Envelope-To").as_deref(), Some("ada@contoso.example"));
-    assert!(mails.iter().all(|mail| !mail.raw.split(|byte| *byte == b'\n').any(|line| line.len() > 999)));
+    assert!(
+        mails
+            .iter()
+            .all(|mail| !mail.raw.split(|byte| *byte == b'\n').any(|line| line.len() > 999))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_greylisted_mail_comes_again_with_the_same_id_and_an_unknown_mailbox_is_a_dead_letter() {
     let relay = Relay::start();
-    let world = World::with_settings(&relay.settings(), &[("contoso/rules.yaml", &rules("later@contoso.example, nobody@contoso.example"))]).await;
+    let world = World::with_settings(
+        &relay.settings(),
+        &[(
+            "contoso/rules.yaml",
+            &rules("later@contoso.example, nobody@contoso.example"),
+        )],
+    )
+    .await;
     world.hear(&Azure::active().json()).await;
     world.pass(0).await;
     assert_eq!(relay.mails().len(), 0);
