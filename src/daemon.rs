@@ -293,6 +293,9 @@ fn doors(
             history_body_bytes: settings.limits.history_body_bytes,
             connections: settings.limits.connections,
             connections_per_address: settings.limits.connections_per_address,
+            waiting_events: settings.limits.waiting_events,
+            public_url: settings.public_url.clone(),
+            ..http::Settings::default()
         },
         ledger.clone(),
         links,

@@ -330,6 +330,7 @@ impl Dispatcher {
                     digest,
                 };
                 log(&delivery, &attempt);
+                ledger.figures().attempted(delivery.channel, &attempt.outcome);
                 ledger.tried(attempt);
                 let _ = signals.send(Signal::Freed);
             },

@@ -9,9 +9,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,13 @@ use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
 use crate::delivery::Attempt;
 use crate::evaluate::{Asked, Context, RulesChange, evaluate};
 use crate::event::Position;
 use crate::journal::{self, Journal};
-use crate::notification::EndpointId;
+use crate::notification::{Channel, EndpointId};
 use crate::record::{Change, Command, Deadline, Input, Of, Record};
 use crate::rule::{Revision, RuleSet};
 use crate::store::{Reader, Store, View, context, trust};
@@ -88,6 +89,21 @@ pub struct Figures {
     pub store_bytes: AtomicUsize,
     /// Cycles begun: a watchdog sees whether it moves.
     pub cycles: AtomicUsize,
+    /// Attempts that ended, by channel and what became of them.
+    attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
+}
+
+impl Figures {
+    /// Counts an attempt that ended.
+    pub fn attempted(&self, channel: Channel, outcome: &Outcome) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        *attempts.entry((channel, outcome.word())).or_default() += 1;
+    }
+
+    /// Attempts that ended since the start, by channel and what became of them.
+    pub fn attempts(&self) -> BTreeMap<(Channel, &'static str), u64> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Why something was not recorded.

@@ -95,7 +95,10 @@ impl View {
     }
 
     /// A verdict by where it stands: from the store if it is small, else from the journal.
-    fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Judged> {
+    ///
+    /// # Errors
+    /// When store or journal cannot be read.
+    pub fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Judged> {
         if let Some(whole) = self.verdict(event, at)?.and_then(|line| line.whole) {
             return Ok(*whole);
         }

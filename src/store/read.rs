@@ -124,6 +124,14 @@ impl View {
         collect!(found, Item::Listed { created, delivery, .. } => (created, delivery))
     }
 
+    /// When the oldest delivery in a state was made.
+    pub fn oldest(&self, state: StateWord) -> Result<Option<Time>> {
+        match self.scan(&keys::listed_in(state)).next().transpose()? {
+            Some(Item::Listed { created, .. }) => Ok(Some(created)),
+            _ => Ok(None),
+        }
+    }
+
     /// Deliveries that ended before `before`, the oldest first.
     pub fn ended_before(&self, before: Time, most: usize) -> Result<Vec<String>> {
         let found = self
