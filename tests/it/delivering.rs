@@ -264,7 +264,7 @@ async fn ended_deliveries_are_forgotten_after_their_retention_and_incidents_are_
     }
     assert_eq!(world.deliveries("delivered").await, Vec::<serde_json::Value>::new());
     assert_eq!(
-        world.get("/v1/incidents/VVTQ-J98").await["incident"]["tracking_id"],
+        world.get("/v1/incidents/VVTQ-J98").await["tracking_id"],
         json!("VVTQ-J98")
     );
     world
