@@ -10,9 +10,7 @@ use std::path::PathBuf;
 use crate::channel::EmailAddress;
 use crate::customer::Customers;
 use crate::problem::{Place, Problem, Severity};
-use crate::rule::check::Deciding;
 use crate::schedule::Cron;
-use crate::secret::Secrets;
 
 mod customers;
 mod read;
@@ -180,40 +178,13 @@ impl Settings {
         }
     }
 
-    /// Where secrets are found: `credentials` is systemd's `$CREDENTIALS_DIRECTORY`.
-    pub fn secrets(&self, credentials: Option<PathBuf>) -> Secrets {
-        let granted = self.customers.by_name.as_ref();
-        let granted = granted.map(|known| {
-            known
-                .iter()
-                .map(|(id, one)| (id.clone(), one.secrets.clone()))
-                .collect()
-        });
-        Secrets {
-            directory: self.secrets.clone().or(credentials),
-            rules: Some(self.rules.clone()),
-            granted,
-        }
-    }
-
-    /// What decides which rule matches what; `catalogue_text` is the text of the file that `catalogue` names.
-    ///
-    /// # Errors
-    /// When the catalogue can't be read, with the reason.
-    pub fn deciding(&self, catalogue_text: Option<String>) -> Result<Deciding, String> {
-        Deciding::new(self.customers.clone(), catalogue_text, self.allow_private_receivers)
-    }
-
     fn with_flags(mut self, flags: &Flags, problems: &mut Vec<Problem>) -> Self {
         let mut refuse = |flag: &str, what: String| {
             problems.push(Problem::of_file(Severity::Error, flag, &what, None));
         };
-        take(
-            &mut self.listen,
-            &flags.listen,
-            |text| read::listen(text),
-            |what| refuse("--listen", what),
-        );
+        take(&mut self.listen, &flags.listen, read::listen, |what| {
+            refuse("--listen", what)
+        });
         take_some(&mut self.public_url, &flags.public_url, read::public_url, |what| {
             refuse("--public-url", what)
         });
@@ -275,7 +246,7 @@ impl Default for Settings {
     fn default() -> Self {
         let from = EmailAddress::read("bellwether@localhost").expect("an e-mail address");
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             tokens: Tokens::default(),
             smtp: None,
@@ -331,7 +302,7 @@ mod tests {
     }
 
     const WHOLE: &str = r#"
-listen: 0.0.0.0:8470
+listen: 0.0.0.0:8080
 public url: https://health.contoso.example/
 tokens: { intake: azure, read: [grafana, portal], operate: operator }
 smtp:
@@ -360,7 +331,7 @@ x-mine: { anything: goes }
     fn every_key_is_read() {
         let (settings, problems) = Settings::read("bellwether.yaml", WHOLE, &Flags::default()).expect("settings");
         assert_eq!(problems, []);
-        assert_eq!(settings.listen.port(), 8470);
+        assert_eq!(settings.listen.port(), 8080);
         assert_eq!(settings.tokens.read, ["grafana", "portal"]);
         let smtp = settings.smtp.expect("a relay");
         assert_eq!(
@@ -411,11 +382,11 @@ x-mine: { anything: goes }
 
     #[test]
     fn mistakes_are_all_shown_at_once() {
-        insta::assert_snapshot!(problems("listen: 8470\npublic_url: https://x.example\ntokens:\n  intake: 'bw_0123456789abcdefghij!'\nhousekeeping: 0 4\ncustomer:\n  a: {}\n"), @r#"
-        error: `8470` is no address with a port, such as 127.0.0.1:8470 or [::]:8470
+        insta::assert_snapshot!(problems("listen: 8080\npublic_url: https://x.example\ntokens:\n  intake: 'bw_0123456789abcdefghij!'\nhousekeeping: 0 4\ncustomer:\n  a: {}\n"), @r#"
+        error: `8080` is no address with a port, such as 127.0.0.1:8080 or [::]:8080
          --> bellwether.yaml:1:9
           |
-        1 | listen: 8470
+        1 | listen: 8080
           |         ^^^^
 
         error: the settings file has no key `public_url`
@@ -449,6 +420,14 @@ x-mine: { anything: goes }
           = hint: did you mean `customers`?
         "#);
         insta::assert_snapshot!(problems("smtp:\n  url: https://ada:hunter2@mail.example\n  password: hunter2\nretention: { events: 3 }\nlog: loud\ncustomers:\n  Contoso Ltd: { contact: nobody }\n  fabrikam: { accounts: [0123] }\n"), @r#"
+        warning: mail will come from bellwether@localhost, which few servers take
+         --> bellwether.yaml:2:3
+          |
+        2 |   url: https://***********@mail.example
+          |   ^
+          |
+          = hint: from: Bellwether <bellwether@example.com>
+
         error: `user` and `password` come together
          --> bellwether.yaml:2:3
           |

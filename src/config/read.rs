@@ -208,6 +208,11 @@ impl Reader<'_, '_> {
                 Some("url: smtp://mail.example.com:587"),
             );
         };
+        if fields.get("from").is_none() {
+            let what = "mail will come from bellwether@localhost, which few servers take";
+            self.reading
+                .warning(fields.place, what, Some("from: Bellwether <bellwether@example.com>"));
+        }
         let user = fields.get("user").and_then(|node| self.reading.text(node, "the user"));
         let password = fields.get("password").and_then(|node| self.password(node));
         if user.is_some() != fields.get("password").is_some() {
@@ -305,10 +310,10 @@ fn checked<T>(reading: &Reading<'_>, node: &Node, key: &str, read: impl Fn(&str)
         .ok()
 }
 
-/// `127.0.0.1:8470`
+/// `127.0.0.1:8080`
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()
-        .map_err(|_| format!("`{text}` is no address with a port, such as 127.0.0.1:8470 or [::]:8470"))
+        .map_err(|_| format!("`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080"))
 }
 
 pub(super) fn log(text: &str) -> Result<Log, String> {

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
 use crate::delivery::{Attempt, Delivery, Place, Standing, State};
 use crate::event::{Event, Position};
@@ -73,7 +74,8 @@ struct Dispatcher {
     under_way: HashMap<EndpointId, HashSet<String>>,
     busy: HashMap<String, EndpointId>,
     running: usize,
-    starved: BTreeSet<EndpointId>,
+    /// Endpoints that found no place free, in the order in which they asked.
+    starved: VecDeque<EndpointId>,
     events: VecDeque<(Position, Arc<Event>)>,
     idle: Vec<oneshot::Sender<()>>,
 }
@@ -121,7 +123,7 @@ impl Lanes {
             under_way: HashMap::new(),
             busy: HashMap::new(),
             running: 0,
-            starved: BTreeSet::new(),
+            starved: VecDeque::new(),
             events: VecDeque::new(),
             idle: Vec::new(),
         };
@@ -185,7 +187,7 @@ impl Dispatcher {
             Signal::Freed => {
                 self.running -= 1;
                 let now = self.clock.now();
-                for endpoint in std::mem::take(&mut self.starved) {
+                if let Some(endpoint) = self.starved.pop_front() {
                     self.look_at(endpoint, now);
                 }
             }
@@ -198,8 +200,14 @@ impl Dispatcher {
 
     fn hinted(&mut self, hint: Hint) {
         let now = self.clock.now();
-        for delivery in hint.tried {
+        for delivery in hint.decided {
             self.release(&delivery);
+        }
+        for endpoint in hint.vanished {
+            for delivery in self.under_way.get(&endpoint).cloned().unwrap_or_default() {
+                self.release(&delivery);
+            }
+            self.look_at(endpoint, now);
         }
         for endpoint in hint.endpoints {
             self.look_at(endpoint, now);
@@ -265,19 +273,20 @@ impl Dispatcher {
                 });
             } else if at > now {
                 self.look_at(endpoint.clone(), at);
-            } else if self.has_room(endpoint) {
-                self.begin(&view, &place, &standing, now)?;
-            } else {
-                self.starved.insert(endpoint.clone());
+            } else if self.lane_is_full(endpoint) {
+                break; // it is looked at again when one of its own attempts is written down
+            } else if self.running >= UNDER_WAY_MOST {
+                self.starved.push_back(endpoint.clone());
                 break;
+            } else {
+                self.begin(&view, &place, &standing, now);
             }
         }
         Ok(())
     }
 
-    fn has_room(&self, endpoint: &EndpointId) -> bool {
-        let here = self.under_way.get(endpoint).map_or(0, HashSet::len);
-        here < UNDER_WAY_PER_LANE && self.running < UNDER_WAY_MOST
+    fn lane_is_full(&self, endpoint: &EndpointId) -> bool {
+        self.under_way.get(endpoint).map_or(0, HashSet::len) >= UNDER_WAY_PER_LANE
     }
 
     /// No rule file names this endpoint any more: the ledger moves or ends what waits for it.
@@ -294,14 +303,14 @@ impl Dispatcher {
     }
 
     /// Prepares one attempt and lets it run.
-    fn begin(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) -> Result<()> {
-        let Some((delivery, told, _)) = view.delivery(&place.delivery)? else {
-            return Ok(());
-        };
-        let message = self.message(view, &delivery, told)?;
+    fn begin(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) {
         self.hold(&place.endpoint, &place.delivery);
-        self.running += 1;
         let number = standing.attempts + 1;
+        let (delivery, message) = match self.prepare(view, place) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.unsendable(place, number, now, &error),
+        };
+        self.running += 1;
         let (ledger, senders, clock, signals) = (
             self.ledger.clone(),
             self.senders.clone(),
@@ -327,7 +336,32 @@ impl Dispatcher {
             },
             &self.runtime,
         );
-        Ok(())
+    }
+
+    /// What a delivery says stood in a part of the journal that is damaged: it is dead, for that reason.
+    fn unsendable(&self, place: &Place, number: u32, now: Time, error: &anyhow::Error) {
+        tracing::error!(
+            delivery = place.delivery,
+            error = format!("{error:#}"),
+            "the content of a delivery is lost"
+        );
+        let outcome = Outcome::Refused {
+            why: "its content stood in a damaged part of the journal".to_owned(),
+        };
+        self.ledger.tried(Attempt {
+            delivery: place.delivery.clone(),
+            number,
+            started: now,
+            ended: now,
+            outcome,
+            digest: String::new(),
+        });
+    }
+
+    fn prepare(&mut self, view: &View, place: &Place) -> Result<(Delivery, Message)> {
+        let (delivery, told, _) = view.delivery(&place.delivery)?.context("the delivery is not known")?;
+        let message = self.message(view, &delivery, told)?;
+        Ok((delivery, message))
     }
 
     fn message(&mut self, view: &View, delivery: &Delivery, told: Position) -> Result<Message> {
@@ -358,7 +392,6 @@ impl Dispatcher {
 
 /// One line per attempt: ids, never addresses.
 fn log(delivery: &Delivery, attempt: &Attempt) {
-    use crate::channel::Outcome;
     let (delivery_id, number, channel, customer) = (
         &attempt.delivery,
         attempt.number,

@@ -199,14 +199,17 @@ impl Shared {
             let Some(segment) = self.segment_for(seq) else {
                 return Ok(None);
             };
-            let chunk = self.chunk_of(&segment, seq);
-            let doubtful = chunk
-                .as_ref()
-                .map_or(true, |chunk| chunk.as_ref().is_none_or(|c| c.damage.is_some()));
-            if !doubtful || self.segment_for(seq).is_none_or(|now| now.is(&segment)) {
+            if let Some(chunk) = self.unless_replaced(&segment, seq) {
                 return chunk;
             }
         }
+    }
+
+    /// Reads from a segment; `None` if that went wrong because it has been replaced meanwhile.
+    fn unless_replaced(&self, segment: &Segment, seq: u64) -> Option<Result<Option<Chunk>>> {
+        let chunk = self.chunk_of(segment, seq);
+        let sound = matches!(&chunk, Ok(Some(chunk)) if chunk.damage.is_none());
+        (sound || self.segment_for(seq).is_none_or(|now| now.is(segment))).then_some(chunk)
     }
 
     fn chunk_of(&self, segment: &Segment, seq: u64) -> Result<Option<Chunk>> {
@@ -280,5 +283,33 @@ impl Segment {
             (Segment::Packed(one), Segment::Packed(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Journal, Keep, Options};
+
+    #[test]
+    fn a_segment_that_was_rewritten_under_a_reader_is_not_taken_for_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            segment_bytes: 256,
+            ..Options::default()
+        };
+        let (mut journal, _) = Journal::open(dir.path(), options).unwrap();
+        while journal.segments().count < 2 {
+            journal.append(&["a record"]).unwrap();
+            journal.sync().unwrap();
+        }
+        journal.settle();
+        let shared = journal.reader().shared;
+        let old = shared.segment_for(1).unwrap();
+        journal
+            .rewrite(|_, _| Keep::Replace(b"something else".to_vec()))
+            .unwrap();
+        assert!(shared.chunk_of(&old, 1).unwrap().unwrap().damage.is_some());
+        assert!(shared.unless_replaced(&old, 1).is_none());
+        assert_eq!(journal.read(1).unwrap().unwrap(), b"something else");
     }
 }

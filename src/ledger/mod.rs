@@ -125,8 +125,10 @@ pub enum Refused {
 pub struct Hint {
     /// Endpoints with something new.
     pub endpoints: BTreeSet<EndpointId>,
-    /// Deliveries whose attempt was written down.
-    pub tried: Vec<String>,
+    /// Deliveries that lanes had to do with and that are decided now: an attempt written down, an end.
+    pub decided: Vec<String>,
+    /// Endpoints that are in no rule file any more and were dealt with.
+    pub vanished: Vec<EndpointId>,
 }
 
 /// What is asked of the ledger.
@@ -134,7 +136,7 @@ enum Submission {
     Record {
         inputs: Vec<Input>,
         rules: Option<Arc<RuleSet>>,
-        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
+        reply: Reply,
     },
     Tried(Attempt),
     Due(Deadline),
@@ -157,11 +159,32 @@ pub struct Settings {
     pub public_url: Option<url::Url>,
     /// When space is given back and retention is looked at.
     pub housekeeping: crate::schedule::Cron,
-    /// How long ended deliveries are kept; `None`: for ever.
-    pub keep_deliveries: Option<chrono::Duration>,
+    /// How long what is kept.
+    pub keep: Retention,
     /// Bytes of one segment of the journal.
     pub segment_bytes: u64,
 }
+
+/// How long what is kept, by the time it was last heard of or ended; `None`: for ever.
+#[derive(Debug, Clone, Default)]
+pub struct Retention {
+    /// Ended deliveries with their attempts.
+    pub deliveries: Option<chrono::Duration>,
+    /// Incidents without a review, with their events. Never shorter than deliveries.
+    pub events: Option<chrono::Duration>,
+    /// Incidents with a review.
+    pub reviews: Option<chrono::Duration>,
+}
+
+impl Retention {
+    /// Whether no incident is ever forgotten.
+    pub fn is_for_ever(&self) -> bool {
+        self.events.is_none() && self.reviews.is_none()
+    }
+}
+
+/// Who waits for inputs to be on disk, and where they will stand.
+type Reply = oneshot::Sender<Result<Vec<Position>, Refused>>;
 
 /// Tells the lanes.
 pub type Tell = Box<dyn Fn(Hint) + Send>;
@@ -204,7 +227,7 @@ struct Cycle {
     group: Vec<Vec<u8>>,
     bytes: usize,
     next_seq: u64,
-    replies: Vec<(oneshot::Sender<Result<Vec<Position>, Refused>>, Vec<Position>)>,
+    replies: Vec<(Reply, Vec<Position>)>,
     hint: Hint,
     rules_before: Option<Arc<RuleSet>>,
     undo: Vec<Undo>,
@@ -431,14 +454,9 @@ impl Writer {
     }
 
     /// Stages what came in together as one record.
-    fn record(
-        &mut self,
-        inputs: Vec<Input>,
-        rules: Option<Arc<RuleSet>>,
-        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
-        cycle: &mut Cycle,
-    ) {
-        if self.no_space_until.is_some() {
+    fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: Reply, cycle: &mut Cycle) {
+        // what is left of the prepared space is for decisions and attempts
+        if self.no_space_until.is_some() || self.journal.room().next == journal::Next::NoSpace {
             let _ = reply.send(Err(Refused::NoSpace));
             return;
         }
@@ -481,7 +499,7 @@ impl Writer {
             }
             if let Some(attempt) = self.tried.pop_front() {
                 is_idle = false;
-                cycle.hint.tried.push(attempt.delivery.clone());
+                cycle.hint.decided.push(attempt.delivery.clone());
                 let context = Context::Tried(self.store.view().tried_context(&attempt)?);
                 self.decide_here(
                     Input::Tried {
@@ -495,6 +513,11 @@ impl Writer {
             if let Some((deadline, at)) = self.due(cycle)? {
                 is_idle = false;
                 let context = self.deadline_context(&deadline)?;
+                match &deadline {
+                    Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
+                    Deadline::Endpoint { endpoint } => cycle.hint.vanished.push(endpoint.clone()),
+                    Deadline::Tell { .. } | Deadline::Retention => {}
+                }
                 self.decide_here(Input::Due { deadline, at }, &context, cycle);
             }
             if is_idle || began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES {

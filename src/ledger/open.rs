@@ -51,7 +51,7 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     let opened =
         rebuild::open(&settings.state, &reader, journal.next() - 1, boot.as_deref()).context("opening the store")?;
     let mut store = opened.store;
-    let lost = own_up(&mut journal, opened.ahead, &opening.lost)?;
+    let lost = own_up(&mut journal, opened.ahead, &opening.lost, opened.damaged)?;
     first_records(&mut journal, &mut store, &settings, boot, lost)?;
     let rules = in_force(&settings, store.view(), &reader)?;
     let inbox = undecided(store.view())?;
@@ -64,12 +64,16 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     })
 }
 
+/// Ranges of records that are gone: from, to, what was found.
+type Lost = Vec<(u64, u64, String)>;
+
 /// What was lost and is not on record yet: what the journal found, and what only the store proves.
-fn own_up(journal: &mut Journal, ahead: Option<u64>, found: &[journal::LostRange]) -> Result<Vec<(u64, u64, String)>> {
-    let mut lost: Vec<(u64, u64, String)> = found
+fn own_up(journal: &mut Journal, ahead: Option<u64>, found: &[journal::LostRange], damaged: Lost) -> Result<Lost> {
+    let mut lost: Lost = found
         .iter()
         .map(|range| (range.from, range.to, range.why.clone()))
         .collect();
+    lost.extend(damaged);
     if let Some(through) = ahead {
         let from = journal.next();
         journal

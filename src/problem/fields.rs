@@ -120,6 +120,11 @@ impl<'t> Reading<'t> {
         self.note(Severity::Warning, place, what, hint);
     }
 
+    /// Whether so many problems were found that no more warnings are taken.
+    pub fn is_full(&self) -> bool {
+        self.problems.borrow().len() >= MAX_PROBLEMS
+    }
+
     /// Whether an error was found.
     pub fn has_errors(&self) -> bool {
         self.problems.borrow().iter().any(Problem::is_error)
@@ -133,9 +138,12 @@ impl<'t> Reading<'t> {
     }
 
     fn note(&self, severity: Severity, place: Place, what: &str, hint: Option<&str>) {
+        if self.is_full() && severity == Severity::Warning {
+            return;
+        }
         let problem = Problem::at(severity, self.file, self.text, place, what, hint);
         let mut problems = self.problems.borrow_mut();
-        if problems.len() < MAX_PROBLEMS && !problems.contains(&problem) {
+        if problems.len() < 2 * MAX_PROBLEMS && !problems.contains(&problem) {
             problems.push(problem);
         }
     }

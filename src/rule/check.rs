@@ -13,9 +13,10 @@ use crate::event::catalogue::Catalogue;
 use crate::problem::{Place, Problem, Severity, closest};
 
 use super::file::resolve::{Names, resolve};
-use super::file::{Draft, MAX_RULES, Scope, customer_of};
-use super::test::{Stage, run};
-use super::{Need, Rule, RuleFile, RuleSet, Sort, lint};
+use super::file::{Draft, Scope, customer_of, digest};
+use super::settle::Folder;
+use super::test::Ran;
+use super::{RuleFile, RuleSet};
 
 /// One rule file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +99,8 @@ pub struct Checked {
     pub broken: Vec<Broken>,
     /// The paths whose version in force is another one than before, or none any more.
     pub changed: Vec<String>,
-    /// How many of the files' own tests were run.
-    pub tests: usize,
+    /// The files' own tests, by file and as written.
+    pub tests: Vec<Ran>,
 }
 
 /// A file that can't be used as it is.
@@ -145,11 +146,12 @@ pub fn check(sources: &[Source], last_good: &BTreeMap<String, Arc<RuleFile>>, se
     }
 }
 
+/// What a check has to say.
 #[derive(Default)]
-struct Findings {
-    problems: Vec<Problem>,
+pub(super) struct Findings {
+    pub(super) problems: Vec<Problem>,
     broken: Vec<Broken>,
-    tests: usize,
+    pub(super) tests: Vec<Ran>,
 }
 
 impl Findings {
@@ -177,12 +179,13 @@ impl Findings {
             &what,
             Some(&hint),
         );
-        self.broken(&source.path, customer, 1, super::file::digest(&source.text));
+        self.broken(&source.path, customer, 1, digest(&source.text));
         self.problems.push(problem);
         true
     }
 
-    fn broken(&mut self, path: &str, customer: &CustomerId, problems: usize, digest: String) {
+    /// Notes a file that is not used as it is.
+    pub(super) fn broken(&mut self, path: &str, customer: &CustomerId, problems: usize, digest: String) {
         self.broken.push(Broken {
             path: path.to_owned(),
             customer: customer.clone(),
@@ -196,252 +199,6 @@ impl Findings {
         self.problems
             .push(Problem::of_file(Severity::Error, &path, what, Some(hint)));
         self.broken(&path, customer, 1, String::new());
-    }
-}
-
-/// All files of one customer.
-pub(super) struct Folder<'t> {
-    pub(super) settings: &'t Deciding,
-    pub(super) files: Vec<Member<'t>>,
-    /// Files that are not there any more and stay in force all the same.
-    vanished: BTreeMap<String, Arc<RuleFile>>,
-    /// Files that are not there any more.
-    gone: Vec<Arc<RuleFile>>,
-}
-
-/// One file of a folder, on its way into force.
-pub(super) struct Member<'t> {
-    pub(super) draft: Draft<'t>,
-    last_good: Option<Arc<RuleFile>>,
-    pub(super) state: State,
-}
-
-/// Which version of a file is to be in force.
-pub(super) enum State {
-    /// The one that was read, with its names resolved.
-    New(Option<Arc<RuleFile>>),
-    /// The last good one, if there is any.
-    Kept(Option<Arc<RuleFile>>),
-}
-
-impl<'t> Member<'t> {
-    /// The version that is to be in force.
-    pub(super) fn in_force(&self) -> Option<&Arc<RuleFile>> {
-        match &self.state {
-            State::New(file) | State::Kept(file) => file.as_ref(),
-        }
-    }
-
-    pub(super) fn is_new(&self) -> bool {
-        matches!(self.state, State::New(_))
-    }
-
-    /// Goes back to the last good version if anything is wrong.
-    fn hold_back(&mut self) -> bool {
-        let is_wrong = self.is_new() && self.draft.reading.has_errors();
-        if is_wrong {
-            self.state = State::Kept(self.last_good.clone());
-        }
-        is_wrong
-    }
-}
-
-impl<'t> Folder<'t> {
-    fn new(settings: &'t Deciding) -> Self {
-        Self {
-            settings,
-            files: Vec::new(),
-            vanished: BTreeMap::new(),
-            gone: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, source: &'t Source, last_good: Option<&Arc<RuleFile>>) {
-        let scope = Scope {
-            catalogue: &self.settings.catalogue,
-            allow_private: self.settings.allow_private,
-        };
-        let draft = Draft::read(&source.path, &source.text, scope);
-        self.files.push(Member {
-            draft,
-            last_good: last_good.cloned(),
-            state: State::New(None),
-        });
-    }
-
-    /// Finds the newest versions that check clean together.
-    fn settle(&mut self, customer: &CustomerId, findings: &mut Findings) {
-        self.files
-            .sort_by(|one, other| one.draft.reading.file.cmp(other.draft.reading.file));
-        self.refuse_too_many();
-        let all = self.names(true);
-        self.resolve(&all);
-        self.hold_back();
-        loop {
-            let names = self.names(false);
-            self.resolve(&names);
-            if self.hold_back() || self.keep_what_is_needed(&names, findings) || self.fail_tests() {
-                continue;
-            }
-            break;
-        }
-        lint::folder(customer, self);
-        self.report(findings);
-    }
-
-    fn refuse_too_many(&self) {
-        let mut count = 0;
-        for member in &self.files {
-            count += member.draft.rules.len();
-            if count > MAX_RULES {
-                let what = format!("a folder has at most {MAX_RULES} rules; with this file it has {count}");
-                member.draft.reading.error(
-                    Place::default(),
-                    &what,
-                    Some("one rule may name many services and receivers"),
-                );
-            }
-        }
-    }
-
-    /// What the files define together: the versions to be in force, or (`all`) also the broken ones just read.
-    fn names(&self, all: bool) -> Names {
-        let mut names = Names::default();
-        self.vanished.values().for_each(|file| names.add_file(file));
-        for member in self.files.iter().filter(|member| !member.is_new()) {
-            names.unread.push(member.draft.reading.file.to_owned());
-            member.in_force().iter().for_each(|file| names.add_file(file));
-        }
-        self.files
-            .iter()
-            .filter(|member| member.is_new())
-            .for_each(|member| names.add_draft(&member.draft));
-        if all {
-            let unread = self.files.iter().filter(|member| member.draft.reading.has_errors());
-            let unread: Vec<_> = unread.map(|member| member.draft.reading.file.to_owned()).collect();
-            self.files
-                .iter()
-                .filter_map(|member| member.last_good.as_ref())
-                .for_each(|file| names.add_file(file));
-            names.unread.extend(unread);
-        }
-        names
-    }
-
-    fn resolve(&mut self, names: &Names) {
-        for member in self.files.iter_mut().filter(|member| member.is_new()) {
-            member.state = State::New(Some(Arc::new(resolve(&member.draft, names, &self.settings.customers))));
-        }
-    }
-
-    fn hold_back(&mut self) -> bool {
-        self.files
-            .iter_mut()
-            .fold(false, |any, member| member.hold_back() | any)
-    }
-
-    /// A kept version may need a name that a newer version of another file (or a file that is gone) took away: then
-    /// that one is held back too.
-    fn keep_what_is_needed(&mut self, names: &Names, findings: &mut Findings) -> bool {
-        let kept = self
-            .files
-            .iter()
-            .filter(|member| !member.is_new())
-            .filter_map(Member::in_force);
-        let kept = kept.chain(self.vanished.values());
-        let needs = kept.flat_map(|file| file.needs.iter().map(|need| (file.path.clone(), need.clone())));
-        let missing: Vec<_> = needs.filter(|(_, need)| !names.has(need)).collect();
-        missing
-            .into_iter()
-            .fold(false, |any, (path, need)| self.bring_back(&path, &need, findings) | any)
-    }
-
-    fn bring_back(&mut self, path: &str, need: &Need, findings: &mut Findings) -> bool {
-        let had = |file: &Arc<RuleFile>| defines(file, need);
-        let what = format!(
-            "line {} of {path} needs the {} `{}`, which was here",
-            need.line, need.sort, need.name
-        );
-        let hint = "take it out of that rule first, or put it back here";
-        let culprit = self
-            .files
-            .iter_mut()
-            .find(|member| member.is_new() && member.last_good.as_ref().is_some_and(had));
-        if let Some(member) = culprit {
-            member.draft.reading.error(Place::default(), &what, Some(hint));
-            return member.hold_back();
-        }
-        let Some(nth) = self.gone.iter().position(had) else {
-            return false;
-        };
-        let file = self.gone.swap_remove(nth);
-        findings
-            .problems
-            .push(Problem::of_file(Severity::Error, &file.path, &what, Some(hint)));
-        findings.broken(&file.path, &file.customer, 1, String::new());
-        self.vanished.insert(file.path.clone(), file);
-        true
-    }
-
-    fn fail_tests(&mut self) -> bool {
-        let rules = self.rules();
-        let stage = Stage {
-            rules: &rules,
-            customers: &self.settings.customers,
-            catalogue: &self.settings.catalogue,
-        };
-        for member in self.files.iter().filter(|member| member.is_new()) {
-            let Some(file) = member.in_force() else { continue };
-            for failure in run(file, stage) {
-                let test = &member.draft.tests[failure.nth];
-                let what = format!("the test `{}` fails: {}", test.name, failure.what.join("; "));
-                member.draft.reading.error(test.place, &what, None);
-            }
-        }
-        self.hold_back()
-    }
-
-    pub(super) fn rules(&self) -> BTreeMap<String, Arc<Rule>> {
-        let files = self
-            .files
-            .iter()
-            .filter_map(Member::in_force)
-            .chain(self.vanished.values());
-        files
-            .flat_map(|file| &file.rules)
-            .map(|rule| (rule.name.clone(), rule.clone()))
-            .collect()
-    }
-
-    fn report(&mut self, findings: &mut Findings) {
-        for member in &self.files {
-            let problems = member.draft.reading.take_problems();
-            if !member.is_new() {
-                let errors = problems.iter().filter(|problem| problem.is_error()).count();
-                findings.broken(
-                    member.draft.reading.file,
-                    &member.draft.customer,
-                    errors,
-                    member.draft.digest.clone(),
-                );
-            }
-            findings.tests += member.draft.tests.len();
-            findings.problems.extend(problems);
-        }
-    }
-
-    fn into_files(self) -> Vec<(String, Arc<RuleFile>)> {
-        let kept = self.files.iter().filter_map(|member| member.in_force().cloned());
-        kept.chain(self.vanished.into_values())
-            .map(|file| (file.path.clone(), file))
-            .collect()
-    }
-}
-
-fn defines(file: &RuleFile, need: &Need) -> bool {
-    match need.sort {
-        Sort::Receiver => file.receivers.iter().any(|receiver| receiver.name == need.name),
-        Sort::Group => file.groups.contains_key(&need.name),
     }
 }
 
@@ -604,7 +361,7 @@ mod tests {
         );
         assert_eq!(errors(&checked), [""; 0]);
         assert_eq!(
-            (checked.tests, checked.changed.len(), checked.set.rules().len()),
+            (checked.tests.len(), checked.changed.len(), checked.set.rules().len()),
             (1, 1, 4)
         );
         let contoso = CustomerId::new("contoso");

@@ -853,7 +853,7 @@ pub(crate) mod tests {
         }
 
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(64))]
+            #![proptest_config(ProptestConfig::with_cases(32))]
 
             #[test]
             fn nobody_ever_sees_more_than_it_owns(event in some_events()) {

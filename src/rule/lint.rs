@@ -8,11 +8,14 @@ use crate::event::{EventType, Kind, Level, Provider, Stage, fold};
 use crate::problem::Place;
 use crate::problem::fields::{Marked, Reading};
 
-use super::check::{Folder, Member};
 use super::file::DraftRule;
 use super::file::resolve::is_account_id;
 use super::file::when::DraftCondition;
+use super::settle::{Folder, Member};
 use super::{Pattern, Rule, RuleFile};
+
+/// How many unknown names of one condition are told: finding what is meant takes a while.
+const MAX_UNKNOWN: usize = 20;
 
 /// Warns about all files of one folder.
 pub(super) fn folder(customer: &CustomerId, folder: &Folder<'_>) {
@@ -60,15 +63,19 @@ impl Lint<'_, '_> {
 
     /// Names that no provider uses, as far as the catalogue knows.
     fn names(&self, condition: &DraftCondition) {
+        if self.reading.is_full() {
+            return;
+        }
         let catalogue = &self.folder.settings.catalogue;
         let unknown = |name: &&Marked<String>| !catalogue.knows_service(&name.value) && !is_account_id(&name.value);
-        for name in condition.services.iter().filter(unknown) {
+        for name in condition.services.iter().filter(unknown).take(MAX_UNKNOWN) {
             self.unknown("service", name, catalogue.closest_service(&name.value));
         }
         for name in condition
             .regions
             .iter()
             .filter(|name| !catalogue.knows_region(&name.value))
+            .take(MAX_UNKNOWN)
         {
             self.unknown("region", name, catalogue.closest_region(&name.value));
         }

@@ -10,6 +10,7 @@ pub mod lint;
 pub mod pattern;
 pub mod schema;
 pub mod set;
+mod settle;
 pub mod test;
 pub mod why;
 

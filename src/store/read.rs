@@ -215,6 +215,16 @@ impl View {
         one!(self, &Key::of(letter::EVENT).position(at), Item::Event(line) => line)
     }
 
+    /// The events of an incident.
+    pub fn events_of(&self, id: &IncidentId) -> Result<Vec<Position>> {
+        collect!(self.scan(&keys::events_of(id)), Item::EventOf { at, .. } => at)
+    }
+
+    /// The series of notifications about an incident.
+    pub fn series_of(&self, id: &IncidentId) -> Result<Vec<SeriesId>> {
+        collect!(self.scan(&keys::series_of(id)), Item::SeriesOf { series, .. } => series)
+    }
+
     /// The revision in force after the record `seq`.
     pub fn revision_at(&self, seq: u64) -> Result<Option<Revision>> {
         Ok(self.last_until(letter::IN_FORCE, seq)?.and_then(|item| match item {

@@ -6,12 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::journal;
 use crate::record::Record;
+use crate::store::apply::{self, Op};
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, apply::Op, checkpoint, keys};
+use crate::store::{Store, checkpoint, keys};
 
 /// Records applied in one batch while catching up.
 const BATCH_RECORDS: usize = 500;
@@ -24,6 +25,8 @@ pub struct Opened {
     pub trust: Trust,
     /// Whether it was built again, and why.
     pub rebuilt: Option<String>,
+    /// Records that a rebuild found damaged and nobody owned up to yet: from, to, what was found.
+    pub damaged: Vec<(u64, u64, String)>,
     /// A believed store (or checkpoint) that is ahead of the journal proves that the journal lost its end.
     pub ahead: Option<u64>,
 }
@@ -51,28 +54,30 @@ pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str
         }
     };
     let ahead = (store.applied_through() > last).then(|| store.applied_through());
-    if let Err(error) = catch_up(&mut store, reader) {
-        // a believed store that cannot be brought up to date is built again, once
-        if rebuilt.is_some() || trust == Trust::Missing {
-            return Err(error);
-        }
-        drop(store);
-        set_aside(state)?;
-        let mut store = from_checkpoint(state, &super::directory(state))?;
-        catch_up(&mut store, reader)?;
-        return Ok(Opened {
+    match catch_up(&mut store, reader) {
+        Ok(damaged) => Ok(Opened {
             store,
             trust,
-            rebuilt: Some(format!("{error:#}")),
-            ahead: None,
-        });
+            rebuilt,
+            damaged,
+            ahead,
+        }),
+        // a believed store that cannot be brought up to date is built again, once
+        Err(error) if rebuilt.is_none() && trust != Trust::Missing => {
+            drop(store);
+            set_aside(state)?;
+            let mut store = from_checkpoint(state, &super::directory(state))?;
+            let damaged = catch_up(&mut store, reader)?;
+            Ok(Opened {
+                store,
+                trust,
+                rebuilt: Some(format!("{error:#}")),
+                damaged,
+                ahead: None,
+            })
+        }
+        Err(error) => Err(error),
     }
-    Ok(Opened {
-        store,
-        trust,
-        rebuilt,
-        ahead,
-    })
 }
 
 /// Folds the last checkpoint and the closed segments into a fresh store in `dir`, and writes that as a checkpoint.
@@ -83,30 +88,42 @@ pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str
 pub fn renew(state: &Path, dir: &Path, reader: &journal::Reader, closed_through: u64) -> Result<Store> {
     let _ = fs::remove_dir_all(dir);
     let mut store = from_checkpoint(state, dir)?;
-    fold(&mut store, reader, closed_through)?;
+    if let Some((from, to, why)) = fold(&mut store, reader, closed_through)?.pop() {
+        bail!("records {from} to {to} of the journal are damaged ({why}); the store in use still knows what they said");
+    }
     if store.applied_through() > 0 {
         checkpoint::write(state, store.view(), store.applied_through())?;
     }
     Ok(store)
 }
 
-/// Applies what the journal has beyond the store.
+/// Applies what the journal has beyond the store. Returns what is damaged and not owned up to by a `Lost` record.
 ///
 /// # Errors
 /// When the journal cannot be read or the store not written.
-pub fn catch_up(store: &mut Store, reader: &journal::Reader) -> Result<()> {
+pub fn catch_up(store: &mut Store, reader: &journal::Reader) -> Result<Vec<(u64, u64, String)>> {
     fold(store, reader, u64::MAX)
 }
 
-fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<()> {
-    let mut staged = 0;
-    let mut last = store.applied_through();
+fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec<(u64, u64, String)>> {
+    let (mut staged, mut last) = (0, store.applied_through());
+    let mut damaged: Vec<(u64, u64, String)> = Vec::new();
     for record in reader.tail(store.applied_through() + 1) {
-        let (seq, bytes) = record.context("reading the journal")?;
+        let (seq, bytes) = match record {
+            Ok(record) => record,
+            Err(journal::Error::Damaged { from, to, why }) => {
+                damaged.push((from, to, why));
+                continue;
+            }
+            Err(error) => return Err(error).context("reading the journal"),
+        };
         if seq > through {
             break;
         }
         let record = Record::from_bytes(&bytes).with_context(|| format!("record {seq}"))?;
+        if let Record::Lost { from, to, .. } = &record {
+            damaged.retain(|(first, end, _)| first < from || end > to);
+        }
         store.stage(seq, &record);
         (last, staged) = (seq, staged + 1);
         if staged >= BATCH_RECORDS {
@@ -114,10 +131,10 @@ fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<()>
             staged = 0;
         }
     }
-    match staged {
-        0 => Ok(()),
-        _ => store.commit(last),
+    if staged > 0 {
+        store.commit(last)?;
     }
+    Ok(damaged)
 }
 
 /// A store filled from the newest checkpoint that is whole; empty if there is none.
@@ -131,7 +148,7 @@ fn from_checkpoint(state: &Path, dir: &Path) -> Result<Store> {
     });
     let mut store = Store::open(dir)?;
     if let Some(path) = newest {
-        let read = checkpoint::each(&path, |item| store.put(Op::Put(item)))?;
+        let read = checkpoint::each(&path, |item| store.put(apply::put_of(item)))?;
         if let Some(decided) = read.decided {
             store.put(Op::Mark(keys::decided_through(), decided))?;
         }

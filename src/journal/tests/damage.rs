@@ -224,6 +224,12 @@ fn rot_in_the_middle_is_lost_kept_aside_and_reported_until_recorded() {
     journal.settle();
     drop(journal);
     assert_eq!(open(dir.path(), SMALL).1.lost, [], "nor when the segment is packed");
+    let known = verify(dir.path()).unwrap().lost;
+    assert_eq!(
+        (known.len(), known[0].recorded, &known[0].range),
+        (1, true, &lost[0]),
+        "it stays a loss"
+    );
 }
 
 #[test]

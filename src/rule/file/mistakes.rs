@@ -63,7 +63,7 @@ rules:
       |
     3 |     - email: Ada <ada@contoso.example>
       |              ^^^^^^^^^^^^^^^^^^^^^^^^^
-    error: only https is spoken
+    error: the URL must begin with `https://`
      --> contoso/a.yaml:4:21
       |
     4 |     - teams: { url: http://10.0.0.1/********************** }
@@ -292,11 +292,11 @@ fn receivers_say_where_they_read() {
     a.yaml:2:16: an e-mail address has no spaces or control characters (hint: several addresses are a list: [ada@contoso.example, lin@contoso.example])
     a.yaml:2:16: YAML reads a bare `NO` as false (hint: quote it: "NO")
     a.yaml:2:7: one address is told in one way (hint: begin each with `- `: a receiver is a list)
-    a.yaml:2:43: not a URL (`https://host/****`)
+    a.yaml:2:43: not a URL (`https://…`): relative URL without a base
     a.yaml:2:18: the `url` is missing (hint: url: { secret: name })
     a.yaml:2:20: a webhook has no key `uri` (hint: did you mean `url`?)
     a.yaml:2:57: a signing key is not written in the file (hint: put the key into a file of the secrets directory and write `signing: { secret: its-name }`)
-    a.yaml:2:23: no user or password in a URL
+    a.yaml:2:23: a name or password in the URL is not supported: use a secret in its path or query
     a.yaml:2:33: this is not the name of a secret: letters, digits, `.`, `_`, `-` (hint: put the value into a file of the secrets directory and write the file's name here)
     a.yaml:2:36: a secret has no key `env` (hint: did you mean `secret`?)
     a.yaml:2:9: `pagerduty` comes with a later version (hint: this version knows `email`, `webhook`, `slack`, `teams`)
