@@ -100,7 +100,7 @@ impl Place {
             compile: Arc::new(move |_, _| Ok(RuleSet::new(BTreeMap::new(), &deciding()))),
             public_url: None,
             housekeeping: Cron::read("17 3 * * *").expect("a schedule"),
-            keep_deliveries: None,
+            keep: crate::ledger::Retention::default(),
             segment_bytes: 1 << 20,
         };
         let ledger = open::start(settings_of_ledger, Box::new(|_| {}))
