@@ -67,6 +67,8 @@ async fn the_page_of_an_incident_tells_its_story_and_runs_nothing_of_what_strang
         "{page}"
     );
     assert_eq!(complaints, "", "the page breaks none of its own rules");
+    let (status, page) = world.page("/incidents/NOBODY-KNOWS").await;
+    assert!(status == 404 && page.contains("<h1"), "a page says so too: {page}");
     let list = world.url("/");
     let (page, complaints) = tokio::task::spawn_blocking(move || browse(&list))
         .await
