@@ -61,7 +61,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       check        Check the rule files, and show every mistake with its place
       test         Run the tests that stand in the rule files
       explain      Show which rules match an event, why the others do not, and who would be told
-      events       List the events that a daemon has heard, the newest first
+      events       List the events that a daemon has heard, or show what became of one
       incidents    List incidents, or show one with everything said and sent about it
       deliveries   List deliveries, the newest first
       redeliver    Try ended deliveries again, with the same ids and the same content
