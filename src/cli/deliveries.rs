@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::client::{self, Server, minute, text};
 use super::failure::{Exit, described};
 use super::output::{self, Format, one_line};
+use crate::clock::Time;
 
 /// List deliveries, the newest first
 #[derive(Debug, Clone, clap::Args)]
@@ -132,9 +133,8 @@ fn attempts(delivery: &Value) -> &[Value] {
 /// The title, and under it what is not simply well: when it is tried next, how it ended, what the receiver said last.
 fn story(delivery: &Value) -> String {
     let mut lines = vec![one_line(text(delivery, "title"), 80)];
-    if delivery.get("next_attempt").is_some_and(Value::is_string) {
-        lines.push(format!("next attempt {}", minute(delivery, "next_attempt")));
-    }
+    let next: Option<Time> = text(delivery, "next_attempt").parse().ok();
+    lines.extend(next.map(|at| format!("next attempt {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     if text(delivery, "state") != "delivered" {
         let end = delivery.get("end").and_then(Value::as_str).map(str::to_owned);
         let last = attempts(delivery).last().map(|attempt| text(attempt, "why").to_owned());
@@ -165,7 +165,7 @@ mod tests {
         ID     STATE      CREATED            TRACKING ID  RECEIVER          CHANNEL  ATTEMPTS  TITLE, AND WHAT BECAME OF IT
         dlv_1  delivered  2024-09-05 04:42Z  0NTJ-VV8     contoso/platform  email    1         App Service
         dlv_2  scheduled  2024-09-05 04:42Z  0NTJ-VV8     contoso/oncall    slack    1         App Service
-                                                                                               next attempt 2024-09-05 04:47Z
+                                                                                               next attempt 2024-09-05 04:47:00Z
                                                                                                connection refused
         dlv_3  dead       2024-09-05 04:42Z  0NTJ-VV8     contoso/tickets   webhook  1         App Service
                                                                                                refused: 400 Bad Request
