@@ -57,6 +57,9 @@ pub struct Customer {
     /// The operator's secrets its rule files may name.
     #[serde(default)]
     pub secrets: BTreeSet<String>,
+    /// The names of the secrets that hold tokens with which it reads pages and API.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tokens: BTreeSet<String>,
 }
 
 /// All customers, or the single organisation that a daemon without `customers` serves.
@@ -124,10 +127,6 @@ pub enum Viewer {
     /// The operator sees everything.
     Operator,
     /// A customer sees events of its own accounts.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "customers cannot sign in yet: they come by links in messages")
-    )]
     Customer(CustomerId),
     /// A signed link in a message: one customer, one incident.
     Link {

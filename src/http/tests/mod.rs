@@ -66,6 +66,7 @@ fn tokens() -> Tokens {
         intake: vec![Secret::new("may-post")],
         read: vec![Secret::new("may-read")],
         operate: vec![Secret::new("may-operate")],
+        customers: Vec::new(),
     }
 }
 
