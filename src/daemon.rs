@@ -189,7 +189,7 @@ fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lane
             public_url: settings.public_url.clone(),
             housekeeping: settings.housekeeping.clone(),
             keep_deliveries: settings.retention.deliveries_seconds.map(seconds),
-            segment_bytes: ledger::SEGMENT_BYTES,
+            segment_bytes: settings.segment_bytes,
         },
         Box::new(move |hint| hinted.signal(Signal::Hint(hint))),
     )?;
@@ -343,3 +343,6 @@ fn announce(settings: &Settings, addr: SocketAddr) {
     }
     tracing::info!("listening on http://{addr}");
 }
+
+#[cfg(test)]
+mod tests;

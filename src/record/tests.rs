@@ -192,7 +192,10 @@ fn the_fixture_holds_every_variant_ever_shipped() {
         .copied()
         .filter(|name| !seen.0.contains(name))
         .collect();
-    assert!(missing.is_empty(), "add lines to tests/fixtures/records.jsonl with: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "add lines to tests/fixtures/records.jsonl with: {missing:?}"
+    );
 }
 
 #[test]
