@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
 use crate::delivery::{Attempt, Delivery, Place, Standing, State};
 use crate::event::{Event, Position};
+use crate::journal;
 use crate::ledger::{Hint, Ledger};
 use crate::message::Message;
 use crate::notification::EndpointId;
@@ -134,7 +136,13 @@ impl Lanes {
         {
             dispatcher.look_at(endpoint, now);
         }
-        let run = move || dispatcher.run(&signals);
+        let run = move || {
+            // without lanes nothing is delivered any more: better to start again
+            let work = std::panic::AssertUnwindSafe(|| dispatcher.run(&signals));
+            if std::panic::catch_unwind(work).is_err() {
+                dispatcher.ledger.doubt(anyhow!("the lanes ended in a panic"));
+            }
+        };
         std::thread::Builder::new()
             .name("lanes".into())
             .spawn(run)
@@ -169,6 +177,9 @@ impl Dispatcher {
             if let Err(error) = self.look(&endpoint, now) {
                 tracing::error!(endpoint = %endpoint, error = format!("{error:#}"), "a lane could not be looked at; it is tried again");
                 self.look_at(endpoint, now + chrono::Duration::seconds(5));
+                if !error.chain().any(|cause| cause.is::<journal::Error>()) {
+                    self.ledger.doubt(error);
+                }
             }
         }
         if self.running == 0 && self.under_way.is_empty() && self.due.first().is_none_or(|(at, _)| *at > now) {
@@ -298,7 +309,10 @@ impl Dispatcher {
         let Some((delivery, told, _)) = view.delivery(&place.delivery)? else {
             return Ok(());
         };
-        let message = self.message(view, &delivery, told)?;
+        let Some(message) = context::unless_lost(self.message(view, &delivery, told))? else {
+            self.lost(place, standing, now);
+            return Ok(());
+        };
         self.hold(&place.endpoint, &place.delivery);
         self.running += 1;
         let number = standing.attempts + 1;
@@ -329,6 +343,21 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// What the delivery was to say is in a lost part of the journal: it is dead, with that reason on record.
+    fn lost(&mut self, place: &Place, standing: &Standing, now: Time) {
+        self.hold(&place.endpoint, &place.delivery);
+        self.ledger.tried(Attempt {
+            delivery: place.delivery.clone(),
+            number: standing.attempts + 1,
+            started: now,
+            ended: now,
+            outcome: Outcome::Refused {
+                why: "what it was to say is in a part of the journal that is lost".to_owned(),
+            },
+            digest: String::new(),
+        });
+    }
+
     fn message(&mut self, view: &View, delivery: &Delivery, told: Position) -> Result<Message> {
         let mut told = context::told(self.ledger.journal(), told)?;
         told.carries = view.carried(&delivery.id)?;
@@ -357,7 +386,6 @@ impl Dispatcher {
 
 /// One line per attempt: ids, never addresses.
 fn log(delivery: &Delivery, attempt: &Attempt) {
-    use crate::channel::Outcome;
     let (delivery_id, number, channel, customer) = (
         &attempt.delivery,
         attempt.number,

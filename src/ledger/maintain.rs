@@ -28,7 +28,8 @@ impl Writer {
             if self.settings.keep_deliveries.is_some() {
                 self.noticed.push_back(Deadline::Retention);
             }
-            self.begin_renewal();
+            self.is_renewal_next = true;
+            self.begin_scrub();
         }
     }
 
@@ -94,6 +95,12 @@ impl Writer {
     /// Takes the fresh store into use: catches up with what was written meanwhile, then swaps. The journal is thinned
     /// out afterwards, by what the fresh store still knows.
     pub(super) fn swap_in(&mut self, fresh: Result<Store>) -> Result<()> {
+        let swapped = self.swap(fresh);
+        self.renewal_waits.drain(..).for_each(|reply| drop(reply.send(())));
+        swapped
+    }
+
+    fn swap(&mut self, fresh: Result<Store>) -> Result<()> {
         if let Some(thread) = self.renewing.take() {
             let _ = thread.join();
         }

@@ -68,7 +68,7 @@ struct Sound {
 
 impl Sound {
     async fn prepare(ended: Ended) -> Self {
-        let mut place = Place::with(&[("contoso/rules.yaml", RULES.into())]).await;
+        let place = Place::with(&[("contoso/rules.yaml", RULES.into())]).await;
         let daemon = place.start().await.expect("starts");
         tell(&place, &daemon, 0..12).await;
         daemon.renew_store();
@@ -279,6 +279,8 @@ struct Found {
 async fn round(sound: &Sound, what: &str, is_store_believed: bool) -> Found {
     let place = &sound.place;
     let daemon = survive(place, None, what).await;
+    daemon.ledger.scrub().await;
+    daemon.settled().await;
     let (records, lost) = records(&daemon);
     let is_gone = |seq: &&u64| records.get(seq) != sound.records.get(seq);
     // the last records of the sound run are its own start
@@ -307,8 +309,10 @@ async fn round(sound: &Sound, what: &str, is_store_believed: bool) -> Found {
         let items = items(&daemon).unwrap_or_else(|error| panic!("{what}: {error:#}"));
         let missing: Vec<&String> = sound.items.difference(&items).collect();
         assert!(missing.is_empty(), "{what}: the store does not hold {missing:#?}");
+        let is_alarm = |item: &&String| item.contains("journal:20") || item.contains("\"nothing\"");
+        let more = items.difference(&sound.items).filter(|item| !is_alarm(item)).count();
         assert!(
-            !lost.is_empty() || items == sound.items,
+            !lost.is_empty() || more == 0,
             "{what}: the store holds {:#?}",
             items.difference(&sound.items)
         );
@@ -369,6 +373,18 @@ async fn goes_on(place: &Place, daemon: Handle, what: &str) {
     place.pass(&daemon, 10).await;
     let daemon = survive(place, Some(daemon), what).await;
     let got = place.receivers.take();
+    daemon.ledger.renewed().await;
+    place.pass(&daemon, 3_600).await;
+    let again: Vec<Got> = place
+        .receivers
+        .take()
+        .into_iter()
+        .filter(|got| got.path == "/good")
+        .collect();
+    assert!(
+        again.is_empty(),
+        "{what}: {again:?} was sent again after the store was renewed"
+    );
     assert!(
         got.iter()
             .any(|got| got.path == "/good" && String::from_utf8_lossy(&got.body).contains("DMG0099")),
