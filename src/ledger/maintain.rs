@@ -96,7 +96,9 @@ impl Writer {
     /// out afterwards, by what the fresh store still knows.
     pub(super) fn swap_in(&mut self, fresh: Result<Store>) -> Result<()> {
         let swapped = self.swap(fresh);
-        self.renewal_waits.drain(..).for_each(|reply| drop(reply.send(())));
+        for reply in self.renewal_waits.drain(..) {
+            let _ = reply.send(());
+        }
         swapped
     }
 

@@ -41,7 +41,9 @@ impl Writer {
                 "the journal could not be gone through; it will be tried again"
             ),
         }
-        self.scrub_waits.drain(..).for_each(|reply| drop(reply.send(())));
+        for reply in self.scrub_waits.drain(..) {
+            let _ = reply.send(());
+        }
         if std::mem::take(&mut self.is_renewal_next) {
             self.begin_renewal();
         }

@@ -399,6 +399,9 @@ async fn goes_on(place: &Place, daemon: Handle, what: &str) {
 }
 
 async fn rounds(part: &str, ended: Ended, seeds: std::ops::Range<u64>) {
+    if std::env::var_os("DAMAGE_ROUND").is_some() {
+        let _ = tracing_subscriber::fmt().with_test_writer().try_init();
+    }
     let mut sound = Sound::prepare(ended).await;
     let only = std::env::var("DAMAGE_ROUND")
         .ok()
