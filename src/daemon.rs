@@ -188,7 +188,11 @@ fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lane
             compile: reload::compile(sealer.clone()),
             public_url: settings.public_url.clone(),
             housekeeping: settings.housekeeping.clone(),
-            keep_deliveries: settings.retention.deliveries_seconds.map(seconds),
+            keep: ledger::Retention {
+                deliveries: settings.retention.deliveries_seconds.map(seconds),
+                events: settings.retention.events_seconds.map(seconds),
+                reviews: settings.retention.reviews_seconds.map(seconds),
+            },
             segment_bytes: settings.segment_bytes,
         },
         Box::new(move |hint| hinted.signal(Signal::Hint(hint))),
@@ -289,6 +293,8 @@ fn doors(
             history_body_bytes: settings.limits.history_body_bytes,
             connections: settings.limits.connections,
             connections_per_address: settings.limits.connections_per_address,
+            waiting_events: settings.limits.waiting_events,
+            public_url: settings.public_url.clone(),
             ..http::Settings::default()
         },
         ledger.clone(),

@@ -18,6 +18,7 @@ pub(crate) mod record;
 pub(crate) mod evaluate;
 pub(crate) mod store;
 pub(crate) mod ledger;
+pub(crate) mod view;
 pub(crate) mod folder;
 pub(crate) mod http;
 pub(crate) mod dispatch;

@@ -309,6 +309,15 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         broken: Option<BrokenFile>,
     },
+    /// An incident's retention is over: all that is known of it goes.
+    IncidentForgotten {
+        /// Which.
+        incident: IncidentId,
+        /// Its events.
+        events: Vec<Position>,
+        /// The series of notifications about it.
+        series: Vec<SeriesId>,
+    },
     /// An ended delivery's retention is over.
     Forgotten {
         /// Which.

@@ -75,7 +75,8 @@ struct Dispatcher {
     under_way: HashMap<EndpointId, HashSet<String>>,
     busy: HashMap<String, EndpointId>,
     running: usize,
-    starved: BTreeSet<EndpointId>,
+    /// Endpoints that found no place free, in the order in which they asked.
+    starved: VecDeque<EndpointId>,
     events: VecDeque<(Position, Arc<Event>)>,
     idle: Vec<oneshot::Sender<()>>,
 }
@@ -123,7 +124,7 @@ impl Lanes {
             under_way: HashMap::new(),
             busy: HashMap::new(),
             running: 0,
-            starved: BTreeSet::new(),
+            starved: VecDeque::new(),
             events: VecDeque::new(),
             idle: Vec::new(),
         };
@@ -196,7 +197,7 @@ impl Dispatcher {
             Signal::Freed => {
                 self.running -= 1;
                 let now = self.clock.now();
-                for endpoint in std::mem::take(&mut self.starved) {
+                if let Some(endpoint) = self.starved.pop_front() {
                     self.look_at(endpoint, now);
                 }
             }
@@ -209,8 +210,14 @@ impl Dispatcher {
 
     fn hinted(&mut self, hint: Hint) {
         let now = self.clock.now();
-        for delivery in hint.tried {
+        for delivery in hint.decided {
             self.release(&delivery);
+        }
+        for endpoint in hint.vanished {
+            for delivery in self.under_way.get(&endpoint).cloned().unwrap_or_default() {
+                self.release(&delivery);
+            }
+            self.look_at(endpoint, now);
         }
         for endpoint in hint.endpoints {
             self.look_at(endpoint, now);
@@ -276,19 +283,20 @@ impl Dispatcher {
                 });
             } else if at > now {
                 self.look_at(endpoint.clone(), at);
-            } else if self.has_room(endpoint) {
-                self.begin(&view, &place, &standing, now)?;
-            } else {
-                self.starved.insert(endpoint.clone());
+            } else if self.lane_is_full(endpoint) {
+                break; // it is looked at again when one of its own attempts is written down
+            } else if self.running >= UNDER_WAY_MOST {
+                self.starved.push_back(endpoint.clone());
                 break;
+            } else {
+                self.begin(&view, &place, &standing, now)?;
             }
         }
         Ok(())
     }
 
-    fn has_room(&self, endpoint: &EndpointId) -> bool {
-        let here = self.under_way.get(endpoint).map_or(0, HashSet::len);
-        here < UNDER_WAY_PER_LANE && self.running < UNDER_WAY_MOST
+    fn lane_is_full(&self, endpoint: &EndpointId) -> bool {
+        self.under_way.get(endpoint).map_or(0, HashSet::len) >= UNDER_WAY_PER_LANE
     }
 
     /// No rule file names this endpoint any more: the ledger moves or ends what waits for it.
@@ -306,16 +314,14 @@ impl Dispatcher {
 
     /// Prepares one attempt and lets it run.
     fn begin(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) -> Result<()> {
-        let Some((delivery, told, _)) = view.delivery(&place.delivery)? else {
-            return Ok(());
-        };
-        let Some(message) = context::unless_lost(self.message(view, &delivery, told))? else {
-            self.lost(place, standing, now);
-            return Ok(());
-        };
-        self.hold(&place.endpoint, &place.delivery);
-        self.running += 1;
         let number = standing.attempts + 1;
+        let prepared = context::unless_lost(self.prepare(view, place))?;
+        self.hold(&place.endpoint, &place.delivery);
+        let Some((delivery, message)) = prepared else {
+            self.unsendable(place, number, now);
+            return Ok(());
+        };
+        self.running += 1;
         let (ledger, senders, clock, signals) = (
             self.ledger.clone(),
             self.senders.clone(),
@@ -335,6 +341,7 @@ impl Dispatcher {
                     digest,
                 };
                 log(&delivery, &attempt);
+                ledger.figures().attempted(delivery.channel, &attempt.outcome);
                 ledger.tried(attempt);
                 let _ = signals.send(Signal::Freed);
             },
@@ -343,19 +350,26 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// What the delivery was to say is in a lost part of the journal: it is dead, with that reason on record.
-    fn lost(&mut self, place: &Place, standing: &Standing, now: Time) {
-        self.hold(&place.endpoint, &place.delivery);
+    /// What a delivery says stood in a part of the journal that is damaged: it is dead, for that reason.
+    fn unsendable(&self, place: &Place, number: u32, now: Time) {
+        tracing::error!(delivery = place.delivery, "the content of a delivery is lost");
+        let outcome = Outcome::Refused {
+            why: "its content stood in a damaged part of the journal".to_owned(),
+        };
         self.ledger.tried(Attempt {
             delivery: place.delivery.clone(),
-            number: standing.attempts + 1,
+            number,
             started: now,
             ended: now,
-            outcome: Outcome::Refused {
-                why: "what it was to say is in a part of the journal that is lost".to_owned(),
-            },
+            outcome,
             digest: String::new(),
         });
+    }
+
+    fn prepare(&mut self, view: &View, place: &Place) -> Result<(Delivery, Message)> {
+        let (delivery, told, _) = view.delivery(&place.delivery)?.context("the delivery is not known")?;
+        let message = self.message(view, &delivery, told)?;
+        Ok((delivery, message))
     }
 
     fn message(&mut self, view: &View, delivery: &Delivery, told: Position) -> Result<Message> {

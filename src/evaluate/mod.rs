@@ -16,7 +16,9 @@ use std::sync::Arc;
 use crate::clock::Time;
 use crate::delivery::{Delivery, Standing};
 use crate::event::{Event, Position};
+use crate::incident::IncidentId;
 use crate::message::Told;
+use crate::notification::SeriesId;
 use crate::record::{BrokenFile, Change, Input, Why};
 use crate::rule::{Revision, RuleSet};
 
@@ -39,13 +41,8 @@ pub enum Context {
     Endpoint(Vec<Pending>),
     /// For a delivery that is to expire or to be tried again.
     Delivery(Option<(Delivery, Standing)>),
-    /// For retention: deliveries that ended long enough ago, and, if there are more, when to go on.
-    Retention {
-        /// What may be forgotten.
-        old: Vec<(Delivery, Standing)>,
-        /// When to go on.
-        again: Option<Time>,
-    },
+    /// For retention.
+    Retention(Old),
     /// The input, or its decision, is lost: which it is.
     Lost(Why),
 }
@@ -62,6 +59,27 @@ pub struct RulesChange {
     pub broken: Vec<BrokenFile>,
     /// Endpoints with deliveries scheduled.
     pub pending: Vec<crate::notification::EndpointId>,
+}
+
+/// What is old enough to be forgotten.
+#[derive(Default)]
+pub struct Old {
+    /// Ended deliveries.
+    pub deliveries: Vec<(Delivery, Standing)>,
+    /// Incidents about which nothing is pending, with their events and series.
+    pub incidents: Vec<OldIncident>,
+    /// If there is more: when to go on.
+    pub again: Option<Time>,
+}
+
+/// An incident that is old enough to be forgotten.
+pub struct OldIncident {
+    /// Which.
+    pub incident: IncidentId,
+    /// Its events.
+    pub events: Vec<Position>,
+    /// The series of notifications about it.
+    pub series: Vec<SeriesId>,
 }
 
 /// A scheduled delivery with its content.
@@ -84,7 +102,7 @@ pub fn evaluate(input: &Asked<'_>, context: &Context, rules: &RuleSet, now: Time
         (Asked::Input(input @ Input::Rules { .. }), Context::Rules(change)) => obey::rules(input, change, now),
         (Asked::Input(Input::Due { .. }), Context::Endpoint(pending)) => obey::endpoint(pending, rules, now),
         (Asked::Input(Input::Due { .. }), Context::Delivery(found)) => obey::expire(found.as_ref(), now),
-        (Asked::Input(Input::Due { .. }), Context::Retention { old, again }) => obey::retention(old, *again),
+        (Asked::Input(Input::Due { .. }), Context::Retention(old)) => obey::retention(old),
         (Asked::Input(Input::Commanded { .. }), Context::Delivery(found)) => obey::redeliver(found.as_ref(), now),
         _ => vec![],
     };

@@ -4,7 +4,7 @@ use crate::channel::Address;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Delivery, End, LIFE, Standing, State};
-use crate::evaluate::{Pending, RulesChange, tried};
+use crate::evaluate::{Old, Pending, RulesChange, tried};
 use crate::event::{Arrival, Event, EventType, Form, Kind, Provider, Stage};
 use crate::message::Told;
 use crate::notification::{EndpointId, hash};
@@ -262,18 +262,24 @@ pub fn redeliver(found: Option<&(Delivery, Standing)>, now: Time) -> Vec<Change>
     }
 }
 
-/// Deliveries whose retention is over are forgotten.
-pub fn retention(old: &[(Delivery, Standing)], again: Option<Time>) -> Vec<Change> {
-    let mut changes: Vec<Change> = old
+/// What is past its retention is forgotten.
+pub fn retention(old: &Old) -> Vec<Change> {
+    let deliveries = old
+        .deliveries
         .iter()
-        .filter_map(|(delivery, standing)| forgotten(delivery, standing))
-        .collect();
+        .filter_map(|(delivery, standing)| forgotten(delivery, standing));
+    let incidents = old.incidents.iter().map(|old| Change::IncidentForgotten {
+        incident: old.incident.clone(),
+        events: old.events.clone(),
+        series: old.series.clone(),
+    });
+    let mut changes: Vec<Change> = deliveries.chain(incidents).collect();
     if changes.is_empty() {
         changes.push(Change::Nothing {
             why: Why::NothingToForget,
         });
     }
-    changes.extend(again.map(|at| Change::Wake {
+    changes.extend(old.again.map(|at| Change::Wake {
         deadline: Deadline::Retention,
         at,
     }));

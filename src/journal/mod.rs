@@ -53,7 +53,7 @@ pub use rewrite::{Keep, Rewriter, Rewritten};
 #[allow(unused_imports)]
 pub use survey::Torn;
 #[allow(unused_imports)]
-pub use verify::{Damage, Report, SegmentReport, verify};
+pub use verify::{Damage, Report, SegmentReport, each_record, verify};
 
 use ahead::Ahead;
 use background::Background;

@@ -5,13 +5,19 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{Cycle, Submission, Writer};
-use crate::evaluate::Context;
+use crate::clock::Time;
+use crate::evaluate::{Context, Old};
+use crate::event::Position;
 use crate::journal::Keep;
-use crate::record::{Change, Deadline, Record, Why};
+use crate::record::{Change, Deadline, Input, Of, Record, Why};
+use crate::rule::Revision;
 use crate::store::{Store, View, rebuild, trust};
 
 /// How many deliveries one decision forgets.
 const FORGOTTEN_MOST: usize = 1_000;
+
+/// How many incidents one decision forgets.
+const FORGOTTEN_INCIDENTS_MOST: usize = 20;
 
 /// The store is renewed without waiting for the schedule when it takes more than this on disk…
 const GROWN_BYTES: u64 = 256 << 20;
@@ -25,9 +31,7 @@ impl Writer {
         let now = self.now();
         if self.next_housekeeping.is_some_and(|at| at <= now) {
             self.next_housekeeping = self.settings.housekeeping.next_after(now, chrono_tz::UTC);
-            if self.settings.keep_deliveries.is_some() {
-                self.noticed.push_back(Deadline::Retention);
-            }
+            self.noticed.push_back(Deadline::Retention);
             self.is_renewal_next = true;
             self.begin_scrub();
         }
@@ -50,18 +54,24 @@ impl Writer {
         }
     }
 
-    /// For retention: ended deliveries old enough to be forgotten, and whether to look again at once.
+    /// For retention: what is old enough to be forgotten, and whether to look again at once.
     pub(super) fn retention_context(&self) -> Result<Context> {
-        let Some(keep) = self.settings.keep_deliveries else {
-            return Ok(Context::Retention {
-                old: Vec::new(),
-                again: None,
-            });
+        let (now, keep, view) = (self.now(), &self.settings.keep, self.store.view());
+        let before = |kept: Option<chrono::Duration>| kept.map(|kept| now - kept);
+        let deliveries = match before(keep.deliveries) {
+            Some(before) => view.old_deliveries(before, FORGOTTEN_MOST)?,
+            None => Vec::new(),
         };
-        let now = self.now();
-        let old = self.store.view().retention_context(now - keep, FORGOTTEN_MOST)?;
-        let again = (old.len() == FORGOTTEN_MOST).then_some(now);
-        Ok(Context::Retention { old, again })
+        let incidents = match keep.is_for_ever() {
+            true => Vec::new(),
+            false => view.old_incidents(before(keep.events), before(keep.reviews), FORGOTTEN_INCIDENTS_MOST)?,
+        };
+        let has_more = deliveries.len() == FORGOTTEN_MOST || incidents.len() == FORGOTTEN_INCIDENTS_MOST;
+        Ok(Context::Retention(Old {
+            deliveries,
+            incidents,
+            again: has_more.then_some(now),
+        }))
     }
 
     /// Starts folding a fresh store beside the running one.
@@ -138,9 +148,6 @@ impl Writer {
 
     /// Retires from the journal what the store has forgotten: decisions about deliveries whose retention is over.
     fn thin_out(&mut self) -> Result<()> {
-        if self.settings.keep_deliveries.is_none() {
-            return Ok(());
-        }
         let view = self.store.view().clone();
         let (mut dropped, mut failed) = (0, None);
         let rewritten = self.journal.rewrite(|seq, bytes| match retire(seq, bytes, &view) {
@@ -177,19 +184,34 @@ impl Writer {
     }
 }
 
-/// Whether a record is still needed: a decision goes when all its changes are about forgotten deliveries; where only
-/// some are, they become empty, so that the positions of the others stay.
-fn retire(_seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
-    let Ok(Record::Decided { at, of, by, changes }) = Record::from_bytes(bytes) else {
-        return Ok(Keep::Keep);
-    };
-    let mut is_changed = false;
-    let mut kept = Vec::with_capacity(changes.len());
+/// Whether a record is still needed. An event goes when it is forgotten, and with it what was decided of it; a decision
+/// about a forgotten delivery goes too. Where only some changes are not needed, they become empty, so that the
+/// positions of the others stay.
+fn retire(seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
+    match Record::from_bytes(bytes)? {
+        Record::Recorded { inputs, .. } => retire_inputs(seq, &inputs, view),
+        Record::Decided { at, of, by, changes } => retire_changes(at, of, by, changes, view),
+        Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Ok(Keep::Keep),
+    }
+}
+
+fn retire_inputs(seq: u64, inputs: &[Input], view: &View) -> Result<Keep> {
+    for (nth, input) in (0..).zip(inputs) {
+        if !matches!(input, Input::Heard { .. }) || is_known(Position { seq, nth }, view)? {
+            return Ok(Keep::Keep);
+        }
+    }
+    Ok(Keep::Drop)
+}
+
+fn is_known(event: Position, view: &View) -> Result<bool> {
+    Ok(view.event(event)?.is_some())
+}
+
+fn retire_changes(at: Time, of: Of, by: Revision, changes: Vec<Change>, view: &View) -> Result<Keep> {
+    let (mut is_changed, mut kept) = (false, Vec::with_capacity(changes.len()));
     for change in changes {
-        let is_old = match delivery_of(&change) {
-            Some(id) => view.delivery(id)?.is_none(),
-            None => false,
-        };
+        let is_old = is_forgotten(&of, &change, view)?;
         is_changed |= is_old;
         kept.push(if is_old {
             Change::Nothing { why: Why::Retired }
@@ -197,15 +219,13 @@ fn retire(_seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
             change
         });
     }
-    if !is_changed {
-        return Ok(Keep::Keep);
-    }
     let is_empty = kept
         .iter()
         .all(|change| matches!(change, Change::Nothing { why: Why::Retired }));
-    match is_empty {
-        true => Ok(Keep::Drop),
-        false => Ok(Keep::Replace(
+    Ok(match (is_changed, is_empty) {
+        (false, _) => Keep::Keep,
+        (true, true) => Keep::Drop,
+        (true, false) => Keep::Replace(
             Record::Decided {
                 at,
                 of,
@@ -213,8 +233,41 @@ fn retire(_seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
                 changes: kept,
             }
             .to_bytes(),
-        )),
+        ),
+    })
+}
+
+/// Whether a change is about a delivery or an incident that is forgotten, and about nothing else.
+fn is_forgotten(of: &Of, change: &Change, view: &View) -> Result<bool> {
+    if let Some(id) = delivery_of(change) {
+        return Ok(view.delivery(id)?.is_none());
     }
+    Ok(match (of, change) {
+        (_, Change::Incident(incident)) => view.incident(&incident.id)?.is_none(),
+        (_, Change::Entry(entry)) => view.incident(&entry.incident)?.is_none(),
+        (_, Change::Affected(hearing)) => view.incident(&hearing.incident)?.is_none(),
+        (_, Change::Judged(judged)) => view.incident(&judged.incident)?.is_none(),
+        (_, Change::Notification(notification)) => view.incident(&notification.incident)?.is_none(),
+        (_, Change::IncidentForgotten { incident, .. }) => view.incident(incident)?.is_none(),
+        (
+            _,
+            Change::Wake {
+                deadline: Deadline::Tell { series, .. },
+                ..
+            }
+            | Change::Unwake {
+                deadline: Deadline::Tell { series, .. },
+                ..
+            },
+        ) => view.notification(series)?.is_none(),
+        (Of::Kept { at }, Change::Nothing { .. }) => is_forgotten_event(*at, view)?,
+        _ => false,
+    })
+}
+
+/// Whether what was decided was an event, and it is forgotten; other inputs have no line either, so theirs stay.
+fn is_forgotten_event(at: Position, view: &View) -> Result<bool> {
+    Ok(!is_known(at, view)? && view.nothing(at)?.is_none())
 }
 
 /// The delivery a change is about, and about nothing else.

@@ -9,9 +9,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,13 @@ use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
 use crate::delivery::Attempt;
 use crate::evaluate::{Asked, Context, RulesChange, evaluate};
 use crate::event::Position;
 use crate::journal::{self, Journal};
-use crate::notification::EndpointId;
+use crate::notification::{Channel, EndpointId};
 use crate::record::{Change, Command, Deadline, Input, Of, Record, Why};
 use crate::rule::{Revision, RuleSet};
 use crate::store::{Reader, Store, View, context, trust};
@@ -89,6 +90,21 @@ pub struct Figures {
     pub store_bytes: AtomicUsize,
     /// Cycles begun: a watchdog sees whether it moves.
     pub cycles: AtomicUsize,
+    /// Attempts that ended, by channel and what became of them.
+    attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
+}
+
+impl Figures {
+    /// Counts an attempt that ended.
+    pub fn attempted(&self, channel: Channel, outcome: &Outcome) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        *attempts.entry((channel, outcome.word())).or_default() += 1;
+    }
+
+    /// Attempts that ended since the start, by channel and what became of them.
+    pub fn attempts(&self) -> BTreeMap<(Channel, &'static str), u64> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Why something was not recorded.
@@ -110,8 +126,10 @@ pub enum Refused {
 pub struct Hint {
     /// Endpoints with something new.
     pub endpoints: BTreeSet<EndpointId>,
-    /// Deliveries whose attempt was written down.
-    pub tried: Vec<String>,
+    /// Deliveries that lanes had to do with and that are decided now: an attempt written down, an end.
+    pub decided: Vec<String>,
+    /// Endpoints that are in no rule file any more and were dealt with.
+    pub vanished: Vec<EndpointId>,
 }
 
 /// What is asked of the ledger.
@@ -119,7 +137,7 @@ enum Submission {
     Record {
         inputs: Vec<Input>,
         rules: Option<Arc<RuleSet>>,
-        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
+        reply: Reply,
     },
     Tried(Attempt),
     Due(Deadline),
@@ -145,11 +163,32 @@ pub struct Settings {
     pub public_url: Option<url::Url>,
     /// When space is given back and retention is looked at.
     pub housekeeping: crate::schedule::Cron,
-    /// How long ended deliveries are kept; `None`: for ever.
-    pub keep_deliveries: Option<chrono::Duration>,
+    /// How long what is kept.
+    pub keep: Retention,
     /// Bytes of one segment of the journal.
     pub segment_bytes: u64,
 }
+
+/// How long what is kept, by the time it was last heard of or ended; `None`: for ever.
+#[derive(Debug, Clone, Default)]
+pub struct Retention {
+    /// Ended deliveries with their attempts.
+    pub deliveries: Option<chrono::Duration>,
+    /// Incidents without a review, with their events. Never shorter than deliveries.
+    pub events: Option<chrono::Duration>,
+    /// Incidents with a review.
+    pub reviews: Option<chrono::Duration>,
+}
+
+impl Retention {
+    /// Whether no incident is ever forgotten.
+    pub fn is_for_ever(&self) -> bool {
+        self.events.is_none() && self.reviews.is_none()
+    }
+}
+
+/// Who waits for inputs to be on disk, and where they will stand.
+type Reply = oneshot::Sender<Result<Vec<Position>, Refused>>;
 
 /// Tells the lanes.
 pub type Tell = Box<dyn Fn(Hint) + Send>;
@@ -181,6 +220,7 @@ struct Writer {
     renewal_waits: Vec<oneshot::Sender<()>>,
     scrubbing: Option<JoinHandle<()>>,
     scrub_waits: Vec<oneshot::Sender<()>>,
+    is_closing: Arc<AtomicBool>,
     is_renewal_next: bool,
     submit: Sender<Submission>,
     no_space_until: Option<Instant>,
@@ -196,7 +236,7 @@ struct Cycle {
     group: Vec<Vec<u8>>,
     bytes: usize,
     next_seq: u64,
-    replies: Vec<(oneshot::Sender<Result<Vec<Position>, Refused>>, Vec<Position>)>,
+    replies: Vec<(Reply, Vec<Position>)>,
     hint: Hint,
     rules_before: Option<Arc<RuleSet>>,
     undo: Vec<Undo>,
@@ -404,6 +444,7 @@ impl Writer {
         self.shared.figures.cycles.fetch_add(1, Ordering::Relaxed);
         self.no_space_until = self.no_space_until.filter(|until| *until > Instant::now());
         self.housekeep();
+        let taken = self.maintain(taken)?;
         let mut cycle = Cycle {
             next_seq: self.journal.next(),
             ..Cycle::default()
@@ -426,10 +467,10 @@ impl Writer {
                     self.scrub_waits.push(reply);
                     self.begin_scrub();
                 }
-                Submission::Scrubbed(found) => self.scrubbed(found)?,
-                Submission::Renewed(fresh) => self.swap_in(fresh)?,
-                Submission::Doubt(error) => return Err(error),
                 Submission::Stop(reply) => stop = Some(reply),
+                Submission::Scrubbed(_) | Submission::Renewed(_) | Submission::Doubt(_) => {
+                    unreachable!("taken out by `maintain`")
+                }
             }
         }
         self.decide(&mut cycle)?;
@@ -439,6 +480,21 @@ impl Writer {
             self.refuse_the_rest(submissions);
         }
         Ok(stop)
+    }
+
+    /// Takes what work in the background has brought, before anything of this cycle is staged: it writes groups of its
+    /// own, and exchanges the store that is staged into. Gives back the rest.
+    fn maintain(&mut self, taken: Vec<Submission>) -> Result<Vec<Submission>> {
+        let mut rest = Vec::with_capacity(taken.len());
+        for submission in taken {
+            match submission {
+                Submission::Scrubbed(found) => self.scrubbed(found)?,
+                Submission::Renewed(fresh) => self.swap_in(fresh)?,
+                Submission::Doubt(error) => return Err(error),
+                other => rest.push(other),
+            }
+        }
+        Ok(rest)
     }
 
     fn refuse_the_rest(&mut self, submissions: &Receiver<Submission>) {
@@ -451,13 +507,7 @@ impl Writer {
     }
 
     /// Stages what came in together as one record.
-    fn record(
-        &mut self,
-        inputs: Vec<Input>,
-        rules: Option<Arc<RuleSet>>,
-        reply: oneshot::Sender<Result<Vec<Position>, Refused>>,
-        cycle: &mut Cycle,
-    ) {
+    fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: Reply, cycle: &mut Cycle) {
         // what is left of the prepared space is for decisions and attempts
         if self.no_space_until.is_some() || self.journal.room().next == journal::Next::NoSpace {
             let _ = reply.send(Err(Refused::NoSpace));
@@ -516,7 +566,7 @@ impl Writer {
             }
             if let Some(attempt) = self.tried.pop_front() {
                 is_idle = false;
-                cycle.hint.tried.push(attempt.delivery.clone());
+                cycle.hint.decided.push(attempt.delivery.clone());
                 let context = Context::Tried(self.store.view().tried_context(&attempt)?);
                 self.decide_here(
                     Input::Tried {
@@ -530,6 +580,11 @@ impl Writer {
             if let Some((deadline, at)) = self.due(cycle)? {
                 is_idle = false;
                 let context = self.deadline_context(&deadline)?;
+                match &deadline {
+                    Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
+                    Deadline::Endpoint { endpoint } => cycle.hint.vanished.push(endpoint.clone()),
+                    Deadline::Tell { .. } | Deadline::Retention => {}
+                }
                 self.decide_here(Input::Due { deadline, at }, &context, cycle);
             }
             if is_idle || began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES {
@@ -805,6 +860,7 @@ impl Writer {
 
     /// Ends in an orderly way.
     fn close(mut self) -> Result<()> {
+        self.is_closing.store(true, Ordering::Relaxed);
         for background in self.renewing.take().into_iter().chain(self.scrubbing.take()) {
             let _ = background.join();
         }

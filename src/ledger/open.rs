@@ -271,6 +271,7 @@ fn spawn(
         renewal_waits: Vec::new(),
         scrubbing: None,
         scrub_waits: Vec::new(),
+        is_closing: Arc::new(AtomicBool::new(false)),
         is_renewal_next: false,
         submit,
         no_space_until: None,

@@ -4,6 +4,8 @@
 //! What is found is owned up to like every loss. The store still knows what the damaged records did, so it is written
 //! out as a checkpoint: a store built later starts from there, and never from what is gone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::{Context as _, Result};
 
 use super::{Cycle, Submission, Writer, open};
@@ -18,9 +20,9 @@ impl Writer {
         if self.scrubbing.is_some() {
             return;
         }
-        let (reader, submit) = (self.journal.reader(), self.submit.clone());
+        let (reader, submit, is_closing) = (self.journal.reader(), self.submit.clone(), self.is_closing.clone());
         let work = move || {
-            let _ = submit.send(Submission::Scrubbed(unknown_damage(&reader)));
+            let _ = submit.send(Submission::Scrubbed(unknown_damage(&reader, &is_closing)));
         };
         match std::thread::Builder::new().name("scrub".into()).spawn(work) {
             Ok(thread) => self.scrubbing = Some(thread),
@@ -78,9 +80,9 @@ impl Writer {
 }
 
 /// What is damaged and not owned up to by a `Lost` record.
-fn unknown_damage(reader: &journal::Reader) -> Result<Vec<rebuild::Damage>> {
+fn unknown_damage(reader: &journal::Reader, is_closing: &AtomicBool) -> Result<Vec<rebuild::Damage>> {
     let mut damaged = Vec::new();
-    for record in reader.tail(1) {
+    for record in reader.tail(1).take_while(|_| !is_closing.load(Ordering::Relaxed)) {
         match record {
             Ok((_, bytes)) if bytes.starts_with(b"{\"lost\"") => {
                 if let Ok(Record::Lost { from, to, .. }) = Record::from_bytes(&bytes) {

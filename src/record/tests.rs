@@ -62,6 +62,7 @@ variants! {
         Change::InForce { .. } => "change in-force",
         Change::Broken { .. } => "change broken",
         Change::Forgotten { .. } => "change forgotten",
+        Change::IncidentForgotten { .. } => "change incident-forgotten",
     }
     verdict(Verdict), VERDICTS {
         Verdict::Planned => "verdict planned",

@@ -346,7 +346,7 @@ fn accounts(elements: &[Element<'_>]) -> Vec<String> {
     all.into_iter().map(str::to_owned).collect()
 }
 
-fn lists(customer: &Customer, source: &str) -> bool {
+pub fn lists(customer: &Customer, source: &str) -> bool {
     customer.public.iter().any(|listed| listed.eq_ignore_ascii_case(source))
 }
 

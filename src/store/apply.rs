@@ -5,6 +5,7 @@ use crate::delivery::{End, Place, Standing, State, StateWord};
 use crate::evaluate::tell;
 use crate::event::{Event, Position};
 use crate::incident::IncidentId;
+use crate::notification::SeriesId;
 use crate::record::{Change, Input, Judged, Of, Record, Verdict};
 use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine};
 
@@ -14,11 +15,13 @@ const WHOLE_JUDGED_ACCOUNTS: usize = 100;
 /// One change of the store.
 pub enum Op {
     /// Under its own key.
-    Put(Item),
+    Put(Box<Item>),
     /// A number of the store's own.
     Mark(Key, Position),
     /// Whatever stands there.
     Remove(Key),
+    /// Whatever stands under keys that begin like this.
+    RemoveUnder(Key),
 }
 
 /// What the record of this sequence number does.
@@ -41,11 +44,24 @@ pub fn ops(seq: u64, record: &Record) -> Vec<Op> {
     ops
 }
 
+/// Puts an item.
+pub fn put_of(item: Item) -> Op {
+    Op::Put(Box::new(item))
+}
+
 fn recorded(at: Position, input: &Input, now: Time, ops: &mut Vec<Op>) {
-    ops.push(Op::Put(Item::Inbox { at }));
+    ops.push(put_of(Item::Inbox { at }));
     if let Input::Heard { event } = input {
-        ops.push(Op::Put(Item::Event(line(at, event, now))));
+        heard(at, event, now, ops);
     }
+}
+
+fn heard(at: Position, event: &Event, now: Time, ops: &mut Vec<Op>) {
+    ops.push(put_of(Item::Event(line(at, event, now))));
+    ops.push(put_of(Item::EventOf {
+        incident: IncidentId::of(event),
+        at,
+    }));
 }
 
 fn line(at: Position, event: &Event, heard: Time) -> EventLine {
@@ -77,7 +93,7 @@ fn decided(of: &Of, seq: u64, ops: &mut Vec<Op>) -> Position {
 }
 
 fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut Vec<Op>) {
-    let mut put = |item| ops.push(Op::Put(item));
+    let mut put = |item| ops.push(put_of(item));
     match change {
         Change::Judged(judged) => self::judged(at, judged, ops),
         Change::Nothing { why } => put(Item::Nothing {
@@ -86,7 +102,7 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
         }),
         Change::Raised { event } => {
             put(Item::Inbox { at });
-            put(Item::Event(line(at, event, now)));
+            heard(at, event, now, ops);
         }
         Change::Wake { deadline, at } => put(Item::Wake {
             deadline: deadline.clone(),
@@ -96,7 +112,18 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
         Change::Incident(incident) => put(Item::Incident(incident.clone())),
         Change::Entry(entry) => put(Item::Entry(entry.clone())),
         Change::Affected(hearing) => put(Item::Hearing(hearing.clone())),
-        Change::Notification(notification) => put(Item::Notification(notification.clone())),
+        Change::Notification(notification) => {
+            put(Item::SeriesOf {
+                incident: notification.incident.clone(),
+                series: notification.series.clone(),
+            });
+            put(Item::Notification(notification.clone()));
+        }
+        Change::IncidentForgotten {
+            incident,
+            events,
+            series,
+        } => incident_forgotten(incident, events, series, ops),
         Change::Delivery { delivery, .. } => {
             put(Item::Delivery {
                 delivery: delivery.clone(),
@@ -200,7 +227,7 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
 fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
     let accounts = judged.accounts.len() + judged.tells.iter().map(|tells| tells.new.len()).sum::<usize>();
     let whole = (accounts + judged.impact.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| Box::new(judged.clone()));
-    ops.push(Op::Put(Item::Judged(JudgedLine {
+    ops.push(put_of(Item::Judged(JudgedLine {
         event: judged.event,
         at,
         customer: judged.customer.clone(),
@@ -210,14 +237,14 @@ fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
     })));
     if matches!(judged.verdict, Verdict::Planned | Verdict::Joined) {
         let (incident, customer, rule) = (judged.incident.clone(), judged.customer.clone(), judged.rule.clone());
-        ops.push(Op::Put(Item::Follows {
+        ops.push(put_of(Item::Follows {
             incident,
             customer,
             rule,
         }));
     }
     for tells in &judged.tells {
-        ops.push(Op::Put(Item::Gathered {
+        ops.push(put_of(Item::Gathered {
             series: tells.series.clone(),
             part: tells.part,
             event: judged.event,
@@ -225,7 +252,7 @@ fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
         }));
         for account in &tells.new {
             let (series, account) = (tells.series.clone(), account.clone());
-            ops.push(Op::Put(Item::Reached {
+            ops.push(put_of(Item::Reached {
                 series,
                 account,
                 part: tells.part,
@@ -236,13 +263,13 @@ fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
 
 fn scheduled(place: &Place, attempts: u32, at: Time, expires: Time, ops: &mut Vec<Op>) {
     let delivery = place.delivery.clone();
-    ops.push(Op::Put(Item::Standing(Standing {
+    ops.push(put_of(Item::Standing(Standing {
         delivery: delivery.clone(),
         attempts,
         state: State::Scheduled { at, expires },
     })));
-    ops.push(Op::Put(Item::Lane(place.clone())));
-    ops.push(Op::Put(Item::Listed {
+    ops.push(put_of(Item::Lane(place.clone())));
+    ops.push(put_of(Item::Listed {
         state: StateWord::Scheduled,
         created: place.created,
         delivery,
@@ -253,16 +280,16 @@ fn ended(place: &Place, attempts: u32, end: &End, at: Time, ops: &mut Vec<Op>) {
     let delivery = place.delivery.clone();
     ops.push(Op::Remove(keys::lane(place)));
     ops.push(Op::Remove(keys::listed(StateWord::Scheduled, place.created, &delivery)));
-    ops.push(Op::Put(Item::Listed {
+    ops.push(put_of(Item::Listed {
         state: end.word(),
         created: place.created,
         delivery: delivery.clone(),
     }));
-    ops.push(Op::Put(Item::EndedAt {
+    ops.push(put_of(Item::EndedAt {
         at,
         delivery: delivery.clone(),
     }));
-    ops.push(Op::Put(Item::Standing(Standing {
+    ops.push(put_of(Item::Standing(Standing {
         delivery,
         attempts,
         state: State::Ended { end: end.clone(), at },
@@ -276,4 +303,30 @@ fn forgotten(place: &Place, end: &End, attempts: u32, ops: &mut Vec<Op>) {
     ops.push(Op::Remove(keys::carries(id)));
     ops.push(Op::Remove(keys::listed(end.word(), place.created, id)));
     ops.extend((1..=attempts).map(|number| Op::Remove(keys::attempt_key(id, number))));
+}
+
+fn incident_forgotten(incident: &IncidentId, events: &[Position], series: &[SeriesId], ops: &mut Vec<Op>) {
+    ops.push(Op::Remove(keys::incident_key(incident)));
+    let lists = [
+        keys::entries(incident),
+        keys::hearings(incident),
+        keys::follows(incident),
+        keys::events_of(incident),
+        keys::series_of(incident),
+    ];
+    ops.extend(lists.into_iter().map(Op::RemoveUnder));
+    for at in events {
+        ops.extend([
+            Op::Remove(keys::event(*at)),
+            Op::Remove(keys::nothing(*at)),
+            Op::RemoveUnder(keys::verdicts(*at)),
+        ]);
+    }
+    for one in series {
+        ops.extend([
+            Op::Remove(keys::notification_key(one)),
+            Op::RemoveUnder(keys::gathered_in(one)),
+            Op::RemoveUnder(keys::reached_by(one)),
+        ]);
+    }
 }

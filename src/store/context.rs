@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, Standing};
 use crate::evaluate::hear::{self, Heard};
-use crate::evaluate::{Pending, tell, tried};
+use crate::evaluate::{OldIncident, Pending, tell, tried};
 use crate::event::{Event, Position};
 use crate::incident::IncidentId;
 use crate::journal;
@@ -94,7 +95,10 @@ impl View {
     }
 
     /// A verdict by where it stands: from the store if it is small, else from the journal; if it is lost there, `None`.
-    fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Option<Judged>> {
+    ///
+    /// # Errors
+    /// When store or journal cannot be read.
+    pub fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Option<Judged>> {
         if let Some(whole) = self.verdict(event, at)?.and_then(|line| line.whole) {
             return Ok(Some(*whole));
         }
@@ -158,12 +162,58 @@ impl View {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn retention_context(&self, before: crate::clock::Time, most: usize) -> Result<Vec<(Delivery, Standing)>> {
+    pub fn old_deliveries(&self, before: Time, most: usize) -> Result<Vec<(Delivery, Standing)>> {
         let mut old = Vec::new();
         for id in self.ended_before(before, most)? {
             old.extend(self.known(&id)?);
         }
         Ok(old)
+    }
+
+    /// For retention: incidents that were last heard of before `before` (`before_review`, if they have a review), some
+    /// of them; never one with anything pending, nor one of whose deliveries is still known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn old_incidents(
+        &self,
+        before: Option<Time>,
+        before_review: Option<Time>,
+        most: usize,
+    ) -> Result<Vec<OldIncident>> {
+        let mut old = Vec::new();
+        for incident in self.incidents()? {
+            let has_review = self.entries(&incident.id)?.iter().any(|entry| entry.kind.is_review());
+            let before = if has_review { before_review } else { before };
+            if before.is_some_and(|before| incident.updated < before) && !self.has_deliveries(&incident.id)? {
+                let events = self.events_of(&incident.id)?;
+                let series = self.series_of(&incident.id)?;
+                old.push(OldIncident {
+                    incident: incident.id.clone(),
+                    events,
+                    series,
+                });
+            }
+            if old.len() >= most {
+                break;
+            }
+        }
+        Ok(old)
+    }
+
+    /// Whether a notification about an incident is open, or a delivery about it is known.
+    fn has_deliveries(&self, id: &IncidentId) -> Result<bool> {
+        for series in self.series_of(id)? {
+            let Some(notification) = self.notification(&series)? else {
+                continue;
+            };
+            for part in 0..=notification.part {
+                if notification.open || self.has(&keys::delivery_key(&series.delivery(part)))? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 }
 

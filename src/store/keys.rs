@@ -24,6 +24,10 @@ pub enum Item {
     Inbox { at: Position },
     /// An event that was recorded or raised.
     Event(EventLine),
+    /// An event of an incident.
+    EventOf { incident: IncidentId, at: Position },
+    /// A series of notifications about an incident.
+    SeriesOf { incident: IncidentId, series: SeriesId },
     /// An incident.
     Incident(Incident),
     /// A communication of an incident.
@@ -189,6 +193,8 @@ impl Key {
 pub mod letter {
     pub const INBOX: u8 = b'i';
     pub const EVENT: u8 = b'v';
+    pub const EVENT_OF: u8 = b'V';
+    pub const SERIES_OF: u8 = b'O';
     pub const INCIDENT: u8 = b'I';
     pub const ENTRY: u8 = b'E';
     pub const HEARING: u8 = b'H';
@@ -220,7 +226,9 @@ impl Item {
     pub fn key(&self) -> Key {
         match self {
             Item::Inbox { at } => Key::of(letter::INBOX).position(*at),
-            Item::Event(line) => Key::of(letter::EVENT).position(line.at),
+            Item::Event(line) => event(line.at),
+            Item::EventOf { incident, at } => events_of(incident).position(*at),
+            Item::SeriesOf { incident, series } => series_of(incident).text(&series.0),
             Item::Incident(incident) => incident_key(&incident.id),
             Item::Entry(entry) => Key::of(letter::ENTRY)
                 .incident(&entry.incident)
@@ -229,7 +237,7 @@ impl Item {
                 .text(&hearing.account)
                 .position(hearing.event),
             Item::Judged(line) => verdicts(line.event).position(line.at),
-            Item::Nothing { of, .. } => Key::of(letter::NOTHING).position(*of),
+            Item::Nothing { of, .. } => nothing(*of),
             Item::Follows {
                 incident,
                 customer,
@@ -268,6 +276,22 @@ pub fn inbox(at: Position) -> Key {
     Key::of(letter::INBOX).position(at)
 }
 
+pub fn event(at: Position) -> Key {
+    Key::of(letter::EVENT).position(at)
+}
+
+pub fn events_of(id: &IncidentId) -> Key {
+    Key::of(letter::EVENT_OF).incident(id)
+}
+
+pub fn series_of(id: &IncidentId) -> Key {
+    Key::of(letter::SERIES_OF).incident(id)
+}
+
+pub fn nothing(of: Position) -> Key {
+    Key::of(letter::NOTHING).position(of)
+}
+
 pub fn incident_key(id: &IncidentId) -> Key {
     Key::of(letter::INCIDENT).incident(id)
 }
@@ -296,8 +320,16 @@ pub fn gathered(series: &SeriesId, part: u32) -> Key {
     Key::of(letter::GATHERED).text(&series.0).number(u64::from(part))
 }
 
+pub fn gathered_in(series: &SeriesId) -> Key {
+    Key::of(letter::GATHERED).text(&series.0)
+}
+
+pub fn reached_by(series: &SeriesId) -> Key {
+    Key::of(letter::REACHED).text(&series.0)
+}
+
 pub fn reached(series: &SeriesId, account: &str) -> Key {
-    Key::of(letter::REACHED).text(&series.0).text(account)
+    reached_by(series).text(account)
 }
 
 pub fn wake(deadline: &Deadline, at: Time) -> Key {

@@ -211,8 +211,22 @@ impl View {
             Op::Put(item) => (item.key().0, Some(serde_json::to_vec(&item).expect("an item is JSON"))),
             Op::Mark(key, at) => (key.0, Some(serde_json::to_vec(&at).expect("a position is JSON"))),
             Op::Remove(key) => (key.0, None),
+            Op::RemoveUnder(prefix) => return self.stage_removal(&prefix),
         };
         self.overlay.insert(key, value);
+    }
+
+    fn stage_removal(&mut self, prefix: &Key) {
+        let under = (Bound::Included(prefix.0.clone()), end_of(&prefix.0));
+        let stored: Vec<Vec<u8>> = self
+            .tree
+            .range::<Vec<u8>, _>(under.clone())
+            .keys()
+            .filter_map(|key| Some(key.ok()?.to_vec()))
+            .collect();
+        let staged: Vec<Vec<u8>> = self.overlay.range(under).map(|(key, _)| key.clone()).collect();
+        self.overlay
+            .extend(stored.into_iter().chain(staged).map(|key| (key, None)));
     }
 
     /// The item under `key`.

@@ -124,6 +124,14 @@ impl View {
         collect!(found, Item::Listed { created, delivery, .. } => (created, delivery))
     }
 
+    /// When the oldest delivery in a state was made.
+    pub fn oldest(&self, state: StateWord) -> Result<Option<Time>> {
+        match self.scan(&keys::listed_in(state)).next().transpose()? {
+            Some(Item::Listed { created, .. }) => Ok(Some(created)),
+            _ => Ok(None),
+        }
+    }
+
     /// Deliveries that ended before `before`, the oldest first.
     pub fn ended_before(&self, before: Time, most: usize) -> Result<Vec<String>> {
         let found = self
@@ -205,6 +213,16 @@ impl View {
     /// An event's line.
     pub fn event(&self, at: Position) -> Result<Option<EventLine>> {
         one!(self, &Key::of(letter::EVENT).position(at), Item::Event(line) => line)
+    }
+
+    /// The events of an incident.
+    pub fn events_of(&self, id: &IncidentId) -> Result<Vec<Position>> {
+        collect!(self.scan(&keys::events_of(id)), Item::EventOf { at, .. } => at)
+    }
+
+    /// The series of notifications about an incident.
+    pub fn series_of(&self, id: &IncidentId) -> Result<Vec<SeriesId>> {
+        collect!(self.scan(&keys::series_of(id)), Item::SeriesOf { series, .. } => series)
     }
 
     /// The revision in force after the record `seq`.

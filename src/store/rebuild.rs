@@ -10,8 +10,9 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::journal;
 use crate::record::Record;
+use crate::store::apply::{self, Op};
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, apply::Op, checkpoint, keys};
+use crate::store::{Store, checkpoint, keys};
 
 /// Records applied in one batch while catching up.
 const BATCH_RECORDS: usize = 500;
@@ -160,7 +161,7 @@ fn from_checkpoint(state: &Path, dir: &Path) -> Result<Store> {
     });
     let mut store = Store::open(dir)?;
     if let Some(path) = newest {
-        let read = checkpoint::each(&path, |item| store.put(Op::Put(item)))?;
+        let read = checkpoint::each(&path, |item| store.put(apply::put_of(item)))?;
         if let Some(decided) = read.decided {
             store.put(Op::Mark(keys::decided_through(), decided))?;
         }

@@ -1,5 +1,9 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod cli;
+mod delivering;
+mod lasting;
+mod smtp;
 mod telling;
 mod world;
