@@ -194,7 +194,7 @@ fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lane
                 events: settings.retention.events_seconds.map(seconds),
                 reviews: settings.retention.reviews_seconds.map(seconds),
             },
-            segment_bytes: ledger::SEGMENT_BYTES,
+            segment_bytes: settings.segment_bytes,
         },
         Box::new(move |hint| hinted.signal(Signal::Hint(hint))),
     )?;
@@ -365,3 +365,6 @@ fn announce(settings: &Settings, addr: SocketAddr) {
     }
     tracing::info!("listening on http://{addr}");
 }
+
+#[cfg(test)]
+mod tests;

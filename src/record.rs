@@ -420,6 +420,8 @@ pub enum Why {
     SessionsAreOver,
     /// It was decided before, in a part of the journal that is lost: damage must not tell old news again.
     DecisionLost,
+    /// What it said is in a part of the journal that is lost.
+    InputLost,
     /// Nothing was changed.
     RulesUnchanged,
     /// There is no such delivery, or it has not ended.
@@ -480,6 +482,7 @@ impl std::fmt::Display for Why {
             Why::DecisionLost => {
                 f.write_str("it was decided in a part of the journal that is lost; old news is not told again")
             }
+            Why::InputLost => f.write_str("what it said is in a part of the journal that is lost"),
             Why::RulesUnchanged => f.write_str("the rules in force stay as they are"),
             Why::NotRedeliverable => f.write_str("there is no such delivery, or it has not ended yet"),
             Why::NoLongerDue => f.write_str("there was nothing left to do"),
@@ -488,3 +491,6 @@ impl std::fmt::Display for Why {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,9 @@ pub struct Settings {
     pub allow_private_receivers: bool,
     /// How logs are written.
     pub log: Log,
+    /// Bytes of one segment of the journal. Not in the settings file: all that one cycle writes must fit into a segment;
+    /// tests with little to write make them small.
+    pub segment_bytes: u64,
 }
 
 /// The names of the secrets that hold tokens, by what the tokens may do.
@@ -268,6 +271,7 @@ impl Default for Settings {
             state: PathBuf::from("state"),
             allow_private_receivers: false,
             log: Log::Text,
+            segment_bytes: crate::ledger::SEGMENT_BYTES,
         }
     }
 }

@@ -43,8 +43,8 @@ pub enum Context {
     Delivery(Option<(Delivery, Standing)>),
     /// For retention.
     Retention(Old),
-    /// The input's decision is lost; it is never decided twice.
-    Lost,
+    /// The input, or its decision, is lost: which it is.
+    Lost(Why),
 }
 
 /// What bears on a change of rules.
@@ -88,14 +88,14 @@ pub struct Pending {
     pub delivery: Delivery,
     /// How far it is.
     pub standing: Standing,
-    /// What it says.
-    pub told: Told,
+    /// What it says; `None` if that is in a lost part of the journal.
+    pub told: Option<Told>,
 }
 
 /// What follows from `input`, which stands at `at` if it was recorded or raised.
 pub fn evaluate(input: &Asked<'_>, context: &Context, rules: &RuleSet, now: Time) -> Vec<Change> {
     let changes = match (input, context) {
-        (_, Context::Lost) => vec![Change::Nothing { why: Why::DecisionLost }],
+        (_, Context::Lost(why)) => vec![Change::Nothing { why: why.clone() }],
         (Asked::Event { at, event }, Context::Hear(heard)) => hear::hear(*at, event, heard, rules, now),
         (Asked::Input(Input::Due { .. }), Context::Tell(gathered)) => tell::tell(gathered, rules, now),
         (Asked::Input(Input::Tried { attempt }), Context::Tried(lane)) => tried::tried(attempt, lane, now),
@@ -123,4 +123,6 @@ pub enum Asked<'a> {
     },
     /// Anything else.
     Input(&'a Input),
+    /// Something whose text need not, or cannot, be read.
+    Unread,
 }

@@ -6,6 +6,7 @@ use crate::customer::CustomerId;
 use crate::delivery::{Delivery, End, LIFE, Standing, State};
 use crate::evaluate::{Old, Pending, RulesChange, tried};
 use crate::event::{Arrival, Event, EventType, Form, Kind, Provider, Stage};
+use crate::message::Told;
 use crate::notification::{EndpointId, hash};
 use crate::record::{BrokenFile, Change, Deadline, FileInForce, Input, Why};
 use crate::rule::RuleSet;
@@ -112,9 +113,12 @@ fn rules_mended(file: &BrokenFile, now: Time) -> Event {
     )
 }
 
-/// A part of the journal was lost: the operator must know.
-pub fn journal_lost(text: &str, now: Time) -> Event {
-    let title = "A part of the journal was damaged and is lost".to_owned();
+/// A part of the journal was damaged, and perhaps lost: the operator must know.
+pub fn journal_damaged(is_lost: bool, text: &str, now: Time) -> Event {
+    let title = match is_lost {
+        true => "A part of the journal was damaged and is lost".to_owned(),
+        false => "A part of the journal was damaged".to_owned(),
+    };
     let house = CustomerId::new(crate::customer::OPERATOR);
     own(
         Kind::JournalLost,
@@ -175,8 +179,8 @@ pub fn endpoint(pending: &[Pending], rules: &RuleSet, now: Time) -> Vec<Change> 
         if rules.endpoint(&one.delivery.endpoint).is_some() {
             continue;
         }
-        match new_address(&one.delivery, rules) {
-            Some(endpoint) => changes.extend(move_to(one, endpoint, now)),
+        match new_address(&one.delivery, rules).zip(one.told.as_ref()) {
+            Some((endpoint, told)) => changes.extend(move_to(one, endpoint, told, now)),
             None => {
                 let why = format!(
                     "no rule file names the receiver `{}` with this address any more",
@@ -200,7 +204,7 @@ fn new_address(delivery: &Delivery, rules: &RuleSet) -> Option<EndpointId> {
     same.next().is_none().then(|| address.endpoint(&delivery.customer))
 }
 
-fn move_to(pending: &Pending, endpoint: EndpointId, now: Time) -> Vec<Change> {
+fn move_to(pending: &Pending, endpoint: EndpointId, told: &Told, now: Time) -> Vec<Change> {
     let old = &pending.delivery;
     let id = format!("dlv_{}", hash(&["moved", &old.id, &endpoint.0]));
     let successor = Delivery {
@@ -213,7 +217,7 @@ fn move_to(pending: &Pending, endpoint: EndpointId, now: Time) -> Vec<Change> {
         tried::end(old, &pending.standing, End::Superseded { by: id }, now),
         Change::Delivery {
             delivery: successor,
-            told: Box::new(pending.told.clone()),
+            told: Box::new(told.clone()),
         },
     ]
 }

@@ -26,12 +26,13 @@ use crate::evaluate::{Asked, Context, RulesChange, evaluate};
 use crate::event::Position;
 use crate::journal::{self, Journal};
 use crate::notification::{Channel, EndpointId};
-use crate::record::{Change, Command, Deadline, Input, Of, Record};
+use crate::record::{Change, Command, Deadline, Input, Of, Record, Why};
 use crate::rule::{Revision, RuleSet};
 use crate::store::{Reader, Store, View, context, trust};
 
 pub(crate) mod maintain;
 pub(crate) mod open;
+mod scrub;
 
 /// The most inputs that one cycle takes.
 const CYCLE_INPUTS: usize = 1_000;
@@ -143,7 +144,10 @@ enum Submission {
     Idle(oneshot::Sender<u64>),
     Tick,
     Renewed(Result<Store>),
-    Renew,
+    Renew(Option<oneshot::Sender<()>>),
+    Scrub(oneshot::Sender<()>),
+    Scrubbed(Result<Vec<crate::store::rebuild::Damage>>),
+    Doubt(anyhow::Error),
     Stop(oneshot::Sender<Result<()>>),
 }
 
@@ -213,6 +217,11 @@ struct Writer {
     noticed: VecDeque<Deadline>,
     idle: Vec<oneshot::Sender<u64>>,
     renewing: Option<JoinHandle<()>>,
+    renewal_waits: Vec<oneshot::Sender<()>>,
+    scrubbing: Option<JoinHandle<()>>,
+    scrub_waits: Vec<oneshot::Sender<()>>,
+    is_closing: Arc<AtomicBool>,
+    is_renewal_next: bool,
     submit: Sender<Submission>,
     no_space_until: Option<Instant>,
     is_full: bool,
@@ -290,6 +299,11 @@ impl Ledger {
         let _ = self.submit.send(Submission::Due(deadline));
     }
 
+    /// Something could not be read from the store: it is damaged. The daemon ends, and comes back with one built anew.
+    pub fn doubt(&self, error: anyhow::Error) {
+        let _ = self.submit.send(Submission::Doubt(error));
+    }
+
     /// Wakes the thread: time was moved.
     pub fn tick(&self) {
         let _ = self.submit.send(Submission::Tick);
@@ -297,7 +311,21 @@ impl Ledger {
 
     /// Folds a fresh store and swaps it in.
     pub fn renew(&self) {
-        let _ = self.submit.send(Submission::Renew);
+        let _ = self.submit.send(Submission::Renew(None));
+    }
+
+    /// The same; answers when it is in use, or could not be folded.
+    pub async fn renewed(&self) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.submit.send(Submission::Renew(Some(reply)));
+        let _ = answer.await;
+    }
+
+    /// Goes through the whole journal; answers when what is damaged is owned up to.
+    pub async fn scrub(&self) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.submit.send(Submission::Scrub(reply));
+        let _ = answer.await;
     }
 
     /// Answers when nothing waits and nothing is due, with how many groups were written so far.
@@ -416,6 +444,7 @@ impl Writer {
         self.shared.figures.cycles.fetch_add(1, Ordering::Relaxed);
         self.no_space_until = self.no_space_until.filter(|until| *until > Instant::now());
         self.housekeep();
+        let taken = self.maintain(taken)?;
         let mut cycle = Cycle {
             next_seq: self.journal.next(),
             ..Cycle::default()
@@ -430,9 +459,18 @@ impl Writer {
                 Submission::Due(deadline) => self.noticed.push_back(deadline),
                 Submission::Idle(reply) => self.idle.push(reply),
                 Submission::Tick => {}
-                Submission::Renew => self.begin_renewal(),
-                Submission::Renewed(fresh) => self.swap_in(fresh)?,
+                Submission::Renew(reply) => {
+                    self.renewal_waits.extend(reply);
+                    self.begin_renewal();
+                }
+                Submission::Scrub(reply) => {
+                    self.scrub_waits.push(reply);
+                    self.begin_scrub();
+                }
                 Submission::Stop(reply) => stop = Some(reply),
+                Submission::Scrubbed(_) | Submission::Renewed(_) | Submission::Doubt(_) => {
+                    unreachable!("taken out by `maintain`")
+                }
             }
         }
         self.decide(&mut cycle)?;
@@ -442,6 +480,21 @@ impl Writer {
             self.refuse_the_rest(submissions);
         }
         Ok(stop)
+    }
+
+    /// Takes what work in the background has brought, before anything of this cycle is staged: it writes groups of its
+    /// own, and exchanges the store that is staged into. Gives back the rest.
+    fn maintain(&mut self, taken: Vec<Submission>) -> Result<Vec<Submission>> {
+        let mut rest = Vec::with_capacity(taken.len());
+        for submission in taken {
+            match submission {
+                Submission::Scrubbed(found) => self.scrubbed(found)?,
+                Submission::Renewed(fresh) => self.swap_in(fresh)?,
+                Submission::Doubt(error) => return Err(error),
+                other => rest.push(other),
+            }
+        }
+        Ok(rest)
     }
 
     fn refuse_the_rest(&mut self, submissions: &Receiver<Submission>) {
@@ -476,6 +529,20 @@ impl Writer {
             });
         }
         cycle.replies.push((reply, positions));
+    }
+
+    /// Stages something that the ledger itself has to tell.
+    fn record_raised(&mut self, input: Input, cycle: &mut Cycle) {
+        let record = Record::Recorded {
+            at: self.now(),
+            inputs: vec![input.clone()],
+        };
+        let seq = self.stage(&record, cycle);
+        self.inbox.push_back(Waiting {
+            at: Position { seq, nth: 0 },
+            input: Some(input),
+            rules: None,
+        });
     }
 
     fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> u64 {
@@ -538,8 +605,8 @@ impl Writer {
 
     fn decide_kept(&mut self, waiting: Waiting, cycle: &mut Cycle) -> Result<()> {
         let input = match &waiting.input {
-            Some(input) => input.clone(),
-            None => context::input(&self.shared.journal, waiting.at)?,
+            Some(input) => Some(input.clone()),
+            None => context::unless_lost(context::input(&self.shared.journal, waiting.at))?,
         };
         let of = Of::Kept { at: waiting.at };
         let is_lost = self
@@ -547,22 +614,23 @@ impl Writer {
             .view()
             .decided_through()?
             .is_some_and(|last| waiting.at <= last);
-        match (&input, is_lost) {
-            (_, true) => self.decided(of, &Asked::Input(&input), &Context::Lost, cycle),
-            (Input::Heard { event }, _) => {
-                let heard = Context::Hear(self.store.view().hear_context(event, &self.rules)?);
+        match input {
+            _ if is_lost => self.decided(of, &Asked::Unread, &Context::Lost(Why::DecisionLost), cycle),
+            None => self.decided(of, &Asked::Unread, &Context::Lost(Why::InputLost), cycle),
+            Some(Input::Heard { event }) => {
+                let heard = Context::Hear(self.store.view().hear_context(&event, &self.rules)?);
+                let event = &event;
                 self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle);
             }
-            (Input::Rules { .. }, _) => self.decide_rules(&waiting, &input, cycle)?,
-            (
-                Input::Commanded {
-                    command: Command::Redeliver { delivery },
+            Some(input @ Input::Rules { .. }) => self.decide_rules(&waiting, &input, cycle)?,
+            Some(
+                ref input @ Input::Commanded {
+                    command: Command::Redeliver { ref delivery },
                     ..
                 },
-                _,
             ) => {
                 let context = Context::Delivery(self.store.view().known(delivery)?);
-                self.decided(of, &Asked::Input(&input), &context, cycle);
+                self.decided(of, &Asked::Input(input), &context, cycle);
             }
             _ => bail!("the input {} is of a kind that is never recorded", waiting.at),
         }
@@ -612,11 +680,17 @@ impl Writer {
             texts.remove(path);
         }
         texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
-        let before = open::settings_in_force(self.store.view(), &self.shared.journal)?;
+        let settings = match settings {
+            Some(settings) => Some(Some(settings.clone())),
+            None => context::unless_lost(open::settings_in_force(self.store.view(), &self.shared.journal))?,
+        };
+        if settings.is_none() {
+            texts.clear(); // as in `open`: nothing is decided by rules whose settings are lost
+        }
         let texts: Vec<(String, String)> = texts.into_iter().collect();
         Ok(Arc::new((self.settings.compile)(
             &texts,
-            settings.as_deref().or(before.as_deref()),
+            settings.flatten().as_deref(),
         )?))
     }
 
@@ -786,8 +860,9 @@ impl Writer {
 
     /// Ends in an orderly way.
     fn close(mut self) -> Result<()> {
-        if let Some(renewing) = self.renewing.take() {
-            let _ = renewing.join();
+        self.is_closing.store(true, Ordering::Relaxed);
+        for background in self.renewing.take().into_iter().chain(self.scrubbing.take()) {
+            let _ = background.join();
         }
         let state = self.settings.state.clone();
         let Self { store, journal, .. } = self;

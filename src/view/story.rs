@@ -327,7 +327,7 @@ pub fn rulings(from: &Sources<'_>, event: Position) -> Result<Vec<Judged>> {
     let mut all = Vec::new();
     for line in from.sight.store.verdicts(event)? {
         if from.sight.shows(&line.customer) {
-            all.push(from.sight.store.judged(event, line.at, from.journal)?);
+            all.extend(from.sight.store.judged(event, line.at, from.journal)?);
         }
     }
     Ok(all)
