@@ -252,10 +252,7 @@ async fn history_is_kept_and_shown_and_tells_nobody_and_makes_no_later_live_even
     world.pass(60).await;
     assert_eq!(world.hooks.got("platform").len(), 0);
     let incident = world.get("/v1/incidents/VVTQ-J98").await;
-    assert_eq!(
-        incident["title"],
-        "Virtual Machines in East US may be unreachable"
-    );
+    assert_eq!(incident["title"], "Virtual Machines in East US may be unreachable");
     world.hear(&Azure::active().json()).await;
     world.pass(10).await;
     assert_eq!(world.hooks.got("platform").len(), 1, "it was said live now");
