@@ -40,6 +40,10 @@ async fn an_event_becomes_one_message_per_endpoint_after_it_settled() {
     let mails = world.mails();
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].to, "platform@contoso.example");
+    assert_eq!(
+        mails[0].subject,
+        "Virtual Machines in East US may be unreachable (VVTQ-J98)"
+    );
     assert!(
         mails[0]
             .text

@@ -60,11 +60,6 @@ impl Hooks {
         hooks
     }
 
-    /// The URL of one receiver.
-    pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
-    }
-
     /// What the next requests to a path are answered; then 200 again.
     pub fn answer(&self, path: &str, statuses: &[u16]) {
         self.answers

@@ -31,6 +31,7 @@ fn told_incident(text: &str) -> Incident {
         event_type: EventType::ServiceIssue,
         status: Status::Mitigated,
         status_at: time("2026-11-24T11:36:00Z"),
+        named_by: None,
         title: text.to_owned(),
         kind: Kind::FinalReview,
         level: Some(Level::Warning),
