@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::customer::CustomerId;
 use crate::event::{EventType, Kind, Level, Provider, Stage};
 
 use super::super::Pattern;
@@ -43,12 +44,18 @@ pub enum Access<'a> {
     /// Every event.
     Everyone,
     /// Events with any of these keys.
-    Keys {
-        /// Keys that rules often share all together.
-        set: &'a [Key],
-        /// Keys of its own.
-        own: &'a [Key],
-    },
+    Keys(&'a [Key]),
+    /// Events with any key of a set that other rules may be found by, too.
+    Set(&'a Set),
+}
+
+/// Keys that rules are found by together.
+#[derive(Debug, Clone)]
+pub enum Set {
+    /// So few that each rule has a posting for each of them.
+    Few(Vec<Key>),
+    /// So many that they lead to one list of rules.
+    Many(u32),
 }
 
 /// Collects rules, in the order of their numbers.
@@ -65,6 +72,8 @@ pub struct Builder {
     entries: Vec<(Key, Found)>,
     groups: Vec<Vec<u32>>,
     groups_by_keys: HashMap<Box<[Key]>, u32>,
+    /// What the last customer's rules are found by: rules of one customer mostly follow each other.
+    pub(super) owned: Option<(CustomerId, Set)>,
 }
 
 /// What a key leads to, by its place in the builder.
@@ -163,8 +172,8 @@ impl Builder {
         asks.needs.extend(self.literals.of(patterns).map(|any| (text, any)));
     }
 
-    /// Adds a rule; its number is greater than all before.
-    pub fn add(&mut self, number: u32, asks: &Asks, access: Access<'_>) {
+    /// Adds a rule that is found by any of these; its number is greater than all before.
+    pub fn add(&mut self, number: u32, asks: &Asks, access: &[Access<'_>]) {
         let nth = u32::try_from(self.rules.len()).expect("numbers have 29 bits");
         assert!(
             (number as usize) < NUMBERS_MOST,
@@ -185,26 +194,36 @@ impl Builder {
             words: asks.words,
             filter,
         });
-        match access {
-            Access::Everyone => self.everyone.push(nth),
-            Access::Keys { set, own } => {
-                self.entries.extend(own.iter().map(|key| (*key, Found::Rule(nth))));
-                match set.len() <= ALONE {
-                    true => self.entries.extend(set.iter().map(|key| (*key, Found::Rule(nth)))),
-                    false => self.add_to_group(nth, set),
+        for access in access {
+            let keys = match access {
+                Access::Everyone => {
+                    self.everyone.push(nth);
+                    continue;
                 }
-            }
+                Access::Set(Set::Many(group)) => {
+                    self.groups[*group as usize].push(nth);
+                    continue;
+                }
+                Access::Set(Set::Few(keys)) => keys,
+                Access::Keys(keys) => *keys,
+            };
+            self.entries.extend(keys.iter().map(|key| (*key, Found::Rule(nth))));
         }
     }
 
-    fn add_to_group(&mut self, nth: u32, set: &[Key]) {
-        if let Some(group) = self.groups_by_keys.get(set) {
-            return self.groups[*group as usize].push(nth);
+    /// Keys that other rules may be found by, too; always the same set for the same keys in the same order.
+    pub fn set(&mut self, keys: Vec<Key>) -> Set {
+        if keys.len() <= ALONE {
+            return Set::Few(keys);
+        }
+        if let Some(group) = self.groups_by_keys.get(&*keys) {
+            return Set::Many(*group);
         }
         let group = u32::try_from(self.groups.len()).expect("fewer groups than rules");
-        self.groups_by_keys.insert(set.into(), group);
-        self.groups.push(vec![nth]);
-        self.entries.extend(set.iter().map(|key| (*key, Found::Group(group))));
+        self.groups.push(Vec::new());
+        self.entries.extend(keys.iter().map(|key| (*key, Found::Group(group))));
+        self.groups_by_keys.insert(keys.into(), group);
+        Set::Many(group)
     }
 
     fn intern(&mut self, wide: Wide) -> u32 {

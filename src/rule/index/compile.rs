@@ -1,9 +1,9 @@
 //! From a rule to what the index is told of it: never more than the rule asks, and all the accounts it can match.
 
-use crate::customer::{Customer, Customers, Sees};
+use crate::customer::{Customer, CustomerId, Customers, Sees};
 
 use super::super::{Condition, ImpactPattern, Rule};
-use super::build::{Access, Asks, Builder};
+use super::build::{Access, Asks, Builder, Set};
 use super::key::Key;
 
 impl Builder {
@@ -14,38 +14,44 @@ impl Builder {
             return;
         }
         let asks = self.asks(rule);
-        let mut own = Vec::new();
-        let set = match sees {
-            Sees::Nothing => return,
-            Sees::Everything => rule.when.subscriptions.as_ref().map(|named| self.accounts(named)),
-            Sees::Owned(customer) => {
-                // events of our own reach only rules that name their kind
-                own.extend(rule.when.kinds.as_ref().map(|_| self.keys.own(rule.customer.as_str())));
-                Some(self.seen(rule, customer))
-            }
+        let named = rule.when.subscriptions.as_ref();
+        let (set, own) = match (sees, named) {
+            (Sees::Nothing, _) => return,
+            (Sees::Everything, None) => return self.add(number, &asks, &[Access::Everyone]),
+            (Sees::Everything, Some(named)) => (self.set_of(named), None),
+            (Sees::Owned(customer), Some(named)) => (
+                self.set_of(named.intersection(&customer.accounts)),
+                Some(&rule.customer),
+            ),
+            (Sees::Owned(customer), None) => (self.owned_by(&rule.customer, customer), Some(&rule.customer)),
         };
-        match set {
-            None => self.add(number, &asks, Access::Everyone),
-            Some(set) => self.add(number, &asks, Access::Keys { set: &set, own: &own }),
-        }
+        // events of our own reach only rules that name their kind
+        let own = own.filter(|_| rule.when.kinds.is_some());
+        let own: Vec<Key> = own
+            .map(|customer| self.keys.own(customer.as_str()))
+            .into_iter()
+            .collect();
+        self.add(number, &asks, &[Access::Set(&set), Access::Keys(&own)]);
     }
 
-    fn accounts<'a>(&self, ids: impl IntoIterator<Item = &'a String>) -> Vec<Key> {
-        ids.into_iter().map(|id| self.keys.account(id)).collect()
+    fn set_of<'a>(&mut self, ids: impl IntoIterator<Item = &'a String>) -> Set {
+        let keys = ids.into_iter().map(|id| self.keys.account(id)).collect();
+        self.set(keys)
     }
 
-    /// The accounts that the customer owns, of those the rule names; without names also its public sources.
-    fn seen(&self, rule: &Rule, customer: &Customer) -> Vec<Key> {
-        match &rule.when.subscriptions {
-            Some(named) => self.accounts(named.intersection(&customer.accounts)),
-            None => {
-                let sources = customer.public.iter().map(|source| self.keys.source(source));
-                let mut seen: Vec<Key> = self.accounts(&customer.accounts).into_iter().chain(sources).collect();
-                seen.sort_unstable();
-                seen.dedup();
-                seen
-            }
+    /// All that a customer sees: its accounts, and its public sources.
+    fn owned_by(&mut self, id: &CustomerId, customer: &Customer) -> Set {
+        if let Some((_, set)) = self.owned.as_ref().filter(|(last, _)| last == id) {
+            return set.clone();
         }
+        let sources = customer.public.iter().map(|source| self.keys.source(source));
+        let accounts = customer.accounts.iter().map(|id| self.keys.account(id));
+        let mut keys: Vec<Key> = accounts.chain(sources).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let set = self.set(keys);
+        self.owned = Some((id.clone(), set.clone()));
+        set
     }
 
     fn asks(&mut self, rule: &Rule) -> Asks {

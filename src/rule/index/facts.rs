@@ -48,12 +48,11 @@ pub struct Facts<'e> {
     pub is_partial: bool,
 }
 
-impl<'e> Facts<'e> {
-    /// What is left of an update of an Azure incident when it names nothing.
-    pub fn new(event_type: EventType, stage: Stage) -> Self {
+impl Default for Facts<'_> {
+    fn default() -> Self {
         Self {
-            event_type,
-            stage,
+            event_type: EventType::ServiceIssue,
+            stage: Stage::Active,
             kind: Kind::Update,
             level: None,
             provider: Provider::Azure,
@@ -66,20 +65,50 @@ impl<'e> Facts<'e> {
             is_partial: false,
         }
     }
+}
 
+impl<'e> Facts<'e> {
     /// Those of an event.
     pub fn of(event: &'e Event, catalogue: &Catalogue, keys: &Keys) -> Self {
         let mut facts = Self {
+            event_type: event.event_type,
+            stage: event.stage,
             kind: event.kind,
             level: event.level,
             provider: event.provider,
             is_test: event.test,
             texts: [&event.title, &event.text, &event.tracking_id],
-            ..Self::new(event.event_type, event.stage)
+            ..Self::default()
         };
         event.impact.iter().for_each(|impact| facts.add(impact, catalogue));
         facts.add_keys(event, keys);
         facts
+    }
+
+    /// As new, with the room it had.
+    pub fn clear(&mut self) {
+        let (mut services, mut regions) = (std::mem::take(&mut self.services), std::mem::take(&mut self.regions));
+        let mut keys = std::mem::take(&mut self.keys);
+        services.clear();
+        regions.clear();
+        keys.clear();
+        *self = Self {
+            services,
+            regions,
+            keys,
+            ..Self::default()
+        };
+    }
+
+    /// Every service is impacted in every region.
+    pub fn spread(&mut self) {
+        self.impacted = match self.regions.len() {
+            0 if self.services.is_empty() => 0,
+            0 => NO_REGION,
+            count => (0..count).fold(0, |bits, nth| bits | region_bit(nth)),
+        };
+        self.is_partial |= self.regions.len() > REGIONS_MOST;
+        self.services.iter_mut().for_each(|(_, bits)| *bits = self.impacted);
     }
 
     /// Whether every service it names is impacted in every region it names, so that the two can be looked at apart.

@@ -401,7 +401,7 @@ fn a_pattern_whose_words_are_missing_is_not_tried() {
         },
         ..rule("_house")
     };
-    let mut rules: Vec<_> = (0..1_000).map(|nth| titled(&format!("*word{nth:03}*"))).collect();
+    let mut rules: Vec<_> = (0..200).map(|nth| titled(&format!("*word{nth:03}*"))).collect();
     rules.push(titled("/./"));
     let event = event(|event| event.title = "Word007 and WORD123".to_owned());
     assert_eq!(candidates(&rules, &Customers::one_organisation(), &event), 3);
@@ -409,14 +409,14 @@ fn a_pattern_whose_words_are_missing_is_not_tried() {
 
 #[test]
 fn many_rules_of_many_accounts_cost_their_sum_and_not_their_product() {
-    let ids: Vec<String> = (0..2_000).map(|nth| format!("account {nth}")).collect();
+    let ids: Vec<String> = (0..1_000).map(|nth| format!("account {nth}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let customers = Customers {
         by_name: Some(BTreeMap::from([(CustomerId::new("contoso"), owner_of(&ids))])),
         contact: None,
     };
-    let index = index_of(&vec![rule("contoso"); 2_000], &customers);
-    assert!(index.bytes() < 300_000, "{}", index.bytes());
+    let index = index_of(&vec![rule("contoso"); 1_000], &customers);
+    assert!(index.bytes() < 150_000, "{}", index.bytes());
 }
 
 fn owner_of(accounts: &[&str]) -> Customer {
