@@ -7,18 +7,22 @@ use bellwether::bench::{Asks, EventType, Facts, Key, Keys, Stage};
 
 use super::read::{Event, Rule};
 
-/// A rule in a cache line. Lists hold numbers from 1 on.
-#[derive(Debug, Clone, Copy, Default)]
+/// A rule in a cache line: of each key the bits of what it allows, all of them where it asks nothing.
+#[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Record {
     pub id: u32,
+    services: [u32; SERVICES],
+    regions: [u32; REGIONS],
+    accounts: [u32; 3],
     types: u8,
     stages: u8,
-    services: [u16; 6],
-    regions: [u16; 6],
-    accounts: [u32; 5],
-    counts: [u8; 3],
+    account_count: u8,
 }
+
+/// Words for the bits of services, and of regions.
+const SERVICES: usize = 7;
+const REGIONS: usize = 3;
 
 const _: () = assert!(size_of::<Record>() == 64);
 
@@ -39,52 +43,56 @@ pub struct Scan {
     numbers: HashMap<Key, u32>,
 }
 
+/// What an event says, in the same bits.
+struct Wanted {
+    services: [u32; SERVICES],
+    regions: [u32; REGIONS],
+    accounts: Vec<u64>,
+    types: u8,
+    stages: u8,
+}
+
 impl Record {
     /// What the rule asks, in the numbers of an index.
     pub fn ask(&self, services: &[u32], regions: &[u32], asks: &mut Asks) {
         *asks = Asks::default();
-        let named = |bits: u8| (0..8).filter(move |nth| bits & 1 << nth != 0);
         if self.types != u8::MAX {
-            let types: Vec<EventType> = named(self.types).map(|nth| EventType::ALL[nth]).collect();
+            let types: Vec<EventType> = named(&[self.types.into()]).map(|nth| EventType::ALL[nth]).collect();
             asks.types(&types);
         }
         if self.stages != u8::MAX {
-            let stages: Vec<Stage> = named(self.stages).map(|nth| Stage::ALL[nth]).collect();
+            let stages: Vec<Stage> = named(&[self.stages.into()]).map(|nth| Stage::ALL[nth]).collect();
             asks.stages(&stages);
         }
-        if self.counts[0] + self.counts[1] > 0 {
-            let listed = |numbers: &[u16], count: u8, of: &[u32]| {
-                let numbers = &numbers[..usize::from(count)];
-                (count > 0).then(|| numbers.iter().map(|number| of[usize::from(*number)]).collect())
-            };
-            let services = listed(&self.services, self.counts[0], services);
-            asks.pairs
-                .push((services, listed(&self.regions, self.counts[1], regions)));
+        let listed = |bits: &[u32], of: &[u32]| {
+            (bits[0] != u32::MAX).then(|| named(bits).map(|nth| of[nth]).collect::<Vec<u32>>())
+        };
+        let pair = (listed(&self.services, services), listed(&self.regions, regions));
+        if pair != (None, None) {
+            asks.pairs.push(pair);
         }
     }
 
     /// The numbers of the accounts it names.
     pub fn accounts(&self) -> &[u32] {
-        &self.accounts[..usize::from(self.counts[2])]
+        &self.accounts[..usize::from(self.account_count)]
     }
 
-    fn is_match(&self, types: u8, stages: u8, services: &[bool], regions: &[bool], accounts: &[u64]) -> bool {
-        let any = |numbers: &[u16], count: u8, of: &[bool]| {
-            count == 0
-                || numbers[..usize::from(count)]
-                    .iter()
-                    .any(|number| of[usize::from(*number)])
-        };
-        self.types & types != 0
-            && self.stages & stages != 0
-            && any(&self.services, self.counts[0], services)
-            && any(&self.regions, self.counts[1], regions)
-            && (self.counts[2] == 0
-                || self
-                    .accounts()
-                    .iter()
-                    .any(|nth| accounts[*nth as usize / 64] >> (nth % 64) & 1 != 0))
+    fn is_match(&self, wanted: &Wanted) -> bool {
+        let meet =
+            |one: &[u32], other: &[u32]| one.iter().zip(other).fold(0, |all, (one, other)| all | (one & other)) != 0;
+        let is_allowed = (self.types & wanted.types != 0)
+            & (self.stages & wanted.stages != 0)
+            & meet(&self.services, &wanted.services)
+            & meet(&self.regions, &wanted.regions);
+        let is_impacted = |nth: &u32| wanted.accounts[*nth as usize / 64] >> (nth % 64) & 1 != 0;
+        is_allowed && (self.account_count == 0 || self.accounts().iter().any(is_impacted))
     }
+}
+
+/// The numbers of the bits that are set.
+fn named(bits: &[u32]) -> impl Iterator<Item = usize> {
+    (0..bits.len() * 32).filter(|nth| bits[nth / 32] >> (nth % 32) & 1 != 0)
 }
 
 impl Names {
@@ -103,12 +111,23 @@ impl Names {
         Ok(number)
     }
 
-    fn which<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<bool> {
-        let mut which = vec![false; self.names.len()];
-        names
-            .filter_map(|name| self.numbers.get(name))
-            .for_each(|number| which[usize::from(*number)] = true);
-        which
+    /// The bits of these names; all bits if there are none. New names get numbers.
+    fn bits<const N: usize>(&mut self, names: &[std::borrow::Cow<'_, str>]) -> Result<[u32; N]> {
+        let mut bits = [if names.is_empty() { u32::MAX } else { 0 }; N];
+        for name in names {
+            let number = usize::from(self.number(name)?);
+            *bits.get_mut(number / 32).context("there are more names than bits")? |= 1 << (number % 32);
+        }
+        Ok(bits)
+    }
+
+    /// The bits of those names that are known.
+    fn known<'n, const N: usize>(&self, names: impl Iterator<Item = &'n str>) -> [u32; N] {
+        let mut bits = [0; N];
+        for number in names.filter_map(|name| self.numbers.get(name)) {
+            bits[usize::from(number / 32)] |= 1 << (number % 32);
+        }
+        bits
     }
 }
 
@@ -118,23 +137,15 @@ impl Scan {
         let bits = |bits: u8| if bits == 0 { u8::MAX } else { bits };
         let mut record = Record {
             id: rule.id,
+            services: self.services.bits(&rule.services)?,
+            regions: self.regions.bits(&rule.regions)?,
+            accounts: [0; 3],
             types: bits(rule.types.iter().fold(0, |bits, it| bits | 1 << *it as u8)),
             stages: bits(rule.stages.iter().fold(0, |bits, it| bits | 1 << *it as u8)),
-            counts: [
-                rule.services.len() as u8,
-                rule.regions.len() as u8,
-                rule.subscriptions.len() as u8,
-            ],
-            ..Record::default()
+            account_count: rule.subscriptions.len() as u8,
         };
-        let full = "a rule names more than a record holds";
-        for (nth, name) in rule.services.iter().enumerate() {
-            *record.services.get_mut(nth).context(full)? = self.services.number(name)?;
-        }
-        for (nth, name) in rule.regions.iter().enumerate() {
-            *record.regions.get_mut(nth).context(full)? = self.regions.number(name)?;
-        }
         for (nth, id) in rule.subscriptions.iter().enumerate() {
+            let full = "a rule names more subscriptions than a record holds";
             *record.accounts.get_mut(nth).context(full)? = self.account(keys.account(id))?;
         }
         self.records.push(record);
@@ -160,13 +171,14 @@ impl Scan {
                 accounts[*nth as usize / 64] |= 1 << (nth % 64);
             }
         })?;
-        let services = self.services.which(facts.services.iter().map(|(name, _)| &**name));
-        let regions = self.regions.which(facts.regions.iter().map(|name| &**name));
-        let (types, stages) = (1 << facts.event_type as u8, 1 << facts.stage as u8);
-        let matching = self
-            .records
-            .iter()
-            .filter(|it| it.is_match(types, stages, &services, &regions, &accounts));
+        let wanted = Wanted {
+            services: self.services.known(facts.services.iter().map(|(name, _)| &**name)),
+            regions: self.regions.known(facts.regions.iter().map(|name| &**name)),
+            accounts,
+            types: 1 << facts.event_type as u8,
+            stages: 1 << facts.stage as u8,
+        };
+        let matching = self.records.iter().filter(|record| record.is_match(&wanted));
         found.extend(matching.map(|record| record.id));
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::filter::Posting;
 use super::key::{Key, Keys};
 
 /// How many lists are looked up before the first is read: so that memory answers several at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 
 /// Lists of postings by key.
 #[derive(Debug, Default)]
@@ -77,36 +77,67 @@ impl Directory {
         ((u128::from(hash) * u128::from(self.ways)) >> 64) as usize
     }
 
-    fn find(&self, key: Key, hash: u64) -> Option<&[Posting]> {
-        for slot in &self.slots[self.way(hash)..] {
-            if *slot == 0 {
-                return None;
-            }
-            let start = (slot & 0xffff_ffff) as usize;
-            if slot >> 32 == hash & 0xffff_ffff && self.lists[start] == Posting(key.0, key.1) {
-                return Some(&self.lists[start + 1..]);
-            }
-        }
-        None
+    /// Where the list of a key with this hash begins, if there is one; seldom it is the list of another key.
+    fn start(&self, hash: u64, from: usize) -> Option<(usize, usize)> {
+        let slots = self.slots[from..].iter().take_while(|slot| **slot != 0).enumerate();
+        let mut alike = slots.filter(|(_, slot)| *slot >> 32 == hash & 0xffff_ffff);
+        alike
+            .next()
+            .map(|(nth, slot)| (from + nth, (slot & 0xffff_ffff) as usize))
     }
 
     /// Calls `each` for every posting in the lists of these keys.
+    ///
+    /// The steps are taken for several keys at once, so that one waits for memory while the others do.
     pub fn visit(&self, wanted: &[Key], keys: &Keys, mut each: impl FnMut(Posting)) {
         if self.slots.is_empty() {
             return;
         }
         for wanted in wanted.chunks(AT_ONCE) {
-            let mut found = [None; AT_ONCE];
-            for (found, key) in found.iter_mut().zip(wanted) {
-                *found = self.find(*key, keys.place(*key));
+            let mut hashes = [0; AT_ONCE];
+            let mut slots = [0; AT_ONCE];
+            let mut starts = [None; AT_ONCE];
+            let mut heads = [Posting::default(); AT_ONCE];
+            for (nth, key) in wanted.iter().enumerate() {
+                hashes[nth] = keys.place(*key);
             }
-            for list in found.iter().flatten() {
-                for posting in *list {
-                    each(*posting);
-                    if posting.is_last() {
-                        break;
-                    }
-                }
+            for nth in 0..wanted.len() {
+                slots[nth] = self.slots[self.way(hashes[nth])];
+            }
+            for nth in (0..wanted.len()).filter(|nth| slots[*nth] != 0) {
+                starts[nth] = self.start(hashes[nth], self.way(hashes[nth]));
+            }
+            for nth in 0..wanted.len() {
+                heads[nth] = self.lists[starts[nth].map_or(0, |(_, start)| start)];
+            }
+            for (nth, key) in wanted.iter().enumerate() {
+                let list = match starts[nth] {
+                    None => continue,
+                    Some((_, start)) if heads[nth] == Posting(key.0, key.1) => Some(start),
+                    Some((slot, _)) => self.find(*key, hashes[nth], slot + 1),
+                };
+                list.into_iter().for_each(|start| self.walk(start + 1, &mut each));
+            }
+        }
+    }
+
+    /// The list of a key, looked for from a slot on.
+    fn find(&self, key: Key, hash: u64, mut from: usize) -> Option<usize> {
+        loop {
+            let (slot, start) = self.start(hash, from)?;
+            if self.lists[start] == Posting(key.0, key.1) {
+                return Some(start);
+            }
+            from = slot + 1;
+        }
+    }
+
+    #[inline]
+    fn walk(&self, from: usize, each: &mut impl FnMut(Posting)) {
+        for posting in &self.lists[from..] {
+            each(*posting);
+            if posting.is_last() {
+                return;
             }
         }
     }
@@ -138,4 +169,48 @@ fn sorted(entries: &[Entry], keys: &Keys) -> Vec<(u64, Entry)> {
         dealt[bounds[0]..bounds[1]].sort_by_key(|(hash, entry)| (*hash, entry.key));
     }
     dealt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_finds_its_own_postings_and_no_others() {
+        let keys = Keys::default();
+        let key = |nth: u32| keys.account(&format!("account {nth}"));
+        let entries = (0..3_000).map(|nth| Entry {
+            key: key(nth % 1_000),
+            posting: Posting::group(nth),
+        });
+        let directory = Directory::new(&entries.collect::<Vec<_>>(), &keys);
+        let found = |wanted: &[Key]| {
+            let mut found = Vec::new();
+            directory.visit(wanted, &keys, |posting| found.push(posting.number()));
+            found
+        };
+        for nth in 0..1_000 {
+            assert_eq!(found(&[key(nth)]), [nth, nth + 1_000, nth + 2_000]);
+        }
+        assert_eq!(found(&(1_000..2_000).map(key).collect::<Vec<_>>()), []);
+        assert_eq!(found(&(0..2_000).map(key).collect::<Vec<_>>()).len(), 3_000);
+        assert!(Directory::default().bytes() == 0 && directory.find(key(7), 0, 0).is_none());
+    }
+
+    #[test]
+    fn keys_that_share_a_hash_are_told_apart() {
+        let entry = |nth: u64| Entry {
+            key: Key(nth, nth),
+            posting: Posting::group(nth as u32),
+        };
+        let mut directory = Directory::default();
+        directory.lists.push(Posting::default());
+        let starts = directory.fill((0..3).map(|nth| (7, entry(nth))).collect());
+        directory.place(&starts);
+        for nth in 0..3 {
+            let start = directory.find(Key(nth, nth), 7, directory.way(7)).expect("a list");
+            assert_eq!(directory.lists[start + 1].number(), nth as u32);
+        }
+        assert_eq!(directory.find(Key(3, 3), 7, directory.way(7)), None);
+    }
 }
