@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::channel::email::Sender;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::customer::CustomerId;
 use crate::dispatch::http::HttpSender;
 use crate::dispatch::lanes::{Lanes, Signal};
 use crate::dispatch::send::Senders;
@@ -71,8 +72,7 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
         sealer.clone(),
         ledger.clone(),
     ));
-    let reloaded = rules.reload().await.context("reading the rules")?;
-    reloaded.log();
+    begin_with_rules(&rules).await?;
     let links = LinkKey::of(&sealer);
     let attempts = TaskTracker::new();
     let senders = senders(&settings, &clock, secrets.clone(), links.clone())?;
@@ -179,6 +179,21 @@ fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// The first reading of the rules. Where the change cannot be written down yet (a full disk), the daemon runs with the
+/// rules that were in force.
+async fn begin_with_rules(rules: &Arc<reload::Rules>) -> Result<()> {
+    match rules.reload().await {
+        Ok(reloaded) => reloaded.log(),
+        Err(error) if error.is::<ledger::Refused>() => {
+            tracing::error!(error = format!("{error:#}"), "the rules in force stay as they were");
+            let rules = rules.clone();
+            tokio::spawn(async move { reload::logged(&rules).await });
+        }
+        Err(error) => return Err(error.context("reading the rules")),
+    }
+    Ok(())
+}
+
 fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lanes) -> Result<ledger::open::Started> {
     let hinted = lanes.clone();
     let started = ledger::open::start(
@@ -193,7 +208,7 @@ fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lane
                 events: settings.retention.events_seconds.map(seconds),
                 reviews: settings.retention.reviews_seconds.map(seconds),
             },
-            segment_bytes: ledger::SEGMENT_BYTES,
+            segment_bytes: settings.segment_bytes,
         },
         Box::new(move |hint| hinted.signal(Signal::Hint(hint))),
     )?;
@@ -285,6 +300,7 @@ fn doors(
         intake: read(&settings.tokens.intake, "intake")?,
         read: read(&settings.tokens.read, "read")?,
         operate: read(&settings.tokens.operate, "operate")?,
+        customers: customer_tokens(settings, secrets)?,
     };
     Ok(http::Doors::new(
         http::Settings {
@@ -293,11 +309,28 @@ fn doors(
             history_body_bytes: settings.limits.history_body_bytes,
             connections: settings.limits.connections,
             connections_per_address: settings.limits.connections_per_address,
+            waiting_events: settings.limits.waiting_events,
+            public_url: settings.public_url.clone(),
+            ..http::Settings::default()
         },
         ledger.clone(),
         links,
         clock.clone(),
     ))
+}
+
+/// The tokens with which customers read what is theirs.
+fn customer_tokens(settings: &Settings, secrets: &Secrets) -> Result<Vec<(CustomerId, Secret)>> {
+    let mut tokens = Vec::new();
+    for (id, customer) in settings.customers.by_name.iter().flatten() {
+        for name in &customer.tokens {
+            let token = secrets
+                .operator(name)
+                .with_context(|| format!("the token `{name}` of the customer `{id}`"))?;
+            tokens.push((id.clone(), token));
+        }
+    }
+    Ok(tokens)
 }
 
 /// A clock moved by hand wakes whoever waits for a time.
@@ -346,3 +379,6 @@ fn announce(settings: &Settings, addr: SocketAddr) {
     }
     tracing::info!("listening on http://{addr}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use notify_debouncer_mini::notify::RecursiveMode;
 use notify_debouncer_mini::{DebounceEventResult, DebouncedEventKind, new_debouncer};
 
 use crate::rule::check::Source;
+use crate::secret::open_beneath;
 
 /// The largest rule file, bytes.
 pub const FILE_BYTES_MOST: u64 = 256 * 1024;
@@ -44,15 +44,15 @@ pub fn read(rules: &Path) -> Result<Found> {
     }
     for (name, path) in list(rules).with_context(|| format!("listing the rules folder {}", rules.display()))? {
         match path.symlink_metadata().map(|meta| meta.is_dir()) {
-            Ok(true) => read_customer(&name, &path, &mut found),
-            _ => found.take(name, &path),
+            Ok(true) => read_customer(rules, &name, &mut found),
+            _ => found.take(rules, name),
         }
     }
     Ok(found)
 }
 
-fn read_customer(customer: &str, folder: &Path, found: &mut Found) {
-    let files = match list(folder) {
+fn read_customer(rules: &Path, customer: &str, found: &mut Found) {
+    let files = match list(&rules.join(customer)) {
         Ok(files) => files,
         Err(error) => {
             return found
@@ -60,23 +60,23 @@ fn read_customer(customer: &str, folder: &Path, found: &mut Found) {
                 .push((format!("{customer}/"), format!("the folder cannot be listed: {error}")));
         }
     };
-    for (nth, (name, path)) in files.into_iter().enumerate() {
+    for (nth, (name, _)) in files.into_iter().enumerate() {
         if nth >= FILES_MOST {
             let why = format!("the folder holds more than {FILES_MOST} files; the rest is not read");
             return found.unreadable.push((format!("{customer}/"), why));
         }
         if name != "secrets" {
-            found.take(format!("{customer}/{name}"), &path);
+            found.take(rules, format!("{customer}/{name}"));
         }
     }
 }
 
 impl Found {
-    fn take(&mut self, name: String, path: &Path) {
+    fn take(&mut self, rules: &Path, name: String) {
         if !is_rule_file(&name) {
             return;
         }
-        match text_of(path) {
+        match text_of(rules, &name) {
             Ok(text) => self.sources.push(Source { path: name, text }),
             Err(why) => self.unreadable.push((name, why)),
         }
@@ -100,11 +100,8 @@ fn list(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
 }
 
 /// A file's text; never follows a link, never waits on a pipe.
-fn text_of(path: &Path) -> Result<String, String> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).map_err(|_| "cannot be opened".to_owned())?;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let mut file = file.map_err(|error| match error.raw_os_error() {
+fn text_of(rules: &Path, name: &str) -> Result<String, String> {
+    let mut file = open_beneath(rules, Path::new(name)).map_err(|error| match error.raw_os_error() {
         Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
             "is a symbolic link; links are not followed".to_owned()
         }
@@ -113,9 +110,6 @@ fn text_of(path: &Path) -> Result<String, String> {
     let meta = file
         .metadata()
         .map_err(|error| format!("cannot be looked at: {error}"))?;
-    if !meta.is_file() {
-        return Err("is not a regular file".into());
-    }
     if meta.len() > FILE_BYTES_MOST {
         return Err(format!(
             "has {} bytes; a rule file has at most {FILE_BYTES_MOST}: split it into several files",
@@ -142,18 +136,51 @@ pub struct Watch(
 /// # Errors
 /// When the folder cannot be watched (it may be missing): it is then only read on request.
 pub fn watch(rules: &Path, changed: impl Fn() + Send + 'static) -> Result<Watch> {
+    let folder = rules.to_owned();
+    let mut seen = fingerprint(&folder);
     let told = move |events: DebounceEventResult| {
         let is_quiet = |kind| matches!(kind, DebouncedEventKind::Any);
-        if events.is_err() || events.is_ok_and(|events| events.iter().any(|event| is_quiet(event.kind))) {
+        if events.is_ok_and(|events| !events.iter().any(|event| is_quiet(event.kind))) {
+            return;
+        }
+        // reading a file is an event too: what counts is whether anything is different
+        let now = fingerprint(&folder);
+        if std::mem::replace(&mut seen, now) != now {
             changed();
         }
     };
     let mut debouncer = new_debouncer(QUIET, told).context("making a watcher")?;
-    debouncer
-        .watcher()
+    let watcher = debouncer.watcher();
+    watcher
         .watch(rules, RecursiveMode::Recursive)
         .with_context(|| format!("watching {}", rules.display()))?;
     Ok(Watch(debouncer))
+}
+
+/// A hash over the names, sizes and times of everything below a folder.
+fn fingerprint(folder: &Path) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    use std::os::unix::fs::MetadataExt as _;
+    let mut hasher = DefaultHasher::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for (name, path) in list(&folder).unwrap_or_default() {
+            let Ok(meta) = path.symlink_metadata() else { continue };
+            (
+                name,
+                meta.len(),
+                meta.mtime(),
+                meta.mtime_nsec(),
+                meta.ino(),
+                meta.mode(),
+            )
+                .hash(&mut hasher);
+            if meta.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]

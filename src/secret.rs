@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,14 @@ use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as URL
 use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::customer::CustomerId;
+
+/// The largest secret, bytes.
+const SECRET_BYTES_MOST: u64 = 64 * 1024;
 
 /// A token or password.
 #[derive(Clone)]
@@ -145,6 +150,7 @@ impl Sealer {
     }
 
     /// A key of this process only, for commands that keep nothing.
+    #[cfg(test)]
     pub fn throwaway() -> Self {
         Self::with(XChaCha20Poly1305::generate_key(&mut OsRng).into())
     }
@@ -235,21 +241,39 @@ impl Secrets {
             sound,
             "`{name}` is not the name of a secret: letters, digits, `.`, `_`, `-`, at most 64"
         );
-        if let Some(rules) = &self.rules {
-            let own = rules.join(customer.as_str()).join("secrets").join(name);
-            if own.is_file() {
-                return read(&own);
-            }
+        if let Some(own) = self.own(customer, name)? {
+            return Ok(own);
         }
         let granted = self
             .granted
             .as_ref()
             .is_none_or(|all| customer.is_operator() || all.get(customer).is_some_and(|names| names.contains(name)));
-        ensure!(granted, "the secret `{name}` is not granted to `{customer}`");
+        ensure!(
+            granted,
+            "there is no secret `{name}` in the folder `{customer}/secrets`, and the operator has granted none of that name"
+        );
         let Some(directory) = &self.directory else {
-            bail!("there is no secret `{name}`: no credentials directory is set")
+            bail!("there is no secret `{name}`: put it into the file `{customer}/secrets/{name}` beside the rule files")
         };
-        read(&directory.join(name))
+        let path = directory.join(name);
+        let value = std::fs::read_to_string(&path).with_context(|| format!("reading the secret {}", path.display()))?;
+        checked(name, &value)
+    }
+
+    /// The secret in the customer's own folder. The folder is a stranger's: no link in it is followed, or it could
+    /// name anybody's file.
+    fn own(&self, customer: &CustomerId, name: &str) -> Result<Option<Secret>> {
+        let Some(rules) = &self.rules else { return Ok(None) };
+        let below = Path::new(customer.as_str()).join("secrets").join(name);
+        let file = match open_beneath(rules, &below) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("reading the secret {}", below.display())),
+        };
+        let mut value = String::new();
+        let read = file.take(SECRET_BYTES_MOST).read_to_string(&mut value);
+        read.with_context(|| format!("reading the secret {}", below.display()))?;
+        checked(name, &value).map(Some)
     }
 
     /// The operator's own secret of this name (tokens, the SMTP password).
@@ -261,10 +285,24 @@ impl Secrets {
     }
 }
 
-fn read(path: &Path) -> Result<Secret> {
-    let value = std::fs::read_to_string(path).with_context(|| format!("reading the secret {}", path.display()))?;
-    ensure!(!value.trim().is_empty(), "the secret {} is empty", path.display());
-    Ok(Secret::new(&value))
+fn checked(name: &str, value: &str) -> Result<Secret> {
+    ensure!(!value.trim().is_empty(), "the secret `{name}` is empty");
+    Ok(Secret::new(value))
+}
+
+/// Opens a regular file below `root` for reading, following no link on the way and waiting for no pipe.
+///
+/// # Errors
+/// When it is not there, not below `root`, not a regular file, or a link.
+pub fn open_beneath(root: &Path, below: &Path) -> std::io::Result<File> {
+    let root = File::open(root)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let file = File::from(openat2(&root, below, flags, Mode::empty(), resolve)?);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is not a regular file")),
+    }
 }
 
 #[cfg(test)]
@@ -304,6 +342,24 @@ mod tests {
             LinkKey::of(&Sealer::throwaway()).verify(&token, "azure", "0NTJ-VV8"),
             None
         );
+    }
+
+    #[test]
+    fn a_customers_own_secret_is_read_and_a_link_in_its_folder_is_not_followed() {
+        let rules = tempfile::tempdir().expect("a directory");
+        for customer in ["contoso", "fabrikam"] {
+            std::fs::create_dir_all(rules.path().join(customer).join("secrets")).expect("folders");
+        }
+        std::fs::write(rules.path().join("fabrikam/secrets/key"), "theirs\n").expect("a file");
+        std::os::unix::fs::symlink("../../fabrikam/secrets/key", rules.path().join("contoso/secrets/key"))
+            .expect("a link");
+        let secrets = Secrets {
+            rules: Some(rules.path().to_owned()),
+            ..Secrets::default()
+        };
+        let own = secrets.find(&CustomerId::new("fabrikam"), "key").expect("its own");
+        assert_eq!(own.reveal(), "theirs");
+        assert!(secrets.find(&CustomerId::new("contoso"), "key").is_err());
     }
 
     #[test]

@@ -116,6 +116,26 @@ pub enum Outcome {
     Gone { why: String },
 }
 
+impl Outcome {
+    /// The word of the API and of metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Delivered => "delivered",
+            Outcome::Retry { .. } => "retry",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Gone { .. } => "gone",
+        }
+    }
+
+    /// What happened, if it was not taken.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Outcome::Delivered => None,
+            Outcome::Retry { why, .. } | Outcome::Refused { why } | Outcome::Gone { why } => Some(why),
+        }
+    }
+}
+
 impl EmailAddress {
     /// Reads an address.
     ///

@@ -1,3 +1,138 @@
 //! What is typed: one file per command.
+//!
+//! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain` and
+//! `verify` read files; the rest asks a running daemon over HTTP.
 
+mod check;
+mod client;
+mod deliveries;
 pub mod demo;
+mod events;
+mod explain;
+mod failure;
+mod incidents;
+mod output;
+mod reasons;
+mod rules;
+mod schema;
+mod serve;
+mod shell;
+mod test;
+mod verify;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser};
+
+use failure::{Exit, described};
+
+const EPILOGUE: &str = "\
+Exit codes: 0 fine, 1 failed, 64 wrong usage, 78 bad settings or rules.
+Environment: BELLWETHER_SERVER and BELLWETHER_TOKEN for the commands that ask a daemon; NO_COLOR.";
+
+/// Service-health events in; the right people told, in time, and nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether", version, max_term_width = 100, after_help = EPILOGUE, disable_help_subcommand = true)]
+struct Typed {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Check(check::Check),
+    Test(test::Test),
+    Explain(explain::Explain),
+    Events(events::Events),
+    Incidents(incidents::Incidents),
+    Deliveries(deliveries::Deliveries),
+    Redeliver(deliveries::Redeliver),
+    Verify(verify::Verify),
+    Schema(schema::Schema),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+/// Runs what was typed; the exit code says how it ended.
+pub fn main() -> ExitCode {
+    match Typed::try_parse() {
+        Ok(typed) => ended(typed.command.run()).into(),
+        Err(error) => {
+            // where it cannot be printed there is nobody to tell
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Fine }.into()
+        }
+    }
+}
+
+fn ended(result: Result<Exit>) -> Exit {
+    result.unwrap_or_else(|error| {
+        let (text, exit) = described(&error);
+        output::complain(&text);
+        exit
+    })
+}
+
+impl Command {
+    fn run(self) -> Result<Exit> {
+        match self {
+            Command::Demo(demo) => wait(async { demo::run(demo).await.map(played) }),
+            Command::Serve(serve) => wait(serve.run()),
+            Command::Check(check) => check.run(),
+            Command::Test(test) => test.run(),
+            Command::Explain(explain) => explain.run(),
+            Command::Events(events) => wait(events.run()),
+            Command::Incidents(incidents) => wait(incidents.run()),
+            Command::Deliveries(deliveries) => wait(deliveries.run()),
+            Command::Redeliver(redeliver) => wait(redeliver.run()),
+            Command::Verify(verify) => verify.run(),
+            Command::Schema(schema) => schema.run(),
+            Command::Completions(completions) => completions.run(Typed::command()),
+            Command::Man(man) => man.run(Typed::command()),
+        }
+    }
+}
+
+fn wait<T>(what: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Runtime::new()
+        .context("starting the runtime")?
+        .block_on(what)
+}
+
+/// The demo ends with a code of its own: every expected message came, or not.
+fn played(code: ExitCode) -> Exit {
+    if code == ExitCode::SUCCESS {
+        Exit::Fine
+    } else {
+        Exit::Failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_agree_with_themselves() {
+        Typed::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_says_what_it_is() {
+        for command in Typed::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

@@ -48,6 +48,9 @@ pub struct Settings {
     pub allow_private_receivers: bool,
     /// How logs are written.
     pub log: Log,
+    /// Bytes of one segment of the journal. Not in the settings file: all that one cycle writes must fit into a segment;
+    /// tests with little to write make them small.
+    pub segment_bytes: u64,
 }
 
 /// The names of the secrets that hold tokens, by what the tokens may do.
@@ -246,7 +249,7 @@ impl Default for Settings {
     fn default() -> Self {
         let from = EmailAddress::read("bellwether@localhost").expect("an e-mail address");
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             tokens: Tokens::default(),
             smtp: None,
@@ -268,6 +271,7 @@ impl Default for Settings {
             state: PathBuf::from("state"),
             allow_private_receivers: false,
             log: Log::Text,
+            segment_bytes: crate::ledger::SEGMENT_BYTES,
         }
     }
 }
@@ -302,7 +306,7 @@ mod tests {
     }
 
     const WHOLE: &str = r#"
-listen: 0.0.0.0:8470
+listen: 0.0.0.0:8080
 public url: https://health.contoso.example/
 tokens: { intake: azure, read: [grafana, portal], operate: operator }
 smtp:
@@ -331,7 +335,7 @@ x-mine: { anything: goes }
     fn every_key_is_read() {
         let (settings, problems) = Settings::read("bellwether.yaml", WHOLE, &Flags::default()).expect("settings");
         assert_eq!(problems, []);
-        assert_eq!(settings.listen.port(), 8470);
+        assert_eq!(settings.listen.port(), 8080);
         assert_eq!(settings.tokens.read, ["grafana", "portal"]);
         let smtp = settings.smtp.expect("a relay");
         assert_eq!(
@@ -382,11 +386,11 @@ x-mine: { anything: goes }
 
     #[test]
     fn mistakes_are_all_shown_at_once() {
-        insta::assert_snapshot!(problems("listen: 8470\npublic_url: https://x.example\ntokens:\n  intake: 'bw_0123456789abcdefghij!'\nhousekeeping: 0 4\ncustomer:\n  a: {}\n"), @r#"
-        error: `8470` is no address with a port, such as 127.0.0.1:8470 or [::]:8470
+        insta::assert_snapshot!(problems("listen: 8080\npublic_url: https://x.example\ntokens:\n  intake: 'bw_0123456789abcdefghij!'\nhousekeeping: 0 4\ncustomer:\n  a: {}\n"), @r#"
+        error: `8080` is no address with a port, such as 127.0.0.1:8080 or [::]:8080
          --> bellwether.yaml:1:9
           |
-        1 | listen: 8470
+        1 | listen: 8080
           |         ^^^^
 
         error: the settings file has no key `public_url`

@@ -310,10 +310,10 @@ fn checked<T>(reading: &Reading<'_>, node: &Node, key: &str, read: impl Fn(&str)
         .ok()
 }
 
-/// `127.0.0.1:8470`
+/// `127.0.0.1:8080`
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()
-        .map_err(|_| format!("`{text}` is no address with a port, such as 127.0.0.1:8470 or [::]:8470"))
+        .map_err(|_| format!("`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080"))
 }
 
 pub(super) fn log(text: &str) -> Result<Log, String> {

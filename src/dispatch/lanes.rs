@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,7 @@ use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
 use crate::delivery::{Attempt, Delivery, Place, Standing, State};
 use crate::event::{Event, Position};
+use crate::journal;
 use crate::ledger::{Hint, Ledger};
 use crate::message::Message;
 use crate::notification::EndpointId;
@@ -136,7 +137,13 @@ impl Lanes {
         {
             dispatcher.look_at(endpoint, now);
         }
-        let run = move || dispatcher.run(&signals);
+        let run = move || {
+            // without lanes nothing is delivered any more: better to start again
+            let work = std::panic::AssertUnwindSafe(|| dispatcher.run(&signals));
+            if std::panic::catch_unwind(work).is_err() {
+                dispatcher.ledger.doubt(anyhow!("the lanes ended in a panic"));
+            }
+        };
         std::thread::Builder::new()
             .name("lanes".into())
             .spawn(run)
@@ -171,6 +178,9 @@ impl Dispatcher {
             if let Err(error) = self.look(&endpoint, now) {
                 tracing::error!(endpoint = %endpoint, error = format!("{error:#}"), "a lane could not be looked at; it is tried again");
                 self.look_at(endpoint, now + chrono::Duration::seconds(5));
+                if !error.chain().any(|cause| cause.is::<journal::Error>()) {
+                    self.ledger.doubt(error);
+                }
             }
         }
         if self.running == 0 && self.under_way.is_empty() && self.due.first().is_none_or(|(at, _)| *at > now) {
@@ -279,7 +289,7 @@ impl Dispatcher {
                 self.starved.push_back(endpoint.clone());
                 break;
             } else {
-                self.begin(&view, &place, &standing, now);
+                self.begin(&view, &place, &standing, now)?;
             }
         }
         Ok(())
@@ -303,12 +313,13 @@ impl Dispatcher {
     }
 
     /// Prepares one attempt and lets it run.
-    fn begin(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) {
-        self.hold(&place.endpoint, &place.delivery);
+    fn begin(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) -> Result<()> {
         let number = standing.attempts + 1;
-        let (delivery, message) = match self.prepare(view, place) {
-            Ok(prepared) => prepared,
-            Err(error) => return self.unsendable(place, number, now, &error),
+        let prepared = context::unless_lost(self.prepare(view, place))?;
+        self.hold(&place.endpoint, &place.delivery);
+        let Some((delivery, message)) = prepared else {
+            self.unsendable(place, number, now);
+            return Ok(());
         };
         self.running += 1;
         let (ledger, senders, clock, signals) = (
@@ -330,20 +341,18 @@ impl Dispatcher {
                     digest,
                 };
                 log(&delivery, &attempt);
+                ledger.figures().attempted(delivery.channel, &attempt.outcome);
                 ledger.tried(attempt);
                 let _ = signals.send(Signal::Freed);
             },
             &self.runtime,
         );
+        Ok(())
     }
 
     /// What a delivery says stood in a part of the journal that is damaged: it is dead, for that reason.
-    fn unsendable(&self, place: &Place, number: u32, now: Time, error: &anyhow::Error) {
-        tracing::error!(
-            delivery = place.delivery,
-            error = format!("{error:#}"),
-            "the content of a delivery is lost"
-        );
+    fn unsendable(&self, place: &Place, number: u32, now: Time) {
+        tracing::error!(delivery = place.delivery, "the content of a delivery is lost");
         let outcome = Outcome::Refused {
             why: "its content stood in a damaged part of the journal".to_owned(),
         };

@@ -6,6 +6,7 @@ use crate::customer::CustomerId;
 use crate::delivery::{Delivery, End, LIFE, Standing, State};
 use crate::evaluate::{Old, Pending, RulesChange, tried};
 use crate::event::{Arrival, Event, EventType, Form, Kind, Provider, Stage};
+use crate::message::Told;
 use crate::notification::{EndpointId, hash};
 use crate::record::{BrokenFile, Change, Deadline, FileInForce, Input, Why};
 use crate::rule::RuleSet;
@@ -18,36 +19,38 @@ pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
         removed,
         settings,
         broken,
+        ..
     } = input
     else {
         return Vec::new();
     };
     let mut changes = Vec::new();
-    if change.before.as_ref() != Some(revision) || !files.is_empty() || !removed.is_empty() || settings.is_some() {
+    if change.before.as_ref() != Some(revision)
+        || !files.is_empty()
+        || !change.earlier.is_empty()
+        || !removed.is_empty()
+        || settings.is_some()
+    {
         let in_force = |(nth, file): (usize, &crate::record::SealedFile)| FileInForce {
             path: file.path.clone(),
             digest: file.digest.clone(),
             nth: u32::try_from(nth).unwrap_or(u32::MAX),
+            recorded: None,
         };
         changes.push(Change::InForce {
             revision: revision.clone(),
             recorded: change.recorded,
-            files: files.iter().enumerate().map(in_force).collect(),
+            files: change
+                .earlier
+                .iter()
+                .cloned()
+                .chain(files.iter().enumerate().map(in_force))
+                .collect(),
             removed: removed.clone(),
             settings: settings.is_some(),
         });
     }
     changes.extend(broken_and_mended(broken, &change.broken, now));
-    let gone = change
-        .pending
-        .iter()
-        .filter(|endpoint| change.next.endpoint(endpoint).is_none());
-    changes.extend(gone.map(|endpoint| Change::Wake {
-        deadline: Deadline::Endpoint {
-            endpoint: endpoint.clone(),
-        },
-        at: now,
-    }));
     if changes.is_empty() {
         changes.push(Change::Nothing {
             why: Why::RulesUnchanged,
@@ -112,9 +115,12 @@ fn rules_mended(file: &BrokenFile, now: Time) -> Event {
     )
 }
 
-/// A part of the journal was lost: the operator must know.
-pub fn journal_lost(text: &str, now: Time) -> Event {
-    let title = "A part of the journal was damaged and is lost".to_owned();
+/// A part of the journal was damaged, and perhaps lost: the operator must know.
+pub fn journal_damaged(is_lost: bool, text: &str, now: Time) -> Event {
+    let title = match is_lost {
+        true => "A part of the journal was damaged and is lost".to_owned(),
+        false => "A part of the journal was damaged".to_owned(),
+    };
     let house = CustomerId::new(crate::customer::OPERATOR);
     own(
         Kind::JournalLost,
@@ -175,8 +181,8 @@ pub fn endpoint(pending: &[Pending], rules: &RuleSet, now: Time) -> Vec<Change> 
         if rules.endpoint(&one.delivery.endpoint).is_some() {
             continue;
         }
-        match new_address(&one.delivery, rules) {
-            Some(endpoint) => changes.extend(move_to(one, endpoint, now)),
+        match new_address(&one.delivery, rules).zip(one.told.as_ref()) {
+            Some((endpoint, told)) => changes.extend(move_to(one, endpoint, told, now)),
             None => {
                 let why = format!(
                     "no rule file names the receiver `{}` with this address any more",
@@ -200,7 +206,7 @@ fn new_address(delivery: &Delivery, rules: &RuleSet) -> Option<EndpointId> {
     same.next().is_none().then(|| address.endpoint(&delivery.customer))
 }
 
-fn move_to(pending: &Pending, endpoint: EndpointId, now: Time) -> Vec<Change> {
+fn move_to(pending: &Pending, endpoint: EndpointId, told: &Told, now: Time) -> Vec<Change> {
     let old = &pending.delivery;
     let id = format!("dlv_{}", hash(&["moved", &old.id, &endpoint.0]));
     let successor = Delivery {
@@ -213,7 +219,7 @@ fn move_to(pending: &Pending, endpoint: EndpointId, now: Time) -> Vec<Change> {
         tried::end(old, &pending.standing, End::Superseded { by: id }, now),
         Change::Delivery {
             delivery: successor,
-            told: Box::new(pending.told.clone()),
+            told: Box::new(told.clone()),
         },
     ]
 }

@@ -1,33 +1,177 @@
-//! Placeholder until the doors are merged.
-use crate::{
-    clock::Clock,
-    ledger::Ledger,
-    secret::{LinkKey, Secret},
-};
-pub struct Doors(Settings, Ledger, LinkKey, Clock);
+//! The HTTP doors: intake, API, pages.
+//!
+//! Who asks is judged here and nowhere below: a door makes a [`Viewer`](crate::customer::Viewer) of a credential, and
+//! everything that is read takes one. Doors hold no decision about the domain: what comes in is parsed by `event` and
+//! written down by the ledger, what goes out is gathered by `view`.
+//!
+//! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
+//! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
+//! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
+//! - `intake` takes events (`body` reads them with limits); `api` and `pages` answer questions; `metrics` counts
+
+mod api;
+mod auth;
+mod body;
+mod caller;
+mod intake;
+mod meter;
+mod metrics;
+mod outside;
+mod pages;
+mod query;
+mod reading;
+mod refusal;
+mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::clock::Clock;
+use crate::customer::CustomerId;
+use crate::ledger::Ledger;
+use crate::secret::{LinkKey, Secret};
+
+#[allow(unused_imports, reason = "the one who stops it may want to name it")]
+pub use serve::{Serving, serve};
+
+/// Bytes of bodies that are read at once, over all connections.
+const BODIES_BYTES_MOST: usize = 128 << 20;
+
+/// How many answers are gathered from the store at once.
+const READING_MOST: usize = 8;
+
+/// What the tokens are, by what they may do.
 #[derive(Default)]
 pub struct Tokens {
+    /// May post events.
     pub intake: Vec<Secret>,
+    /// May read everything.
     pub read: Vec<Secret>,
+    /// May read everything and give commands.
     pub operate: Vec<Secret>,
+    /// May read what their customer may see.
+    pub customers: Vec<(CustomerId, Secret)>,
 }
-#[derive(Default)]
+
+/// What the operator's settings say about the doors.
 pub struct Settings {
+    /// Who may what.
     pub tokens: Tokens,
+    /// Where people reach the pages. If that is not this machine, callers on this machine may stand for the world (a
+    /// proxy), so nothing is open to them without a token.
+    pub public_url: Option<url::Url>,
+    /// The largest body, bytes.
     pub body_bytes: usize,
+    /// The largest body of `?arrival=history`, bytes.
     pub history_body_bytes: usize,
+    /// Connections at once.
     pub connections: usize,
+    /// Connections at once from one address; this machine itself has no such limit, it may be a proxy.
     pub connections_per_address: usize,
+    /// Events that may wait to be decided before intake says "later".
+    pub waiting_events: usize,
+    /// How long a request's headers may take.
+    pub header_timeout: Duration,
+    /// How long a body may take, beyond what its length needs at a slow line's speed.
+    pub body_timeout: Duration,
+    /// How long a connection may lie idle.
+    pub idle_timeout: Duration,
 }
-impl Doors {
-    pub fn new(settings: Settings, ledger: Ledger, links: LinkKey, clock: Clock) -> Self {
-        Self(settings, ledger, links, clock)
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tokens: Tokens::default(),
+            public_url: None,
+            body_bytes: 1 << 20,
+            history_body_bytes: 16 << 20,
+            connections: 2_000,
+            connections_per_address: 50,
+            waiting_events: 100_000,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(30),
+        }
     }
 }
-pub struct Serving;
-impl Serving {
-    pub async fn stop(self) {}
+
+/// Everything the doors need.
+pub struct Doors {
+    settings: Settings,
+    ledger: Ledger,
+    links: LinkKey,
+    clock: Clock,
 }
-pub fn serve(_listener: std::net::TcpListener, _doors: Doors) -> anyhow::Result<Serving> {
-    Ok(Serving)
+
+impl Doors {
+    /// Doors to this ledger.
+    pub fn new(settings: Settings, ledger: Ledger, links: LinkKey, clock: Clock) -> Self {
+        Self {
+            settings,
+            ledger,
+            links,
+            clock,
+        }
+    }
 }
+
+/// What stands behind the doors, for all requests.
+struct House {
+    settings: Settings,
+    ledger: Ledger,
+    links: LinkKey,
+    clock: Clock,
+    wrong_tokens: auth::WrongTokens,
+    metrics: metrics::Metrics,
+    /// Permits are KiB of bodies.
+    bodies: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
+}
+
+impl House {
+    fn behind(doors: Doors) -> Self {
+        Self {
+            wrong_tokens: auth::WrongTokens::default(),
+            metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone()),
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MOST / 1024)),
+            reading: Arc::new(Semaphore::new(READING_MOST)),
+            settings: doors.settings,
+            ledger: doors.ledger,
+            links: doors.links,
+            clock: doors.clock,
+        }
+    }
+}
+
+/// All doors as one service.
+pub fn router(doors: Doors) -> Router {
+    let house = Arc::new(House::behind(doors));
+    Router::new()
+        .route("/", get(pages::incidents))
+        .route("/incidents/{tracking_id}", get(pages::incident))
+        .route("/style.css", get(pages::style))
+        .route("/favicon.svg", get(pages::icon))
+        .route("/v1/events", get(api::events::list).post(intake::post))
+        .route("/v1/events/{id}", get(api::events::one).post(intake::post_from))
+        .route("/v1/incidents", get(api::incidents::list))
+        .route("/v1/incidents/{tracking_id}", get(api::incidents::one))
+        .route("/v1/deliveries", get(api::deliveries::list))
+        .route("/v1/deliveries/{id}", get(api::deliveries::one))
+        .route("/v1/deliveries/{id}/redeliver", post(api::deliveries::redeliver))
+        .route("/v1/rules", get(api::rules))
+        .route("/healthz", get(api::healthz))
+        .route("/readyz", get(api::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(outside::no_such_path)
+        .layer(CatchPanicLayer::custom(outside::panicked))
+        .layer(middleware::from_fn_with_state(house.clone(), outside::around))
+        .with_state(house)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
-use crate::event::{Arrival, Event, EventType, Impact, Kind, Level, Provider, Stage};
+use crate::event::{Arrival, Event, EventType, Impact, Kind, Level, Line, Provider, Stage};
 
 /// What an incident is known by: the provider, and its tracking id without regard to case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,8 +89,12 @@ pub struct Incident {
     pub status: Status,
     /// The provider's time of the communication that said so.
     pub status_at: Time,
-    /// The title of the newest communication.
+    /// What it is called: the title of its newest update or mitigation statement; a review's or an invitation's only
+    /// until one of those is heard.
     pub title: String,
+    /// The kind of the communication that named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_by: Option<Kind>,
     /// The kind of the newest communication.
     pub kind: Kind,
     /// How grave, by the newest communication that says so.
@@ -121,6 +125,7 @@ impl Incident {
             status: Status::said_by(event).unwrap_or(Status::Mitigated),
             status_at: event.published,
             title: event.title.clone(),
+            named_by: Some(event.kind),
             kind: event.kind,
             level: event.level,
             impact_start: event.impact_start,
@@ -142,13 +147,22 @@ impl Incident {
         next.impact_start = earliest(self.impact_start, event.impact_start);
         if event.published >= self.updated {
             next.updated = event.published;
-            next.title.clone_from(&event.title);
             next.kind = event.kind;
-            next.level = event.level.or(self.level);
+            if self.is_named_anew_by(event) {
+                next.title.clone_from(&event.title);
+                next.named_by = Some(event.kind);
+                next.level = event.level.or(self.level);
+            }
             next.impact_end = event.impact_end.or(self.impact_end);
         }
         next.test = self.test && event.test;
         next
+    }
+
+    /// A trouble is called what its updates call it, not what the review or the livestream about it is called.
+    fn is_named_anew_by(&self, event: &Event) -> bool {
+        let is_progress = |kind: Kind| kind.line() == Line::Progress;
+        is_progress(event.kind) || !self.named_by.is_some_and(is_progress)
     }
 
     /// Whether `event` opens it again after it was over.
@@ -212,7 +226,10 @@ pub struct Hearing {
     pub arrival: Arrival,
     /// Where the event was recorded.
     pub event: crate::event::Position,
-    /// What is impacted, for this account.
+    /// What is impacted, for this account; left out where the event says the same for very many accounts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub impact: Vec<Impact>,
+    /// All that the event names is impacted for this account: the event says what.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_event: bool,
 }

@@ -327,7 +327,7 @@ fn write_zeroes(mut file: &File, bytes: u64, stop: &AtomicBool) -> io::Result<()
 }
 
 /// The records of every valid group in `bytes`.
-fn records_of(bytes: Vec<u8>, salt: u64) -> Records {
+pub(super) fn records_of(bytes: Vec<u8>, salt: u64) -> Records {
     let mut places = Vec::new();
     let mut at = 0;
     while let Some((start, group)) = frame::find_group(&bytes, at, Some(salt)) {

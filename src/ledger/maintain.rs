@@ -32,7 +32,8 @@ impl Writer {
         if self.next_housekeeping.is_some_and(|at| at <= now) {
             self.next_housekeeping = self.settings.housekeeping.next_after(now, chrono_tz::UTC);
             self.noticed.push_back(Deadline::Retention);
-            self.begin_renewal();
+            self.is_renewal_next = true;
+            self.begin_scrub();
         }
     }
 
@@ -104,6 +105,14 @@ impl Writer {
     /// Takes the fresh store into use: catches up with what was written meanwhile, then swaps. The journal is thinned
     /// out afterwards, by what the fresh store still knows.
     pub(super) fn swap_in(&mut self, fresh: Result<Store>) -> Result<()> {
+        let swapped = self.swap(fresh);
+        for reply in self.renewal_waits.drain(..) {
+            let _ = reply.send(());
+        }
+        swapped
+    }
+
+    fn swap(&mut self, fresh: Result<Store>) -> Result<()> {
         if let Some(thread) = self.renewing.take() {
             let _ = thread.join();
         }

@@ -9,9 +9,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,24 +19,29 @@ use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
 use crate::delivery::Attempt;
 use crate::evaluate::{Asked, Context, RulesChange, evaluate};
 use crate::event::Position;
 use crate::journal::{self, Journal};
-use crate::notification::EndpointId;
-use crate::record::{Change, Command, Deadline, Input, Of, Record};
+use crate::notification::{Channel, EndpointId};
+use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Why};
 use crate::rule::{Revision, RuleSet};
 use crate::store::{Reader, Store, View, context, trust};
 
 pub(crate) mod maintain;
 pub(crate) mod open;
+mod scrub;
 
 /// The most inputs that one cycle takes.
 const CYCLE_INPUTS: usize = 1_000;
 
 /// The most bytes of inputs that one cycle takes up: a group must fit into a segment of the journal.
 const CYCLE_BYTES: usize = 8 << 20;
+
+/// The most bytes that what comes in together may take as a record.
+pub const RECORD_BYTES_MOST: usize = 24 << 20;
 
 /// How long one cycle decides at most, so that what was recorded is answered soon.
 const CYCLE_DECIDES: Duration = Duration::from_millis(10);
@@ -88,6 +93,21 @@ pub struct Figures {
     pub store_bytes: AtomicUsize,
     /// Cycles begun: a watchdog sees whether it moves.
     pub cycles: AtomicUsize,
+    /// Attempts that ended, by channel and what became of them.
+    attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
+}
+
+impl Figures {
+    /// Counts an attempt that ended.
+    pub fn attempted(&self, channel: Channel, outcome: &Outcome) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        *attempts.entry((channel, outcome.word())).or_default() += 1;
+    }
+
+    /// Attempts that ended since the start, by channel and what became of them.
+    pub fn attempts(&self) -> BTreeMap<(Channel, &'static str), u64> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Why something was not recorded.
@@ -99,6 +119,14 @@ pub enum Refused {
     /// The disk is full; come again.
     #[error("the disk is full; try again later")]
     NoSpace,
+    /// More than one record may hold.
+    #[error("{bytes} bytes are more than is written down together; send it in parts of at most {most} bytes")]
+    TooLarge {
+        /// What it would take, bytes.
+        bytes: usize,
+        /// What may be, bytes.
+        most: usize,
+    },
     /// The ledger has stopped, or failed and will start anew.
     #[error("not ready; try again in a few seconds")]
     Stopped,
@@ -125,9 +153,13 @@ enum Submission {
     Tried(Attempt),
     Due(Deadline),
     Idle(oneshot::Sender<u64>),
+    Decided(Position, oneshot::Sender<()>),
     Tick,
     Renewed(Result<Store>),
-    Renew,
+    Renew(Option<oneshot::Sender<()>>),
+    Scrub(oneshot::Sender<()>),
+    Scrubbed(Result<Vec<crate::store::rebuild::Damage>>),
+    Doubt(anyhow::Error),
     Stop(oneshot::Sender<Result<()>>),
 }
 
@@ -196,10 +228,18 @@ struct Writer {
     tried: VecDeque<Attempt>,
     noticed: VecDeque<Deadline>,
     idle: Vec<oneshot::Sender<u64>>,
+    decided_waits: Vec<(Position, oneshot::Sender<()>)>,
     renewing: Option<JoinHandle<()>>,
+    renewal_waits: Vec<oneshot::Sender<()>>,
+    scrubbing: Option<JoinHandle<()>>,
+    scrub_waits: Vec<oneshot::Sender<()>>,
+    is_closing: Arc<AtomicBool>,
+    is_renewal_next: bool,
     submit: Sender<Submission>,
     no_space_until: Option<Instant>,
     is_full: bool,
+    /// A deadline was left over from the cycle before.
+    has_postponed: bool,
     next_housekeeping: Option<Time>,
     fresh_bytes: u64,
     measured: Option<Instant>,
@@ -225,6 +265,22 @@ enum Undo {
     Noticed(Deadline),
 }
 
+/// A place among those who wait, given back also when nobody waits for the answer any more.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::AcqRel) < WAITING_MOST).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Ledger {
     /// Has inputs written down, in this order and together; answers when they are on disk.
     ///
@@ -234,18 +290,14 @@ impl Ledger {
         if self.is_failed() {
             return Err(Refused::Stopped);
         }
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MOST {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let Some(_place) = Place::take(&self.waiting) else {
             return Err(Refused::Busy);
-        }
+        };
         let (reply, answer) = oneshot::channel();
-        let sent = self.submit.send(Submission::Record { inputs, rules, reply });
-        let answer = match sent {
+        match self.submit.send(Submission::Record { inputs, rules, reply }) {
             Ok(()) => answer.await.unwrap_or(Err(Refused::Stopped)),
             Err(_) => Err(Refused::Stopped),
-        };
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        answer
+        }
     }
 
     /// Has a command written down.
@@ -274,6 +326,11 @@ impl Ledger {
         let _ = self.submit.send(Submission::Due(deadline));
     }
 
+    /// Something could not be read from the store: it is damaged. The daemon ends, and comes back with one built anew.
+    pub fn doubt(&self, error: anyhow::Error) {
+        let _ = self.submit.send(Submission::Doubt(error));
+    }
+
     /// Wakes the thread: time was moved.
     pub fn tick(&self) {
         let _ = self.submit.send(Submission::Tick);
@@ -281,7 +338,28 @@ impl Ledger {
 
     /// Folds a fresh store and swaps it in.
     pub fn renew(&self) {
-        let _ = self.submit.send(Submission::Renew);
+        let _ = self.submit.send(Submission::Renew(None));
+    }
+
+    /// The same; answers when it is in use, or could not be folded.
+    pub async fn renewed(&self) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.submit.send(Submission::Renew(Some(reply)));
+        let _ = answer.await;
+    }
+
+    /// Goes through the whole journal; answers when what is damaged is owned up to.
+    pub async fn scrub(&self) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.submit.send(Submission::Scrub(reply));
+        let _ = answer.await;
+    }
+
+    /// Waits until the input recorded at `at` is decided.
+    pub async fn decided(&self, at: Position) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.submit.send(Submission::Decided(at, reply));
+        let _ = answer.await;
     }
 
     /// Answers when nothing waits and nothing is due, with how many groups were written so far.
@@ -334,12 +412,13 @@ impl Writer {
     fn run(mut self, submissions: &Receiver<Submission>) {
         loop {
             let taken = self.wait(submissions);
-            let stop = match self.take(taken, submissions) {
+            let stop = match self.take(taken) {
                 Ok(stop) => stop,
                 Err(error) => return self.fail(&error),
             };
             if let Some(reply) = stop {
-                let _ = reply.send(self.close());
+                let closed = self.write_down_the_rest(submissions).and_then(|()| self.close());
+                let _ = reply.send(closed);
                 return;
             }
         }
@@ -392,18 +471,12 @@ impl Writer {
     }
 
     /// One cycle. Says who waits for the end, if it is to end.
-    fn take(
-        &mut self,
-        taken: Vec<Submission>,
-        submissions: &Receiver<Submission>,
-    ) -> Result<Option<oneshot::Sender<Result<()>>>> {
+    fn take(&mut self, taken: Vec<Submission>) -> Result<Option<oneshot::Sender<Result<()>>>> {
         self.shared.figures.cycles.fetch_add(1, Ordering::Relaxed);
         self.no_space_until = self.no_space_until.filter(|until| *until > Instant::now());
         self.housekeep();
-        let mut cycle = Cycle {
-            next_seq: self.journal.next(),
-            ..Cycle::default()
-        };
+        let taken = self.maintain(taken)?;
+        let mut cycle = self.cycle();
         let mut stop = None;
         let taken: Vec<Submission> = self.backlog.drain(..).chain(taken).collect();
         for submission in taken {
@@ -413,27 +486,75 @@ impl Writer {
                 Submission::Tried(attempt) => self.tried.push_back(attempt),
                 Submission::Due(deadline) => self.noticed.push_back(deadline),
                 Submission::Idle(reply) => self.idle.push(reply),
+                Submission::Decided(at, reply) => self.decided_waits.push((at, reply)),
                 Submission::Tick => {}
-                Submission::Renew => self.begin_renewal(),
-                Submission::Renewed(fresh) => self.swap_in(fresh)?,
+                Submission::Renew(reply) => {
+                    self.renewal_waits.extend(reply);
+                    self.begin_renewal();
+                }
+                Submission::Scrub(reply) => {
+                    self.scrub_waits.push(reply);
+                    self.begin_scrub();
+                }
                 Submission::Stop(reply) => stop = Some(reply),
+                Submission::Scrubbed(_) | Submission::Renewed(_) | Submission::Doubt(_) => {
+                    unreachable!("taken out by `maintain`")
+                }
             }
         }
         self.decide(&mut cycle)?;
         self.write(cycle)?;
+        self.answer_decided();
         self.answer_idle();
-        if stop.is_some() {
-            self.refuse_the_rest(submissions);
-        }
         Ok(stop)
     }
 
-    fn refuse_the_rest(&mut self, submissions: &Receiver<Submission>) {
-        let backlog: Vec<Submission> = self.backlog.drain(..).collect();
-        for late in backlog.into_iter().chain(submissions.try_iter()) {
-            if let Submission::Record { reply, .. } = late {
-                let _ = reply.send(Err(Refused::Stopped));
+    /// Takes what work in the background has brought, before anything of this cycle is staged: it writes groups of its
+    /// own, and exchanges the store that is staged into. Gives back the rest.
+    fn maintain(&mut self, taken: Vec<Submission>) -> Result<Vec<Submission>> {
+        let mut rest = Vec::with_capacity(taken.len());
+        for submission in taken {
+            match submission {
+                Submission::Scrubbed(found) => self.scrubbed(found)?,
+                Submission::Renewed(fresh) => self.swap_in(fresh)?,
+                Submission::Doubt(error) => return Err(error),
+                other => rest.push(other),
             }
+        }
+        Ok(rest)
+    }
+
+    /// At a stop: attempts that have ended are written down, all of them, or they would be made again; nothing more is
+    /// taken up, and what was recorded is decided at the next start.
+    fn write_down_the_rest(&mut self, submissions: &Receiver<Submission>) -> Result<()> {
+        self.inbox.clear();
+        self.noticed.clear();
+        loop {
+            let backlog: Vec<Submission> = self.backlog.drain(..).collect();
+            for late in backlog.into_iter().chain(submissions.try_iter()) {
+                match late {
+                    Submission::Tried(attempt) => self.tried.push_back(attempt),
+                    Submission::Record { reply, .. } => drop(reply.send(Err(Refused::Stopped))),
+                    _ => {}
+                }
+            }
+            if self.tried.is_empty() || self.is_full {
+                return Ok(());
+            }
+            let mut cycle = self.cycle();
+            while cycle.bytes < CYCLE_BYTES
+                && let Some(attempt) = self.tried.pop_front()
+            {
+                self.decide_tried(attempt, &mut cycle)?;
+            }
+            self.write(cycle)?;
+        }
+    }
+
+    fn cycle(&self) -> Cycle {
+        Cycle {
+            next_seq: self.journal.next(),
+            ..Cycle::default()
         }
     }
 
@@ -445,7 +566,13 @@ impl Writer {
             return;
         }
         let record = Record::Recorded { at: self.now(), inputs };
-        let seq = self.stage(&record, cycle);
+        let bytes = record.to_bytes();
+        if bytes.len() > RECORD_BYTES_MOST {
+            let (bytes, most) = (bytes.len(), RECORD_BYTES_MOST);
+            let _ = reply.send(Err(Refused::TooLarge { bytes, most }));
+            return;
+        }
+        let seq = self.stage_bytes(&record, bytes, cycle);
         let Record::Recorded { inputs, .. } = record else {
             unreachable!("made above")
         };
@@ -462,10 +589,27 @@ impl Writer {
         cycle.replies.push((reply, positions));
     }
 
+    /// Stages something that the ledger itself has to tell.
+    fn record_raised(&mut self, input: Input, cycle: &mut Cycle) {
+        let record = Record::Recorded {
+            at: self.now(),
+            inputs: vec![input.clone()],
+        };
+        let seq = self.stage(&record, cycle);
+        self.inbox.push_back(Waiting {
+            at: Position { seq, nth: 0 },
+            input: Some(input),
+            rules: None,
+        });
+    }
+
     fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> u64 {
+        self.stage_bytes(record, record.to_bytes(), cycle)
+    }
+
+    fn stage_bytes(&mut self, record: &Record, bytes: Vec<u8>, cycle: &mut Cycle) -> u64 {
         let seq = cycle.next_seq;
         cycle.next_seq += 1;
-        let bytes = record.to_bytes();
         cycle.bytes += bytes.len();
         cycle.group.push(bytes);
         self.store.stage(seq, record);
@@ -477,25 +621,26 @@ impl Writer {
         let began = Instant::now();
         loop {
             let mut is_idle = true;
-            if let Some(waiting) = self.inbox.pop_front() {
+            // what was postponed comes before anything new is staged that it would have to wait for again
+            let waiting = if std::mem::take(&mut self.has_postponed) {
+                None
+            } else {
+                self.inbox.pop_front()
+            };
+            if let Some(waiting) = waiting {
                 is_idle = false;
                 self.decide_kept(waiting, cycle)?;
             }
             if let Some(attempt) = self.tried.pop_front() {
                 is_idle = false;
-                cycle.hint.decided.push(attempt.delivery.clone());
-                let context = Context::Tried(self.store.view().tried_context(&attempt)?);
-                self.decide_here(
-                    Input::Tried {
-                        attempt: attempt.clone(),
-                    },
-                    &context,
-                    cycle,
-                );
-                cycle.undo.push(Undo::Tried(attempt));
+                self.decide_tried(attempt, cycle)?;
             }
             if let Some((deadline, at)) = self.due(cycle)? {
                 is_idle = false;
+                if self.needs_what_is_staged(&deadline)? {
+                    self.postpone(deadline, cycle);
+                    return Ok(());
+                }
                 let context = self.deadline_context(&deadline)?;
                 match &deadline {
                     Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
@@ -510,6 +655,17 @@ impl Writer {
         }
     }
 
+    fn decide_tried(&mut self, attempt: Attempt, cycle: &mut Cycle) -> Result<()> {
+        cycle.hint.decided.push(attempt.delivery.clone());
+        let context = Context::Tried(self.store.view().tried_context(&attempt)?);
+        let input = Input::Tried {
+            attempt: attempt.clone(),
+        };
+        self.decide_here(input, &context, cycle);
+        cycle.undo.push(Undo::Tried(attempt));
+        Ok(())
+    }
+
     /// Something a lane noticed, or the earliest deadline if its time has come.
     fn due(&mut self, cycle: &mut Cycle) -> Result<Option<(Deadline, Time)>> {
         let now = self.now();
@@ -520,10 +676,29 @@ impl Writer {
         Ok(self.store.view().next_wake()?.filter(|(_, at)| *at <= now))
     }
 
+    /// Whether a decision would read records that only this cycle has staged: they are not in the journal yet.
+    fn needs_what_is_staged(&self, deadline: &Deadline) -> Result<bool> {
+        let (view, from) = (self.store.view(), self.journal.next());
+        match deadline {
+            Deadline::Tell { series, part } => view.gathers_from_journal(series, *part, from),
+            Deadline::Endpoint { endpoint } => view.was_told_since(endpoint, from),
+            Deadline::Expire { .. } | Deadline::Retention => Ok(false),
+        }
+    }
+
+    /// Leaves a deadline to the next cycle, which begins with it.
+    fn postpone(&mut self, deadline: Deadline, cycle: &mut Cycle) {
+        self.has_postponed = true;
+        if matches!(cycle.undo.last(), Some(Undo::Noticed(noticed)) if *noticed == deadline) {
+            cycle.undo.pop();
+            self.noticed.push_front(deadline);
+        }
+    }
+
     fn decide_kept(&mut self, waiting: Waiting, cycle: &mut Cycle) -> Result<()> {
         let input = match &waiting.input {
-            Some(input) => input.clone(),
-            None => context::input(&self.shared.journal, waiting.at)?,
+            Some(input) => Some(input.clone()),
+            None => context::unless_lost(context::input(&self.shared.journal, waiting.at))?,
         };
         let of = Of::Kept { at: waiting.at };
         let is_lost = self
@@ -531,22 +706,26 @@ impl Writer {
             .view()
             .decided_through()?
             .is_some_and(|last| waiting.at <= last);
-        match (&input, is_lost) {
-            (_, true) => self.decided(of, &Asked::Input(&input), &Context::Lost, cycle),
-            (Input::Heard { event }, _) => {
-                let heard = Context::Hear(self.store.view().hear_context(event, &self.rules)?);
+        match input {
+            _ if is_lost => self.decided(of, &Asked::Unread, &Context::Lost(Why::DecisionLost), cycle),
+            None => self.decided(of, &Asked::Unread, &Context::Lost(Why::InputLost), cycle),
+            Some(Input::Heard { event }) => {
+                let heard = Context::Hear(self.store.view().hear_context(&event, &self.rules)?);
+                let event = &event;
                 self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle);
             }
-            (Input::Rules { .. }, _) => self.decide_rules(&waiting, &input, cycle)?,
-            (
-                Input::Commanded {
-                    command: Command::Redeliver { delivery },
+            Some(input @ Input::Rules { .. }) => self.decide_rules(&waiting, &input, cycle)?,
+            Some(ref input @ Input::RuleTexts { .. }) => {
+                self.decided(of, &Asked::Input(input), &Context::Lost(Why::PartOfAChange), cycle);
+            }
+            Some(
+                ref input @ Input::Commanded {
+                    command: Command::Redeliver { ref delivery },
                     ..
                 },
-                _,
             ) => {
                 let context = Context::Delivery(self.store.view().known(delivery)?);
-                self.decided(of, &Asked::Input(&input), &context, cycle);
+                self.decided(of, &Asked::Input(input), &context, cycle);
             }
             _ => bail!("the input {} is of a kind that is never recorded", waiting.at),
         }
@@ -562,11 +741,20 @@ impl Writer {
         };
         let change = RulesChange {
             recorded: waiting.at,
-            next: next.clone(),
+            earlier: self
+                .earlier_texts(input)?
+                .iter()
+                .map(|(file, _)| file.clone())
+                .collect(),
             before: self.store.view().revision_at(u64::MAX)?,
             broken: self.store.view().broken()?,
-            pending: self.store.view().endpoints_with_work()?,
         };
+        // whose address is gone is looked at by its lane, which knows whether an attempt is under way
+        let pending = self.store.view().endpoints_with_work()?;
+        cycle
+            .hint
+            .endpoints
+            .extend(pending.into_iter().filter(|endpoint| next.endpoint(endpoint).is_none()));
         self.decided(
             Of::Kept { at: waiting.at },
             &Asked::Input(input),
@@ -576,6 +764,33 @@ impl Writer {
         cycle.rules_before.get_or_insert_with(|| self.rules.clone());
         self.rules = next;
         Ok(())
+    }
+
+    /// The files of a change that were recorded before it, with their sealed texts.
+    fn earlier_texts(&self, input: &Input) -> Result<Vec<(FileInForce, String)>> {
+        let Input::Rules { texts, .. } = input else {
+            return Ok(Vec::new());
+        };
+        let mut earlier = Vec::new();
+        for at in texts {
+            let Some(Input::RuleTexts { files }) = context::unless_lost(context::input(&self.shared.journal, *at))?
+            else {
+                continue;
+            };
+            for (nth, file) in (0..).zip(files) {
+                let (path, digest) = (file.path, file.digest);
+                earlier.push((
+                    FileInForce {
+                        path,
+                        digest,
+                        nth,
+                        recorded: Some(*at),
+                    },
+                    file.sealed,
+                ));
+            }
+        }
+        Ok(earlier)
     }
 
     /// The rules after a recorded change, made from what is in force and the change itself: for a start after a crash.
@@ -595,12 +810,23 @@ impl Writer {
         for path in removed {
             texts.remove(path);
         }
+        texts.extend(
+            self.earlier_texts(input)?
+                .into_iter()
+                .map(|(file, sealed)| (file.path, sealed)),
+        );
         texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
-        let before = open::settings_in_force(self.store.view(), &self.shared.journal)?;
+        let settings = match settings {
+            Some(settings) => Some(Some(settings.clone())),
+            None => context::unless_lost(open::settings_in_force(self.store.view(), &self.shared.journal))?,
+        };
+        if settings.is_none() {
+            texts.clear(); // as in `open`: nothing is decided by rules whose settings are lost
+        }
         let texts: Vec<(String, String)> = texts.into_iter().collect();
         Ok(Arc::new((self.settings.compile)(
             &texts,
-            settings.as_deref().or(before.as_deref()),
+            settings.flatten().as_deref(),
         )?))
     }
 
@@ -661,7 +887,7 @@ impl Writer {
         })
     }
 
-    /// Writes the cycle's group, syncs it, answers, brings the store up, tells the lanes.
+    /// Writes the cycle's group, syncs it, brings the store up, answers, tells the lanes.
     fn write(&mut self, mut cycle: Cycle) -> Result<()> {
         if cycle.group.is_empty() {
             return Ok(());
@@ -679,10 +905,11 @@ impl Writer {
             tracing::info!("there is space on the disk again");
         }
         self.no_space_until = None;
+        self.store.commit(cycle.next_seq - 1)?;
+        // answered only now, so that whoever reads after a 202 finds what was accepted
         for (reply, positions) in cycle.replies.drain(..) {
             let _ = reply.send(Ok(positions));
         }
-        self.store.commit(cycle.next_seq - 1)?;
         if cycle.rules_before.is_some() {
             self.shared.rules.store(self.rules.clone());
         }
@@ -734,6 +961,16 @@ impl Writer {
         self.no_space_until = Some(Instant::now() + NO_SPACE_WAIT);
     }
 
+    fn answer_decided(&mut self) {
+        let first = self.inbox.front().map(|waiting| waiting.at);
+        for (at, reply) in std::mem::take(&mut self.decided_waits) {
+            match first.is_none_or(|first| at < first) {
+                true => drop(reply.send(())),
+                false => self.decided_waits.push((at, reply)),
+            }
+        }
+    }
+
     fn answer_idle(&mut self) {
         let has_work =
             !self.backlog.is_empty() || !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty();
@@ -770,8 +1007,9 @@ impl Writer {
 
     /// Ends in an orderly way.
     fn close(mut self) -> Result<()> {
-        if let Some(renewing) = self.renewing.take() {
-            let _ = renewing.join();
+        self.is_closing.store(true, Ordering::Relaxed);
+        for background in self.renewing.take().into_iter().chain(self.scrubbing.take()) {
+            let _ = background.join();
         }
         let state = self.settings.state.clone();
         let Self { store, journal, .. } = self;

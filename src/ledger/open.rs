@@ -13,7 +13,7 @@ use crate::evaluate::obey;
 use crate::journal::{self, Journal};
 use crate::record::{Input, Record};
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, View, context, rebuild};
+use crate::store::{Store, View, checkpoint, context, rebuild};
 
 /// What a start found.
 pub struct Started {
@@ -52,7 +52,12 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
         rebuild::open(&settings.state, &reader, journal.next() - 1, boot.as_deref()).context("opening the store")?;
     let mut store = opened.store;
     let lost = own_up(&mut journal, opened.ahead, &opening.lost, opened.damaged)?;
-    first_records(&mut journal, &mut store, &settings, boot, lost)?;
+    first_records(&mut journal, &mut store, &settings, boot, &lost, &opening.notes)?;
+    if !lost.is_empty() && opened.rebuilt.is_none() && opened.trust != Trust::Missing {
+        // what was lost is known only here: a store that is built later must not begin before it
+        checkpoint::write(&settings.state, store.view(), store.applied_through())
+            .context("writing out what only the store knows")?;
+    }
     let rules = in_force(&settings, store.view(), &reader)?;
     let inbox = undecided(store.view())?;
     let (ledger, thread) = spawn(journal, store, settings, rules, inbox, hints)?;
@@ -64,8 +69,8 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     })
 }
 
-/// Ranges of records that are gone: from, to, what was found.
-type Lost = Vec<(u64, u64, String)>;
+/// Ranges of records that are gone.
+type Lost = Vec<rebuild::Damage>;
 
 /// What was lost and is not on record yet: what the journal found, and what only the store proves.
 fn own_up(journal: &mut Journal, ahead: Option<u64>, found: &[journal::LostRange], damaged: Lost) -> Result<Lost> {
@@ -94,7 +99,8 @@ fn first_records(
     store: &mut Store,
     settings: &Settings,
     boot: Option<String>,
-    lost: Vec<(u64, u64, String)>,
+    lost: &[rebuild::Damage],
+    notes: &[String],
 ) -> Result<()> {
     let at = settings.clock.now();
     let mut records = vec![Record::Started {
@@ -102,7 +108,7 @@ fn first_records(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot,
     }];
-    for (from, to, why) in &lost {
+    for (from, to, why) in lost {
         tracing::error!(
             from,
             to,
@@ -116,8 +122,11 @@ fn first_records(
             why: why.clone(),
         });
     }
-    if !lost.is_empty() {
-        let event = Box::new(obey::journal_lost(&told_of(&lost), at));
+    for note in notes {
+        tracing::error!("the journal is damaged, but holds everything else: {note}");
+    }
+    if !lost.is_empty() || !notes.is_empty() {
+        let event = Box::new(obey::journal_damaged(!lost.is_empty(), &told_of(lost, notes), at));
         records.push(Record::Recorded {
             at,
             inputs: vec![Input::Heard { event }],
@@ -138,11 +147,12 @@ fn first_records(
     store.commit(journal.next() - 1)
 }
 
-fn told_of(lost: &[(u64, u64, String)]) -> String {
+/// Damage in words, for the operator.
+pub(super) fn told_of(lost: &[rebuild::Damage], notes: &[String]) -> String {
     let lines = lost
         .iter()
         .map(|(from, to, why)| format!("Records {from} to {to}: {why}."));
-    let mut text: Vec<String> = lines.collect();
+    let mut text: Vec<String> = lines.chain(notes.iter().cloned()).collect();
     text.push(
         "The damaged file is kept beside the journal. What these records decided may be told again, with the same ids."
             .to_owned(),
@@ -152,13 +162,17 @@ fn told_of(lost: &[(u64, u64, String)]) -> String {
 
 /// The rules in force, made of what was recorded; none at the very first start.
 fn in_force(settings: &Settings, view: &View, journal: &journal::Reader) -> Result<Arc<crate::rule::RuleSet>> {
-    let texts = texts_in_force(view, journal)?;
-    let before = settings_in_force(view, journal)?;
-    let rules = (settings.compile)(&texts, before.as_deref()).context("compiling the rules in force")?;
+    let before = context::unless_lost(settings_in_force(view, journal))?;
+    // without the settings that say who owns what, no rule may decide: the folder is read next, and all of it is new
+    let texts = match &before {
+        Some(_) => texts_in_force(view, journal)?,
+        None => Vec::new(),
+    };
+    let rules = (settings.compile)(&texts, before.flatten().as_deref()).context("compiling the rules in force")?;
     Ok(Arc::new(rules))
 }
 
-/// The sealed texts in force, by path.
+/// The sealed texts in force, by path; without those that are lost.
 ///
 /// # Errors
 /// When store or journal cannot be read.
@@ -166,14 +180,19 @@ pub fn texts_in_force(view: &View, journal: &journal::Reader) -> Result<Vec<(Str
     texts_at(view, journal, u64::MAX)
 }
 
-/// The sealed texts in force after the record `seq`, by path.
+/// The sealed texts in force after the record `seq`, by path; without those that are lost.
 ///
 /// # Errors
 /// When store or journal cannot be read.
 pub fn texts_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for line in view.rule_files_at(seq)? {
-        let Input::Rules { mut files, .. } = context::input(journal, line.recorded)? else {
+        let recorded = context::unless_lost(context::input(journal, line.recorded))?;
+        let Some(Input::Rules { mut files, .. } | Input::RuleTexts { mut files }) = recorded else {
+            tracing::error!(
+                file = line.path,
+                "the text of a rule file in force is in a lost part of the journal"
+            );
             continue;
         };
         if (line.nth as usize) < files.len() {
@@ -249,14 +268,22 @@ fn spawn(
         tried: VecDeque::new(),
         noticed: VecDeque::new(),
         idle: Vec::new(),
+        decided_waits: Vec::new(),
         renewing: None,
+        renewal_waits: Vec::new(),
+        scrubbing: None,
+        scrub_waits: Vec::new(),
+        is_closing: Arc::new(AtomicBool::new(false)),
+        is_renewal_next: false,
         submit,
         no_space_until: None,
         is_full: false,
+        has_postponed: false,
         fresh_bytes: 0,
         measured: None,
     };
     writer.fresh_bytes = writer.store.size_bytes();
+    writer.begin_scrub();
     let failed = ledger.clone();
     let run = move || {
         // sled panics on some damages; a panic here is a failed write like any other

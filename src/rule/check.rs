@@ -15,6 +15,7 @@ use crate::problem::{Place, Problem, Severity, closest};
 use super::file::resolve::{Names, resolve};
 use super::file::{Draft, Scope, customer_of, digest};
 use super::settle::Folder;
+use super::test::Ran;
 use super::{RuleFile, RuleSet};
 
 /// One rule file's text.
@@ -98,8 +99,8 @@ pub struct Checked {
     pub broken: Vec<Broken>,
     /// The paths whose version in force is another one than before, or none any more.
     pub changed: Vec<String>,
-    /// How many of the files' own tests were run.
-    pub tests: usize,
+    /// The files' own tests, by file and as written.
+    pub tests: Vec<Ran>,
 }
 
 /// A file that can't be used as it is.
@@ -150,7 +151,7 @@ pub fn check(sources: &[Source], last_good: &BTreeMap<String, Arc<RuleFile>>, se
 pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
     broken: Vec<Broken>,
-    pub(super) tests: usize,
+    pub(super) tests: Vec<Ran>,
 }
 
 impl Findings {
@@ -360,7 +361,7 @@ mod tests {
         );
         assert_eq!(errors(&checked), [""; 0]);
         assert_eq!(
-            (checked.tests, checked.changed.len(), checked.set.rules().len()),
+            (checked.tests.len(), checked.changed.len(), checked.set.rules().len()),
             (1, 1, 4)
         );
         let contoso = CustomerId::new("contoso");

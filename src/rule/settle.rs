@@ -12,7 +12,7 @@ use crate::problem::{Place, Problem, Severity};
 use super::check::{Deciding, Findings, Source};
 use super::file::resolve::{Names, resolve};
 use super::file::{Draft, MAX_RULES, Scope};
-use super::test::{Stage, run};
+use super::test::{Failure, Outcome, Ran, Stage, run};
 use super::{Need, Rule, RuleFile, Sort, lint};
 
 /// All files of one customer.
@@ -30,6 +30,8 @@ pub(super) struct Member<'t> {
     pub(super) draft: Draft<'t>,
     last_good: Option<Arc<RuleFile>>,
     pub(super) state: State,
+    /// The tests that failed; `None` until they were run.
+    failures: Option<Vec<Failure>>,
 }
 
 /// Which version of a file is to be in force.
@@ -50,6 +52,26 @@ impl<'t> Member<'t> {
 
     pub(super) fn is_new(&self) -> bool {
         matches!(self.state, State::New(_))
+    }
+
+    /// What came of the tests that were read.
+    fn ran(&self) -> impl Iterator<Item = Ran> {
+        self.draft.tests.iter().enumerate().map(|(nth, test)| Ran {
+            path: self.draft.reading.file.to_owned(),
+            name: test.name.clone(),
+            line: test.place.line,
+            outcome: self.outcome(nth),
+        })
+    }
+
+    fn outcome(&self, nth: usize) -> Outcome {
+        match &self.failures {
+            None => Outcome::NotRun,
+            Some(failures) => match failures.iter().find(|failure| failure.nth == nth) {
+                Some(failure) => Outcome::Failed(failure.what.clone()),
+                None => Outcome::Passed,
+            },
+        }
     }
 
     /// Goes back to the last good version if anything is wrong.
@@ -84,6 +106,7 @@ impl<'t> Folder<'t> {
             draft,
             last_good: last_good.cloned(),
             state: State::New(None),
+            failures: None,
         });
     }
 
@@ -208,13 +231,15 @@ impl<'t> Folder<'t> {
             customers: &self.settings.customers,
             catalogue: &self.settings.catalogue,
         };
-        for member in self.files.iter().filter(|member| member.is_new()) {
+        for member in self.files.iter_mut().filter(|member| member.is_new()) {
             let Some(file) = member.in_force() else { continue };
-            for failure in run(file, stage) {
+            let failures = run(file, stage);
+            for failure in &failures {
                 let test = &member.draft.tests[failure.nth];
                 let what = format!("the test `{}` fails: {}", test.name, failure.what.join("; "));
                 member.draft.reading.error(test.place, &what, None);
             }
+            member.failures = Some(failures);
         }
         self.hold_back()
     }
@@ -243,7 +268,7 @@ impl<'t> Folder<'t> {
                     member.draft.digest.clone(),
                 );
             }
-            findings.tests += member.draft.tests.len();
+            findings.tests.extend(member.ran());
             findings.problems.extend(problems);
         }
     }

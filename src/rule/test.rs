@@ -19,6 +19,30 @@ pub struct Failure {
     pub what: Vec<String>,
 }
 
+/// One of the files' own tests, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its file.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// Where it stands, 1-based.
+    pub line: usize,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Whom it names, and nobody else, would be told.
+    Passed,
+    /// What happened instead, one sentence per rule.
+    Failed(Vec<String>),
+    /// Its file has errors.
+    NotRun,
+}
+
 /// What tests run against.
 #[derive(Debug, Clone, Copy)]
 pub struct Stage<'s> {

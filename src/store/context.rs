@@ -83,7 +83,7 @@ impl View {
         };
         let mut verdicts = Vec::new();
         for (event, at) in self.gathered(series, part)? {
-            verdicts.push(self.judged(event, at, journal)?);
+            verdicts.extend(self.judged(event, at, journal)?);
         }
         Ok(tell::Gathered {
             incident: self.incident(&notification.incident)?,
@@ -94,15 +94,48 @@ impl View {
         })
     }
 
-    /// A verdict by where it stands: from the store if it is small, else from the journal.
-    fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Judged> {
+    /// A verdict by where it stands: from the store if it is small, else from the journal; if it is lost there, `None`.
+    ///
+    /// # Errors
+    /// When store or journal cannot be read.
+    pub fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Option<Judged>> {
         if let Some(whole) = self.verdict(event, at)?.and_then(|line| line.whole) {
-            return Ok(*whole);
+            return Ok(Some(*whole));
         }
-        match change(journal, at)? {
-            Change::Judged(judged) => Ok(judged),
-            _ => bail!("record {at} is not the verdict it should be"),
+        match unless_lost(change(journal, at))? {
+            Some(Change::Judged(judged)) => Ok(Some(judged)),
+            Some(_) => bail!("record {at} is not the verdict it should be"),
+            None => Ok(None),
         }
+    }
+
+    /// Whether a verdict that a notification gathers is kept in the journal only, by a record from `from` on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn gathers_from_journal(&self, series: &SeriesId, part: u32, from: u64) -> Result<bool> {
+        for (event, at) in self.gathered(series, part)? {
+            if at.seq >= from && self.verdict(event, at)?.is_none_or(|line| line.whole.is_none()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something that waits for an endpoint was made by a record from `from` on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn was_told_since(&self, endpoint: &EndpointId, from: u64) -> Result<bool> {
+        for place in self.lane(endpoint, MOVED_MOST)? {
+            if self
+                .delivery(&place.delivery)?
+                .is_some_and(|(_, told, _)| told.seq >= from)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// For an attempt's end: its delivery, and what waits behind it.
@@ -145,7 +178,7 @@ impl View {
         for place in self.lane(endpoint, MOVED_MOST)? {
             if let Some((delivery, at, standing)) = self.delivery(&place.delivery)? {
                 pending.push(Pending {
-                    told: told(journal, at)?,
+                    told: unless_lost(told(journal, at))?,
                     delivery,
                     standing,
                 });
@@ -213,15 +246,36 @@ impl View {
     }
 }
 
+/// A record that is not in the journal (any more).
+#[derive(Debug, thiserror::Error)]
+#[error("record {seq} is not in the journal any more")]
+struct Gone {
+    seq: u64,
+}
+
+/// What was read from the journal, or `None` if it is lost: the loss is on record, and life goes on without it.
+///
+/// # Errors
+/// When it could not be read for another reason.
+pub fn unless_lost<T>(read: Result<T>) -> Result<Option<T>> {
+    let is_lost = |error: &anyhow::Error| {
+        error
+            .chain()
+            .any(|cause| cause.is::<Gone>() || matches!(cause.downcast_ref(), Some(journal::Error::Damaged { .. })))
+    };
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if is_lost(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The record of a sequence number.
 ///
 /// # Errors
 /// When it is not there or cannot be read.
 pub fn record(journal: &journal::Reader, seq: u64) -> Result<Record> {
-    let bytes = journal
-        .read(seq)
-        .context("reading the journal")?
-        .with_context(|| format!("record {seq} is not in the journal any more"))?;
+    let bytes = journal.read(seq).context("reading the journal")?.ok_or(Gone { seq })?;
     Record::from_bytes(&bytes)
 }
 

@@ -401,6 +401,11 @@ pub fn applied_through() -> Key {
     Key::of(letter::META).text("applied-through")
 }
 
+/// How much the store holds, and a sum over all of it.
+pub fn contents() -> Key {
+    Key::of(letter::META).text("contents")
+}
+
 /// The last recorded input that was decided.
 pub fn decided_through() -> Key {
     Key::of(letter::META).text("decided-through")

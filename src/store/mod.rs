@@ -2,7 +2,8 @@
 //!
 //! The store is derived: every group of the journal is one batch that also holds the sequence number it brings the
 //! store to, and the whole can be thrown away and built again ([`rebuild`]). It is trusted only after a clean stop, or
-//! within one boot of the machine: sled's `flush` does not fsync. This module and its files are the only ones that
+//! within one boot of the machine: sled's `flush` does not fsync. Even then it is gone through at the start: sled loses
+//! keys without a word where its file is damaged, so each batch also says how much there is ([`contents`]). This module and its files are the only ones that
 //! name sled; `keys` is the table of everything remembered, `apply` is what a record does, `context` fetches what bears
 //! on a decision.
 
@@ -12,16 +13,18 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use arc_swap::ArcSwap;
 
 use crate::event::Position;
 use crate::record::Record;
 use apply::{Op, ops};
+use contents::Contents;
 use keys::{Item, Key};
 
 pub(crate) mod apply;
 pub(crate) mod checkpoint;
+mod contents;
 pub(crate) mod context;
 pub(crate) mod keys;
 pub(crate) mod read;
@@ -41,6 +44,7 @@ type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 pub struct Store {
     view: View,
     applied_through: u64,
+    contents: Contents,
 }
 
 /// What can be looked up: sled's tree, looked at through changes that are not in it yet.
@@ -66,7 +70,26 @@ impl Store {
             overlay: Overlay::new(),
         };
         let applied_through = view.mark(&keys::applied_through())?.map_or(0, |at| at.seq);
-        Ok(Self { view, applied_through })
+        let contents = Contents::noted(&view)?;
+        Ok(Self {
+            view,
+            applied_through,
+            contents,
+        })
+    }
+
+    /// Goes through everything there is: whether it is what the last batch said.
+    ///
+    /// # Errors
+    /// When something is missing, changed or unreadable: the store is damaged.
+    pub fn check(&self) -> Result<()> {
+        let found = Contents::found(&self.view)?;
+        ensure!(
+            found == self.contents,
+            "the store is damaged: it holds {found}, and should hold {}",
+            self.contents
+        );
+        Ok(())
     }
 
     /// What can be looked up, this cycle's own changes included.
@@ -105,6 +128,8 @@ impl Store {
     pub fn commit(&mut self, seq: u64) -> Result<()> {
         let mark = serde_json::to_vec(&Position { seq, nth: 0 }).expect("a position is JSON");
         self.view.overlay.insert(keys::applied_through().0, Some(mark));
+        let contents = self.count()?;
+        self.view.overlay.insert(keys::contents().0, Some(contents.to_bytes()));
         let staged = std::mem::take(&mut self.view.overlay);
         // the mark comes with the last of several batches: a change only puts or removes, so a half-applied group is
         // simply applied again
@@ -123,8 +148,19 @@ impl Store {
             mark.into_iter().for_each(|change| add(&mut batch, change));
             guarded("writing to the store", || self.view.tree.apply_batch(batch))?;
         }
-        self.applied_through = seq;
+        (self.applied_through, self.contents) = (seq, contents);
         Ok(())
+    }
+
+    /// What the store will hold with everything staged.
+    fn count(&self) -> Result<Contents> {
+        let mut contents = self.contents;
+        for (key, value) in self.view.overlay.iter().filter(|(key, _)| key[0] != keys::letter::META) {
+            let before = guarded("reading the store", || self.view.tree.get(key))?;
+            before.iter().for_each(|value| contents.remove(key, value));
+            value.iter().for_each(|value| contents.add(key, value));
+        }
+        Ok(contents)
     }
 
     /// Forgets everything staged.
@@ -238,7 +274,7 @@ impl View {
         let stored = self.tree.range::<Vec<u8>, _>(bounds.clone());
         let staged = self.overlay.range(bounds);
         Scan {
-            stored: stored.peekable(),
+            stored: Stored(stored).peekable(),
             staged: staged.peekable(),
         }
     }
@@ -246,14 +282,15 @@ impl View {
     /// The items whose keys begin with `prefix`, the last first. Reads sled only: for lists, never for decisions.
     pub fn scan_back<'a>(&'a self, prefix: &Key, before: Option<&Key>) -> impl Iterator<Item = Result<Item>> + 'a {
         let end = before.map_or_else(|| end_of(&prefix.0), |key| Bound::Excluded(key.0.clone()));
-        let stored = self.tree.range::<Vec<u8>, _>((Bound::Included(prefix.0.clone()), end));
-        stored.rev().map(|found| item(&found.context("reading the store")?.1))
+        let mut stored = self.tree.range::<Vec<u8>, _>((Bound::Included(prefix.0.clone()), end));
+        let back = move || guarded("reading the store", || stored.next_back().transpose()).transpose();
+        std::iter::from_fn(back).map(|found| item(&found?.1))
     }
 
     /// Every item there is, in the order of keys.
     pub fn items(&self) -> impl Iterator<Item = Result<Item>> + '_ {
         let meta = Key::of(keys::letter::META).0;
-        let stored = self.tree.iter().peekable();
+        let stored = Stored(self.tree.iter()).peekable();
         let scan = Scan {
             stored,
             staged: self
@@ -287,9 +324,20 @@ pub fn end_of(prefix: &[u8]) -> Bound<Vec<u8>> {
     Bound::Unbounded
 }
 
+/// What sled holds, in order; where sled panics on damage, an error.
+struct Stored(sled::Iter);
+
+impl Iterator for Stored {
+    type Item = Result<(sled::IVec, sled::IVec)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        guarded("reading the store", || self.0.next().transpose()).transpose()
+    }
+}
+
 /// A scan that looks through staged changes at what is stored.
 pub struct Scan<'a> {
-    stored: std::iter::Peekable<sled::Iter>,
+    stored: std::iter::Peekable<Stored>,
     staged: std::iter::Peekable<std::collections::btree_map::Range<'a, Vec<u8>, Option<Vec<u8>>>>,
 }
 
@@ -306,12 +354,8 @@ impl<'a> Scan<'a> {
             let stored = match self.stored.peek() {
                 Some(Ok((key, _))) => Some(key.to_vec()),
                 Some(Err(_)) => {
-                    return self.stored.next().map(|found| {
-                        Err(anyhow!(
-                            "reading the store: {}",
-                            found.err().map_or_else(String::new, |error| error.to_string())
-                        ))
-                    });
+                    let found = self.stored.next()?;
+                    return Some(found.map(|(key, value)| (key.to_vec(), value.to_vec())));
                 }
                 None => None,
             };

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, Place, Standing, State, StateWord};
+use crate::delivery::{Attempt, Delivery, Place, Standing, StateWord};
 use crate::event::Position;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::message::Carried;
@@ -122,6 +122,14 @@ impl View {
         let before = before.map(|(created, id)| keys::listed(state, created, id));
         let found = self.scan_back(&keys::listed_in(state), before.as_ref()).take(most);
         collect!(found, Item::Listed { created, delivery, .. } => (created, delivery))
+    }
+
+    /// When the oldest delivery in a state was made.
+    pub fn oldest(&self, state: StateWord) -> Result<Option<Time>> {
+        match self.scan(&keys::listed_in(state)).next().transpose()? {
+            Some(Item::Listed { created, .. }) => Ok(Some(created)),
+            _ => Ok(None),
+        }
     }
 
     /// Deliveries that ended before `before`, the oldest first.
@@ -258,17 +266,6 @@ impl View {
     /// The rule files that are broken.
     pub fn broken(&self) -> Result<Vec<BrokenFile>> {
         collect!(self.scan(&Key::of(letter::BROKEN)), Item::Broken(file) => file)
-    }
-
-    /// Whether a delivery is scheduled.
-    pub fn is_scheduled(&self, id: &str) -> Result<bool> {
-        Ok(matches!(
-            self.get(&keys::standing_key(id))?,
-            Some(Item::Standing(Standing {
-                state: State::Scheduled { .. },
-                ..
-            }))
-        ))
     }
 }
 

@@ -17,6 +17,9 @@ use crate::store::{Store, checkpoint, keys};
 /// Records applied in one batch while catching up.
 const BATCH_RECORDS: usize = 500;
 
+/// Records that cannot be read: from, to, what was found.
+pub type Damage = (u64, u64, String);
+
 /// How the store came to be what it is.
 pub struct Opened {
     /// The store, up to the journal's end.
@@ -26,7 +29,7 @@ pub struct Opened {
     /// Whether it was built again, and why.
     pub rebuilt: Option<String>,
     /// Records that a rebuild found damaged and nobody owned up to yet: from, to, what was found.
-    pub damaged: Vec<(u64, u64, String)>,
+    pub damaged: Vec<Damage>,
     /// A believed store (or checkpoint) that is ahead of the journal proves that the journal lost its end.
     pub ahead: Option<u64>,
 }
@@ -38,9 +41,7 @@ pub struct Opened {
 pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str>) -> Result<Opened> {
     let trust = trust::judge(state, boot);
     let found = match trust {
-        Trust::CleanStop | Trust::SameBoot => {
-            Store::open(&super::directory(state)).map_err(|error| format!("{error:#}"))
-        }
+        Trust::CleanStop | Trust::SameBoot => believed(&super::directory(state)).map_err(|error| format!("{error:#}")),
         Trust::Missing => Err(String::new()),
         Trust::PowerCut => Err("it was not closed in an orderly way in this boot of the machine".to_owned()),
     };
@@ -80,6 +81,13 @@ pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str
     }
 }
 
+/// A store that may be believed, if it holds what it should.
+fn believed(dir: &Path) -> Result<Store> {
+    let store = Store::open(dir)?;
+    store.check()?;
+    Ok(store)
+}
+
 /// Folds the last checkpoint and the closed segments into a fresh store in `dir`, and writes that as a checkpoint.
 /// The fresh store is behind the running one: who swaps it in catches up first.
 ///
@@ -101,13 +109,13 @@ pub fn renew(state: &Path, dir: &Path, reader: &journal::Reader, closed_through:
 ///
 /// # Errors
 /// When the journal cannot be read or the store not written.
-pub fn catch_up(store: &mut Store, reader: &journal::Reader) -> Result<Vec<(u64, u64, String)>> {
+pub fn catch_up(store: &mut Store, reader: &journal::Reader) -> Result<Vec<Damage>> {
     fold(store, reader, u64::MAX)
 }
 
-fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec<(u64, u64, String)>> {
+fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec<Damage>> {
     let (mut staged, mut last) = (0, store.applied_through());
-    let mut damaged: Vec<(u64, u64, String)> = Vec::new();
+    let mut damaged: Vec<Damage> = Vec::new();
     for record in reader.tail(store.applied_through() + 1) {
         let (seq, bytes) = match record {
             Ok(record) => record,
@@ -122,7 +130,7 @@ fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec
         }
         let record = Record::from_bytes(&bytes).with_context(|| format!("record {seq}"))?;
         if let Record::Lost { from, to, .. } = &record {
-            damaged.retain(|(first, end, _)| first < from || end > to);
+            owned_up(&mut damaged, *from, *to);
         }
         store.stage(seq, &record);
         (last, staged) = (seq, staged + 1);
@@ -135,6 +143,11 @@ fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec
         store.commit(last)?;
     }
     Ok(damaged)
+}
+
+/// Takes out what a `Lost` record owns up to.
+pub fn owned_up(damaged: &mut Vec<Damage>, from: u64, to: u64) {
+    damaged.retain(|(first, end, _)| *first < from || *end > to);
 }
 
 /// A store filled from the newest checkpoint that is whole; empty if there is none.

@@ -1,0 +1,212 @@
+//! `bellwether check`: every problem of every rule file, each with its place and what to type instead.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::failure::Exit;
+use super::output::{self, Format, count};
+use super::rules::{Decides, Folder, rendered};
+use crate::customer::CustomerId;
+use crate::problem::Problem;
+
+/// Check the rule files, and show every mistake with its place
+#[derive(Debug, Clone, clap::Args)]
+pub struct Check {
+    /// The rules folder [default: what the settings say, or `rules`]
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    decides: Decides,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Also count what is in force, by customer
+    #[arg(long)]
+    stats: bool,
+}
+
+/// The answer, for programs.
+#[derive(Serialize)]
+struct Answer<'a> {
+    ok: bool,
+    errors: usize,
+    warnings: usize,
+    files: usize,
+    rules: usize,
+    tests: usize,
+    problems: &'a [Problem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats: Option<Stats>,
+}
+
+/// What would be in force.
+#[derive(Serialize)]
+struct Stats {
+    revision: String,
+    customers: BTreeMap<CustomerId, Counts>,
+}
+
+/// What would be in force of one customer.
+#[derive(Default, Serialize)]
+struct Counts {
+    files: usize,
+    rules: usize,
+    receivers: usize,
+    endpoints: usize,
+    subscriptions: usize,
+    tests: usize,
+}
+
+impl Check {
+    /// Checks; warnings are no failure.
+    pub fn run(self) -> Result<Exit> {
+        let folder = Folder::read(self.dir.as_deref(), &self.decides)?;
+        let stats = self.stats.then(|| Stats::of(&folder));
+        match self.format {
+            Format::Json => output::print_json(&answer(&folder, stats))?,
+            Format::Text => output::print(&text(&folder, stats.as_ref(), output::may_colour(&std::io::stdout())))?,
+        }
+        Ok(match folder.counts() {
+            (0, _) => Exit::Fine,
+            _ => Exit::Config,
+        })
+    }
+}
+
+fn answer(folder: &Folder, stats: Option<Stats>) -> Answer<'_> {
+    let (errors, warnings) = folder.counts();
+    Answer {
+        ok: errors == 0,
+        errors,
+        warnings,
+        files: folder.files,
+        rules: written_rules(folder),
+        tests: folder.checked.tests.len(),
+        problems: &folder.problems,
+        stats,
+    }
+}
+
+fn text(folder: &Folder, stats: Option<&Stats>, coloured: bool) -> String {
+    let mut text = rendered(&folder.problems, coloured);
+    text.push_str(&summary(folder));
+    if let Some(stats) = stats {
+        text.push_str(&stats.text());
+    }
+    text
+}
+
+/// `3 files, 9 rules, 11 tests: no errors, 1 warning`.
+fn summary(folder: &Folder) -> String {
+    let (errors, warnings) = folder.counts();
+    let has = [
+        count(folder.files, "file"),
+        count(written_rules(folder), "rule"),
+        count(folder.checked.tests.len(), "test"),
+    ];
+    let verdict = [count(errors, "error"), count(warnings, "warning")];
+    format!("{}: {}\n", has.join(", "), verdict.join(", "))
+}
+
+/// The rules that people wrote, without the built-in ones, in files that can be used.
+fn written_rules(folder: &Folder) -> usize {
+    folder.checked.set.files.values().map(|file| file.rules.len()).sum()
+}
+
+impl Stats {
+    fn of(folder: &Folder) -> Self {
+        let set = &folder.checked.set;
+        let mut customers: BTreeMap<CustomerId, Counts> = BTreeMap::new();
+        for file in set.files.values() {
+            let counts = customers.entry(file.customer.clone()).or_default();
+            counts.files += 1;
+            counts.rules += file.rules.len();
+            counts.receivers += file.receivers.len();
+            counts.endpoints += file.receivers.iter().map(|receiver| receiver.to.len()).sum::<usize>();
+            counts.subscriptions += file.groups.values().map(|ids| ids.len()).sum::<usize>();
+            counts.tests += file.tests.len();
+        }
+        Self {
+            revision: set.revision.0.clone(),
+            customers,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut table = output::table(&[
+            "customer",
+            "files",
+            "rules",
+            "receivers",
+            "endpoints",
+            "subscriptions",
+            "tests",
+        ]);
+        for (customer, counts) in &self.customers {
+            let numbers = [
+                counts.files,
+                counts.rules,
+                counts.receivers,
+                counts.endpoints,
+                counts.subscriptions,
+                counts.tests,
+            ];
+            let cells = [customer.to_string()]
+                .into_iter()
+                .chain(numbers.map(|number| number.to_string()));
+            table.add_row(cells);
+        }
+        format!("\nrevision {}\n\n{}", self.revision, output::lines(&table))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(rules: &str) -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join("contoso")).expect("a folder");
+        std::fs::write(dir.path().join("contoso/a.yaml"), rules).expect("a file");
+        let folder = Folder::read(Some(dir.path()), &Decides::default()).expect("read");
+        (dir, folder)
+    }
+
+    const GOOD: &str =
+        "receivers: { a: [{ email: a@contoso.example }] }\nrules: [{ name: all, when: {}, notify: a, invite: a }]\n";
+
+    #[test]
+    fn the_summary_counts_files_rules_tests_and_problems() {
+        let (_dir, good) = folder(GOOD);
+        assert_eq!(
+            text(&good, None, false),
+            "1 file, 1 rule, no tests: no errors, no warnings\n"
+        );
+        let (_dir, broken) = folder(&GOOD.replace("notify: a", "notify: b"));
+        assert!(text(&broken, None, false).ends_with("1 file, no rules, no tests: 1 error, no warnings\n"));
+    }
+
+    #[test]
+    fn stats_count_what_would_be_in_force() {
+        let (_dir, good) = folder(GOOD);
+        let stats = Stats::of(&good);
+        let counts = &stats.customers[&CustomerId::new("contoso")];
+        assert_eq!(
+            (counts.files, counts.rules, counts.receivers, counts.endpoints),
+            (1, 1, 1, 1)
+        );
+        assert!(stats.text().contains("contoso   1      1"), "{}", stats.text());
+    }
+
+    #[test]
+    fn programs_get_each_problem_with_its_place() {
+        let (_dir, broken) = folder(&GOOD.replace("notify: a", "notify: b"));
+        let json = serde_json::to_value(answer(&broken, None)).expect("JSON");
+        assert_eq!(json["ok"], false);
+        assert_eq!(json["problems"][0]["line"], 2);
+        assert_eq!(json["problems"][0]["severity"], "error");
+    }
+}

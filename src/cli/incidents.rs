@@ -1,0 +1,194 @@
+//! `bellwether incidents`: what happened, the newest first; or one incident with everything said and sent about it.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::client::{self, Server, minute, text};
+use super::failure::Exit;
+use super::output::{self, Format, count, one_line};
+use super::{deliveries, reasons};
+
+/// List incidents, or show one with everything said and sent about it
+#[derive(Debug, Clone, clap::Args)]
+pub struct Incidents {
+    /// The incident to show
+    #[arg(value_name = "TRACKING_ID")]
+    tracking_id: Option<String>,
+    /// Whose tracking id it is, if several providers use it
+    #[arg(long, value_name = "PROVIDER", requires = "tracking_id")]
+    provider: Option<String>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Incidents {
+    /// Asks and shows.
+    pub async fn run(self) -> Result<Exit> {
+        match &self.tracking_id {
+            Some(id) => self.show(id).await,
+            None => self.list().await,
+        }
+    }
+
+    async fn list(&self) -> Result<Exit> {
+        let incidents = self.server.client()?.list("incidents", &[], self.limit).await?;
+        match self.format {
+            Format::Json => output::print_json(&client::listed("incidents", incidents))?,
+            Format::Text => output::print(&shown(&incidents))?,
+        }
+        Ok(Exit::Fine)
+    }
+
+    async fn show(&self, id: &str) -> Result<Exit> {
+        let query: Vec<_> = self
+            .provider
+            .clone()
+            .map(|provider| ("provider", provider))
+            .into_iter()
+            .collect();
+        let client = self.server.client()?;
+        let incident = client.get(&["incidents", id], &query).await?;
+        if self.format == Format::Json {
+            output::print_json(&incident)?;
+            return Ok(Exit::Fine);
+        }
+        output::print(&told(&incident))?;
+        Ok(Exit::Fine)
+    }
+}
+
+fn shown(incidents: &[Value]) -> String {
+    if incidents.is_empty() {
+        return "no incidents yet\n".to_owned();
+    }
+    let mut table = output::table(&[
+        "tracking id",
+        "status",
+        "updated",
+        "event type",
+        "kind",
+        "impact from",
+        "until",
+        "title",
+    ]);
+    for incident in incidents {
+        let title = one_line(text(incident, "title"), 80);
+        let mark = if is_test(incident) { " (test)" } else { "" };
+        table.add_row([
+            one_line(text(incident, "tracking_id"), 40),
+            one_line(text(incident, "status"), 20),
+            minute(incident, "updated"),
+            one_line(text(incident, "event_type"), 30),
+            one_line(text(incident, "kind"), 30),
+            minute(incident, "impact_start"),
+            minute(incident, "impact_end"),
+            format!("{title}{mark}"),
+        ]);
+    }
+    output::lines(&table)
+}
+
+fn is_test(incident: &Value) -> bool {
+    incident.get("test").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// One incident: what it is, what was said of it and why to whom, and what was sent.
+fn told(incident: &Value) -> String {
+    let mut told = head(incident);
+    let mut sent: Vec<Value> = Vec::new();
+    for entry in reasons::list(incident, "entries") {
+        let facts = [
+            minute(entry, "published"),
+            one_line(text(entry, "kind"), 30),
+            one_line(text(entry, "title"), 200),
+        ];
+        told.push_str(&format!("{}\n{}\n", facts.join("  "), reasons::shown(entry)));
+        sent.extend(reasons::list(entry, "deliveries").cloned());
+    }
+    told + &deliveries::shown(&sent)
+}
+
+fn head(incident: &Value) -> String {
+    let title = one_line(text(incident, "title"), 300);
+    let facts = ["status", "event_type", "level", "provider"].map(|key| one_line(text(incident, key), 60));
+    let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
+    let impact: Vec<String> = reasons::list(incident, "impact").map(affected).collect();
+    let mut head = format!("{}  {title}\n", one_line(text(incident, "tracking_id"), 256));
+    head.push_str(&format!("  what      {}\n", facts.join(", ")));
+    let (from, until) = (minute(incident, "impact_start"), minute(incident, "impact_end"));
+    head.push_str(&format!("  impact    {from} until {until}\n"));
+    impact
+        .iter()
+        .for_each(|line| head.push_str(&format!("            {line}\n")));
+    head.push_str(&format!("  heard     {}\n", minute(incident, "first_heard")));
+    head.push_str(&format!("  updated   {}\n\n", minute(incident, "updated")));
+    head
+}
+
+fn affected(impact: &Value) -> String {
+    let region = text(impact, "region");
+    let region = if region.is_empty() {
+        String::new()
+    } else {
+        format!(" in {region}")
+    };
+    let accounts = reasons::list(impact, "accounts").count();
+    let accounts = if accounts == 0 {
+        String::new()
+    } else {
+        format!(": {}", count(accounts, "account"))
+    };
+    one_line(&format!("{}{region}{accounts}", text(impact, "service")), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn incident() -> Value {
+        json!({ "provider": "azure", "tracking_id": "0NTJ-VV8", "event_type": "Service issue", "status": "Mitigated", "title": "App Service",
+            "kind": "mitigation", "level": "Warning", "impact_start": "2024-09-05T04:06:00Z", "impact_end": null,
+            "updated": "2024-09-05T05:14:00Z", "first_heard": "2024-09-05T04:41:41Z", "test": true })
+    }
+
+    #[test]
+    fn incidents_are_shown_one_a_line() {
+        insta::assert_snapshot!(shown(&[incident()]), @r"
+        TRACKING ID  STATUS     UPDATED            EVENT TYPE     KIND        IMPACT FROM        UNTIL  TITLE
+        0NTJ-VV8     Mitigated  2024-09-05 05:14Z  Service issue  mitigation  2024-09-05 04:06Z  —      App Service (test)
+        ");
+    }
+
+    #[test]
+    fn one_incident_is_shown_with_what_was_said_of_it() {
+        let mut answer = incident();
+        answer["impact"] = json!([{ "service": "App Service", "region": "Southeast Asia", "accounts": ["a", "b"] }, { "service": "Storage" }]);
+        answer["entries"] = json!([{ "published": "2024-09-05T04:41:27Z", "kind": "update", "title": "App Service",
+            "verdicts": [{ "customer": "contoso", "rule": "Trouble as it happens", "verdict": "planned", "receivers": ["oncall"] }],
+            "deliveries": [{ "id": "dlv_1", "state": "delivered", "created": "2024-09-05T04:42:00Z", "tracking_id": "0NTJ-VV8",
+                "customer": "contoso", "receiver": "oncall", "channel": "slack", "title": "App Service", "attempts": [{}] }] }]);
+        insta::assert_snapshot!(told(&answer), @r"
+        0NTJ-VV8  App Service
+          what      Mitigated, Service issue, Warning, azure
+          impact    2024-09-05 04:06Z until —
+                    App Service in Southeast Asia: 2 accounts
+                    Storage
+          heard     2024-09-05 04:41Z
+          updated   2024-09-05 05:14Z
+
+        2024-09-05 04:41Z  update  App Service
+          + contoso / Trouble as it happens: planned for oncall
+
+        ID     STATE      CREATED            TRACKING ID  RECEIVER        CHANNEL  ATTEMPTS  TITLE, AND WHAT BECAME OF IT
+        dlv_1  delivered  2024-09-05 04:42Z  0NTJ-VV8     contoso/oncall  slack    1         App Service
+        ");
+    }
+}

@@ -1,0 +1,121 @@
+//! Words on a screen: what commands print, readable without colour, and safe to show in a terminal.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use anyhow::{Context as _, Result};
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::clock::Time;
+
+/// How a command's answer is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("writing to stdout"),
+    }
+}
+
+/// Writes to stderr; when even that fails there is nobody left to tell.
+pub fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a value as JSON to stdout.
+pub fn print_json(value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).context("writing JSON")?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Whether colours may be written to this stream: only to a terminal, and only if nobody objects.
+pub fn may_colour(stream: &impl IsTerminal) -> bool {
+    let objects = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !objects && !is_dumb && stream.is_terminal()
+}
+
+/// A table without lines, the titles in its first row.
+pub fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(head.iter().map(|title| title.to_uppercase()));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// The table's text: no blanks at the ends of lines, one line end behind it.
+pub fn lines(table: &Table) -> String {
+    let text: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    text.join("\n") + "\n"
+}
+
+/// Text of strangers on one line, without what a terminal would obey, at most `most` characters.
+pub fn one_line(text: &str, most: usize) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c })
+        .collect();
+    let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
+    match clean.char_indices().nth(most) {
+        None => clean,
+        Some(_) => clean.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// Marks that change the direction of what follows (Unicode UAX #9).
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A time to the minute; `—` where there is none.
+pub fn minute(time: Option<Time>) -> String {
+    time.map_or_else(|| "—".to_owned(), |time| time.format("%Y-%m-%d %H:%MZ").to_string())
+}
+
+/// `1 file`, `2 files`, `no files`.
+pub fn count(number: usize, one: &str) -> String {
+    match number {
+        0 => format!("no {one}s"),
+        1 => format!("1 {one}"),
+        more => format!("{more} {one}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_write_cannot_move_the_cursor() {
+        assert_eq!(one_line("a\u{1b}[2J\nb\t \u{202e}c", 80), "a [2J b c");
+        assert_eq!(one_line("ääääää", 4), "äää…");
+        assert_eq!(one_line("four", 4), "four");
+    }
+
+    #[test]
+    fn a_table_has_no_lines_and_no_blanks_at_the_end() {
+        let mut table = table(&["id", "title"]);
+        table.add_row(["12.0", "Storage"]);
+        table.add_row(["130.0", "x"]);
+        assert_eq!(lines(&table), "ID     TITLE\n12.0   Storage\n130.0  x\n");
+    }
+
+    #[test]
+    fn numbers_are_spoken() {
+        assert_eq!([0, 1, 2].map(|n| count(n, "file")), ["no files", "1 file", "2 files"]);
+    }
+}

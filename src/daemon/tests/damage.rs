@@ -1,0 +1,449 @@
+//! Damage to journal and store, by the hundred: each is detected, owned up to and survived, and nothing is sent again
+//! but what a reported loss covers.
+//!
+//! A state is prepared once per test: incidents told to a receiver that takes everything, to one that is down and to
+//! one that refuses; packed and open segments; a checkpoint; notifications that still gather. Then copies of it are
+//! damaged, one file each, and the real daemon is started on them. Everything is seeded: a round can be run again alone
+//! with `DAMAGE_ROUND=17`.
+
+use super::*;
+use crate::delivery::State;
+use crate::journal;
+use crate::record::Record;
+use crate::store::keys::Item;
+
+const RULES: &str = r#"
+receivers:
+  all:
+    - webhook: { url: "{receivers}/good" }
+    - webhook: { url: "{receivers}/slow" }
+    - webhook: { url: "{receivers}/never" }
+rules:
+  - name: Everything
+    when: { event type: Service issue }
+    notify: all
+"#;
+
+/// How long a round may take before it counts as hanging.
+const ROUND_MOST: Duration = Duration::from_secs(60);
+
+/// How the daemon that wrote the state ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Ended {
+    /// In an orderly way: the store is believed.
+    Cleanly,
+    /// Killed, and started again within the same boot: the store is believed.
+    Killed,
+    /// The power went: the store is built again.
+    PowerCut,
+}
+
+/// What is done to a file.
+#[derive(Debug, Clone, Copy)]
+enum Harm {
+    Flip,
+    Truncate,
+    ZeroPage,
+    StalePage,
+    Missing,
+}
+
+/// A prepared state and everything that is known of it undamaged.
+struct Sound {
+    place: Place,
+    /// The state, and an older one that stale pages come from.
+    saved: PathBuf,
+    stale: PathBuf,
+    /// When the state was saved.
+    at: Time,
+    records: BTreeMap<u64, Vec<u8>>,
+    items: BTreeSet<String>,
+    /// What was taken by a receiver before.
+    delivered: BTreeSet<String>,
+    /// Every delivery there is or will be within ten seconds of the start.
+    known: BTreeSet<String>,
+    /// What is sent within ten seconds of the start, by path.
+    sends: BTreeSet<(String, String)>,
+}
+
+impl Sound {
+    async fn prepare(ended: Ended) -> Self {
+        let place = Place::with(&[("contoso/rules.yaml", RULES.into())]).await;
+        let daemon = place.start().await.expect("starts");
+        tell(&place, &daemon, 0..12).await;
+        daemon.renew_store();
+        daemon.stop().await.expect("stops");
+        let stale = place.save("stale");
+        let daemon = place.start().await.expect("starts");
+        tell(&place, &daemon, 12..24).await;
+        let delivered = place.receivers.take().into_iter().filter(|got| got.path == "/good");
+        let delivered = delivered.map(|got| got.id).collect();
+        daemon.hear((24..27).map(|nth| update(nth, begin())).collect()).await;
+        daemon.settled().await;
+        let at = Clock::ByHand(place.clock.clone()).now();
+        daemon.stop().await.expect("stops");
+        place.receivers.take();
+        match ended {
+            Ended::Cleanly => {}
+            Ended::Killed => remove(place.state(), &["store.clean"]),
+            Ended::PowerCut => remove(place.state(), &["store.clean", "store.boot"]),
+        }
+        let saved = place.save("saved");
+        let mut sound = Self {
+            place,
+            saved,
+            stale,
+            at,
+            records: BTreeMap::new(),
+            items: BTreeSet::new(),
+            delivered,
+            known: BTreeSet::new(),
+            sends: BTreeSet::new(),
+        };
+        sound.learn().await;
+        sound
+    }
+
+    /// Runs the undamaged state once, for comparison.
+    async fn learn(&mut self) {
+        let (saved, at) = (self.saved.clone(), self.at);
+        self.place.restore(&saved, at);
+        let daemon = self.place.start().await.expect("starts");
+        daemon.settled().await;
+        self.records = records(&daemon).0;
+        self.items = items(&daemon).expect("a sound store");
+        assert!(self.place.receivers.take().is_empty(), "nothing is due yet");
+        self.place.pass(&daemon, 10).await;
+        self.sends = sends(&self.place.receivers.take());
+        self.known = deliveries(&daemon);
+        daemon.stop().await.expect("stops");
+        assert!(self.sends.iter().filter(|(path, _)| path == "/good").count() == 3);
+        assert!(
+            self.sends
+                .iter()
+                .any(|(path, id)| path == "/slow" && !self.delivered.contains(id))
+        );
+        assert!(self.delivered.len() == 24 && self.known.len() == 27 * 3);
+        assert!(
+            files_below(&self.saved.join("journal"))
+                .iter()
+                .filter(|path| is_packed(path))
+                .count()
+                > 1
+        );
+    }
+
+    /// A fresh copy, one file of `part` harmed. Says what was done.
+    fn harm(&mut self, part: &str, seed: u64) -> String {
+        let (saved, at) = (self.saved.clone(), self.at);
+        self.place.restore(&saved, at);
+        let mut random = Random(seed);
+        let files = files_below(&self.place.state().join(part));
+        let path = &files[random.below(files.len() as u64) as usize];
+        let all = [
+            Harm::Flip,
+            Harm::Truncate,
+            Harm::ZeroPage,
+            Harm::StalePage,
+            Harm::Missing,
+        ];
+        let harm = all[random.below(all.len() as u64) as usize];
+        let name = path.strip_prefix(self.place.state()).expect("below it").to_owned();
+        let how = apply(harm, path, &self.stale.join(&name), &mut random);
+        format!("round {seed}: {harm:?} {} {how}", name.display())
+    }
+}
+
+/// Posts these incidents and lets everything about them be told, as far as receivers take it.
+async fn tell(place: &Place, daemon: &Handle, which: std::ops::Range<u64>) {
+    for nth in which {
+        let now = Clock::ByHand(place.clock.clone()).now();
+        daemon.hear(vec![update(nth, now)]).await;
+        daemon.settled().await;
+        place.pass(daemon, 10).await;
+    }
+}
+
+fn remove(state: &Path, names: &[&str]) {
+    for name in names {
+        std::fs::remove_file(state.join(name)).expect("is there");
+    }
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "packed")
+}
+
+/// Harms the used part of a file. Says where.
+fn apply(harm: Harm, path: &Path, stale: &Path, random: &mut Random) -> String {
+    const PAGE: usize = 4096;
+    let mut bytes = std::fs::read(path).expect("a file");
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+    let at = random.below(used as u64) as usize;
+    let page = at / PAGE * PAGE..(at / PAGE * PAGE + PAGE).min(bytes.len());
+    match harm {
+        Harm::Flip if bytes.is_empty() => {}
+        Harm::Flip => bytes[at] ^= 1 << random.below(8),
+        Harm::Truncate => bytes.truncate(at),
+        Harm::ZeroPage => bytes[page].fill(0),
+        Harm::StalePage => {
+            let old = std::fs::read(stale).unwrap_or_else(|_| bytes.iter().rev().copied().collect());
+            let old: Vec<u8> = page.clone().map(|at| old.get(at).copied().unwrap_or(0)).collect();
+            bytes[page].copy_from_slice(&old);
+        }
+        Harm::Missing => {
+            std::fs::remove_file(path).expect("is there");
+            return String::new();
+        }
+    }
+    std::fs::write(path, bytes).expect("writes");
+    format!("at {at} of {used}")
+}
+
+/// What the journal holds, and which numbers it says are lost.
+fn records(daemon: &Handle) -> (BTreeMap<u64, Vec<u8>>, Vec<(u64, u64)>) {
+    let (mut records, mut lost) = (BTreeMap::new(), Vec::new());
+    for item in daemon.ledger.journal().tail(1) {
+        match item {
+            Ok((seq, bytes)) => {
+                if let Ok(Record::Lost { from, to, .. }) = Record::from_bytes(&bytes) {
+                    lost.push((from, to));
+                }
+                records.insert(seq, bytes);
+            }
+            Err(journal::Error::Damaged { .. }) => {} // counts if it is owned up to
+            Err(error) => panic!("{error}"),
+        }
+    }
+    (records, lost)
+}
+
+/// Everything the store holds, as JSON; an error where sled finds damage on reading.
+fn items(daemon: &Handle) -> Result<BTreeSet<String>> {
+    let read = || {
+        let view = daemon.ledger.view();
+        let items = view.items().map(|item| Ok(serde_json::to_string(&item?)?));
+        items.collect::<Result<BTreeSet<String>>>()
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| bail!("sled panicked"))
+}
+
+fn deliveries(daemon: &Handle) -> BTreeSet<String> {
+    let view = daemon.ledger.view();
+    let ids = view.items().filter_map(|item| match item {
+        Ok(Item::Delivery { delivery, .. }) => Some(delivery.id),
+        _ => None,
+    });
+    ids.collect()
+}
+
+fn sends(got: &[Got]) -> BTreeSet<(String, String)> {
+    got.iter().map(|got| (got.path.clone(), got.id.clone())).collect()
+}
+
+/// A started daemon that is still there after everything it found; at most one exit and restart on the way, as the
+/// service manager would do it.
+async fn survive(place: &Place, daemon: Option<Handle>, what: &str) -> Handle {
+    let mut daemon = match daemon {
+        Some(daemon) => daemon,
+        None => place
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{what}: it does not start: {error:#}")),
+    };
+    for _ in 0..2 {
+        daemon.settled().await;
+        if !daemon.has_failed() {
+            return daemon;
+        }
+        eprintln!("{what}: ended to start again");
+        let _ = daemon.stop().await;
+        daemon = place
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{what}: it does not start again: {error:#}"));
+    }
+    panic!("{what}: it ends and starts for ever");
+}
+
+/// What one round found.
+#[derive(Debug, Default)]
+struct Found {
+    /// Nothing was missing.
+    whole: bool,
+    /// A `Lost` record says what is missing.
+    reported: bool,
+}
+
+/// One round: start, look, let ten seconds pass, look what was sent, go on working, stop.
+async fn round(sound: &Sound, what: &str, is_store_believed: bool) -> Found {
+    let place = &sound.place;
+    let daemon = survive(place, None, what).await;
+    daemon.ledger.scrub().await;
+    daemon.settled().await;
+    let (records, lost) = records(&daemon);
+    let is_gone = |seq: &&u64| records.get(seq) != sound.records.get(seq);
+    // the last records of the sound run are its own start
+    let gone: Vec<u64> = sound.records.keys().filter(is_gone).copied().collect();
+    let last = sound.last_before_start();
+    let gone: Vec<u64> = gone.into_iter().filter(|seq| *seq <= last).collect();
+    let covered = |seq: &u64| lost.iter().any(|(from, to)| (from..=to).contains(&seq));
+    let end = *records.keys().last().expect("records");
+    if is_store_believed {
+        let silent: Vec<&u64> = gone.iter().filter(|seq| !covered(seq)).collect();
+        assert!(
+            silent.is_empty(),
+            "{what}: records {silent:?} went silently (lost: {lost:?})"
+        );
+    } else {
+        let silent: Vec<&u64> = gone
+            .iter()
+            .filter(|seq| !covered(seq) && records.range(**seq..).count() > 2)
+            .collect();
+        assert!(
+            silent.is_empty(),
+            "{what}: records {silent:?} went silently (lost: {lost:?}, end {end})"
+        );
+    }
+    if is_store_believed || gone.is_empty() {
+        let items = items(&daemon).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+        let missing: Vec<&String> = sound.items.difference(&items).collect();
+        assert!(missing.is_empty(), "{what}: the store does not hold {missing:#?}");
+        let is_alarm = |item: &&String| item.contains("journal:20") || item.contains("\"nothing\"");
+        let more = items.difference(&sound.items).filter(|item| !is_alarm(item)).count();
+        assert!(
+            !lost.is_empty() || more == 0,
+            "{what}: the store holds {:#?}",
+            items.difference(&sound.items)
+        );
+    }
+    place.pass(&daemon, 10).await;
+    let daemon = survive(place, Some(daemon), what).await;
+    let got = place.receivers.take();
+    sound.check_sends(&got, &daemon, gone.is_empty(), is_store_believed, what);
+    goes_on(place, daemon, what).await;
+    Found {
+        whole: gone.is_empty(),
+        reported: !lost.is_empty(),
+    }
+}
+
+impl Sound {
+    fn last_before_start(&self) -> u64 {
+        let starts = self
+            .records
+            .iter()
+            .filter(|(_, bytes)| matches!(Record::from_bytes(bytes), Ok(Record::Started { .. })));
+        starts.map(|(seq, _)| *seq).max().expect("it started") - 1
+    }
+
+    /// Nothing is sent again but what a reported loss covers, nothing that is due is forgotten without a word.
+    fn check_sends(&self, got: &[Got], daemon: &Handle, is_whole: bool, is_store_believed: bool, what: &str) {
+        let sent = sends(got);
+        assert_eq!(sent.len(), got.len(), "{what}: something was sent twice");
+        if is_whole {
+            assert_eq!(sent, self.sends, "{what}");
+            return;
+        }
+        for (path, id) in &sent {
+            assert!(self.known.contains(id), "{what}: {id} to {path} was never decided");
+            assert!(
+                !is_store_believed || self.sends.contains(&(path.clone(), id.clone())),
+                "{what}: {id} was sent again to {path}"
+            );
+        }
+        for (path, id) in self.sends.difference(&sent).filter(|_| is_store_believed) {
+            let standing = daemon
+                .ledger
+                .view()
+                .known(id)
+                .expect("a store")
+                .map(|(_, standing)| standing.state);
+            let is_dead = matches!(standing, Some(State::Ended { .. }));
+            assert!(is_dead, "{what}: {id} to {path} was forgotten: {standing:?}");
+        }
+    }
+}
+
+/// It still does its work, stops in an orderly way, and has nothing new to confess at the next start.
+async fn goes_on(place: &Place, daemon: Handle, what: &str) {
+    let now = Clock::ByHand(place.clock.clone()).now();
+    daemon.hear(vec![update(99, now)]).await;
+    daemon.settled().await;
+    place.pass(&daemon, 10).await;
+    let daemon = survive(place, Some(daemon), what).await;
+    let got = place.receivers.take();
+    daemon.ledger.renewed().await;
+    place.pass(&daemon, 3_600).await;
+    let again: Vec<Got> = place
+        .receivers
+        .take()
+        .into_iter()
+        .filter(|got| got.path == "/good")
+        .collect();
+    assert!(
+        again.is_empty(),
+        "{what}: {again:?} was sent again after the store was renewed"
+    );
+    assert!(
+        got.iter()
+            .any(|got| got.path == "/good" && String::from_utf8_lossy(&got.body).contains("DMG0099")),
+        "{what}: it does not tell what comes after"
+    );
+    let lost = records(&daemon).1;
+    daemon.stop().await.unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    let again = survive(place, None, what).await;
+    assert_eq!(records(&again).1, lost, "{what}: a loss was told twice");
+    again.stop().await.unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    place.receivers.take();
+}
+
+async fn rounds(part: &str, ended: Ended, seeds: std::ops::Range<u64>) {
+    if std::env::var_os("DAMAGE_ROUND").is_some() {
+        let _ = tracing_subscriber::fmt().with_test_writer().try_init();
+    }
+    let mut sound = Sound::prepare(ended).await;
+    let only = std::env::var("DAMAGE_ROUND")
+        .ok()
+        .and_then(|seed| seed.parse::<u64>().ok());
+    let mut found = Vec::new();
+    for seed in seeds.filter(|seed| only.is_none_or(|only| only == *seed)) {
+        let what = sound.harm(part, seed);
+        let round = tokio::time::timeout(
+            ROUND_MOST,
+            round(&sound, &what, ended != Ended::PowerCut || part == "store"),
+        );
+        let one = round.await.unwrap_or_else(|_| panic!("{what}: it hangs"));
+        eprintln!("{what}: {one:?}");
+        found.push(one);
+    }
+    assert!(
+        part == "store" || only.is_some() || found.iter().any(|one| one.reported),
+        "no round lost anything"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_damaged_after_a_clean_stop_is_owned_up_to_and_nothing_is_sent_again() {
+    rounds("journal", Ended::Cleanly, 0..100).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_damaged_after_a_kill_is_owned_up_to_and_nothing_is_sent_again() {
+    rounds("journal", Ended::Killed, 100..160).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_damaged_in_a_power_cut_is_owned_up_to() {
+    rounds("journal", Ended::PowerCut, 160..220).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_damaged_after_a_clean_stop_is_right_or_built_again() {
+    rounds("store", Ended::Cleanly, 300..400).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_damaged_after_a_kill_is_right_or_built_again() {
+    rounds("store", Ended::Killed, 400..500).await;
+}

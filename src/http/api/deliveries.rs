@@ -1,0 +1,191 @@
+//! Deliveries: what is on its way, what arrived, what is dead, and trying a dead one again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::super::House;
+use super::super::auth::Scope;
+use super::super::caller::Caller;
+use super::super::query::Query;
+use super::super::reading::Reading;
+use super::super::refusal::Refusal;
+use super::incidents::{LIST_DEFAULT, LIST_MOST, not_a_cursor};
+use super::shapes::DeliveryLine;
+use crate::clock::Time;
+use crate::customer::Viewer;
+use crate::delivery::{State as Standing, StateWord};
+use crate::event::Provider;
+use crate::incident::IncidentId;
+use crate::record::Command;
+use crate::view::story::{self, Tracked};
+
+/// A list of deliveries.
+#[derive(Serialize)]
+pub struct Deliveries {
+    deliveries: Vec<DeliveryLine>,
+    next: Option<String>,
+}
+
+/// What is asked for.
+struct Asked {
+    states: Vec<StateWord>,
+    tracking_id: Option<String>,
+    limit: usize,
+    before: Option<(Time, String)>,
+}
+
+/// `GET /v1/deliveries`
+pub async fn list(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> Result<Json<Deliveries>, Refusal> {
+    let viewer = house.reader(&caller)?;
+    let asked = Asked::of(&Query::of(&uri))?;
+    house
+        .read(viewer, move |reading| found(reading, &asked).map(Json))
+        .await
+}
+
+/// `GET /v1/deliveries/{id}`
+pub async fn one(
+    State(house): State<Arc<House>>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Json<DeliveryLine>, Refusal> {
+    let viewer = house.reader(&caller)?;
+    let answer = move |reading: &Reading| Ok(Json(DeliveryLine::of(&known(reading, &id)?)));
+    house.read(viewer, answer).await
+}
+
+/// `POST /v1/deliveries/{id}/redeliver`: tries an ended delivery again, with the same id and content.
+pub async fn redeliver(
+    State(house): State<Arc<House>>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    house.admit(&caller, Scope::Operate)?;
+    let asked = id.clone();
+    let check = move |reading: &Reading| match known(reading, &asked)?.standing.state {
+        Standing::Ended { .. } => Ok(()),
+        Standing::Scheduled { .. } => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "this delivery has not ended: it will be tried anyway",
+        )),
+    };
+    house.read(Viewer::Operator, check).await?;
+    let (ledger, command) = (house.ledger.clone(), Command::Redeliver { delivery: id.clone() });
+    // who asked may go away meanwhile: what was begun is finished
+    let written = tokio::spawn(async move { ledger.command("operator", command).await });
+    match written.await {
+        Ok(written) => drop(written?),
+        Err(_) => return Err(Refusal::later("the command could not be written down", 5)),
+    }
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))))
+}
+
+fn known(reading: &Reading, id: &str) -> Result<Tracked, Refusal> {
+    Tracked::find(&reading.store, id)?.ok_or_else(|| {
+        Refusal::not_found("no delivery of this id is known")
+            .hint("`/v1/deliveries` lists them; retention ends after a while")
+    })
+}
+
+impl Asked {
+    fn of(query: &Query) -> Result<Self, Refusal> {
+        query.only(&["state", "tracking_id", "limit", "before", "token"])?;
+        let all = vec![StateWord::Scheduled, StateWord::Delivered, StateWord::Dead];
+        let states = match query.one("state") {
+            None => all,
+            Some(text) => vec![StateWord::read(text).ok_or_else(|| {
+                Refusal::bad("there is no such state")
+                    .field("state")
+                    .hint("known: scheduled, delivered, dead")
+            })?],
+        };
+        Ok(Self {
+            states,
+            tracking_id: query.one("tracking_id").map(str::to_owned),
+            limit: query.number("limit", LIST_DEFAULT, LIST_MOST)?,
+            before: query.one("before").map(cursor).transpose()?,
+        })
+    }
+
+    fn before(&self) -> Option<(Time, &str)> {
+        self.before.as_ref().map(|(created, id)| (*created, id.as_str()))
+    }
+}
+
+fn cursor(text: &str) -> Result<(Time, String), Refusal> {
+    let read = text
+        .split_once('~')
+        .and_then(|(created, id)| Some((created.parse().ok()?, id.to_owned())));
+    read.ok_or_else(not_a_cursor)
+}
+
+/// The newest first, and the cursor of the next ones.
+fn found(reading: &Reading, asked: &Asked) -> Result<Deliveries, Refusal> {
+    let mut tracked = match &asked.tracking_id {
+        Some(tracking_id) => of_incident(reading, asked, tracking_id)?,
+        None => of_states(reading, asked)?,
+    };
+    tracked.sort_by(|one, other| key(other).cmp(&key(one)));
+    let has_more = tracked.len() > asked.limit;
+    tracked.truncate(asked.limit);
+    let next = tracked.last().filter(|_| has_more).map(|last| {
+        let created = last
+            .delivery
+            .created
+            .to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        format!("{created}~{}", last.delivery.id)
+    });
+    Ok(Deliveries {
+        deliveries: tracked.iter().map(DeliveryLine::of).collect(),
+        next,
+    })
+}
+
+/// The order of lists, as the store keeps it: to the microsecond.
+fn key(tracked: &Tracked) -> (i64, &str) {
+    (tracked.delivery.created.timestamp_micros(), &tracked.delivery.id)
+}
+
+/// One more than asked for, of each state.
+fn of_states(reading: &Reading, asked: &Asked) -> Result<Vec<Tracked>, Refusal> {
+    // a delivery that changes its state meanwhile may stand in two lists
+    let mut all = BTreeMap::new();
+    for state in &asked.states {
+        for (_, id) in reading.store.listed(*state, asked.before(), asked.limit + 1)? {
+            if let Some(tracked) = Tracked::find(&reading.store, &id)? {
+                all.insert(id, tracked);
+            }
+        }
+    }
+    Ok(all
+        .into_values()
+        .filter(|one| asked.states.contains(&one.standing.state.word()))
+        .collect())
+}
+
+/// All about the incidents of one tracking id.
+fn of_incident(reading: &Reading, asked: &Asked, tracking_id: &str) -> Result<Vec<Tracked>, Refusal> {
+    let mut all = BTreeMap::new();
+    for provider in Provider::ALL {
+        let story = story::story(&reading.sources(), &IncidentId::new(*provider, tracking_id))?;
+        let tracked = story
+            .into_iter()
+            .flat_map(|story| story.chapters)
+            .flat_map(|chapter| chapter.deliveries);
+        all.extend(tracked.map(|tracked| (tracked.delivery.id.clone(), tracked)));
+    }
+    let before = asked
+        .before
+        .as_ref()
+        .map(|(created, id)| (created.timestamp_micros(), id.as_str()));
+    let wanted = all.into_values().filter(|one| {
+        asked.states.contains(&one.standing.state.word()) && before.is_none_or(|before| key(one) < before)
+    });
+    Ok(wanted.collect())
+}

@@ -1,0 +1,77 @@
+//! Questions and commands as JSON. Every answer is of one viewer's sight; none holds an address or a secret.
+
+pub mod deliveries;
+pub mod events;
+pub mod incidents;
+mod shapes;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::House;
+use super::caller::Caller;
+use super::query::Query;
+use super::refusal::Refusal;
+use crate::event::Provider;
+
+/// The provider that `?provider=` names.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn provider(query: &Query) -> Result<Option<Provider>, Refusal> {
+    let Some(text) = query.one("provider") else {
+        return Ok(None);
+    };
+    let known: Vec<&str> = Provider::ALL.iter().map(|one| one.word()).collect();
+    let provider = Provider::read(text).map(Some);
+    provider.ok_or_else(|| {
+        Refusal::bad("there is no such provider")
+            .field("provider")
+            .hint(format!("known: {}", known.join(", ")))
+    })
+}
+
+/// `GET /v1/rules`: what is in force, and what is broken.
+pub async fn rules(State(house): State<Arc<House>>, caller: Caller) -> Result<Json<Value>, Refusal> {
+    let viewer = house.reader(&caller)?;
+    let answer = |reading: &super::reading::Reading| {
+        let files = reading.rules.files.values().map(|file| {
+            json!({
+                "path": file.path, "customer": file.customer, "digest": file.digest, "rules": file.rules.len(),
+                "receivers": file.receivers.len(), "tests": file.tests.len(),
+            })
+        });
+        let broken = reading.store.broken()?.into_iter().map(|file| {
+            json!({ "path": file.path, "customer": file.customer, "digest": file.digest, "report": file.report })
+        });
+        let (files, broken): (Vec<Value>, Vec<Value>) = (files.collect(), broken.collect());
+        let counts = json!({
+            "files": files.len(), "broken": broken.len(), "rules": reading.rules.rules().len(),
+            "receivers": reading.rules.receivers.len(),
+        });
+        let revision = &reading.rules.revision;
+        Ok(Json(
+            json!({ "revision": revision, "counts": counts, "files": files, "broken": broken }),
+        ))
+    };
+    house.read(viewer, answer).await
+}
+
+/// `GET /healthz`: the process is up.
+pub async fn healthz() -> Json<Value> {
+    Json(json!({ "up": true }))
+}
+
+/// `GET /readyz`: events are taken.
+pub async fn readyz(State(house): State<Arc<House>>) -> Result<Json<Value>, Refusal> {
+    match house.ledger.is_failed() {
+        false => Ok(Json(json!({ "ready": true }))),
+        true => Err(Refusal::later(
+            "writing to disk has failed; the daemon is about to be started again",
+            5,
+        )),
+    }
+}

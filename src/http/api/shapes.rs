@@ -1,0 +1,374 @@
+//! The shapes of answers. What stands here is a promise to programs: fields are added, never renamed or removed.
+
+use serde::Serialize;
+
+use crate::clock::Time;
+use crate::delivery::{Attempt, State};
+use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
+use crate::incident::{Incident, Status};
+use crate::notification::Form;
+use crate::record::{Judged, Verdict};
+use crate::store::keys::EventLine;
+use crate::view::story::{Affected, Chapter, Gathering, Ruling, Silent, Story, Tracked};
+use crate::view::words::without_addresses;
+
+/// An incident.
+#[derive(Serialize)]
+pub struct IncidentLine {
+    provider: Provider,
+    tracking_id: String,
+    event_type: EventType,
+    status: &'static str,
+    status_since: Time,
+    title: String,
+    kind: Kind,
+    level: Option<Level>,
+    impact_start: Option<Time>,
+    impact_end: Option<Time>,
+    updated: Time,
+    first_heard: Time,
+    test: bool,
+}
+
+/// An incident and everything said of it.
+#[derive(Serialize)]
+pub struct WholeIncident {
+    #[serde(flatten)]
+    line: IncidentLine,
+    is_over: bool,
+    accounts: Vec<String>,
+    impact: Vec<AffectedLine>,
+    entries: Vec<EntryLine>,
+}
+
+#[derive(Serialize)]
+struct AffectedLine {
+    service: String,
+    region: Option<String>,
+    accounts: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct EntryLine {
+    kind: Kind,
+    stage: Stage,
+    title: String,
+    published: Time,
+    heard: Time,
+    arrival: Arrival,
+    events: Vec<String>,
+    accounts: Vec<String>,
+    text: Option<String>,
+    html: Option<String>,
+    sessions: Vec<crate::event::Session>,
+    link: Option<url::Url>,
+    verdicts: Vec<VerdictLine>,
+    nothing: Vec<String>,
+    deliveries: Vec<DeliveryLine>,
+    gathering: Vec<GatheringLine>,
+    not_matched: Vec<SilentLine>,
+    not_matched_more: usize,
+    rules_changed: bool,
+}
+
+/// What a rule that matched came to.
+#[derive(Serialize)]
+pub struct VerdictLine {
+    customer: String,
+    rule: String,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Time>,
+    followed: bool,
+    events: Vec<String>,
+    accounts: Vec<String>,
+    receivers: Vec<String>,
+}
+
+/// Why a rule did not match.
+#[derive(Serialize)]
+pub struct SilentLine {
+    customer: String,
+    rule: String,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct GatheringLine {
+    customer: String,
+    receiver: String,
+    channel: &'static str,
+    due: Time,
+}
+
+/// A delivery.
+#[derive(Serialize)]
+pub struct DeliveryLine {
+    id: String,
+    provider: Provider,
+    tracking_id: String,
+    customer: String,
+    rule: Option<String>,
+    rules: Vec<String>,
+    receiver: String,
+    channel: &'static str,
+    form: &'static str,
+    state: &'static str,
+    title: String,
+    created: Time,
+    published: Time,
+    event: String,
+    part: u32,
+    attempts: Vec<AttemptLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Time>,
+}
+
+#[derive(Serialize)]
+struct AttemptLine {
+    number: u32,
+    started: Time,
+    ended: Time,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+/// An event in a list.
+#[derive(Serialize)]
+pub struct EventShort {
+    id: String,
+    heard: Time,
+    provider: Provider,
+    tracking_id: String,
+    kind: Kind,
+    title: String,
+    arrival: Arrival,
+}
+
+/// An event, and what became of it.
+#[derive(Serialize)]
+pub struct WholeEvent {
+    #[serde(flatten)]
+    pub line: EventShort,
+    /// Whether it was decided; if not, it waits in the inbox.
+    pub decided: bool,
+    /// `None` if that part of the journal is lost.
+    pub event: Option<Event>,
+    pub verdicts: Vec<VerdictLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nothing: Option<String>,
+    pub not_matched: Vec<SilentLine>,
+    /// The rules in force now, by which `not_matched` is computed.
+    pub revision: String,
+    /// Whether they are others than when it arrived.
+    pub rules_changed: bool,
+}
+
+impl IncidentLine {
+    /// This incident.
+    pub fn of(incident: &Incident) -> Self {
+        Self {
+            provider: incident.id.provider,
+            tracking_id: incident.tracking_id.clone(),
+            event_type: incident.event_type,
+            status: Status::word(incident.status),
+            status_since: incident.status_at,
+            title: incident.title.clone(),
+            kind: incident.kind,
+            level: incident.level,
+            impact_start: incident.impact_start,
+            impact_end: incident.impact_end,
+            updated: incident.updated,
+            first_heard: incident.first_heard,
+            test: incident.test,
+        }
+    }
+}
+
+impl WholeIncident {
+    /// This story.
+    pub fn of(story: Story) -> Self {
+        Self {
+            line: IncidentLine::of(&story.incident),
+            is_over: story.incident.status.is_over(),
+            accounts: story.accounts,
+            impact: story.impact.into_iter().map(AffectedLine::of).collect(),
+            entries: story.chapters.into_iter().map(EntryLine::of).collect(),
+        }
+    }
+}
+
+impl AffectedLine {
+    fn of(affected: Affected) -> Self {
+        Self {
+            service: affected.service,
+            region: affected.region,
+            accounts: affected.accounts.into_iter().collect(),
+        }
+    }
+}
+
+impl EntryLine {
+    /// Of the event only what was said: for whom else it was sent is not everybody's to know.
+    fn of(chapter: Chapter) -> Self {
+        let (text, html, sessions, link) = match chapter.event {
+            Some(event) => (Some(event.text), Some(event.html), event.sessions, event.link),
+            None => (None, None, Vec::new(), None),
+        };
+        Self {
+            kind: chapter.kind,
+            stage: chapter.stage,
+            title: chapter.title,
+            published: chapter.published,
+            heard: chapter.heard,
+            arrival: chapter.arrival,
+            events: chapter.events.iter().map(ToString::to_string).collect(),
+            accounts: chapter.accounts,
+            text,
+            html,
+            sessions,
+            link,
+            verdicts: chapter.verdicts.into_iter().map(VerdictLine::of).collect(),
+            nothing: chapter.nothing.iter().map(ToString::to_string).collect(),
+            deliveries: chapter.deliveries.iter().map(DeliveryLine::of).collect(),
+            gathering: chapter.gathering.into_iter().map(GatheringLine::of).collect(),
+            not_matched: chapter.silent.into_iter().map(SilentLine::of).collect(),
+            not_matched_more: chapter.more_silent,
+            rules_changed: chapter.rules_changed,
+        }
+    }
+}
+
+impl VerdictLine {
+    /// This ruling.
+    pub fn of(ruling: Ruling) -> Self {
+        let (verdict, why, until) = match ruling.verdict {
+            Verdict::Planned => ("planned", None, None),
+            Verdict::Joined => ("joined", None, None),
+            Verdict::Held { until, why } => ("held", Some(why.to_string()), Some(until)),
+            Verdict::Withheld { why } => ("withheld", Some(why.to_string()), None),
+        };
+        Self {
+            customer: ruling.customer.to_string(),
+            rule: ruling.rule,
+            verdict,
+            why,
+            until,
+            followed: ruling.followed,
+            events: ruling.events.iter().map(ToString::to_string).collect(),
+            accounts: ruling.accounts.into_iter().collect(),
+            receivers: ruling.receivers.into_iter().collect(),
+        }
+    }
+
+    /// This verdict on one event.
+    pub fn of_judged(judged: Judged) -> Self {
+        Self::of(Ruling {
+            receivers: judged.tells.into_iter().map(|tells| tells.receiver).collect(),
+            accounts: judged.accounts.into_iter().collect(),
+            events: vec![judged.event],
+            customer: judged.customer,
+            rule: judged.rule,
+            verdict: judged.verdict,
+            followed: judged.followed,
+        })
+    }
+}
+
+impl SilentLine {
+    /// This rule.
+    pub fn of(silent: Silent) -> Self {
+        Self {
+            customer: silent.customer.to_string(),
+            rule: silent.rule,
+            why: silent.why,
+        }
+    }
+}
+
+impl GatheringLine {
+    fn of(gathering: Gathering) -> Self {
+        Self {
+            customer: gathering.customer.to_string(),
+            receiver: gathering.receiver,
+            channel: gathering.channel.word(),
+            due: gathering.due,
+        }
+    }
+}
+
+impl DeliveryLine {
+    /// This delivery.
+    pub fn of(tracked: &Tracked) -> Self {
+        let delivery = &tracked.delivery;
+        let state = &tracked.standing.state;
+        let (end, ended, next_attempt, expires) = match state {
+            State::Scheduled { at, expires } => (None, None, Some(*at), Some(*expires)),
+            State::Ended { end, at } => (Some(without_addresses(&end.to_string())), Some(*at), None, None),
+        };
+        Self {
+            id: delivery.id.clone(),
+            provider: delivery.incident.provider,
+            tracking_id: delivery.tracking_id.clone(),
+            customer: delivery.customer.to_string(),
+            rule: delivery.rules.first().cloned(),
+            rules: delivery.rules.clone(),
+            receiver: delivery.receiver.clone(),
+            channel: delivery.channel.word(),
+            form: match delivery.form {
+                Form::Message => "message",
+                Form::Invitation { .. } => "invitation",
+            },
+            state: state.word().word(),
+            title: delivery.title.clone(),
+            created: delivery.created,
+            published: delivery.published,
+            event: delivery.event.to_string(),
+            part: delivery.part,
+            attempts: tracked.attempts.iter().map(AttemptLine::of).collect(),
+            end,
+            ended,
+            superseded_by: tracked.successor().map(str::to_owned),
+            next_attempt,
+            expires,
+        }
+    }
+}
+
+impl AttemptLine {
+    fn of(attempt: &Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            started: attempt.started,
+            ended: attempt.ended,
+            outcome: attempt.outcome.word(),
+            why: attempt.outcome.why().map(without_addresses),
+        }
+    }
+}
+
+impl EventShort {
+    /// This line.
+    pub fn of(line: EventLine) -> Self {
+        Self {
+            id: line.at.to_string(),
+            heard: line.heard,
+            provider: line.incident.provider,
+            tracking_id: line.tracking_id,
+            kind: line.kind,
+            title: line.title,
+            arrival: line.arrival,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `/metrics`: what is counted, in the OpenMetrics text format.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::House;
+use super::caller::Caller;
+use super::refusal::Refusal;
+use crate::clock::{Clock, Time};
+use crate::delivery::StateWord;
+use crate::ledger::Ledger;
+
+/// The content type of the text format.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the doors count; what the ledger counts is read when it is asked for.
+pub struct Metrics {
+    registry: Registry,
+    intake: Family<Intake, Counter>,
+    answers: Family<Answer, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Intake {
+    form: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new(ledger: Ledger, clock: Clock) -> Self {
+        let started = clock.now();
+        let mut registry = Registry::with_prefix("bellwether");
+        let (intake, answers) = (Family::default(), Family::default());
+        registry.register(
+            "intake_events",
+            "Events that came in, by form and outcome",
+            Family::clone(&intake),
+        );
+        registry.register(
+            "http_answers",
+            "Requests answered, by route and status",
+            Family::clone(&answers),
+        );
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", build);
+        registry.register_collector(Box::new(Behind { ledger, clock, started }));
+        Self {
+            registry,
+            intake,
+            answers,
+        }
+    }
+
+    /// An event was written down.
+    pub fn accepted(&self, form: &'static str) {
+        self.count(form, "accepted", 1);
+    }
+
+    /// Some things were no health events.
+    pub fn ignored(&self, count: usize) {
+        self.count("none", "ignored", count as u64);
+    }
+
+    /// A post was refused.
+    pub fn refused(&self, status: StatusCode) {
+        let outcome = match status.as_u16() {
+            401 | 403 => "unauthorized",
+            408 => "too-slow",
+            413 => "too-large",
+            429 => "too-many-wrong-tokens",
+            503 => "later",
+            _ => "malformed",
+        };
+        self.count("none", outcome, 1);
+    }
+
+    fn count(&self, form: &'static str, outcome: &'static str, by: u64) {
+        self.intake.get_or_create(&Intake { form, outcome }).inc_by(by);
+    }
+
+    /// A request was answered. Methods that nobody knows are counted as one: a caller must not invent labels.
+    pub fn answered(&self, method: &Method, route: &str, status: StatusCode) {
+        let is_known = [Method::GET, Method::HEAD, Method::POST].contains(method);
+        let answer = Answer {
+            method: if is_known {
+                method.to_string()
+            } else {
+                "other".to_owned()
+            },
+            route: route.to_owned(),
+            status: status.as_u16(),
+        };
+        self.answers.get_or_create(&answer).inc();
+    }
+
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(house): State<Arc<House>>, caller: Caller) -> Result<Response, Refusal> {
+    let viewer = house.reader(&caller)?;
+    let asked = house.clone();
+    let answer = move |_: &super::reading::Reading| {
+        let text = asked.metrics.text();
+        Ok(text.map_err(anyhow::Error::new)?)
+    };
+    let text = house.read(viewer, answer).await?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}
+
+/// What the ledger and the store know.
+#[derive(Clone)]
+struct Behind {
+    ledger: Ledger,
+    clock: Clock,
+    started: Time,
+}
+
+impl std::fmt::Debug for Behind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Behind")
+    }
+}
+
+impl Collector for Behind {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.figures(&mut encoder)?;
+        self.attempts(&mut encoder)?;
+        self.rules(&mut encoder)?;
+        self.waiting(&mut encoder)
+    }
+}
+
+impl Behind {
+    fn figures(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let figures = self.ledger.figures();
+        let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed) as u64;
+        counter(
+            encoder,
+            "journal_groups",
+            "Groups written and synced",
+            read(&figures.groups),
+        )?;
+        counter(encoder, "journal_records", "Records written", read(&figures.records))?;
+        counter(encoder, "decisions", "Inputs decided", read(&figures.decisions))?;
+        counter(encoder, "cycles", "Cycles of the writing thread", read(&figures.cycles))?;
+        gauge(
+            encoder,
+            "uptime_seconds",
+            "Seconds since the start",
+            (self.clock.now() - self.started).num_seconds(),
+        )?;
+        gauge(
+            encoder,
+            "inbox",
+            "Inputs recorded and not decided",
+            read(&figures.inbox) as i64,
+        )?;
+        gauge(
+            encoder,
+            "journal_bytes",
+            "Bytes of the journal on disk",
+            read(&figures.journal_bytes) as i64,
+        )?;
+        gauge(
+            encoder,
+            "store_bytes",
+            "Bytes of the store on disk",
+            read(&figures.store_bytes) as i64,
+        )?;
+        gauge(
+            encoder,
+            "ready",
+            "Whether events are taken",
+            i64::from(!self.ledger.is_failed()),
+        )
+    }
+
+    fn attempts(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let attempts = self.ledger.figures().attempts();
+        let metric = prometheus_client::metrics::MetricType::Counter;
+        let mut family =
+            encoder.encode_descriptor("attempts", "Attempts that ended, by channel and outcome", None, metric)?;
+        for ((channel, outcome), count) in attempts {
+            let labels = [("channel", channel.word()), ("outcome", outcome)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let rules = self.ledger.rules();
+        gauge(encoder, "rules", "Rules in force", rules.rules().len() as i64)?;
+        gauge(encoder, "rule_files", "Rule files in force", rules.files.len() as i64)?;
+        match self.ledger.view().broken() {
+            Ok(broken) => gauge(
+                encoder,
+                "rule_files_broken",
+                "Rule files that are broken",
+                broken.len() as i64,
+            ),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// What waits: when the oldest scheduled delivery was made says more than how many there are.
+    fn waiting(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let view = self.ledger.view();
+        if let Ok(Some(oldest)) = view.oldest(StateWord::Scheduled) {
+            let name = "oldest_scheduled_delivery_timestamp_seconds";
+            gauge(
+                encoder,
+                name,
+                "When the oldest scheduled delivery was made",
+                oldest.timestamp(),
+            )?;
+        }
+        match view.endpoints_with_work() {
+            Ok(endpoints) => gauge(
+                encoder,
+                "endpoints_waiting",
+                "Endpoints that have deliveries scheduled",
+                endpoints.len() as i64,
+            ),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> std::fmt::Result {
+    let metric = ConstCounter::new(value);
+    let encoder = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+    metric.encode(encoder)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> std::fmt::Result {
+    let metric = ConstGauge::new(value);
+    let encoder = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+    metric.encode(encoder)
+}

@@ -1,0 +1,141 @@
+//! What is around every answer: security headers, one line in the log, and pages instead of JSON for browsers.
+//!
+//! A request's address is never logged as it came: its query may hold a token, its path somebody's guess of one. The
+//! route that matched is.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::House;
+use super::refusal::Refusal;
+use crate::view::page::{self, Frame};
+
+/// Set on every answer. Links carry tokens, so nobody is told where somebody came from.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("x-robots-tag"), "noindex"),
+];
+
+/// Goes around one request.
+pub async fn around(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
+    let frame = wants_page(&method, request.headers()).then(|| frame(&house, request.uri().path(), false));
+    let response = as_refusal(&method, next.run(request).await);
+    let mut response = match frame {
+        Some(frame) => as_page(&frame, response),
+        None => response,
+    };
+    add_headers(response.headers_mut());
+    let route = route.as_deref().unwrap_or("(none)");
+    house.metrics.answered(&method, route, response.status());
+    log(&method, route, response.status(), started);
+    response
+}
+
+/// Whether a person reads the answer.
+fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    (method == Method::GET || method == Method::HEAD) && accepts.is_some_and(|accepts| accepts.contains("text/html"))
+}
+
+/// What a page at this path has around it.
+pub fn frame(house: &House, path: &str, has_list: bool) -> Frame {
+    let depth = path.matches('/').count().saturating_sub(1);
+    Frame {
+        root: if depth == 0 {
+            "./".to_owned()
+        } else {
+            "../".repeat(depth)
+        },
+        has_list,
+        now: house.clock.now(),
+    }
+}
+
+/// What the framework refuses by itself becomes one of our refusals.
+fn as_refusal(method: &Method, response: Response) -> Response {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || response.extensions().get::<Refusal>().is_some() {
+        return response;
+    }
+    let refusal = match status {
+        StatusCode::METHOD_NOT_ALLOWED => Refusal::new(status, format!("{method} is not answered here")),
+        _ => Refusal::new(status, status.canonical_reason().unwrap_or("refused").to_lowercase()),
+    };
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let mut refused = refusal.into_response();
+    refused.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    refused
+}
+
+/// A refusal as a page, which also asks for the token where one is missing.
+fn as_page(frame: &Frame, response: Response) -> Response {
+    let Some(refusal) = response.extensions().get::<Refusal>().cloned() else {
+        return response;
+    };
+    let html = page::refusal(frame, refusal.status.as_u16(), &refusal.what, refusal.hint.as_deref());
+    let mut paged = (refusal.status, Html(html)).into_response();
+    for name in [header::RETRY_AFTER, header::ALLOW] {
+        let kept = response.headers().get(&name).cloned();
+        paged.headers_mut().extend(kept.map(|value| (name, value)));
+    }
+    if refusal.asks_for_token {
+        let challenge = HeaderValue::from_static("Basic realm=\"Bellwether\", charset=\"UTF-8\"");
+        paged.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    paged
+}
+
+fn add_headers(headers: &mut HeaderMap) {
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+fn log(method: &Method, route: &str, status: StatusCode, started: Instant) {
+    let (status, milliseconds) = (status.as_u16(), started.elapsed().as_millis());
+    match status {
+        500.. => tracing::warn!(%method, route, status, milliseconds, "a request was answered"),
+        _ if method == Method::POST => tracing::info!(%method, route, status, milliseconds, "a request was answered"),
+        _ => tracing::debug!(%method, route, status, milliseconds, "a request was answered"),
+    }
+}
+
+/// There is nothing here.
+pub async fn no_such_path() -> Refusal {
+    Refusal::not_found("there is nothing at this address")
+        .hint("events are posted to `/v1/events`; the pages begin at `/`")
+}
+
+/// A defect of ours: it is logged, and the caller may come again.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let what = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(what, "a request ended in a panic");
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "this request could not be answered").into_response()
+}

@@ -1,0 +1,72 @@
+//! Pages for people: asked for here, rendered by `view`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::House;
+use super::api::incidents::{LIST_DEFAULT, find, list_of};
+use super::caller::Caller;
+use super::outside::frame;
+use super::query::Query;
+use super::refusal::Refusal;
+use crate::customer::Viewer;
+use crate::view::page;
+
+/// `GET /`
+pub async fn incidents(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> Result<Html<String>, Refusal> {
+    let viewer = house.reader(&caller)?;
+    let before = Query::of(&uri).one("before").map(str::to_owned);
+    let frame = frame(&house, uri.path(), true);
+    let html = move |reading: &super::reading::Reading| {
+        let (incidents, next) = list_of(&reading.sources(), before.as_deref(), LIST_DEFAULT)?;
+        Ok(Html(page::incidents(
+            &frame,
+            &incidents,
+            before.is_none(),
+            next.as_deref(),
+        )))
+    };
+    house.read(viewer, html).await
+}
+
+/// `GET /incidents/{tracking_id}`
+pub async fn incident(
+    State(house): State<Arc<House>>,
+    Path(tracking_id): Path<String>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Html<String>, Refusal> {
+    let provider = super::api::provider(&Query::of(&uri))?;
+    let viewer = house.opener(&caller, provider, &tracking_id)?;
+    let has_list = !matches!(viewer, Viewer::Link { .. });
+    let frame = frame(&house, uri.path(), has_list);
+    let html = move |reading: &super::reading::Reading| {
+        let from = reading.sources();
+        let story = find(&from, provider, &tracking_id)?;
+        let own = from.sight.customer();
+        let names = |account: &str| own.map(|own| reading.rules.groups_of(own, account)).unwrap_or_default();
+        Ok(Html(page::incident(&frame, &story, &names, own)))
+    };
+    house.read(viewer, html).await
+}
+
+/// `GET /style.css`
+pub async fn style() -> Response {
+    asset("text/css; charset=utf-8", page::STYLE)
+}
+
+/// `GET /favicon.svg`
+pub async fn icon() -> Response {
+    asset("image/svg+xml", page::ICON)
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "public, max-age=600"),
+    ];
+    (headers, text).into_response()
+}

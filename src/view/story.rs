@@ -1,0 +1,282 @@
+//! An incident's story as one viewer may know it: what was said, who was told of it, and why others were not.
+//!
+//! The API and the pages tell the same story. What the store holds is looked up; the texts come from the journal; why a
+//! rule did not match is computed again, by the rules in force now.
+
+mod chapter;
+
+pub use chapter::{rulings, silent};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::clock::Time;
+use crate::customer::CustomerId;
+use crate::delivery::{Attempt, Delivery, End, Standing, State};
+use crate::event::{Arrival, Event, Impact, Kind, Position, Stage};
+use crate::incident::{Entry, Hearing, Incident, IncidentId};
+use crate::journal;
+use crate::notification::Channel;
+use crate::record::{Verdict, Why};
+use crate::rule::RuleSet;
+use crate::store::View;
+use crate::store::context;
+use crate::view::sight::Sight;
+
+/// What a story is read from.
+pub struct Sources<'a> {
+    /// What the viewer sees of the store.
+    pub sight: Sight<'a>,
+    /// The texts.
+    pub journal: &'a journal::Reader,
+    /// The rules in force now.
+    pub rules: &'a RuleSet,
+}
+
+/// An incident and everything said of it, as one viewer may know it.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// What is known of it.
+    pub incident: Incident,
+    /// What is affected.
+    pub impact: Vec<Affected>,
+    /// Every account that heard of it, sorted.
+    pub accounts: Vec<String>,
+    /// What was said, the provider's newest first.
+    pub chapters: Vec<Chapter>,
+}
+
+/// A service in a region, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affected {
+    /// The service.
+    pub service: String,
+    /// The region, if one was named.
+    pub region: Option<String>,
+    /// The accounts, sorted; empty for an event that names none.
+    pub accounts: BTreeSet<String>,
+}
+
+/// One communication, and what followed from it.
+#[derive(Debug, Clone)]
+pub struct Chapter {
+    /// What it is.
+    pub kind: Kind,
+    /// Its stage.
+    pub stage: Stage,
+    /// Its title.
+    pub title: String,
+    /// The provider's time of it.
+    pub published: Time,
+    /// When it arrived first.
+    pub heard: Time,
+    /// Live or history.
+    pub arrival: Arrival,
+    /// The events that brought it, the first first.
+    pub events: Vec<Position>,
+    /// The accounts that heard it, sorted.
+    pub accounts: Vec<String>,
+    /// The first event with its text; `None` if that part of the journal is lost.
+    pub event: Option<Box<Event>>,
+    /// What the rules that matched came to.
+    pub verdicts: Vec<Ruling>,
+    /// Why nothing (more) followed from its events.
+    pub nothing: Vec<Why>,
+    /// Who was told.
+    pub deliveries: Vec<Tracked>,
+    /// Who will be told when enough has gathered.
+    pub gathering: Vec<Gathering>,
+    /// Why other rules tell nobody, by the rules in force now.
+    pub silent: Vec<Silent>,
+    /// How many more such rules there are.
+    pub more_silent: usize,
+    /// Whether the rules have changed since it arrived.
+    pub rules_changed: bool,
+}
+
+/// What one rule that matched came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruling {
+    /// Whose rule.
+    pub customer: CustomerId,
+    /// Which.
+    pub rule: String,
+    /// What followed.
+    pub verdict: Verdict,
+    /// Whether only the incident's earlier messages made it match.
+    pub followed: bool,
+    /// On which events.
+    pub events: Vec<Position>,
+    /// The accounts that were left of them.
+    pub accounts: BTreeSet<String>,
+    /// The receivers it leads to.
+    pub receivers: BTreeSet<String>,
+}
+
+/// A delivery, how far it is, and what was tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tracked {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// How far it is.
+    pub standing: Standing,
+    /// What was tried.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A notification that still gathers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gathering {
+    /// Whose receiver.
+    pub customer: CustomerId,
+    /// Who will be told.
+    pub receiver: String,
+    /// How.
+    pub channel: Channel,
+    /// When.
+    pub due: Time,
+}
+
+/// A rule that tells nobody, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silent {
+    /// Whose rule.
+    pub customer: CustomerId,
+    /// Which.
+    pub rule: String,
+    /// Why not.
+    pub why: String,
+}
+
+impl Tracked {
+    /// A delivery of this id; `None` if there is none (any more).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn find(store: &View, id: &str) -> Result<Option<Self>> {
+        let Some((delivery, standing)) = store.known(id)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            attempts: store.attempts(id)?,
+            delivery,
+            standing,
+        }))
+    }
+
+    /// The delivery that stands for this one.
+    pub fn successor(&self) -> Option<&str> {
+        match &self.standing.state {
+            State::Ended {
+                end: End::Superseded { by },
+                ..
+            } => Some(by),
+            _ => None,
+        }
+    }
+}
+
+/// The story of an incident; `None` if there is none that the viewer may know of.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
+    let hearings = from.sight.hearings(id)?;
+    let Some(known) = from.sight.store.incident(id)?.filter(|_| !hearings.is_empty()) else {
+        return Ok(None);
+    };
+    let mut chapters = Vec::new();
+    for (entry, heard) in by_communication(from.sight.store.entries(id)?, &hearings) {
+        chapters.push(chapter::chapter(from, &entry, &heard)?);
+    }
+    chapters.sort_by(|one, other| (other.published, &other.events).cmp(&(one.published, &one.events)));
+    let incident = if from.sight.is_whole() {
+        known
+    } else {
+        as_told(known, &chapters)
+    };
+    let accounts: BTreeSet<String> = hearings.iter().map(|hearing| hearing.account.clone()).collect();
+    Ok(Some(Story {
+        impact: impact(&hearings, from.journal),
+        accounts: accounts.into_iter().filter(|account| !account.is_empty()).collect(),
+        incident,
+        chapters,
+    }))
+}
+
+/// What is known of an incident without its story; `None` if the viewer may not know of it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>> {
+    if from.sight.is_whole() {
+        return Ok(Some(known));
+    }
+    Ok(story(from, &known.id)?.map(|story| story.incident))
+}
+
+/// The communications that were heard, each with who heard it.
+fn by_communication<'h>(entries: Vec<Entry>, hearings: &'h [Hearing]) -> Vec<(Entry, Vec<&'h Hearing>)> {
+    let mut heard: BTreeMap<&str, Vec<&'h Hearing>> = BTreeMap::new();
+    for hearing in hearings {
+        heard.entry(&hearing.communication).or_default().push(hearing);
+    }
+    let with_hearings = entries.into_iter().filter_map(|entry| {
+        let mut heard = heard.remove(entry.communication.as_str())?;
+        heard.sort_by_key(|hearing| hearing.event);
+        Some((entry, heard))
+    });
+    with_hearings.collect()
+}
+
+/// What a viewer who does not see everything knows of an incident: what its own communications say.
+fn as_told(known: Incident, chapters: &[Chapter]) -> Incident {
+    let told = chapters
+        .iter()
+        .rev()
+        .filter_map(|chapter| Some((chapter, chapter.event.as_ref()?)));
+    let mut incident: Option<Incident> = None;
+    for (chapter, event) in told {
+        incident = Some(match incident {
+            Some(before) => before.after(event),
+            None => Incident::begun_by(event, chapter.heard),
+        });
+    }
+    incident.unwrap_or_else(|| Incident {
+        title: chapters
+            .first()
+            .map(|chapter| chapter.title.clone())
+            .unwrap_or_default(),
+        impact_start: None,
+        impact_end: None,
+        ..known
+    })
+}
+
+/// What is affected, in the order of names: everything that was ever said to be.
+fn impact(hearings: &[Hearing], journal: &journal::Reader) -> Vec<Affected> {
+    let mut affected: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    let mut events: BTreeMap<Position, Vec<Impact>> = BTreeMap::new();
+    for hearing in hearings {
+        let named = match hearing.as_event {
+            // a text that is lost names nothing any more
+            true => &*events.entry(hearing.event).or_insert_with(|| {
+                context::event(journal, hearing.event)
+                    .map(|event| event.impact)
+                    .unwrap_or_default()
+            }),
+            false => &hearing.impact,
+        };
+        for Impact { service, region, .. } in named {
+            let accounts = affected.entry((service.clone(), region.clone())).or_default();
+            accounts.extend((!hearing.account.is_empty()).then(|| hearing.account.clone()));
+        }
+    }
+    let rows = affected.into_iter().map(|((service, region), accounts)| Affected {
+        service,
+        region,
+        accounts,
+    });
+    rows.collect()
+}
