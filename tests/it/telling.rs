@@ -532,7 +532,10 @@ async fn ten_thousand_subscriptions_of_one_event_are_one_message() {
     let got = world.hooks.got("hook");
     assert_eq!(got.len(), 1);
     let listed = got[0].body["subscriptions"].as_array().map_or(0, Vec::len);
-    assert!(listed > 1_000 && got[0].body["truncated"] == true, "as many as the webhook's limit allows: {listed}");
+    assert!(
+        listed > 1_000 && got[0].body["truncated"] == true,
+        "as many as the webhook's limit allows: {listed}"
+    );
     let incident = world.get("/v1/incidents/MANY-1").await;
     assert_eq!(incident["accounts"].as_array().map(Vec::len), Some(10_000));
     assert_eq!(
