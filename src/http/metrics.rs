@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::House;
-use super::auth::Caller;
+use super::caller::Caller;
 use super::refusal::Refusal;
 use crate::clock::{Clock, Time};
 use crate::delivery::StateWord;

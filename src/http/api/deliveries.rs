@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::House;
-use super::super::auth::{Caller, Scope};
+use super::super::auth::Scope;
+use super::super::caller::Caller;
 use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;

@@ -12,7 +12,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::House;
-use super::auth::Caller;
+use super::caller::Caller;
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::event::Provider;
