@@ -173,7 +173,9 @@ pub async fn run(settings: Settings, listener: TcpListener) -> Result<()> {
     let outcome = systemd::until_stopped(&handle).await;
     systemd::stopping();
     if handle.has_failed() {
-        bail!("writing or delivering broke off; what was acknowledged is on disk, and the daemon must be started again");
+        bail!(
+            "writing or delivering broke off; what was acknowledged is on disk, and the daemon must be started again"
+        );
     }
     handle.stop().await?;
     outcome

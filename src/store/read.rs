@@ -372,7 +372,10 @@ mod tests {
     #[test]
     fn each_incident_has_one_head_the_oldest_published() {
         let dir = tempfile::tempdir().expect("a folder");
-        let store = store(dir.path(), &[("l", "b", 2), ("l", "b", 1), ("l", "a", 3), ("l2", "c", 1)]);
+        let store = store(
+            dir.path(),
+            &[("l", "b", 2), ("l", "b", 1), ("l", "a", 3), ("l2", "c", 1)],
+        );
         assert_eq!(heads(&store, "l", None), ["l a 3", "l b 1"]);
         assert_eq!(heads(&store, "l2", None), ["l2 c 1"]);
         assert_eq!(heads(&store, "l3", None), Vec::<String>::new());
@@ -381,7 +384,10 @@ mod tests {
     #[test]
     fn a_look_begins_behind_an_incident_and_goes_round_to_it() {
         let dir = tempfile::tempdir().expect("a folder");
-        let store = store(dir.path(), &[("l", "a", 1), ("l", "c", 1), ("l", "e", 1), ("m", "b", 1)]);
+        let store = store(
+            dir.path(),
+            &[("l", "a", 1), ("l", "c", 1), ("l", "e", 1), ("m", "b", 1)],
+        );
         assert_eq!(heads(&store, "l", Some("a")), ["l c 1", "l e 1", "l a 1"]);
         assert_eq!(heads(&store, "l", Some("e")), ["l a 1", "l c 1", "l e 1"]);
         assert_eq!(

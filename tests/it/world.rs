@@ -126,7 +126,9 @@ async fn take(State(hooks): State<Hooks>, request: Request) -> axum::http::Statu
     });
     hooks.count.send_modify(|count| *count += 1);
     let mut held = hooks.held.subscribe();
-    held.wait_for(|held| !held.contains(&path)).await.expect("the receiver runs");
+    held.wait_for(|held| !held.contains(&path))
+        .await
+        .expect("the receiver runs");
     let status = hooks
         .answers
         .lock()
