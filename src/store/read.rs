@@ -159,6 +159,11 @@ impl View {
         while heads.len() < most
             && let Some((_, Item::Lane(place))) = self.first_key(&lane, &from)?
         {
+            if !self.has(&keys::delivery_key(&place.delivery))? {
+                // what it is stood in a part of the journal that is lost, unlike what became of it: it holds up nobody
+                from = past(&keys::lane(&place));
+                continue;
+            }
             from = past(&keys::lane_about(endpoint, &place.incident));
             if let Some(Item::Standing(standing)) = self.get(&keys::standing_key(&place.delivery))? {
                 heads.push((place, standing));

@@ -70,15 +70,15 @@ impl Sound {
     async fn prepare(ended: Ended) -> Self {
         let place = Place::with(&[("contoso/rules.yaml", RULES.into())]).await;
         let daemon = place.start().await.expect("starts");
-        tell(&place, &daemon, 0..12).await;
+        tell(&place, &daemon, 0..8).await;
         daemon.renew_store();
         daemon.stop().await.expect("stops");
         let stale = place.save("stale");
         let daemon = place.start().await.expect("starts");
-        tell(&place, &daemon, 12..24).await;
+        tell(&place, &daemon, 8..16).await;
         let delivered = place.receivers.take().into_iter().filter(|got| got.path == "/good");
         let delivered = delivered.map(|got| got.id).collect();
-        daemon.hear((24..27).map(|nth| update(nth, begin())).collect()).await;
+        daemon.hear((16..19).map(|nth| update(nth, begin())).collect()).await;
         daemon.settled().await;
         let at = Clock::ByHand(place.clock.clone()).now();
         daemon.stop().await.expect("stops");
@@ -123,7 +123,7 @@ impl Sound {
                 .iter()
                 .any(|(path, id)| path == "/slow" && !self.delivered.contains(id))
         );
-        assert!(self.delivered.len() == 24 && self.known.len() == 27 * 3);
+        assert!(self.delivered.len() == 16 && self.known.len() == 19 * 3);
         assert!(
             files_below(&self.saved.join("journal"))
                 .iter()
@@ -340,7 +340,11 @@ impl Sound {
     /// Nothing is sent again but what a reported loss covers, nothing that is due is forgotten without a word.
     fn check_sends(&self, got: &[Got], daemon: &Handle, is_whole: bool, is_store_believed: bool, what: &str) {
         let sent = sends(got);
-        assert_eq!(sent.len(), got.len(), "{what}: something was sent twice");
+        // what the slow one refuses may come twice within ten seconds
+        let once = |path: &str| path != "/slow";
+        let count = got.iter().filter(|got| once(&got.path)).count();
+        let different = sent.iter().filter(|(path, _)| once(path)).count();
+        assert_eq!(different, count, "{what}: something was sent twice");
         if is_whole {
             assert_eq!(sent, self.sends, "{what}");
             return;

@@ -155,7 +155,7 @@ fn begin() -> Time {
 
 /// An update of the incident `nth`, long enough to fill a journal.
 fn update(nth: u64, published: Time) -> Event {
-    let text = noise(nth, 1_200);
+    let text = noise(nth, 2_000);
     Event {
         provider: Provider::Azure,
         source: None,
