@@ -57,6 +57,9 @@ pub struct Customer {
     /// The operator's secrets its rule files may name.
     #[serde(default)]
     pub secrets: BTreeSet<String>,
+    /// The names of the secrets that hold tokens with which it reads pages and API.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tokens: BTreeSet<String>,
 }
 
 /// All customers, or the single organisation that a daemon without `customers` serves.

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::channel::email::Sender;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::customer::CustomerId;
 use crate::dispatch::http::HttpSender;
 use crate::dispatch::lanes::{Lanes, Signal};
 use crate::dispatch::send::Senders;
@@ -297,6 +298,7 @@ fn doors(
         intake: read(&settings.tokens.intake, "intake")?,
         read: read(&settings.tokens.read, "read")?,
         operate: read(&settings.tokens.operate, "operate")?,
+        customers: customer_tokens(settings, secrets)?,
     };
     Ok(http::Doors::new(
         http::Settings {
@@ -313,6 +315,20 @@ fn doors(
         links,
         clock.clone(),
     ))
+}
+
+/// The tokens with which customers read what is theirs.
+fn customer_tokens(settings: &Settings, secrets: &Secrets) -> Result<Vec<(CustomerId, Secret)>> {
+    let mut tokens = Vec::new();
+    for (id, customer) in settings.customers.by_name.iter().flatten() {
+        for name in &customer.tokens {
+            let token = secrets
+                .operator(name)
+                .with_context(|| format!("the token `{name}` of the customer `{id}`"))?;
+            tokens.push((id.clone(), token));
+        }
+    }
+    Ok(tokens)
 }
 
 /// A clock moved by hand wakes whoever waits for a time.

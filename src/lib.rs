@@ -1,5 +1,54 @@
 //! Bellwether: service-health events in; the right people told, in time, and nothing lost.
-#![allow(dead_code)] // while the floors are being built
+//!
+//! This page is the map. The product itself is one page too: `evaluate/mod.rs`, what follows from everything that can
+//! happen. `record.rs` is everything that can happen and everything that is remembered; `delivery.rs` is when
+//! something is tried again and how it ends; `ledger/mod.rs` is the one thread that writes.
+//!
+//! ```text
+//!              ┌───────────── journal: the truth, append-only, synced in groups ─────────────┐
+//!  intake ──▶ Recorded ──▶ evaluate (pure) ──▶ Decided ──sync──▶ 202 answered, lanes released
+//!  rules, commands ─▶▲          ▲    ▲              │
+//!  due, attempts ────┘     RuleSet  store           └──▶ applied to the store (sled) ──▶ lanes ──▶ e-mail · webhook · calendar
+//! ```
+//!
+//! # One event's path
+//!
+//! 1. `http::intake` authenticates, limits, and has `event::read` parse the body: one pure function per form it comes
+//!    in. A bad body is a 4xx that names the field; nothing is written.
+//! 2. `ledger` writes it down (`Recorded`), decides it in its turn (`Decided`), and syncs both as one group; only then
+//!    is the 202 answered.
+//! 3. Deciding is `rule::RuleSet::matching`, then `store::context`, then `evaluate`: a pure function of what is known.
+//!    What it plans gathers for a few seconds, so that 500 subscriptions become one message.
+//! 4. When a notification is due, `evaluate::tell` freezes what is said into a delivery. Bytes are rendered when they
+//!    are sent, by `channel`, the same at every attempt.
+//! 5. `dispatch::lanes` tries it, one lane per endpoint, in order per incident. How an attempt ended is an input like
+//!    any other: `delivery::next` says done, again at, or dead.
+//!
+//! # A crash
+//!
+//! Before the sync: nobody was told that the event was taken, and nobody was told of it. After: it is in the journal,
+//! and what was not decided is decided at the next start. The store is believed only after a clean stop or within one
+//! boot; otherwise it is built again from checkpoint and journal.
+//!
+//! # A bad rule file
+//!
+//! `rule::check` reads all files together and shows every problem with its place and what to type instead. What is
+//! broken keeps its last good version, which is in the journal, sealed; the customer's contact gets a mail by a
+//! built-in rule, because a broken file is an event too.
+//!
+//! # Floors
+//!
+//! The modules below are in reading order, lowest first: **a module uses only those above it in this list**. Those
+//! that decide (`event` to `evaluate`, and `view`) name no clock, file or socket. Only `store` names sled. A test checks
+//! all of that (`tests/it/architecture.rs`).
+//!
+//! # Words
+//!
+//! An **event** is one thing a provider told us; a **communication** is one text of it, which arrives once per
+//! subscription. An **incident** is our record of a trouble. A **rule** is a condition and **receivers**; an
+//! **endpoint** is one mailbox or URL of theirs. A **verdict** says what follows from a match; a **notification** is
+//! what an endpoint is to be told about one communication, a **delivery** carries it, an **attempt** is one try, and a
+//! **dead letter** is a delivery that will not be tried again.
 
 pub mod clock;
 pub(crate) mod problem;

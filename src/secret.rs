@@ -150,6 +150,7 @@ impl Sealer {
     }
 
     /// A key of this process only, for commands that keep nothing.
+    #[cfg(test)]
     pub fn throwaway() -> Self {
         Self::with(XChaCha20Poly1305::generate_key(&mut OsRng).into())
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::client::{self, Server, minute, text};
 use super::failure::{Exit, described};
 use super::output::{self, Format, one_line};
+use crate::clock::Time;
 
 /// List deliveries, the newest first
 #[derive(Debug, Clone, clap::Args)]
@@ -132,31 +133,15 @@ fn attempts(delivery: &Value) -> &[Value] {
 /// The title, and under it what is not simply well: when it is tried next, how it ended, what the receiver said last.
 fn story(delivery: &Value) -> String {
     let mut lines = vec![one_line(text(delivery, "title"), 80)];
-    if delivery.get("next_attempt").is_some_and(Value::is_string) {
-        lines.push(format!("next attempt {}", minute(delivery, "next_attempt")));
-    }
+    let next: Option<Time> = text(delivery, "next_attempt").parse().ok();
+    lines.extend(next.map(|at| format!("next attempt {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     if text(delivery, "state") != "delivered" {
-        let end = delivery.get("end").filter(|end| !end.is_null()).map(words);
+        let end = delivery.get("end").and_then(Value::as_str).map(str::to_owned);
         let last = attempts(delivery).last().map(|attempt| text(attempt, "why").to_owned());
         let last = last.filter(|why| !why.is_empty() && !end.as_ref().is_some_and(|end| end.contains(why.as_str())));
         lines.extend(end.into_iter().chain(last).map(|line| one_line(&line, 120)));
     }
     lines.join("\n")
-}
-
-/// How a delivery ended: a word, or a word and what goes with it (`{"refused": {"why": …}}`).
-fn words(end: &Value) -> String {
-    match end {
-        Value::String(word) => word.clone(),
-        Value::Object(fields) => {
-            let spoken = fields.iter().map(|(key, value)| match value {
-                Value::Object(_) => format!("{}: {}", key.replace('-', " "), words(value)),
-                _ => words(value),
-            });
-            spoken.collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -175,12 +160,12 @@ mod tests {
             "attempts": [{ "number": 1, "outcome": "retry", "why": "connection refused" }] });
         let dead = json!({ "id": "dlv_3", "state": "dead", "created": "2024-09-05T04:42:00Z", "tracking_id": "0NTJ-VV8",
             "customer": "contoso", "receiver": "tickets", "channel": "webhook", "title": "App Service",
-            "end": { "refused": { "why": "400 Bad Request" } }, "attempts": [{ "number": 1, "outcome": "refused", "why": "400 Bad Request" }] });
+            "end": "refused: 400 Bad Request", "attempts": [{ "number": 1, "outcome": "refused", "why": "400 Bad Request" }] });
         insta::assert_snapshot!(shown(&[delivered, scheduled, dead]), @r"
         ID     STATE      CREATED            TRACKING ID  RECEIVER          CHANNEL  ATTEMPTS  TITLE, AND WHAT BECAME OF IT
         dlv_1  delivered  2024-09-05 04:42Z  0NTJ-VV8     contoso/platform  email    1         App Service
         dlv_2  scheduled  2024-09-05 04:42Z  0NTJ-VV8     contoso/oncall    slack    1         App Service
-                                                                                               next attempt 2024-09-05 04:47Z
+                                                                                               next attempt 2024-09-05 04:47:00Z
                                                                                                connection refused
         dlv_3  dead       2024-09-05 04:42Z  0NTJ-VV8     contoso/tickets   webhook  1         App Service
                                                                                                refused: 400 Bad Request

@@ -1,4 +1,4 @@
-//! `bellwether events`: what the daemon has heard, the newest first.
+//! `bellwether events`: what the daemon has heard, the newest first; or one event with what became of it.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -6,10 +6,14 @@ use serde_json::Value;
 use super::client::{self, Server, minute, text};
 use super::failure::Exit;
 use super::output::{self, Format, one_line};
+use super::reasons;
 
-/// List the events that a daemon has heard, the newest first
+/// List the events that a daemon has heard, or show what became of one
 #[derive(Debug, Clone, clap::Args)]
 pub struct Events {
+    /// The event to show, by its id
+    #[arg(value_name = "ID")]
+    id: Option<String>,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -23,6 +27,13 @@ pub struct Events {
 impl Events {
     /// Asks and shows.
     pub async fn run(self) -> Result<Exit> {
+        match &self.id {
+            Some(id) => self.show(id).await,
+            None => self.list().await,
+        }
+    }
+
+    async fn list(&self) -> Result<Exit> {
         let events = self.server.client()?.list("events", &[], self.limit).await?;
         match self.format {
             Format::Json => output::print_json(&client::listed("events", events))?,
@@ -30,6 +41,28 @@ impl Events {
         }
         Ok(Exit::Fine)
     }
+
+    async fn show(&self, id: &str) -> Result<Exit> {
+        let event = self.server.client()?.get(&["events", id], &[]).await?;
+        match self.format {
+            Format::Json => output::print_json(&event)?,
+            Format::Text => output::print(&told(&event))?,
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+/// One event, and what became of it rule by rule.
+fn told(event: &Value) -> String {
+    let title = one_line(text(event, "title"), 300);
+    let facts = ["provider", "kind", "arrival"].map(|key| one_line(text(event, key), 40));
+    let mut told = format!("{}  {title}\n", one_line(text(event, "tracking_id"), 256));
+    told.push_str(&format!("  what      {}\n", facts.join(", ")));
+    told.push_str(&format!("  heard     {}\n\n", minute(event, "heard")));
+    if event.get("decided").and_then(Value::as_bool) == Some(false) {
+        told.push_str("  it is recorded, and waits to be decided\n");
+    }
+    told + &reasons::shown(event)
 }
 
 fn shown(events: &[Value]) -> String {
@@ -69,5 +102,18 @@ mod tests {
         12.0  2024-09-05 04:41Z  azure     0NTJ-VV8     update  App Service [31m (history)
         ");
         assert_eq!(shown(&[]), "no events yet\n");
+    }
+
+    #[test]
+    fn one_event_is_shown_with_what_became_of_it() {
+        let event = serde_json::json!({ "id": "12.0", "heard": "2024-09-05T04:41:41Z", "provider": "azure", "tracking_id": "0NTJ-VV8",
+            "kind": "update", "title": "App Service", "arrival": "live", "decided": true, "nothing": "no rule matched" });
+        insta::assert_snapshot!(told(&event), @r"
+        0NTJ-VV8  App Service
+          what      azure, update, live
+          heard     2024-09-05 04:41Z
+
+            nothing followed: no rule matched
+        ");
     }
 }

@@ -4,9 +4,9 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::client::{self, Server, minute, text};
-use super::deliveries;
 use super::failure::Exit;
-use super::output::{self, Format, one_line};
+use super::output::{self, Format, count, one_line};
+use super::{deliveries, reasons};
 
 /// List incidents, or show one with everything said and sent about it
 #[derive(Debug, Clone, clap::Args)]
@@ -58,9 +58,7 @@ impl Incidents {
             output::print_json(&incident)?;
             return Ok(Exit::Fine);
         }
-        let about = [("tracking_id", id.to_owned())];
-        let sent = client.list("deliveries", &about, self.limit).await?;
-        output::print(&format!("{}\n{}", told(&incident), deliveries::shown(&sent)))?;
+        output::print(&told(&incident))?;
         Ok(Exit::Fine)
     }
 }
@@ -100,43 +98,53 @@ fn is_test(incident: &Value) -> bool {
     incident.get("test").and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// One incident: what it is, and what was said of it.
-fn told(answer: &Value) -> String {
-    let incident = answer.get("incident").filter(|it| it.is_object()).unwrap_or(answer);
-    let mut told = format!(
-        "{}  {}\n",
-        one_line(text(incident, "tracking_id"), 256),
-        one_line(text(incident, "title"), 300)
-    );
-    let facts = ["status", "event_type", "level", "provider"].map(|key| one_line(text(incident, key), 60));
-    let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
-    told.push_str(&format!("  what      {}\n", facts.join(", ")));
-    let (from, until) = (minute(incident, "impact_start"), minute(incident, "impact_end"));
-    told.push_str(&format!("  impact    {from} until {until}\n"));
-    told.push_str(&format!("  heard     {}\n", minute(incident, "first_heard")));
-    told.push_str(&format!("  updated   {}\n\n", minute(incident, "updated")));
-    for entry in answer.get("entries").and_then(Value::as_array).into_iter().flatten() {
+/// One incident: what it is, what was said of it and why to whom, and what was sent.
+fn told(incident: &Value) -> String {
+    let mut told = head(incident);
+    let mut sent: Vec<Value> = Vec::new();
+    for entry in reasons::list(incident, "entries") {
         let facts = [
             minute(entry, "published"),
             one_line(text(entry, "kind"), 30),
             one_line(text(entry, "title"), 200),
         ];
-        told.push_str(&format!("{}\n", facts.join("  ")));
-        told.push_str(&verdicts(entry));
+        told.push_str(&format!("{}\n{}\n", facts.join("  "), reasons::shown(entry)));
+        sent.extend(reasons::list(entry, "deliveries").cloned());
     }
-    told
+    told + &deliveries::shown(&sent)
 }
 
-/// The verdicts on one communication, as far as the answer names them.
-fn verdicts(entry: &Value) -> String {
-    let verdicts = entry.get("verdicts").and_then(Value::as_array);
-    let lines = verdicts.into_iter().flatten().map(|verdict| {
-        let rule = format!("{} / {}", text(verdict, "customer"), text(verdict, "rule"));
-        let what = [text(verdict, "verdict"), text(verdict, "why")].map(|part| one_line(part, 300));
-        let what: Vec<String> = what.into_iter().filter(|part| !part.is_empty()).collect();
-        format!("  {}: {}\n", one_line(&rule, 300), what.join(": "))
-    });
-    lines.collect()
+fn head(incident: &Value) -> String {
+    let title = one_line(text(incident, "title"), 300);
+    let facts = ["status", "event_type", "level", "provider"].map(|key| one_line(text(incident, key), 60));
+    let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
+    let impact: Vec<String> = reasons::list(incident, "impact").map(affected).collect();
+    let mut head = format!("{}  {title}\n", one_line(text(incident, "tracking_id"), 256));
+    head.push_str(&format!("  what      {}\n", facts.join(", ")));
+    let (from, until) = (minute(incident, "impact_start"), minute(incident, "impact_end"));
+    head.push_str(&format!("  impact    {from} until {until}\n"));
+    impact
+        .iter()
+        .for_each(|line| head.push_str(&format!("            {line}\n")));
+    head.push_str(&format!("  heard     {}\n", minute(incident, "first_heard")));
+    head.push_str(&format!("  updated   {}\n\n", minute(incident, "updated")));
+    head
+}
+
+fn affected(impact: &Value) -> String {
+    let region = text(impact, "region");
+    let region = if region.is_empty() {
+        String::new()
+    } else {
+        format!(" in {region}")
+    };
+    let accounts = reasons::list(impact, "accounts").count();
+    let accounts = if accounts == 0 {
+        String::new()
+    } else {
+        format!(": {}", count(accounts, "account"))
+    };
+    one_line(&format!("{}{region}{accounts}", text(impact, "service")), 200)
 }
 
 #[cfg(test)]
@@ -162,17 +170,25 @@ mod tests {
     #[test]
     fn one_incident_is_shown_with_what_was_said_of_it() {
         let mut answer = incident();
+        answer["impact"] = json!([{ "service": "App Service", "region": "Southeast Asia", "accounts": ["a", "b"] }, { "service": "Storage" }]);
         answer["entries"] = json!([{ "published": "2024-09-05T04:41:27Z", "kind": "update", "title": "App Service",
-            "verdicts": [{ "customer": "contoso", "rule": "Trouble as it happens", "verdict": "planned" }] }]);
+            "verdicts": [{ "customer": "contoso", "rule": "Trouble as it happens", "verdict": "planned", "receivers": ["oncall"] }],
+            "deliveries": [{ "id": "dlv_1", "state": "delivered", "created": "2024-09-05T04:42:00Z", "tracking_id": "0NTJ-VV8",
+                "customer": "contoso", "receiver": "oncall", "channel": "slack", "title": "App Service", "attempts": [{}] }] }]);
         insta::assert_snapshot!(told(&answer), @r"
         0NTJ-VV8  App Service
           what      Mitigated, Service issue, Warning, azure
           impact    2024-09-05 04:06Z until —
+                    App Service in Southeast Asia: 2 accounts
+                    Storage
           heard     2024-09-05 04:41Z
           updated   2024-09-05 05:14Z
 
         2024-09-05 04:41Z  update  App Service
-          contoso / Trouble as it happens: planned
+          + contoso / Trouble as it happens: planned for oncall
+
+        ID     STATE      CREATED            TRACKING ID  RECEIVER        CHANNEL  ATTEMPTS  TITLE, AND WHAT BECAME OF IT
+        dlv_1  delivered  2024-09-05 04:42Z  0NTJ-VV8     contoso/oncall  slack    1         App Service
         ");
     }
 }

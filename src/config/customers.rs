@@ -10,7 +10,7 @@ use crate::problem::yaml::{Node, Value};
 
 const CUSTOMER: Keys = Keys {
     of: "a customer",
-    known: &["contact", "accounts", "public", "secrets"],
+    known: &["contact", "accounts", "public", "secrets", "tokens"],
     later: &["inventory", "users"],
     meant: &[
         ("email", "contact"),
@@ -19,6 +19,7 @@ const CUSTOMER: Keys = Keys {
         ("tenants", "accounts"),
         ("sources", "public"),
         ("secret", "secrets"),
+        ("token", "tokens"),
         ("rules", "=a customer's rules stand in rules/NAME/"),
     ],
     takes_own: false,
@@ -59,7 +60,8 @@ fn customer(reading: &Reading<'_>, node: &Node) -> Customer {
         contact: contact(reading, &fields),
         accounts: set(reading, &fields, "accounts", "the id of an account"),
         public: set(reading, &fields, "public", "the name of a source"),
-        secrets: secrets(reading, &fields),
+        secrets: secret_names(reading, &fields, "secrets"),
+        tokens: secret_names(reading, &fields, "tokens"),
     }
 }
 
@@ -97,10 +99,7 @@ fn set(reading: &Reading<'_>, fields: &Fields<'_>, key: &str, what: &str) -> BTr
     sound.map(|text| text.value.trim().to_lowercase()).collect()
 }
 
-fn secrets(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeSet<String> {
-    let items = fields
-        .get("secrets")
-        .map(|node| reading.items(node))
-        .unwrap_or_default();
+fn secret_names(reading: &Reading<'_>, fields: &Fields<'_>, key: &str) -> BTreeSet<String> {
+    let items = fields.get(key).map(|node| reading.items(node)).unwrap_or_default();
     items.into_iter().filter_map(|item| reading.secret_name(item)).collect()
 }

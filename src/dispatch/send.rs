@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::http::HttpSender;
 use super::smtp::Mailer;
 use crate::channel::email::Sender;
-use crate::channel::{Address, Outcome, SecretRef, Target, email, reply, slack, teams, webhook};
+use crate::channel::{Address, Outcome, SecretRef, Target, document, email, reply, webhook};
 use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::delivery::Delivery;
@@ -36,40 +36,21 @@ impl Senders {
     pub async fn attempt(&self, delivery: &Delivery, message: &Message, rules: &RuleSet) -> (Outcome, String) {
         let Some((customer, _, address)) = rules.endpoint(&delivery.endpoint) else {
             let why = "the receiver's address has just been changed".to_owned();
-            return (
-                Outcome::Retry {
-                    why,
-                    after_seconds: None,
-                },
-                String::new(),
-            );
+            return not_now(why);
         };
         let mut message = message.clone();
         self.add_token(delivery, &mut message);
-        match address {
+        let (url, signing) = match address {
             Address::Email(to) => {
                 let email = email::render(&message, to, &self.from);
-                (self.mailer.send(&email).await, digest(&email.bytes))
+                return (self.mailer.send(&email).await, digest(&email.bytes));
             }
-            Address::Webhook { url, signing } => {
-                self.post(
-                    customer,
-                    Channel::Webhook,
-                    url,
-                    signing.as_ref(),
-                    &message,
-                    webhook::render(&message),
-                )
-                .await
-            }
-            Address::Slack { url } => {
-                self.post(customer, Channel::Slack, url, None, &message, slack::render(&message))
-                    .await
-            }
-            Address::Teams { url } => {
-                self.post(customer, Channel::Teams, url, None, &message, teams::render(&message))
-                    .await
-            }
+            Address::Webhook { url, signing } => (url, signing.as_ref()),
+            Address::Slack { url } | Address::Teams { url } => (url, None),
+        };
+        match document(&message) {
+            Some(body) => self.post(customer, url, signing, &message, body).await,
+            None => not_now("the delivery is of another medium than its address".to_owned()),
         }
     }
 
@@ -91,27 +72,18 @@ impl Senders {
     async fn post(
         &self,
         customer: &CustomerId,
-        channel: Channel,
         url: &Target,
         signing: Option<&SecretRef>,
         message: &Message,
         body: Vec<u8>,
     ) -> (Outcome, String) {
-        let timestamp = self.clock.now().timestamp();
+        let channel = message.told.channel;
         let prepared = self
             .target(url)
-            .and_then(|url| Ok((url, self.headers(channel, signing, message, timestamp, &body)?)));
+            .and_then(|url| Ok((url, self.headers(channel, signing, message, &body)?)));
         let (url, headers) = match prepared {
             Ok(prepared) => prepared,
-            Err(why) => {
-                return (
-                    Outcome::Retry {
-                        why,
-                        after_seconds: None,
-                    },
-                    String::new(),
-                );
-            }
+            Err(why) => return not_now(why),
         };
         let digest = digest(&body);
         let answer = self.http.post(customer, &url, &headers, Bytes::from(body)).await;
@@ -123,9 +95,9 @@ impl Senders {
         channel: Channel,
         signing: Option<&SecretRef>,
         message: &Message,
-        timestamp: i64,
         body: &[u8],
     ) -> Result<Vec<(&'static str, String)>, String> {
+        let timestamp = self.clock.now().timestamp();
         match (channel, signing) {
             (Channel::Webhook, Some(signing)) => {
                 webhook::signature::sign(&self.secret(signing)?, &message.id, timestamp, body)
@@ -153,6 +125,15 @@ impl Senders {
             .find(&secret.customer, &secret.name)
             .map_err(|error| format!("{error:#}"))
     }
+}
+
+/// Nothing could be sent this time.
+fn not_now(why: String) -> (Outcome, String) {
+    let outcome = Outcome::Retry {
+        why,
+        after_seconds: None,
+    };
+    (outcome, String::new())
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -167,7 +167,7 @@ pub fn asking(
     let reopened = incident.is_some_and(|incident| incident.reopened_by(event));
     for who in told_before.iter().filter(|who| !matched.contains(*who)) {
         let rule = rules.rule(&who.0, &who.1).filter(|rule| follows(rule, event, reopened));
-        if let Some((rule, left)) = rule.and_then(|rule| Some((rule, rules.judge_following(rule, event).left()?))) {
+        if let Some((rule, left)) = rule.and_then(|rule| Some((rule, rules.following(rule, event)?))) {
             asking.push(Asking {
                 rule: rule.clone(),
                 left,

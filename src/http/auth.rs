@@ -111,13 +111,26 @@ impl House {
         Err(self.wrong(caller, format!("this is no `{}` token", scope.word())))
     }
 
-    /// On whose behalf the caller reads everything.
+    /// On whose behalf the caller reads: a customer's, by a token of its own, or the operator's.
     ///
     /// # Errors
     /// When it may not.
     pub fn reader(&self, caller: &Caller) -> Result<Viewer, Refusal> {
+        if let Some(customer) = self.customer(caller) {
+            self.stop_guessing(caller)?;
+            return Ok(Viewer::Customer(customer));
+        }
         self.admit(caller, Scope::Read)?;
         Ok(Viewer::Operator)
+    }
+
+    /// The customer whose token the caller presents; every token is compared.
+    fn customer(&self, caller: &Caller) -> Option<CustomerId> {
+        let tokens = self.settings.tokens.customers.iter();
+        tokens.fold(None, |found, (customer, token)| match caller.presents(&[token]) {
+            true => Some(customer.clone()),
+            false => found,
+        })
     }
 
     /// On whose behalf the caller reads one incident: by the signed link in a message, or as a reader.

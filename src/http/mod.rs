@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
+use crate::customer::CustomerId;
 use crate::ledger::Ledger;
 use crate::secret::{LinkKey, Secret};
 
@@ -52,6 +53,8 @@ pub struct Tokens {
     pub read: Vec<Secret>,
     /// May read everything and give commands.
     pub operate: Vec<Secret>,
+    /// May read what their customer may see.
+    pub customers: Vec<(CustomerId, Secret)>,
 }
 
 /// What the operator's settings say about the doors.

@@ -138,6 +138,7 @@ impl Packed {
     }
 
     /// How many records it holds.
+    #[cfg(test)]
     pub(super) fn records(&self) -> u64 {
         self.blocks.iter().map(|block| u64::from(block.records)).sum()
     }

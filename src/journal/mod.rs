@@ -48,7 +48,9 @@ pub use losses::KnownLoss;
 pub use losses::LostRange;
 #[allow(unused_imports)]
 pub use open::Opening;
-pub use reader::{Reader, Segments, Tail};
+#[cfg(test)]
+use reader::Tail;
+pub use reader::{Reader, Segments};
 pub use rewrite::{Keep, Rewriter, Rewritten};
 #[allow(unused_imports)]
 pub use survey::Torn;
@@ -113,6 +115,7 @@ impl Default for Options {
 
 impl Room {
     /// Bytes that can still be written without any new space.
+    #[cfg(test)]
     pub fn total(&self) -> u64 {
         self.here + self.ahead
     }
@@ -207,11 +210,13 @@ impl Journal {
     }
 
     /// The most bytes one group may take; compare with [`Journal::group_bytes`].
+    #[cfg(test)]
     pub fn most_group_bytes(&self) -> u64 {
         self.most
     }
 
     /// The bytes a group of these records takes.
+    #[cfg(test)]
     pub fn group_bytes(records: &[impl AsRef<[u8]>]) -> u64 {
         frame::group_bytes(records)
     }
@@ -222,11 +227,13 @@ impl Journal {
     }
 
     /// The record with this number; `None` if there is none.
+    #[cfg(test)]
     pub fn read(&self, seq: u64) -> Result<Option<Vec<u8>>> {
         self.reader.read(seq)
     }
 
     /// The records from `from` on, ascending.
+    #[cfg(test)]
     pub fn tail(&self, from: u64) -> Tail {
         self.reader.tail(from)
     }

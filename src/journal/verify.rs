@@ -70,6 +70,7 @@ pub struct Damage {
 
 impl Report {
     /// Whether nothing is damaged, torn or lost that is not already on record.
+    #[cfg(test)]
     pub fn is_sound(&self) -> bool {
         self.torn.is_none()
             && self.lost.iter().all(|loss| loss.recorded)

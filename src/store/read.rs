@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, Place, Standing, State, StateWord};
+use crate::delivery::{Attempt, Delivery, Place, Standing, StateWord};
 use crate::event::Position;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::message::Carried;
@@ -271,17 +271,6 @@ impl View {
     /// The rule files that are broken.
     pub fn broken(&self) -> Result<Vec<BrokenFile>> {
         collect!(self.scan(&Key::of(letter::BROKEN)), Item::Broken(file) => file)
-    }
-
-    /// Whether a delivery is scheduled.
-    pub fn is_scheduled(&self, id: &str) -> Result<bool> {
-        Ok(matches!(
-            self.get(&keys::standing_key(id))?,
-            Some(Item::Standing(Standing {
-                state: State::Scheduled { .. },
-                ..
-            }))
-        ))
     }
 }
 

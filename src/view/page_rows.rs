@@ -55,7 +55,6 @@ pub struct Told {
     pub stage: &'static str,
     pub title: String,
     pub published: Moment,
-    pub heard: Moment,
     pub is_history: bool,
     pub is_open: bool,
     pub accounts: String,
@@ -245,7 +244,6 @@ impl Told {
             stage: chapter.stage.word(),
             title: chapter.title.clone(),
             published: Moment::of(chapter.published),
-            heard: Moment::of(chapter.heard),
             is_history: chapter.arrival == Arrival::History,
             is_open: is_newest || chapter.kind.is_review(),
             accounts: match chapter.accounts.len() {

@@ -7,6 +7,8 @@ use assert_cmd::Command;
 use assert_cmd::assert::Assert;
 use serde_json::Value;
 
+use crate::world::{Azure, World};
+
 /// The program, in the repository, without anything of this environment.
 fn bellwether(arguments: &[&str]) -> Assert {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("bellwether"));
@@ -61,7 +63,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       check        Check the rule files, and show every mistake with its place
       test         Run the tests that stand in the rule files
       explain      Show which rules match an event, why the others do not, and who would be told
-      events       List the events that a daemon has heard, the newest first
+      events       List the events that a daemon has heard, or show what became of one
       incidents    List incidents, or show one with everything said and sent about it
       deliveries   List deliveries, the newest first
       redeliver    Try ended deliveries again, with the same ids and the same content
@@ -276,6 +278,60 @@ fn a_daemon_that_is_not_there_is_named_with_a_hint() {
             "{said}"
         );
     }
+}
+
+/// The program beside a daemon in this process.
+fn beside(world: &World, arguments: &[&str]) -> Assert {
+    let server = world.url("");
+    tokio::task::block_in_place(|| bellwether(&[arguments, &["--server", &server]].concat()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_daemon_is_asked_and_a_stopped_one_is_verified() {
+    let rules = r#"
+receivers: { hook: [{ webhook: { url: "{hooks}/hook" } }] }
+rules:
+  - { name: All, when: { event type: Service issue }, notify: hook, settle: 0s }
+  - { name: Maintenance, when: { event type: Planned maintenance }, notify: hook }
+"#;
+    let mut world = World::with(&[("contoso/rules.yaml", rules)]).await;
+    assert_eq!(stdout(&beside(&world, &["events"]).code(0)), "no events yet\n");
+    let heard = world.hear(&Azure::active().json()).await;
+    world.pass(0).await;
+    let id = heard["ids"][0].as_str().expect("an id");
+
+    let events = stdout(&beside(&world, &["events"]).code(0));
+    assert!(
+        events.starts_with("ID ") && events.contains(id) && events.contains("VVTQ-J98"),
+        "{events}"
+    );
+    let event = stdout(&beside(&world, &["events", id]).code(0));
+    assert!(event.contains("  + contoso / All: planned for hook\n"), "{event}");
+    assert!(event.contains("  - contoso / Maintenance: event type: "), "{event}");
+    let incident = stdout(&beside(&world, &["incidents", "vvtq-j98"]).code(0));
+    assert!(
+        incident.contains("Active, Service issue, Warning, azure") && incident.contains("contoso/hook"),
+        "{incident}"
+    );
+    assert_eq!(
+        json(&beside(&world, &["incidents", "--format", "json"]).code(0))["incidents"][0]["tracking_id"],
+        "VVTQ-J98"
+    );
+
+    let delivered = json(&beside(&world, &["deliveries", "--state", "delivered", "--format", "json"]).code(0));
+    let delivery = delivered["deliveries"][0]["id"].as_str().expect("an id");
+    let again = beside(&world, &["redeliver", delivery, "dlv_nope"]).code(1);
+    assert_eq!(stdout(&again), format!("{delivery}: will be tried again\n"));
+    assert!(stderr(&again).starts_with("dlv_nope: error: "), "{}", stderr(&again));
+    world.settled().await;
+    assert_eq!(world.hooks.got("hook").len(), 2);
+
+    let state = world.state().display().to_string();
+    let verify = ["verify", "--state", &state];
+    assert!(stderr(&bellwether(&verify).code(1)).contains("a daemon runs with the state"));
+    world.stop().await;
+    let sound = stdout(&bellwether(&verify).code(0));
+    assert!(sound.contains(": closed in an orderly way\nsound\n"), "{sound}");
 }
 
 #[test]

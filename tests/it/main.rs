@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod delivering;
 mod lasting;
+mod pages;
 mod smtp;
 mod telling;
 mod world;

@@ -40,6 +40,10 @@ async fn an_event_becomes_one_message_per_endpoint_after_it_settled() {
     let mails = world.mails();
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].to, "platform@contoso.example");
+    assert_eq!(
+        mails[0].subject,
+        "[Active] Virtual Machines in East US may be unreachable (VVTQ-J98)"
+    );
     assert!(
         mails[0]
             .text
@@ -386,4 +390,91 @@ rules:
             .as_deref()
             .is_some_and(|calendar| calendar.contains("METHOD:REQUEST"))
     }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_reads_what_concerns_its_own_subscriptions_and_nothing_of_strangers() {
+    let settings = format!(
+        "secrets: \"{{dir}}/secrets\"\ntokens: {{ read: all-read }}\ncustomers:\n  contoso: {{ accounts: [{PROD}], tokens: contoso-read }}\n  fabrikam: {{ accounts: [{DEV}], tokens: [fabrikam-read] }}\n"
+    );
+    let rules = "receivers: { all: [{ webhook: { url: \"{hooks}/all\" } }] }\nrules:\n  - { name: All, when: {}, notify: all, settle: 0s }\n";
+    let files = [
+        ("contoso/rules.yaml", rules),
+        ("fabrikam/rules.yaml", rules),
+        ("../secrets/all-read", "everything"),
+        ("../secrets/contoso-read", "contoso-key"),
+        ("../secrets/fabrikam-read", "fabrikam-key"),
+    ];
+    let world = World::with_settings(&settings, &files).await;
+    world.hear(&Azure::active().json()).await;
+    world
+        .hear(
+            &Azure {
+                subscription: DEV,
+                tracking_id: "THEIRS-1",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
+    world
+        .hear(
+            &Azure {
+                subscription: DEV,
+                at: "2026-11-24T08:50:02Z",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
+    world.pass(0).await;
+    let seen = |answer: &serde_json::Value| -> Vec<String> {
+        answer["incidents"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|one| one["tracking_id"].as_str().expect("an id").to_owned())
+            .collect()
+    };
+    let (_, ours) = world.get_as("contoso-key", "/v1/incidents").await;
+    assert_eq!(seen(&ours), ["VVTQ-J98"]);
+    let (_, all) = world.get_as("everything", "/v1/incidents").await;
+    assert_eq!(seen(&all).len(), 2);
+    assert_eq!(world.get_as("contoso-key", "/v1/incidents/THEIRS-1").await.0, 404);
+    let (_, shared) = world.get_as("contoso-key", "/v1/incidents/VVTQ-J98").await;
+    assert!(
+        shared.to_string().contains(PROD)
+            && !shared.to_string().contains(DEV)
+            && !shared.to_string().contains("fabrikam"),
+        "{shared}"
+    );
+    let (_, deliveries) = world.get_as("contoso-key", "/v1/deliveries").await;
+    assert_eq!(
+        deliveries["deliveries"].as_array().map(Vec::len),
+        Some(1),
+        "{deliveries}"
+    );
+    let theirs = world.get_as("everything", "/v1/deliveries").await.1;
+    let stranger = theirs["deliveries"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["customer"] == "fabrikam")
+        .expect("theirs");
+    assert_eq!(
+        world
+            .get_as(
+                "contoso-key",
+                &format!("/v1/deliveries/{}", stranger["id"].as_str().expect("an id"))
+            )
+            .await
+            .0,
+        404
+    );
+    assert_eq!(world.get_as("guess", "/v1/incidents").await.0, 401);
+    assert_ne!(
+        world.get_as("contoso-key", "/v1/events").await.0,
+        200,
+        "the list of all events is the operator's"
+    );
 }

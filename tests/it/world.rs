@@ -60,11 +60,6 @@ impl Hooks {
         hooks
     }
 
-    /// The URL of one receiver.
-    pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
-    }
-
     /// What the next requests to a path are answered; then 200 again.
     pub fn answer(&self, path: &str, statuses: &[u16]) {
         self.answers
@@ -166,7 +161,8 @@ impl World {
             listen: Some("127.0.0.1:0".into()),
             ..Flags::default()
         };
-        let read = Settings::read("bellwether.yaml", &self.settings, &flags);
+        let text = self.settings.replace("{dir}", &self.dir.path().display().to_string());
+        let read = Settings::read("bellwether.yaml", &text, &flags);
         let (settings, _) = read.unwrap_or_else(|problems| panic!("settings: {problems:?}"));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let handle = daemon::start(settings, Clock::ByHand(self.clock.clone()), listener).await;
@@ -218,6 +214,19 @@ impl World {
         let answer = self.client.get(self.url(path)).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");
         answer.json().await.expect("JSON")
+    }
+
+    /// What a caller with this token is answered.
+    pub async fn get_as(&self, token: &str, path: &str) -> (u16, Value) {
+        let answer = self
+            .client
+            .get(self.url(path))
+            .bearer_auth(token)
+            .send()
+            .await
+            .expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or(Value::Null))
     }
 
     pub async fn page(&self, path: &str) -> (u16, String) {

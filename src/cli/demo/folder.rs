@@ -59,11 +59,6 @@ impl Folder {
         Ok(Self { path, _mark: mark })
     }
 
-    /// The folder itself.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Where the daemon keeps its state.
     pub fn state(&self) -> PathBuf {
         self.path.join("state")

@@ -59,6 +59,7 @@ impl SmtpSettings {
     }
 
     /// Trusts these certificate authorities (PEM) too: a relay with a certificate of one's own.
+    #[cfg(test)]
     pub fn with_authorities(mut self, pem: Vec<u8>) -> Self {
         self.authorities = Some(pem);
         self

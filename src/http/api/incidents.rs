@@ -97,14 +97,13 @@ pub fn list_of(
 }
 
 fn cursor(text: &str) -> Result<(Time, IncidentId), Refusal> {
-    let mut parts = text.splitn(3, '~');
-    let read = || {
+    let read = |text: &str| {
+        let mut parts = text.splitn(3, '~');
         let updated: Time = parts.next()?.parse().ok()?;
         let provider = Provider::read(parts.next()?)?;
         Some((updated, IncidentId::new(provider, parts.next()?)))
     };
-    let mut read = read;
-    read().ok_or_else(|| not_a_cursor())
+    read(text).ok_or_else(not_a_cursor)
 }
 
 /// Refuses a `before` that is not the `next` of an answer.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::channel::{Address, EmailAddress, SecretRef, Target, guard};
 use crate::customer::CustomerId;
-use crate::problem::fields::{Fields, Keys, Marked, Reading, list};
+use crate::problem::fields::{Fields, Keys, Marked, Reading};
 use crate::problem::yaml::{Node, Value};
 use crate::secret::Url;
 
@@ -328,9 +328,4 @@ fn is_secret_host(host: &str) -> bool {
         ".opsgenie.com",
     ];
     EXACT.contains(&host) || BELOW.iter().any(|domain| host.ends_with(domain))
-}
-
-/// The channels, for people.
-pub fn channels() -> String {
-    list(ADDRESS.known)
 }

@@ -1,0 +1,240 @@
+//! Conversations at the doors, over a real ledger in a temporary folder; nothing is sent from here.
+
+mod access;
+mod answers;
+mod intake;
+mod sockets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::auth::Peer;
+use super::*;
+use crate::channel::Outcome;
+use crate::clock::ByHand;
+use crate::customer::{Customer, CustomerId, Customers};
+use crate::delivery::Attempt;
+use crate::ledger::{self, open};
+use crate::record::{Input, SealedFile};
+use crate::rule::RuleSet;
+use crate::rule::check::{Deciding, Source, check};
+use crate::schedule::Cron;
+use crate::secret::Sealer;
+
+const A: &str = "11111111-aaaa-4bbb-8ccc-111111111111";
+const B: &str = "22222222-bbbb-4ccc-8ddd-222222222222";
+const LOCAL: &str = "127.0.0.1:5000";
+const REMOTE: &str = "192.0.2.7:5000";
+
+const RULES: &str = "receivers: { ops: [{ email: ops@contoso.example }] }\n\
+    rules:\n  - { name: Everything, when: {}, notify: ops }\n  - { name: Billing only, when: { event type: Billing }, notify: ops }\n";
+
+/// The doors, and what is behind them.
+struct Place {
+    router: Router,
+    ledger: Ledger,
+    links: LinkKey,
+    clock: ByHand,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer, read whole.
+struct Answer {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+}
+
+fn tokens() -> Tokens {
+    Tokens {
+        intake: vec![Secret::new("may-post")],
+        read: vec![Secret::new("may-read")],
+        operate: vec![Secret::new("may-operate")],
+        customers: Vec::new(),
+    }
+}
+
+/// Two customers with an account each.
+fn two_customers() -> Customers {
+    let customer = |account: &str| Customer {
+        accounts: BTreeSet::from([account.to_owned()]),
+        ..Customer::default()
+    };
+    let known = [("contoso", A), ("fabrikam", B)].map(|(name, account)| (CustomerId::new(name), customer(account)));
+    Customers {
+        by_name: Some(BTreeMap::from(known)),
+        contact: None,
+    }
+}
+
+impl Place {
+    fn open(settings: Settings) -> Self {
+        let (doors, mut place) = Self::with_doors(settings);
+        place.router = router(doors);
+        place
+    }
+
+    /// Doors that nobody has opened yet.
+    fn with_doors(settings: Settings) -> (Doors, Self) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let clock = ByHand::at("2026-11-24T09:00:00Z".parse().expect("a time"));
+        let deciding = || Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+        let settings_of_ledger = ledger::Settings {
+            state: dir.path().to_owned(),
+            clock: Clock::ByHand(clock.clone()),
+            compile: Arc::new(move |_, _| Ok(RuleSet::new(BTreeMap::new(), &deciding()))),
+            public_url: None,
+            housekeeping: Cron::read("17 3 * * *").expect("a schedule"),
+            keep: crate::ledger::Retention::default(),
+            segment_bytes: 1 << 20,
+        };
+        let ledger = open::start(settings_of_ledger, Box::new(|_| {}))
+            .expect("a ledger")
+            .ledger;
+        let links = LinkKey::of(&Sealer::throwaway());
+        let doors = Doors::new(settings, ledger.clone(), links.clone(), Clock::ByHand(clock.clone()));
+        let place = Self {
+            router: Router::new(),
+            ledger,
+            links,
+            clock,
+            _dir: dir,
+        };
+        (doors, place)
+    }
+
+    /// Puts rule files into force.
+    async fn rules(&self, files: &[(&str, &str)], customers: Customers) {
+        let deciding = Deciding::new(customers, None, false).expect("settings");
+        let sources: Vec<Source> = files
+            .iter()
+            .map(|(path, text)| Source {
+                path: (*path).to_owned(),
+                text: (*text).to_owned(),
+            })
+            .collect();
+        let checked = check(&sources, &BTreeMap::new(), &deciding);
+        assert!(checked.broken.is_empty(), "{:?}", checked.problems);
+        let sealed = checked.set.files.values().map(|file| SealedFile {
+            path: file.path.clone(),
+            digest: file.digest.clone(),
+            sealed: "(sealed)".to_owned(),
+        });
+        let input = Input::Rules {
+            revision: checked.set.revision.clone(),
+            files: sealed.collect(),
+            removed: Vec::new(),
+            settings: None,
+            broken: Vec::new(),
+        };
+        self.ledger
+            .record(vec![input], Some(Arc::new(checked.set)))
+            .await
+            .expect("is written");
+        self.ledger.idle().await;
+    }
+
+    async fn ask(&self, peer: &str, request: Request<Body>) -> Answer {
+        let mut request = request;
+        let peer: SocketAddr = peer.parse().expect("an address");
+        request.extensions_mut().insert(Peer(peer));
+        let answer = self.router.clone().oneshot(request).await.expect("infallible");
+        read(answer).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(LOCAL, Request::get(path).body(Body::empty()).expect("a request"))
+            .await
+    }
+
+    async fn get_page(&self, path: &str) -> Answer {
+        let request = Request::get(path).header(header::ACCEPT, "text/html,*/*");
+        self.ask(LOCAL, request.body(Body::empty()).expect("a request")).await
+    }
+
+    async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.ask(LOCAL, Request::post(path).body(body.into()).expect("a request"))
+            .await
+    }
+
+    async fn with_token(&self, peer: &str, method: &str, path: &str, token: &str, body: String) -> Answer {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        self.ask(peer, request.body(Body::from(body)).expect("a request")).await
+    }
+
+    /// Posts an event and lets it be told: its delivery is scheduled afterwards.
+    async fn told(&self, body: String) -> Answer {
+        let answer = self.post("/v1/events", body).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+        self.ledger.idle().await;
+        self.clock.advance(chrono::Duration::seconds(11));
+        self.ledger.tick();
+        self.ledger.idle().await;
+        answer
+    }
+
+    /// Ends the one scheduled delivery with what a mail server said.
+    async fn refuse_delivery(&self, why: &str) -> String {
+        let scheduled = self.get("/v1/deliveries?state=scheduled").await.json();
+        let id = scheduled["deliveries"][0]["id"]
+            .as_str()
+            .expect("a delivery")
+            .to_owned();
+        let now = Clock::ByHand(self.clock.clone()).now();
+        self.ledger.tried(Attempt {
+            delivery: id.clone(),
+            number: 1,
+            started: now,
+            ended: now,
+            outcome: Outcome::Refused { why: why.to_owned() },
+            digest: String::new(),
+        });
+        self.ledger.idle().await;
+        id
+    }
+}
+
+async fn read(answer: Response<Body>) -> Answer {
+    let (head, body) = answer.into_parts();
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        text: String::from_utf8(bytes.to_vec()).expect("text"),
+    }
+}
+
+/// An alert as Azure posts it.
+fn alert(tracking_id: &str, account: &str, title: &str, text: &str) -> String {
+    let sample =
+        include_str!("../../../tests/fixtures/samples/azure/azure-webhook-legacy-servicehealth-incident-active.json");
+    let mut body: Value = serde_json::from_str(sample).expect("JSON");
+    let log = &mut body["data"]["context"]["activityLog"];
+    log["subscriptionId"] = account.into();
+    let properties = &mut log["properties"];
+    properties["trackingId"] = tracking_id.into();
+    for key in ["title", "defaultLanguageTitle"] {
+        properties[key] = title.into();
+    }
+    for key in ["communication", "defaultLanguageContent"] {
+        properties[key] = text.into();
+    }
+    body.to_string()
+}
