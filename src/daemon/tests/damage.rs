@@ -106,8 +106,7 @@ impl Sound {
 
     /// Runs the undamaged state once, for comparison.
     async fn learn(&mut self) {
-        let (saved, at) = (self.saved.clone(), self.at);
-        self.place.restore(&saved, at);
+        self.unharmed();
         let daemon = self.place.start().await.expect("starts");
         daemon.settled().await;
         self.records = records(&daemon).0;
@@ -133,10 +132,16 @@ impl Sound {
         );
     }
 
-    /// A fresh copy, one file of `part` harmed. Says what was done.
-    fn harm(&mut self, part: &str, seed: u64) -> String {
+    /// A fresh copy.
+    fn unharmed(&mut self) -> String {
         let (saved, at) = (self.saved.clone(), self.at);
         self.place.restore(&saved, at);
+        "unharmed".to_owned()
+    }
+
+    /// A fresh copy, one file of `part` harmed. Says what was done.
+    fn harm(&mut self, part: &str, seed: u64) -> String {
+        self.unharmed();
         let mut random = Random(seed);
         let files = files_below(&self.place.state().join(part));
         let path = &files[random.below(files.len() as u64) as usize];
@@ -445,4 +450,30 @@ async fn a_store_damaged_after_a_clean_stop_is_right_or_built_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_damaged_after_a_kill_is_right_or_built_again() {
     rounds("store", Ended::Killed, 400..500).await;
+}
+
+/// Four days later everything that damage brings back is past its life: dead, without an attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_damage_brings_back_after_four_days_is_not_sent() {
+    let mut sound = Sound::prepare(Ended::PowerCut).await;
+    for seed in 500..515 {
+        let what = match seed {
+            500 => sound.unharmed(),
+            _ => sound.harm("journal", seed),
+        };
+        sound.place.clock = ByHand::at(sound.at + chrono::Duration::days(4));
+        let daemon = survive(&sound.place, None, &what).await;
+        sound.place.pass(&daemon, 10).await;
+        let daemon = survive(&sound.place, Some(daemon), &what).await;
+        assert_eq!(sound.place.receivers.take(), [], "{what}");
+        let view = daemon.ledger.view();
+        let states = deliveries(&daemon)
+            .into_iter()
+            .map(|id| view.known(&id).expect("a store").expect("is known").1.state);
+        assert!(
+            states.into_iter().all(|state| matches!(state, State::Ended { .. })),
+            "{what}"
+        );
+        daemon.stop().await.unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    }
 }
