@@ -72,8 +72,7 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
         sealer.clone(),
         ledger.clone(),
     ));
-    let reloaded = rules.reload().await.context("reading the rules")?;
-    reloaded.log();
+    begin_with_rules(&rules).await?;
     let links = LinkKey::of(&sealer);
     let attempts = TaskTracker::new();
     let senders = senders(&settings, &clock, secrets.clone(), links.clone())?;
@@ -190,6 +189,21 @@ pub async fn run(settings: Settings, listener: TcpListener) -> Result<()> {
 fn install_tls() {
     // a second start in the same process (tests) finds it installed
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The first reading of the rules. Where the change cannot be written down yet (a full disk), the daemon runs with the
+/// rules that were in force.
+async fn begin_with_rules(rules: &Arc<reload::Rules>) -> Result<()> {
+    match rules.reload().await {
+        Ok(reloaded) => reloaded.log(),
+        Err(error) if error.is::<ledger::Refused>() => {
+            tracing::error!(error = format!("{error:#}"), "the rules in force stay as they were");
+            let rules = rules.clone();
+            tokio::spawn(async move { reload::logged(&rules).await });
+        }
+        Err(error) => return Err(error.context("reading the rules")),
+    }
+    Ok(())
 }
 
 fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lanes) -> Result<ledger::open::Started> {

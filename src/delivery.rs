@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::channel::Outcome;
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::Position;
+use crate::event::{Kind, Position};
 use crate::incident::IncidentId;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
 
@@ -54,6 +54,8 @@ pub struct Delivery {
     pub published: Time,
     /// Its title.
     pub title: String,
+    /// What the communication is.
+    pub kind: Kind,
     /// When it was made.
     pub created: Time,
     /// Told even if something newer is waiting behind it (a rule's `every`).
@@ -199,11 +201,13 @@ impl Delivery {
         !self.every && matches!(self.form, Form::Message)
     }
 
-    /// Whether `newer`, waiting behind it, can stand for it: another communication of the incident, both superseding
-    /// kinds of message. Parts of one communication never stand for each other: each lists other accounts.
+    /// Whether `newer`, waiting behind it, can stand for it: another communication of the same line of the incident (an
+    /// invitation says nothing of what a review says), both messages that may be superseded. Parts of one communication
+    /// never stand for each other: each lists other accounts.
     pub fn can_be_told_by(&self, newer: &Delivery) -> bool {
         self.may_be_superseded()
             && newer.may_be_superseded()
+            && self.kind.line() == newer.kind.line()
             && self.event != newer.event
             && self.series != newer.series
     }

@@ -141,4 +141,6 @@ pub struct Notification {
     pub published: Time,
     /// Its title.
     pub title: String,
+    /// What it is.
+    pub kind: crate::event::Kind,
 }

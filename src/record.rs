@@ -95,6 +95,11 @@ pub enum Input {
         /// What.
         event: Box<Event>,
     },
+    /// Texts of a change of rules that is too large for one record: the `Rules` behind it names them.
+    RuleTexts {
+        /// Good files that are new or changed.
+        files: Vec<SealedFile>,
+    },
     /// Rule files, or the settings that decide, have changed.
     Rules {
         /// What is in force after it.
@@ -102,6 +107,9 @@ pub enum Input {
         /// Good files that are new or changed.
         #[serde(default)]
         files: Vec<SealedFile>,
+        /// Where more of them were recorded before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        texts: Vec<Position>,
         /// Paths of files that are gone.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         removed: Vec<String>,
@@ -424,6 +432,8 @@ pub enum Why {
     InputLost,
     /// Nothing was changed.
     RulesUnchanged,
+    /// It is a part of a change that is recorded behind it.
+    PartOfAChange,
     /// There is no such delivery, or it has not ended.
     NotRedeliverable,
     /// The deadline was met otherwise before it came.
@@ -443,6 +453,9 @@ pub struct FileInForce {
     pub digest: String,
     /// Which of the recorded input's files.
     pub nth: u32,
+    /// Where it was recorded, if not with the change itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Position>,
 }
 
 impl Record {
@@ -483,6 +496,7 @@ impl std::fmt::Display for Why {
                 f.write_str("it was decided in a part of the journal that is lost; old news is not told again")
             }
             Why::InputLost => f.write_str("what it said is in a part of the journal that is lost"),
+            Why::PartOfAChange => f.write_str("it is a part of a change of rules"),
             Why::RulesUnchanged => f.write_str("the rules in force stay as they are"),
             Why::NotRedeliverable => f.write_str("there is no such delivery, or it has not ended yet"),
             Why::NoLongerDue => f.write_str("there was nothing left to do"),

@@ -3,20 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
 use crate::customer::Customers;
+use crate::event::Position;
 use crate::folder::{self, Found};
-use crate::ledger::{Compile, Ledger};
+use crate::ledger::{Compile, Ledger, Refused};
 use crate::problem::Problem;
 use crate::record::{BrokenFile, Input, SealedFile};
 use crate::rule::check::{Checked, Deciding, Source, check, restore};
 use crate::rule::file::customer_of;
-use crate::rule::{RuleFile, RuleSet};
+use crate::rule::{Revision, RuleFile, RuleSet};
 use crate::secret::Sealer;
+
+/// Texts of this many bytes are written down as one record.
+const PART_BYTES: usize = 4 << 20;
+
+/// How soon a change that could not be written down is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// The longest report of one file's problems that is kept, bytes.
+const REPORT_BYTES_MOST: usize = 16 << 10;
 
 /// What a reading of the rules came to.
 #[derive(Debug)]
@@ -128,59 +139,95 @@ impl Rules {
             broken: broken.iter().map(|file| file.path.clone()).collect(),
             problems: checked.problems.iter().map(Problem::plain).collect(),
         };
-        if let Some(input) = self.input(&checked, &in_force, broken, &mut known)? {
-            self.ledger
-                .record(vec![input], Some(Arc::new(checked.set)))
-                .await
-                .context("writing the change of rules down")?;
-            // decided in its turn: the next reading must see it in force
-            self.ledger.idle().await;
+        if let Some(change) = self.change(&checked, &in_force, &broken, &known) {
+            self.write_down(change, Arc::new(checked.set)).await?;
+            *known = Known {
+                broken: Some(broken),
+                has_settings: true,
+            };
         }
         Ok(reloaded)
     }
 
     /// What is to be written down; `None` if nothing changed.
-    fn input(
+    fn change(
         &self,
         checked: &Checked,
         in_force: &RuleSet,
-        broken: Vec<BrokenFile>,
-        known: &mut Known,
-    ) -> Result<Option<Input>> {
-        let is_new = |file: &&Arc<RuleFile>| {
-            in_force
-                .files
-                .get(&file.path)
-                .is_none_or(|before| before.digest != file.digest)
-        };
-        let changed: Vec<&Arc<RuleFile>> = checked.set.files.values().filter(is_new).collect();
-        let removed: Vec<String> = in_force
-            .files
-            .keys()
-            .filter(|path| !checked.set.files.contains_key(*path))
+        broken: &Vec<BrokenFile>,
+        known: &Known,
+    ) -> Option<ChangeOfRules> {
+        let before = |path: &str| in_force.files.get(path).map(|file| file.digest.as_str());
+        let changed = checked.set.files.values();
+        let changed: Vec<Arc<RuleFile>> = changed
+            .filter(|file| before(&file.path) != Some(file.digest.as_str()))
             .cloned()
             .collect();
-        let has_settings =
-            !std::mem::replace(&mut known.has_settings, true) && checked.set.revision != in_force.revision;
+        let is_gone = |path: &&String| !checked.set.files.contains_key(*path);
+        let removed: Vec<String> = in_force.files.keys().filter(is_gone).cloned().collect();
+        let has_settings = !known.has_settings && checked.set.revision != in_force.revision;
         let is_same =
-            changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(&broken);
-        known.broken = Some(broken.clone());
-        if is_same {
-            return Ok(None);
-        }
-        let seal = |file: &Arc<RuleFile>| SealedFile {
-            path: file.path.clone(),
-            digest: file.digest.clone(),
-            sealed: self.sealer.seal(&file.text),
-        };
-        Ok(Some(Input::Rules {
+            changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(broken);
+        (!is_same).then(|| ChangeOfRules {
             revision: checked.set.revision.clone(),
-            files: changed.into_iter().map(seal).collect(),
+            changed,
             removed,
-            settings: has_settings.then(|| self.sealer.seal(&self.deciding.to_text())),
-            broken,
-        }))
+            has_settings,
+            broken: broken.clone(),
+        })
     }
+
+    /// Writes a change down, its texts in parts if they are many, and waits until it is in force.
+    async fn write_down(&self, change: ChangeOfRules, rules: Arc<RuleSet>) -> Result<()> {
+        let mut parts = vec![Vec::new()];
+        let mut bytes = 0;
+        for file in change.changed {
+            if bytes > PART_BYTES {
+                parts.push(Vec::new());
+                bytes = 0;
+            }
+            bytes += file.text.len();
+            let part = parts.last_mut().expect("there is one to begin with");
+            part.push(SealedFile {
+                path: file.path.clone(),
+                digest: file.digest.clone(),
+                sealed: self.sealer.seal(&file.text),
+            });
+        }
+        let files = parts.pop().unwrap_or_default();
+        let mut texts = Vec::new();
+        for files in parts {
+            texts.extend(self.record(Input::RuleTexts { files }, None).await?);
+        }
+        let settings = change.has_settings.then(|| self.sealer.seal(&self.deciding.to_text()));
+        let input = Input::Rules {
+            revision: change.revision,
+            files,
+            texts,
+            removed: change.removed,
+            settings,
+            broken: change.broken,
+        };
+        for at in self.record(input, Some(rules)).await? {
+            // decided in its turn: the next reading must see it in force
+            self.ledger.decided(at).await;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, input: Input, rules: Option<Arc<RuleSet>>) -> Result<Vec<Position>> {
+        let recorded = self.ledger.record(vec![input], rules).await;
+        recorded.context("writing the change of rules down")
+    }
+}
+
+/// A change of rules, before it is written down.
+struct ChangeOfRules {
+    revision: Revision,
+    changed: Vec<Arc<RuleFile>>,
+    removed: Vec<String>,
+    has_settings: bool,
+    broken: Vec<BrokenFile>,
 }
 
 /// The texts to check: a file that is there and cannot be read counts as its last good version.
@@ -209,7 +256,8 @@ fn broken(checked: &Checked, found: &Found) -> Vec<BrokenFile> {
             .problems
             .iter()
             .filter(|problem| problem.is_error() && problem.file == broken.path);
-        let report = problems.map(Problem::plain).collect::<Vec<_>>().join("\n");
+        let mut report = problems.map(Problem::plain).collect::<Vec<_>>().join("\n");
+        report.truncate(report.floor_char_boundary(REPORT_BYTES_MOST));
         let digest = sha256(&format!("{} {report}", broken.digest));
         BrokenFile {
             path: broken.path.clone(),
@@ -259,13 +307,17 @@ impl Reloaded {
     }
 }
 
-/// Reads the rules again and says in the log what came of it.
+/// Reads the rules again and says in the log what came of it. While the disk is full or the ledger busy, it is tried
+/// again: a change that was saved must not wait for the next one.
 pub async fn logged(rules: &Rules) {
-    match rules.reload().await {
-        Ok(reloaded) => reloaded.log(),
-        Err(error) => tracing::error!(
+    while let Err(error) = rules.reload().await.map(|reloaded| reloaded.log()) {
+        tracing::error!(
             error = format!("{error:#}"),
             "the rules could not be read; those in force stay"
-        ),
+        );
+        if !matches!(error.downcast_ref(), Some(Refused::Busy | Refused::NoSpace)) {
+            return;
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
     }
 }

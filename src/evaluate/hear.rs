@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{Arrival, Event, Kind, Position, Stage, communication_of, visible_digest};
+use crate::event::{Arrival, Event, Impact, Kind, Position, Stage, communication_of, visible_digest};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::notification::{Channel, EndpointId, Form, Notification, SeriesId};
 use crate::record::{Change, Deadline, Judged, Tells, Verdict, Why};
@@ -76,15 +76,21 @@ pub fn accounts_of(event: &Event) -> Vec<String> {
     }
 }
 
-/// Places an event among what each of its accounts heard before (any order).
+/// Places an event among what each of its accounts heard before (any order). A test event is never a repeat, nor
+/// overtaken: whoever presses the button again wants to see it again.
 pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>) -> Placed {
     let (text, visible) = (communication_of(event), visible_digest(event));
     let none = Vec::new();
     let mut placed = Placed::default();
-    let mut repeats = Vec::new();
+    let (mut repeats, mut news) = (Vec::new(), Vec::new());
     for account in accounts_of(event) {
         let before = heard.get(&account).unwrap_or(&none);
-        let communication = occurrence(&text, event.published, before);
+        if event.test {
+            news.push(tellings(&text, before));
+            continue;
+        }
+        let nth = occurrence(&text, event.published, before);
+        let communication = name(&text, nth);
         let same = before.iter().find(|one| {
             one.communication == communication
                 && one.visible == visible
@@ -92,24 +98,32 @@ pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>) -> Placed {
         });
         match same {
             Some(same) => repeats.push(same.event),
-            None if placed.communication.is_empty() => placed.communication = communication.clone(),
-            None => {}
+            None => news.push(nth),
         }
         if let Some(by) = overtaken_by(event, &communication, before) {
             placed.overtaken.insert(account, by);
         }
     }
-    if placed.communication.is_empty() {
-        placed.communication = text;
-        placed.repeat_of = repeats.first().copied();
-    }
+    // where accounts disagree which telling it is, the latest one: rather told twice than not at all
+    placed.communication = name(&text, news.iter().copied().max().unwrap_or(0));
+    placed.repeat_of = repeats.first().copied().filter(|_| news.is_empty());
     placed
+}
+
+/// The communication of a text that is told for the `nth` time, 0-based.
+fn name(text: &str, nth: usize) -> String {
+    match nth {
+        0 => text.to_owned(),
+        nth => format!("{text}.{nth}"),
+    }
 }
 
 /// Which telling of the same text this is: the neighbours in the provider's own order tell. The same text next to
 /// itself is the same communication; after another one it is a new one.
-fn occurrence(text: &str, published: Time, before: &[Hearing]) -> String {
-    let is_same = |one: &&Hearing| one.communication.split('.').next() == Some(text);
+fn occurrence(text: &str, published: Time, before: &[Hearing]) -> usize {
+    let same = |one: Option<&Hearing>| one.and_then(|one| nth_of(text, &one.communication));
+    let at_once = before.iter().filter(|one| one.published == published);
+    let at_once = at_once.filter_map(|one| nth_of(text, &one.communication)).max();
     let earlier = before
         .iter()
         .filter(|one| one.published <= published)
@@ -118,18 +132,23 @@ fn occurrence(text: &str, published: Time, before: &[Hearing]) -> String {
         .iter()
         .filter(|one| one.published > published)
         .min_by_key(|one| one.published);
-    let at_once = before.iter().filter(|one| one.published == published).find(is_same);
-    if let Some(same) = at_once.or(earlier.filter(is_same)).or(later.filter(is_same)) {
-        return same.communication.clone();
-    }
-    let tellings: BTreeSet<&str> = before
-        .iter()
-        .filter(is_same)
-        .map(|one| one.communication.as_str())
-        .collect();
-    match tellings.len() {
-        0 => text.to_owned(),
-        times => format!("{text}.{times}"),
+    at_once
+        .or_else(|| same(earlier))
+        .or_else(|| same(later))
+        .unwrap_or_else(|| tellings(text, before))
+}
+
+/// How often a text was told already.
+fn tellings(text: &str, before: &[Hearing]) -> usize {
+    let last = before.iter().filter_map(|one| nth_of(text, &one.communication)).max();
+    last.map_or(0, |nth| nth + 1)
+}
+
+/// Which telling of the text a communication is, if it is one of it.
+fn nth_of(text: &str, communication: &str) -> Option<usize> {
+    match communication.strip_prefix(text)? {
+        "" => Some(0),
+        nth => nth.strip_prefix('.')?.parse().ok(),
     }
 }
 
@@ -327,15 +346,17 @@ fn entry(at: Position, event: &Event, placed: &Placed, now: Time) -> Entry {
     }
 }
 
+/// With more accounts than this, what is impacted is not written down again for each of them.
+const IMPACT_REPEATED_MOST: usize = 50;
+
 fn hearing(at: Position, event: &Event, placed: &Placed, visible: &str, account: String) -> Hearing {
-    let is_here = |impact: &&crate::event::Impact| impact.accounts.is_empty() || impact.accounts.contains(&account);
-    let impact = event.impact.iter().filter(is_here).map(|impact| crate::event::Impact {
-        accounts: Vec::new(),
-        ..impact.clone()
-    });
+    let is_here = |impact: &&Impact| impact.accounts.is_empty() || impact.accounts.contains(&account);
+    let as_event = event.accounts.len() > IMPACT_REPEATED_MOST && event.impact.iter().all(|impact| is_here(&impact));
+    let here = event.impact.iter().filter(is_here).filter(|_| !as_event);
     Hearing {
         incident: IncidentId::of(event),
-        impact: impact.collect(),
+        impact: here.map(without_accounts).collect(),
+        as_event,
         account,
         source: event.source.clone(),
         published: event.published,
@@ -344,6 +365,13 @@ fn hearing(at: Position, event: &Event, placed: &Placed, visible: &str, account:
         visible: visible.to_owned(),
         arrival: event.arrival,
         event: at,
+    }
+}
+
+fn without_accounts(impact: &Impact) -> Impact {
+    Impact {
+        accounts: Vec::new(),
+        ..impact.clone()
     }
 }
 
@@ -373,15 +401,7 @@ impl Plan<'_> {
             rule: asking.rule.name.clone(),
             verdict,
             followed: asking.followed,
-            impact: asking
-                .left
-                .impact
-                .iter()
-                .map(|impact| crate::event::Impact {
-                    accounts: Vec::new(),
-                    ..impact.clone()
-                })
-                .collect(),
+            impact: asking.left.impact.iter().map(without_accounts).collect(),
             accounts: asking.left.accounts.clone(),
             tells,
         }
@@ -500,6 +520,7 @@ impl Plan<'_> {
             tracking_id: self.event.tracking_id.clone(),
             published: self.event.published,
             title: self.event.title.clone(),
+            kind: self.event.kind,
         }
     }
 

@@ -11,15 +11,13 @@
 //! the rest  ──▶ obey   rules in force and broken, receivers that moved or are gone, redelivery, retention
 //! ```
 
-use std::sync::Arc;
-
 use crate::clock::Time;
 use crate::delivery::{Delivery, Standing};
 use crate::event::{Event, Position};
 use crate::incident::IncidentId;
 use crate::message::Told;
 use crate::notification::SeriesId;
-use crate::record::{BrokenFile, Change, Input, Why};
+use crate::record::{BrokenFile, Change, FileInForce, Input, Why};
 use crate::rule::{Revision, RuleSet};
 
 pub(crate) mod hear;
@@ -51,14 +49,12 @@ pub enum Context {
 pub struct RulesChange {
     /// Where its texts were recorded.
     pub recorded: Position,
-    /// The rules as they will be.
-    pub next: Arc<RuleSet>,
+    /// The files that were recorded before it: path, digest, where and which.
+    pub earlier: Vec<FileInForce>,
     /// What was in force before.
     pub before: Option<Revision>,
     /// What is known to be broken.
     pub broken: Vec<BrokenFile>,
-    /// Endpoints with deliveries scheduled.
-    pub pending: Vec<crate::notification::EndpointId>,
 }
 
 /// What is old enough to be forgotten.
@@ -99,6 +95,9 @@ pub fn evaluate(input: &Asked<'_>, context: &Context, rules: &RuleSet, now: Time
         (Asked::Event { at, event }, Context::Hear(heard)) => hear::hear(*at, event, heard, rules, now),
         (Asked::Input(Input::Due { .. }), Context::Tell(gathered)) => tell::tell(gathered, rules, now),
         (Asked::Input(Input::Tried { attempt }), Context::Tried(lane)) => tried::tried(attempt, lane, now),
+        (Asked::Input(Input::RuleTexts { .. }), _) => vec![Change::Nothing {
+            why: Why::PartOfAChange,
+        }],
         (Asked::Input(input @ Input::Rules { .. }), Context::Rules(change)) => obey::rules(input, change, now),
         (Asked::Input(Input::Due { .. }), Context::Endpoint(pending)) => obey::endpoint(pending, rules, now),
         (Asked::Input(Input::Due { .. }), Context::Delivery(found)) => obey::expire(found.as_ref(), now),

@@ -19,36 +19,38 @@ pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
         removed,
         settings,
         broken,
+        ..
     } = input
     else {
         return Vec::new();
     };
     let mut changes = Vec::new();
-    if change.before.as_ref() != Some(revision) || !files.is_empty() || !removed.is_empty() || settings.is_some() {
+    if change.before.as_ref() != Some(revision)
+        || !files.is_empty()
+        || !change.earlier.is_empty()
+        || !removed.is_empty()
+        || settings.is_some()
+    {
         let in_force = |(nth, file): (usize, &crate::record::SealedFile)| FileInForce {
             path: file.path.clone(),
             digest: file.digest.clone(),
             nth: u32::try_from(nth).unwrap_or(u32::MAX),
+            recorded: None,
         };
         changes.push(Change::InForce {
             revision: revision.clone(),
             recorded: change.recorded,
-            files: files.iter().enumerate().map(in_force).collect(),
+            files: change
+                .earlier
+                .iter()
+                .cloned()
+                .chain(files.iter().enumerate().map(in_force))
+                .collect(),
             removed: removed.clone(),
             settings: settings.is_some(),
         });
     }
     changes.extend(broken_and_mended(broken, &change.broken, now));
-    let gone = change
-        .pending
-        .iter()
-        .filter(|endpoint| change.next.endpoint(endpoint).is_none());
-    changes.extend(gone.map(|endpoint| Change::Wake {
-        deadline: Deadline::Endpoint {
-            endpoint: endpoint.clone(),
-        },
-        at: now,
-    }));
     if changes.is_empty() {
         changes.push(Change::Nothing {
             why: Why::RulesUnchanged,

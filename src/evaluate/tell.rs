@@ -46,6 +46,7 @@ pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
         event: notification.event,
         published: notification.published,
         title: notification.title.clone(),
+        kind: notification.kind,
         created: now,
         every: gathered.verdicts.iter().any(|judged| is_every(judged, rules)),
     };

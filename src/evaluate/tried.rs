@@ -52,13 +52,13 @@ pub fn tried(attempt: &Attempt, lane: &Lane, now: Time) -> Vec<Change> {
     }
 }
 
-/// The latest message behind `delivery` that can stand for it.
+/// The latest message behind `delivery` that can stand for it: one never tried, because what was tried keeps its content.
 fn successor<'a>(delivery: &Delivery, lane: &'a Lane) -> Option<&'a Delivery> {
     lane.behind
         .iter()
         .rev()
+        .find(|(behind, standing)| standing.attempts == 0 && delivery.can_be_told_by(behind))
         .map(|(behind, _)| behind)
-        .find(|behind| delivery.can_be_told_by(behind))
 }
 
 /// Ends the delivery that failed and everything between it and its successor that the successor can stand for: when

@@ -69,6 +69,9 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// The most pairs of an account and an impacted service in a region that one event may name.
+pub const MAX_ELEMENTS: usize = 1_000_000;
+
 /// Reads a posted body. `source` is the path's hint, which only makes the answer to an unknown form clearer.
 pub fn read(body: &[u8], source: Option<Source>, arrival: Arrival) -> Result<Received, Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| Malformed {
@@ -79,13 +82,39 @@ pub fn read(body: &[u8], source: Option<Source>, arrival: Arrival) -> Result<Rec
     })?;
     let root = json::parse(text).map_err(|fault| malformed(text, None, fault))?;
     let heard = azure::read(&root, source).map_err(|fault| malformed(text, Some(&root), fault))?;
-    let events = heard.drafts.into_iter().map(|draft| draft.finish(arrival)).collect();
+    let events: Vec<Event> = heard.drafts.into_iter().map(|draft| draft.finish(arrival)).collect();
+    if let Some(event) = events.iter().find(|event| elements(event) > MAX_ELEMENTS) {
+        return Err(too_many_elements(event));
+    }
     let ignored = heard
         .ignored
         .into_iter()
         .map(|(at, ignored)| named(&root, at, ignored))
         .collect();
     Ok(Received { events, ignored })
+}
+
+/// How many pairs of an account and something impacted an event names.
+fn elements(event: &Event) -> usize {
+    let accounts = event.accounts.len().max(1);
+    let each = event.impact.iter().map(|impact| match impact.accounts.len() {
+        0 => accounts,
+        some => some,
+    });
+    each.sum::<usize>().max(accounts)
+}
+
+fn too_many_elements(event: &Event) -> Malformed {
+    Malformed {
+        field: None,
+        offset: None,
+        what: format!(
+            "the event {} names {} pairs of a subscription and an impacted service and region; at most {MAX_ELEMENTS} are taken",
+            event.tracking_id,
+            elements(event)
+        ),
+        hint: Some("post it in parts, each for some of the subscriptions".to_string()),
+    }
 }
 
 fn named(root: &Node, at: usize, ignored: Ignored) -> Ignored {

@@ -14,8 +14,9 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::House;
-use super::auth::{Caller, Scope};
+use super::auth::Scope;
 use super::body::{self, Limits};
+use super::caller::Caller;
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::event::{self, Arrival, Event, Malformed, Position, Received, Source};

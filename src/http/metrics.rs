@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::House;
-use super::auth::Caller;
+use super::caller::Caller;
 use super::refusal::Refusal;
 use crate::clock::{Clock, Time};
 use crate::delivery::StateWord;
@@ -121,7 +121,7 @@ impl Metrics {
 
 /// `GET /metrics`
 pub async fn metrics(State(house): State<Arc<House>>, caller: Caller) -> Result<Response, Refusal> {
-    let viewer = house.reader(&caller)?;
+    let viewer = house.overseer(&caller)?;
     let asked = house.clone();
     let answer = move |_: &super::reading::Reading| {
         let text = asked.metrics.text();

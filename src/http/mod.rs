@@ -6,12 +6,13 @@
 //!
 //! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
 //! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
-//! - `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
+//! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
 //! - `intake` takes events (`body` reads them with limits); `api` and `pages` answer questions; `metrics` counts
 
 mod api;
 mod auth;
 mod body;
+mod caller;
 mod intake;
 mod meter;
 mod metrics;

@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::House;
 use super::api::incidents::{LIST_DEFAULT, find, list_of};
-use super::auth::Caller;
+use super::caller::Caller;
 use super::outside::frame;
 use super::query::Query;
 use super::refusal::Refusal;

@@ -107,6 +107,7 @@ impl From<ledger::Refused> for Refusal {
         let seconds = match refused {
             ledger::Refused::Busy | ledger::Refused::Stopped => 5,
             ledger::Refused::NoSpace => 30,
+            ledger::Refused::TooLarge { .. } => return Self::new(StatusCode::PAYLOAD_TOO_LARGE, refused.to_string()),
         };
         Self::later(refused.to_string(), seconds)
     }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::auth::{Peer, network};
+use super::caller::{Peer, network};
 use super::meter::{Meter, Metered, Patience};
 use super::{Doors, router};
 

@@ -226,7 +226,10 @@ pub struct Hearing {
     pub arrival: Arrival,
     /// Where the event was recorded.
     pub event: crate::event::Position,
-    /// What is impacted, for this account.
+    /// What is impacted, for this account; left out where the event says the same for very many accounts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub impact: Vec<Impact>,
+    /// All that the event names is impacted for this account: the event says what.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_event: bool,
 }

@@ -26,7 +26,7 @@ use crate::evaluate::{Asked, Context, RulesChange, evaluate};
 use crate::event::Position;
 use crate::journal::{self, Journal};
 use crate::notification::{Channel, EndpointId};
-use crate::record::{Change, Command, Deadline, Input, Of, Record, Why};
+use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Why};
 use crate::rule::{Revision, RuleSet};
 use crate::store::{Reader, Store, View, context, trust};
 
@@ -39,6 +39,9 @@ const CYCLE_INPUTS: usize = 1_000;
 
 /// The most bytes of inputs that one cycle takes up: a group must fit into a segment of the journal.
 const CYCLE_BYTES: usize = 8 << 20;
+
+/// The most bytes that what comes in together may take as a record.
+pub const RECORD_BYTES_MOST: usize = 24 << 20;
 
 /// How long one cycle decides at most, so that what was recorded is answered soon.
 const CYCLE_DECIDES: Duration = Duration::from_millis(10);
@@ -116,6 +119,14 @@ pub enum Refused {
     /// The disk is full; come again.
     #[error("the disk is full; try again later")]
     NoSpace,
+    /// More than one record may hold.
+    #[error("{bytes} bytes are more than is written down together; send it in parts of at most {most} bytes")]
+    TooLarge {
+        /// What it would take, bytes.
+        bytes: usize,
+        /// What may be, bytes.
+        most: usize,
+    },
     /// The ledger has stopped, or failed and will start anew.
     #[error("not ready; try again in a few seconds")]
     Stopped,
@@ -142,6 +153,7 @@ enum Submission {
     Tried(Attempt),
     Due(Deadline),
     Idle(oneshot::Sender<u64>),
+    Decided(Position, oneshot::Sender<()>),
     Tick,
     Renewed(Result<Store>),
     Renew(Option<oneshot::Sender<()>>),
@@ -216,6 +228,7 @@ struct Writer {
     tried: VecDeque<Attempt>,
     noticed: VecDeque<Deadline>,
     idle: Vec<oneshot::Sender<u64>>,
+    decided_waits: Vec<(Position, oneshot::Sender<()>)>,
     renewing: Option<JoinHandle<()>>,
     renewal_waits: Vec<oneshot::Sender<()>>,
     scrubbing: Option<JoinHandle<()>>,
@@ -225,6 +238,8 @@ struct Writer {
     submit: Sender<Submission>,
     no_space_until: Option<Instant>,
     is_full: bool,
+    /// A deadline was left over from the cycle before.
+    has_postponed: bool,
     next_housekeeping: Option<Time>,
     fresh_bytes: u64,
     measured: Option<Instant>,
@@ -250,6 +265,22 @@ enum Undo {
     Noticed(Deadline),
 }
 
+/// A place among those who wait, given back also when nobody waits for the answer any more.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::AcqRel) < WAITING_MOST).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Ledger {
     /// Has inputs written down, in this order and together; answers when they are on disk.
     ///
@@ -259,18 +290,14 @@ impl Ledger {
         if self.is_failed() {
             return Err(Refused::Stopped);
         }
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MOST {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let Some(_place) = Place::take(&self.waiting) else {
             return Err(Refused::Busy);
-        }
+        };
         let (reply, answer) = oneshot::channel();
-        let sent = self.submit.send(Submission::Record { inputs, rules, reply });
-        let answer = match sent {
+        match self.submit.send(Submission::Record { inputs, rules, reply }) {
             Ok(()) => answer.await.unwrap_or(Err(Refused::Stopped)),
             Err(_) => Err(Refused::Stopped),
-        };
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        answer
+        }
     }
 
     /// Has a command written down.
@@ -328,6 +355,13 @@ impl Ledger {
         let _ = answer.await;
     }
 
+    /// Waits until the input recorded at `at` is decided.
+    pub async fn decided(&self, at: Position) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.submit.send(Submission::Decided(at, reply));
+        let _ = answer.await;
+    }
+
     /// Answers when nothing waits and nothing is due, with how many groups were written so far.
     pub async fn idle(&self) -> u64 {
         let (reply, answer) = oneshot::channel();
@@ -378,12 +412,13 @@ impl Writer {
     fn run(mut self, submissions: &Receiver<Submission>) {
         loop {
             let taken = self.wait(submissions);
-            let stop = match self.take(taken, submissions) {
+            let stop = match self.take(taken) {
                 Ok(stop) => stop,
                 Err(error) => return self.fail(&error),
             };
             if let Some(reply) = stop {
-                let _ = reply.send(self.close());
+                let closed = self.write_down_the_rest(submissions).and_then(|()| self.close());
+                let _ = reply.send(closed);
                 return;
             }
         }
@@ -436,19 +471,12 @@ impl Writer {
     }
 
     /// One cycle. Says who waits for the end, if it is to end.
-    fn take(
-        &mut self,
-        taken: Vec<Submission>,
-        submissions: &Receiver<Submission>,
-    ) -> Result<Option<oneshot::Sender<Result<()>>>> {
+    fn take(&mut self, taken: Vec<Submission>) -> Result<Option<oneshot::Sender<Result<()>>>> {
         self.shared.figures.cycles.fetch_add(1, Ordering::Relaxed);
         self.no_space_until = self.no_space_until.filter(|until| *until > Instant::now());
         self.housekeep();
         let taken = self.maintain(taken)?;
-        let mut cycle = Cycle {
-            next_seq: self.journal.next(),
-            ..Cycle::default()
-        };
+        let mut cycle = self.cycle();
         let mut stop = None;
         let taken: Vec<Submission> = self.backlog.drain(..).chain(taken).collect();
         for submission in taken {
@@ -458,6 +486,7 @@ impl Writer {
                 Submission::Tried(attempt) => self.tried.push_back(attempt),
                 Submission::Due(deadline) => self.noticed.push_back(deadline),
                 Submission::Idle(reply) => self.idle.push(reply),
+                Submission::Decided(at, reply) => self.decided_waits.push((at, reply)),
                 Submission::Tick => {}
                 Submission::Renew(reply) => {
                     self.renewal_waits.extend(reply);
@@ -475,10 +504,8 @@ impl Writer {
         }
         self.decide(&mut cycle)?;
         self.write(cycle)?;
+        self.answer_decided();
         self.answer_idle();
-        if stop.is_some() {
-            self.refuse_the_rest(submissions);
-        }
         Ok(stop)
     }
 
@@ -497,12 +524,37 @@ impl Writer {
         Ok(rest)
     }
 
-    fn refuse_the_rest(&mut self, submissions: &Receiver<Submission>) {
-        let backlog: Vec<Submission> = self.backlog.drain(..).collect();
-        for late in backlog.into_iter().chain(submissions.try_iter()) {
-            if let Submission::Record { reply, .. } = late {
-                let _ = reply.send(Err(Refused::Stopped));
+    /// At a stop: attempts that have ended are written down, all of them, or they would be made again; nothing more is
+    /// taken up, and what was recorded is decided at the next start.
+    fn write_down_the_rest(&mut self, submissions: &Receiver<Submission>) -> Result<()> {
+        self.inbox.clear();
+        self.noticed.clear();
+        loop {
+            let backlog: Vec<Submission> = self.backlog.drain(..).collect();
+            for late in backlog.into_iter().chain(submissions.try_iter()) {
+                match late {
+                    Submission::Tried(attempt) => self.tried.push_back(attempt),
+                    Submission::Record { reply, .. } => drop(reply.send(Err(Refused::Stopped))),
+                    _ => {}
+                }
             }
+            if self.tried.is_empty() || self.is_full {
+                return Ok(());
+            }
+            let mut cycle = self.cycle();
+            while cycle.bytes < CYCLE_BYTES
+                && let Some(attempt) = self.tried.pop_front()
+            {
+                self.decide_tried(attempt, &mut cycle)?;
+            }
+            self.write(cycle)?;
+        }
+    }
+
+    fn cycle(&self) -> Cycle {
+        Cycle {
+            next_seq: self.journal.next(),
+            ..Cycle::default()
         }
     }
 
@@ -514,7 +566,13 @@ impl Writer {
             return;
         }
         let record = Record::Recorded { at: self.now(), inputs };
-        let seq = self.stage(&record, cycle);
+        let bytes = record.to_bytes();
+        if bytes.len() > RECORD_BYTES_MOST {
+            let (bytes, most) = (bytes.len(), RECORD_BYTES_MOST);
+            let _ = reply.send(Err(Refused::TooLarge { bytes, most }));
+            return;
+        }
+        let seq = self.stage_bytes(&record, bytes, cycle);
         let Record::Recorded { inputs, .. } = record else {
             unreachable!("made above")
         };
@@ -546,9 +604,12 @@ impl Writer {
     }
 
     fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> u64 {
+        self.stage_bytes(record, record.to_bytes(), cycle)
+    }
+
+    fn stage_bytes(&mut self, record: &Record, bytes: Vec<u8>, cycle: &mut Cycle) -> u64 {
         let seq = cycle.next_seq;
         cycle.next_seq += 1;
-        let bytes = record.to_bytes();
         cycle.bytes += bytes.len();
         cycle.group.push(bytes);
         self.store.stage(seq, record);
@@ -560,25 +621,26 @@ impl Writer {
         let began = Instant::now();
         loop {
             let mut is_idle = true;
-            if let Some(waiting) = self.inbox.pop_front() {
+            // what was postponed comes before anything new is staged that it would have to wait for again
+            let waiting = if std::mem::take(&mut self.has_postponed) {
+                None
+            } else {
+                self.inbox.pop_front()
+            };
+            if let Some(waiting) = waiting {
                 is_idle = false;
                 self.decide_kept(waiting, cycle)?;
             }
             if let Some(attempt) = self.tried.pop_front() {
                 is_idle = false;
-                cycle.hint.decided.push(attempt.delivery.clone());
-                let context = Context::Tried(self.store.view().tried_context(&attempt)?);
-                self.decide_here(
-                    Input::Tried {
-                        attempt: attempt.clone(),
-                    },
-                    &context,
-                    cycle,
-                );
-                cycle.undo.push(Undo::Tried(attempt));
+                self.decide_tried(attempt, cycle)?;
             }
             if let Some((deadline, at)) = self.due(cycle)? {
                 is_idle = false;
+                if self.needs_what_is_staged(&deadline)? {
+                    self.postpone(deadline, cycle);
+                    return Ok(());
+                }
                 let context = self.deadline_context(&deadline)?;
                 match &deadline {
                     Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
@@ -593,6 +655,17 @@ impl Writer {
         }
     }
 
+    fn decide_tried(&mut self, attempt: Attempt, cycle: &mut Cycle) -> Result<()> {
+        cycle.hint.decided.push(attempt.delivery.clone());
+        let context = Context::Tried(self.store.view().tried_context(&attempt)?);
+        let input = Input::Tried {
+            attempt: attempt.clone(),
+        };
+        self.decide_here(input, &context, cycle);
+        cycle.undo.push(Undo::Tried(attempt));
+        Ok(())
+    }
+
     /// Something a lane noticed, or the earliest deadline if its time has come.
     fn due(&mut self, cycle: &mut Cycle) -> Result<Option<(Deadline, Time)>> {
         let now = self.now();
@@ -601,6 +674,25 @@ impl Writer {
             return Ok(Some((noticed, now)));
         }
         Ok(self.store.view().next_wake()?.filter(|(_, at)| *at <= now))
+    }
+
+    /// Whether a decision would read records that only this cycle has staged: they are not in the journal yet.
+    fn needs_what_is_staged(&self, deadline: &Deadline) -> Result<bool> {
+        let (view, from) = (self.store.view(), self.journal.next());
+        match deadline {
+            Deadline::Tell { series, part } => view.gathers_from_journal(series, *part, from),
+            Deadline::Endpoint { endpoint } => view.was_told_since(endpoint, from),
+            Deadline::Expire { .. } | Deadline::Retention => Ok(false),
+        }
+    }
+
+    /// Leaves a deadline to the next cycle, which begins with it.
+    fn postpone(&mut self, deadline: Deadline, cycle: &mut Cycle) {
+        self.has_postponed = true;
+        if matches!(cycle.undo.last(), Some(Undo::Noticed(noticed)) if *noticed == deadline) {
+            cycle.undo.pop();
+            self.noticed.push_front(deadline);
+        }
     }
 
     fn decide_kept(&mut self, waiting: Waiting, cycle: &mut Cycle) -> Result<()> {
@@ -623,6 +715,9 @@ impl Writer {
                 self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle);
             }
             Some(input @ Input::Rules { .. }) => self.decide_rules(&waiting, &input, cycle)?,
+            Some(ref input @ Input::RuleTexts { .. }) => {
+                self.decided(of, &Asked::Input(input), &Context::Lost(Why::PartOfAChange), cycle);
+            }
             Some(
                 ref input @ Input::Commanded {
                     command: Command::Redeliver { ref delivery },
@@ -646,11 +741,20 @@ impl Writer {
         };
         let change = RulesChange {
             recorded: waiting.at,
-            next: next.clone(),
+            earlier: self
+                .earlier_texts(input)?
+                .iter()
+                .map(|(file, _)| file.clone())
+                .collect(),
             before: self.store.view().revision_at(u64::MAX)?,
             broken: self.store.view().broken()?,
-            pending: self.store.view().endpoints_with_work()?,
         };
+        // whose address is gone is looked at by its lane, which knows whether an attempt is under way
+        let pending = self.store.view().endpoints_with_work()?;
+        cycle
+            .hint
+            .endpoints
+            .extend(pending.into_iter().filter(|endpoint| next.endpoint(endpoint).is_none()));
         self.decided(
             Of::Kept { at: waiting.at },
             &Asked::Input(input),
@@ -660,6 +764,33 @@ impl Writer {
         cycle.rules_before.get_or_insert_with(|| self.rules.clone());
         self.rules = next;
         Ok(())
+    }
+
+    /// The files of a change that were recorded before it, with their sealed texts.
+    fn earlier_texts(&self, input: &Input) -> Result<Vec<(FileInForce, String)>> {
+        let Input::Rules { texts, .. } = input else {
+            return Ok(Vec::new());
+        };
+        let mut earlier = Vec::new();
+        for at in texts {
+            let Some(Input::RuleTexts { files }) = context::unless_lost(context::input(&self.shared.journal, *at))?
+            else {
+                continue;
+            };
+            for (nth, file) in (0..).zip(files) {
+                let (path, digest) = (file.path, file.digest);
+                earlier.push((
+                    FileInForce {
+                        path,
+                        digest,
+                        nth,
+                        recorded: Some(*at),
+                    },
+                    file.sealed,
+                ));
+            }
+        }
+        Ok(earlier)
     }
 
     /// The rules after a recorded change, made from what is in force and the change itself: for a start after a crash.
@@ -679,6 +810,11 @@ impl Writer {
         for path in removed {
             texts.remove(path);
         }
+        texts.extend(
+            self.earlier_texts(input)?
+                .into_iter()
+                .map(|(file, sealed)| (file.path, sealed)),
+        );
         texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
         let settings = match settings {
             Some(settings) => Some(Some(settings.clone())),
@@ -751,7 +887,7 @@ impl Writer {
         })
     }
 
-    /// Writes the cycle's group, syncs it, answers, brings the store up, tells the lanes.
+    /// Writes the cycle's group, syncs it, brings the store up, answers, tells the lanes.
     fn write(&mut self, mut cycle: Cycle) -> Result<()> {
         if cycle.group.is_empty() {
             return Ok(());
@@ -769,10 +905,11 @@ impl Writer {
             tracing::info!("there is space on the disk again");
         }
         self.no_space_until = None;
+        self.store.commit(cycle.next_seq - 1)?;
+        // answered only now, so that whoever reads after a 202 finds what was accepted
         for (reply, positions) in cycle.replies.drain(..) {
             let _ = reply.send(Ok(positions));
         }
-        self.store.commit(cycle.next_seq - 1)?;
         if cycle.rules_before.is_some() {
             self.shared.rules.store(self.rules.clone());
         }
@@ -822,6 +959,16 @@ impl Writer {
             let _ = reply.send(Err(Refused::NoSpace));
         }
         self.no_space_until = Some(Instant::now() + NO_SPACE_WAIT);
+    }
+
+    fn answer_decided(&mut self) {
+        let first = self.inbox.front().map(|waiting| waiting.at);
+        for (at, reply) in std::mem::take(&mut self.decided_waits) {
+            match first.is_none_or(|first| at < first) {
+                true => drop(reply.send(())),
+                false => self.decided_waits.push((at, reply)),
+            }
+        }
     }
 
     fn answer_idle(&mut self) {

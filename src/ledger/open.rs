@@ -187,7 +187,8 @@ pub fn texts_in_force(view: &View, journal: &journal::Reader) -> Result<Vec<(Str
 pub fn texts_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for line in view.rule_files_at(seq)? {
-        let Some(Input::Rules { mut files, .. }) = context::unless_lost(context::input(journal, line.recorded))? else {
+        let recorded = context::unless_lost(context::input(journal, line.recorded))?;
+        let Some(Input::Rules { mut files, .. } | Input::RuleTexts { mut files }) = recorded else {
             tracing::error!(
                 file = line.path,
                 "the text of a rule file in force is in a lost part of the journal"
@@ -267,6 +268,7 @@ fn spawn(
         tried: VecDeque::new(),
         noticed: VecDeque::new(),
         idle: Vec::new(),
+        decided_waits: Vec::new(),
         renewing: None,
         renewal_waits: Vec::new(),
         scrubbing: None,
@@ -276,6 +278,7 @@ fn spawn(
         submit,
         no_space_until: None,
         is_full: false,
+        has_postponed: false,
         fresh_bytes: 0,
         measured: None,
     };

@@ -30,6 +30,7 @@ variants! {
     }
     input(Input), INPUTS {
         Input::Heard { .. } => "input heard",
+        Input::RuleTexts { .. } => "input rule texts",
         Input::Rules { .. } => "input rules",
         Input::Commanded { .. } => "input commanded",
         Input::Tried { .. } => "input tried",
@@ -79,6 +80,7 @@ variants! {
         Why::SessionsAreOver => "why sessions-are-over",
         Why::DecisionLost => "why decision-lost",
         Why::InputLost => "why input-lost",
+        Why::PartOfAChange => "why part of a change",
         Why::RulesUnchanged => "why rules-unchanged",
         Why::NotRedeliverable => "why not-redeliverable",
         Why::NoLongerDue => "why no-longer-due",
@@ -129,7 +131,7 @@ impl Seen {
             Input::Commanded { command: one, .. } => drop(self.0.insert(command(one))),
             Input::Due { deadline: one, .. } => drop(self.0.insert(deadline(one))),
             Input::Tried { attempt } => self.attempt(attempt),
-            Input::Heard { .. } | Input::Rules { .. } => {}
+            Input::Heard { .. } | Input::RuleTexts { .. } | Input::Rules { .. } => {}
         }
     }
 

@@ -4,6 +4,8 @@
 //! the elements of accounts its customer owns; `subscriptions` and `impact` keep elements, `unless` removes some, and
 //! the rule matches if one is left. Any faster matcher must agree with this one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::customer::{Customer, CustomerId, Customers, Sees};
@@ -320,17 +322,19 @@ impl<'e> Judge<'e> {
     /// The elements as people are told them.
     fn left(&self, elements: &[Element<'e>]) -> Left {
         let all = accounts(elements);
-        let impact = self.event.impact.iter().enumerate().filter_map(|(nth, impact)| {
-            let of_this = elements
-                .iter()
-                .copied()
-                .filter(|element| element.impact == Some(nth))
-                .collect::<Vec<_>>();
+        // by impact once: an event may name thousands of accounts in dozens of regions
+        let mut by_impact: BTreeMap<usize, Vec<Element<'e>>> = BTreeMap::new();
+        for element in elements {
+            if let Some(nth) = element.impact {
+                by_impact.entry(nth).or_default().push(*element);
+            }
+        }
+        let impact = by_impact.into_iter().filter_map(|(nth, of_this)| {
             let here = accounts(&of_this);
-            let here = if here == all { Vec::new() } else { here };
-            (!of_this.is_empty()).then(|| Impact {
-                accounts: here,
-                ..impact.clone()
+            let accounts = if here == all { Vec::new() } else { here };
+            Some(Impact {
+                accounts,
+                ..self.event.impact.get(nth)?.clone()
             })
         });
         Left {

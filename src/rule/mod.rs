@@ -6,6 +6,7 @@
 pub mod check;
 pub mod condition;
 pub mod file;
+pub mod index;
 pub mod lint;
 pub mod pattern;
 pub mod schema;

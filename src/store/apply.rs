@@ -196,7 +196,7 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
                     path,
                     seq: at.seq,
                     digest,
-                    recorded: *recorded,
+                    recorded: file.recorded.unwrap_or(*recorded),
                     nth: file.nth,
                 }));
             }

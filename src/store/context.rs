@@ -109,6 +109,35 @@ impl View {
         }
     }
 
+    /// Whether a verdict that a notification gathers is kept in the journal only, by a record from `from` on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn gathers_from_journal(&self, series: &SeriesId, part: u32, from: u64) -> Result<bool> {
+        for (event, at) in self.gathered(series, part)? {
+            if at.seq >= from && self.verdict(event, at)?.is_none_or(|line| line.whole.is_none()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something that waits for an endpoint was made by a record from `from` on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn was_told_since(&self, endpoint: &EndpointId, from: u64) -> Result<bool> {
+        for place in self.lane(endpoint, MOVED_MOST)? {
+            if self
+                .delivery(&place.delivery)?
+                .is_some_and(|(_, told, _)| told.seq >= from)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// For an attempt's end: its delivery, and what waits behind it.
     ///
     /// # Errors

@@ -7,7 +7,6 @@
 //! It reads through what it is given and never writes; it names no clock, file or socket.
 
 pub mod page;
-mod page_rows;
 pub mod sight;
 pub mod story;
 pub mod words;

@@ -1,12 +1,14 @@
 //! Pages: rendered here, whole, without scripts. Text is escaped by the templates; the only markup that goes through is
 //! the provider's own, which was sanitised by an allow list when it was read.
 
+mod rows;
+
 use askama::Template;
 
+use self::rows::{Fact, Line, Status, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::incident::Incident;
-use crate::view::page_rows::{Fact, Line, Status, Told, Where};
 use crate::view::story::Story;
 use crate::view::words::{self, Moment};
 

@@ -3,6 +3,10 @@
 //! The API and the pages tell the same story. What the store holds is looked up; the texts come from the journal; why a
 //! rule did not match is computed again, by the rules in force now.
 
+mod chapter;
+
+pub use chapter::{rulings, silent};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -10,22 +14,15 @@ use anyhow::Result;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Standing, State};
-use crate::event::{Arrival, Event, Impact, Kind, Position, Provider, Stage};
+use crate::event::{Arrival, Event, Impact, Kind, Position, Stage};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal;
 use crate::notification::Channel;
-use crate::record::{Judged, Tells, Verdict, Why};
+use crate::record::{Verdict, Why};
 use crate::rule::RuleSet;
-use crate::rule::condition::Judgement;
-use crate::rule::set::RULE_FILES;
-use crate::store::{View, context};
+use crate::store::View;
+use crate::store::context;
 use crate::view::sight::Sight;
-
-/// How many rules that did not match are named for one communication.
-pub const SILENT_MOST: usize = 200;
-
-/// How many successors of a delivery are followed.
-const SUCCESSORS_MOST: usize = 32;
 
 /// What a story is read from.
 pub struct Sources<'a> {
@@ -191,7 +188,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
     };
     let mut chapters = Vec::new();
     for (entry, heard) in by_communication(from.sight.store.entries(id)?, &hearings) {
-        chapters.push(chapter(from, &entry, &heard)?);
+        chapters.push(chapter::chapter(from, &entry, &heard)?);
     }
     chapters.sort_by(|one, other| (other.published, &other.events).cmp(&(one.published, &one.events)));
     let incident = if from.sight.is_whole() {
@@ -201,7 +198,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
     };
     let accounts: BTreeSet<String> = hearings.iter().map(|hearing| hearing.account.clone()).collect();
     Ok(Some(Story {
-        impact: impact(&hearings),
+        impact: impact(&hearings, from.journal),
         accounts: accounts.into_iter().filter(|account| !account.is_empty()).collect(),
         incident,
         chapters,
@@ -233,196 +230,6 @@ fn by_communication<'h>(entries: Vec<Entry>, hearings: &'h [Hearing]) -> Vec<(En
     with_hearings.collect()
 }
 
-fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<Chapter> {
-    let events: Vec<Position> = heard
-        .iter()
-        .map(|hearing| hearing.event)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    let accounts: BTreeSet<&String> = heard.iter().map(|hearing| &hearing.account).collect();
-    let first = heard.first().copied();
-    let at = first.map_or(entry.event, |hearing| hearing.event);
-    let line = from.sight.store.event(at)?;
-    let mut chapter = Chapter {
-        kind: first.map_or(entry.kind, |hearing| hearing.kind),
-        stage: entry.stage,
-        title: entry.title.clone(),
-        published: first.map_or(entry.published, |hearing| hearing.published),
-        heard: line.map_or(entry.heard, |line| line.heard),
-        arrival: first.map_or(entry.arrival, |hearing| hearing.arrival),
-        accounts: accounts
-            .into_iter()
-            .filter(|account| !account.is_empty())
-            .cloned()
-            .collect(),
-        event: text(from, at),
-        events,
-        verdicts: Vec::new(),
-        nothing: Vec::new(),
-        deliveries: Vec::new(),
-        gathering: Vec::new(),
-        silent: Vec::new(),
-        more_silent: 0,
-        rules_changed: from.sight.store.revision_at(at.seq)?.as_ref() != Some(&from.rules.revision),
-    };
-    consequences(from, &mut chapter)?;
-    silence(from, &mut chapter);
-    Ok(chapter)
-}
-
-/// An event's text; a part of the journal that is lost must not take the rest of the story with it.
-fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
-    match context::event(from.journal, at) {
-        Ok(event) => Some(Box::new(event)),
-        Err(error) => {
-            tracing::warn!(event = %at, error = format!("{error:#}"), "an event's text cannot be read");
-            None
-        }
-    }
-}
-
-/// The verdicts on a chapter's events, and where they led.
-fn consequences(from: &Sources<'_>, chapter: &mut Chapter) -> Result<()> {
-    let store = from.sight.store;
-    let mut tells: Vec<(CustomerId, Tells)> = Vec::new();
-    for event in chapter.events.clone() {
-        for judged in rulings(from, event)? {
-            tells.extend(
-                judged
-                    .tells
-                    .iter()
-                    .map(|tells| (judged.customer.clone(), tells.clone())),
-            );
-            gather(&mut chapter.verdicts, judged);
-        }
-        if let Some(why) = store.nothing(event)?.filter(|why| !chapter.nothing.contains(why)) {
-            chapter.nothing.push(why);
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for (customer, tells) in tells {
-        if seen.insert((tells.series.clone(), tells.part)) {
-            follow(store, &customer, &tells, chapter)?;
-        }
-    }
-    chapter.deliveries.sort_by(|one, other| {
-        let key = |one: &Tracked| {
-            (
-                one.delivery.created,
-                one.delivery.customer.clone(),
-                one.delivery.receiver.clone(),
-            )
-        };
-        key(one).cmp(&key(other))
-    });
-    Ok(())
-}
-
-/// The verdicts on an event that the viewer may see, whole.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn rulings(from: &Sources<'_>, event: Position) -> Result<Vec<Judged>> {
-    let mut all = Vec::new();
-    for line in from.sight.store.verdicts(event)? {
-        if from.sight.shows(&line.customer) {
-            all.extend(from.sight.store.judged(event, line.at, from.journal)?);
-        }
-    }
-    Ok(all)
-}
-
-/// Adds a verdict to those of the same rule that say the same.
-fn gather(verdicts: &mut Vec<Ruling>, judged: Judged) {
-    let is_same = |one: &&mut Ruling| {
-        one.customer == judged.customer
-            && one.rule == judged.rule
-            && one.verdict == judged.verdict
-            && one.followed == judged.followed
-    };
-    let receivers = judged.tells.into_iter().map(|tells| tells.receiver);
-    match verdicts.iter_mut().find(is_same) {
-        Some(known) => {
-            known.events.push(judged.event);
-            known.accounts.extend(judged.accounts);
-            known.receivers.extend(receivers);
-        }
-        None => verdicts.push(Ruling {
-            receivers: receivers.collect(),
-            accounts: judged.accounts.into_iter().collect(),
-            events: vec![judged.event],
-            customer: judged.customer,
-            rule: judged.rule,
-            verdict: judged.verdict,
-            followed: judged.followed,
-        }),
-    }
-}
-
-/// The delivery that a verdict led to and those that stand for it, or the notification that still gathers.
-fn follow(store: &View, customer: &CustomerId, tells: &Tells, chapter: &mut Chapter) -> Result<()> {
-    let mut next = Some(tells.series.delivery(tells.part));
-    for _ in 0..SUCCESSORS_MOST {
-        let Some(id) = next.filter(|id| chapter.deliveries.iter().all(|known| known.delivery.id != *id)) else {
-            return Ok(());
-        };
-        let Some(tracked) = Tracked::find(store, &id)? else {
-            break;
-        };
-        next = tracked.successor().map(str::to_owned);
-        chapter.deliveries.push(tracked);
-        if next.is_none() {
-            return Ok(());
-        }
-    }
-    let open = store.notification(&tells.series)?;
-    if let Some(open) = open.filter(|one| one.open && one.part == tells.part) {
-        chapter.gathering.push(Gathering {
-            customer: customer.clone(),
-            receiver: tells.receiver.clone(),
-            channel: open.channel,
-            due: open.due,
-        });
-    }
-    Ok(())
-}
-
-/// Why the rules without a verdict tell nobody of this.
-fn silence(from: &Sources<'_>, chapter: &mut Chapter) {
-    let Some(event) = &chapter.event else { return };
-    if chapter.arrival == Arrival::History {
-        return;
-    }
-    let all = silent(from, event, |customer, rule| {
-        chapter
-            .verdicts
-            .iter()
-            .any(|one| one.customer == *customer && one.rule == rule)
-    });
-    chapter.more_silent = all.len().saturating_sub(SILENT_MOST);
-    chapter.silent = all.into_iter().take(SILENT_MOST).collect();
-}
-
-/// Why rules tell nobody of an event, by the rules in force now; rules that have a verdict are left out.
-pub fn silent(from: &Sources<'_>, event: &Event, has_verdict: impl Fn(&CustomerId, &str) -> bool) -> Vec<Silent> {
-    let is_ours = event.provider == Provider::Bellwether;
-    let rules = from.rules.rules().iter().filter(|rule| {
-        from.sight.shows(&rule.customer)
-            && (is_ours || rule.name != RULE_FILES)
-            && !has_verdict(&rule.customer, &rule.name)
-    });
-    let silent = rules.map(|rule| Silent {
-        customer: rule.customer.clone(),
-        rule: rule.name.clone(),
-        why: match from.rules.judge(rule, event) {
-            Judgement::No(why) => why.to_string(),
-            Judgement::Matches(_) => "it would match now; the rules have changed since, or nothing was new".to_owned(),
-        },
-    });
-    silent.collect()
-}
-
 /// What a viewer who does not see everything knows of an incident: what its own communications say.
 fn as_told(known: Incident, chapters: &[Chapter]) -> Incident {
     let told = chapters
@@ -448,10 +255,20 @@ fn as_told(known: Incident, chapters: &[Chapter]) -> Incident {
 }
 
 /// What is affected, in the order of names: everything that was ever said to be.
-fn impact(hearings: &[Hearing]) -> Vec<Affected> {
+fn impact(hearings: &[Hearing], journal: &journal::Reader) -> Vec<Affected> {
     let mut affected: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    let mut events: BTreeMap<Position, Vec<Impact>> = BTreeMap::new();
     for hearing in hearings {
-        for Impact { service, region, .. } in &hearing.impact {
+        let named = match hearing.as_event {
+            // a text that is lost names nothing any more
+            true => &*events.entry(hearing.event).or_insert_with(|| {
+                context::event(journal, hearing.event)
+                    .map(|event| event.impact)
+                    .unwrap_or_default()
+            }),
+            false => &hearing.impact,
+        };
+        for Impact { service, region, .. } in named {
             let accounts = affected.entry((service.clone(), region.clone())).or_default();
             accounts.extend((!hearing.account.is_empty()).then(|| hearing.account.clone()));
         }

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use serde::Serialize;
 
 use super::super::House;
-use super::super::auth::Caller;
+use super::super::caller::Caller;
 use super::super::query::Query;
 use super::super::refusal::Refusal;
 use super::shapes::{IncidentLine, WholeIncident};

@@ -9,6 +9,7 @@ use axum::http::{Request, StatusCode, header};
 use super::super::Settings;
 use super::{A, B, LOCAL, Place, REMOTE, RULES, alert, tokens, two_customers};
 use crate::customer::CustomerId;
+use crate::record::BrokenFile;
 
 #[tokio::test]
 async fn without_tokens_the_doors_are_open_to_this_machine_alone() {
@@ -208,6 +209,59 @@ async fn a_customer_without_a_part_in_an_incident_does_not_find_it() {
         StatusCode::NOT_FOUND
     );
     assert_eq!(place.get("/incidents/SECRET-1").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_customer_reads_the_page_about_its_own_broken_file_and_nobody_elses() {
+    let place = Place::open(Settings::default());
+    let broken = BrokenFile {
+        path: "contoso/production.yaml".to_owned(),
+        customer: CustomerId::new("contoso"),
+        digest: "d".to_owned(),
+        report: "line 3: there is no `wen`".to_owned(),
+    };
+    place
+        .rules_with_broken(&[("contoso/rules.yaml", RULES)], two_customers(), vec![broken])
+        .await;
+    let opened = async |customer: &str| {
+        let link = place.links.token(
+            &CustomerId::new(customer),
+            "bellwether",
+            "rules:contoso/production.yaml",
+        );
+        place
+            .get_page(&format!(
+                "/incidents/rules:contoso%2Fproduction.yaml?provider=bellwether&link={link}"
+            ))
+            .await
+    };
+    let own = opened("contoso").await;
+    assert_eq!(own.status, StatusCode::OK, "{}", own.text);
+    assert!(
+        own.text.contains("there is no `wen`") && own.text.contains("href=\"../style.css\""),
+        "{}",
+        own.text
+    );
+    assert_eq!(opened("fabrikam").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_public_source_is_seen_by_the_customers_that_list_it() {
+    let place = Place::open(Settings::default());
+    let mut customers = two_customers();
+    let known = customers.by_name.as_mut().expect("customers");
+    let contoso = known.get_mut(&CustomerId::new("contoso")).expect("contoso");
+    contoso.public.insert("Status.Azure.com".to_owned());
+    place.rules(&[("contoso/rules.yaml", RULES)], customers).await;
+    let emerging = include_str!("../../../tests/fixtures/samples/azure/azure-rest-emergingissues.json");
+    place.told(emerging.to_owned()).await;
+    let events = place.get("/v1/events").await.json();
+    let tracking_id = events["events"][0]["tracking_id"].as_str().expect("one").to_owned();
+    for (customer, status) in [("contoso", StatusCode::OK), ("fabrikam", StatusCode::NOT_FOUND)] {
+        let link = place.links.token(&CustomerId::new(customer), "azure", &tracking_id);
+        let answer = place.get(&format!("/v1/incidents/{tracking_id}?link={link}")).await;
+        assert_eq!(answer.status, status, "{customer}: {}", answer.text);
+    }
 }
 
 #[tokio::test]

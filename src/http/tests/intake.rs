@@ -73,6 +73,7 @@ async fn an_event_that_names_no_account_belongs_to_the_one_in_the_address() {
         .post(&format!("/v1/events?account={}", A.to_uppercase()), emerging)
         .await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    place.ledger.idle().await;
     let id = answer.json()["ids"][0].as_str().expect("an id").to_owned();
     assert_eq!(
         place.get(&format!("/v1/events/{id}")).await.json()["event"]["accounts"],

@@ -14,14 +14,14 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::auth::Peer;
+use super::caller::Peer;
 use super::*;
 use crate::channel::Outcome;
 use crate::clock::ByHand;
 use crate::customer::{Customer, CustomerId, Customers};
 use crate::delivery::Attempt;
 use crate::ledger::{self, open};
-use crate::record::{Input, SealedFile};
+use crate::record::{BrokenFile, Input, SealedFile};
 use crate::rule::RuleSet;
 use crate::rule::check::{Deciding, Source, check};
 use crate::schedule::Cron;
@@ -101,7 +101,7 @@ impl Place {
             compile: Arc::new(move |_, _| Ok(RuleSet::new(BTreeMap::new(), &deciding()))),
             public_url: None,
             housekeeping: Cron::read("17 3 * * *").expect("a schedule"),
-            keep: crate::ledger::Retention::default(),
+            keep: ledger::Retention::default(),
             segment_bytes: 1 << 20,
         };
         let ledger = open::start(settings_of_ledger, Box::new(|_| {}))
@@ -121,6 +121,11 @@ impl Place {
 
     /// Puts rule files into force.
     async fn rules(&self, files: &[(&str, &str)], customers: Customers) {
+        self.rules_with_broken(files, customers, Vec::new()).await;
+    }
+
+    /// The same, beside files that are broken.
+    async fn rules_with_broken(&self, files: &[(&str, &str)], customers: Customers, broken: Vec<BrokenFile>) {
         let deciding = Deciding::new(customers, None, false).expect("settings");
         let sources: Vec<Source> = files
             .iter()
@@ -139,9 +144,10 @@ impl Place {
         let input = Input::Rules {
             revision: checked.set.revision.clone(),
             files: sealed.collect(),
+            texts: Vec::new(),
             removed: Vec::new(),
             settings: None,
-            broken: Vec::new(),
+            broken,
         };
         self.ledger
             .record(vec![input], Some(Arc::new(checked.set)))

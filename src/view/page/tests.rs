@@ -76,6 +76,7 @@ fn tracked(text: &str) -> Tracked {
     let why = format!("{text} <ada@contoso.example>");
     Tracked {
         delivery: Delivery {
+            kind: crate::event::Kind::Update,
             id: "dlv_1".to_owned(),
             customer: CustomerId::new(text),
             receiver: text.to_owned(),

@@ -2,9 +2,9 @@
 
 use crate::channel::Outcome;
 use crate::clock::Time;
-use crate::delivery::State;
+use crate::delivery::{Delivery, State};
 use crate::event::document::{RepairState, document};
-use crate::event::{Arrival, EventType, Provider};
+use crate::event::{Arrival, Event, EventType, Provider};
 use crate::incident::{self, Incident};
 use crate::notification::Form;
 use crate::record::Verdict;
@@ -91,7 +91,7 @@ pub struct Row {
     pub how: String,
     pub state: &'static str,
     pub class: &'static str,
-    pub attempts: String,
+    pub attempts: u32,
     pub at: Moment,
     pub why: Option<String>,
 }
@@ -316,14 +316,16 @@ fn lowered(html: &str) -> String {
 
 /// Who was told, then who will be.
 fn rows(chapter: &Chapter) -> Vec<Row> {
-    let told = chapter.deliveries.iter().map(Row::of);
+    let told = chapter
+        .deliveries
+        .iter()
+        .map(|tracked| Row::of(tracked, chapter.event.as_deref()));
     told.chain(chapter.gathering.iter().map(Row::of_gathering)).collect()
 }
 
 impl Row {
-    fn of(tracked: &Tracked) -> Self {
+    fn of(tracked: &Tracked, event: Option<&Event>) -> Self {
         let delivery = &tracked.delivery;
-        let is_invitation = matches!(delivery.form, Form::Invitation { .. });
         let last = tracked.attempts.last();
         let (class, at, why) = match &tracked.standing.state {
             State::Scheduled { at, .. } => ("waiting", *at, last.and_then(|last| why(&last.outcome))),
@@ -333,10 +335,10 @@ impl Row {
         Self {
             customer: delivery.customer.to_string(),
             receiver: delivery.receiver.clone(),
-            how: format!("{}{}", delivery.channel, if is_invitation { " invitation" } else { "" }),
+            how: how(delivery, event),
             state: tracked.standing.state.word().word(),
             class,
-            attempts: words::counted(tracked.standing.attempts as usize, "attempt"),
+            attempts: tracked.standing.attempts,
             at: Moment::of(at),
             why: why.map(|why| words::without_addresses(&why)),
         }
@@ -349,11 +351,21 @@ impl Row {
             how: gathering.channel.to_string(),
             state: "gathering",
             class: "waiting",
-            attempts: words::counted(0, "attempt"),
+            attempts: 0,
             at: Moment::of(gathering.due),
             why: None,
         }
     }
+}
+
+/// The channel; of an invitation also to what.
+fn how(delivery: &Delivery, event: Option<&Event>) -> String {
+    let Form::Invitation { session, .. } = delivery.form else {
+        return delivery.channel.to_string();
+    };
+    let session = event.and_then(|event| event.sessions.get(session));
+    let to = session.map(|session| format!(" to {}", Moment::of(session.start).text));
+    format!("{} invitation{}", delivery.channel, to.unwrap_or_default())
 }
 
 fn why(outcome: &Outcome) -> Option<String> {
