@@ -106,14 +106,26 @@ impl Handle {
         self.rules.reload().await
     }
 
-    /// Waits until nothing waits, nothing is under way, and nothing is due at the clock's present time.
+    /// Waits until nothing waits, nothing is under way, and nothing is due at the clock's present time; or until writing
+    /// failed.
     pub async fn settled(&self) {
-        loop {
-            let before = self.ledger.idle().await;
-            self.lanes.idle().await;
-            if self.ledger.idle().await == before || self.has_failed() {
-                return;
+        let settled = async {
+            loop {
+                let before = self.ledger.idle().await;
+                self.lanes.idle().await;
+                if self.ledger.idle().await == before {
+                    return;
+                }
             }
+        };
+        let failed = async {
+            while !self.has_failed() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = settled => {}
+            () = failed => {}
         }
     }
 

@@ -285,6 +285,12 @@ impl Heads<'_> {
             let is_behind = |key: &Key| self.is_last_round && self.until.as_ref().is_some_and(|until| key.0 >= until.0);
             match found {
                 Some((key, Item::Lane(place))) if !is_behind(&key) => {
+                    if !self.view.has(&keys::delivery_key(&place.delivery))? {
+                        // what it is stood in a part of the journal that is lost, unlike what became of it: it holds up
+                        // nobody
+                        self.from = past(&key);
+                        continue;
+                    }
                     self.from = past(&keys::lane_about(&place.endpoint, &place.incident));
                     return Ok(Some(place));
                 }
