@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::clock::Time;
-use crate::delivery::{Delivery, LIFE};
+use crate::delivery::{Delivery, End, LIFE};
 use crate::event::{Impact, Provider};
 use crate::incident::Incident;
 use crate::message::{Links, Subscription, Told};
@@ -50,16 +50,27 @@ pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
         created: now,
         every: gathered.verdicts.iter().any(|judged| is_every(judged, rules)),
     };
-    vec![
-        Change::Notification(Notification {
-            open: false,
-            ..notification.clone()
-        }),
-        Change::Delivery {
-            delivery,
-            told: Box::new(told),
-        },
-    ]
+    // one that nobody could make in time (a long outage, or damage that brought it back) is old news
+    let ended = (notification.due + LIFE <= now).then(|| stillborn(&delivery, now));
+    let closed = Change::Notification(Notification {
+        open: false,
+        ..notification.clone()
+    });
+    let made = Change::Delivery {
+        delivery,
+        told: Box::new(told),
+    };
+    [closed, made].into_iter().chain(ended).collect()
+}
+
+fn stillborn(delivery: &Delivery, now: Time) -> Change {
+    Change::Ended {
+        place: delivery.place(),
+        attempts: 0,
+        attempt: None,
+        end: End::Expired,
+        at: now,
+    }
 }
 
 /// When a delivery made now stops being tried.

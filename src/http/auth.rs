@@ -104,6 +104,21 @@ impl House {
         Ok(Viewer::Operator)
     }
 
+    /// On whose behalf the caller reads what is about everybody: the operator's only.
+    ///
+    /// # Errors
+    /// When it may not; 403 for a customer's token.
+    pub fn overseer(&self, caller: &Caller) -> Result<Viewer, Refusal> {
+        match self.reader(caller)? {
+            Viewer::Operator => Ok(Viewer::Operator),
+            _ => Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "this is about everybody, and this token is one customer's",
+            )
+            .hint("`/v1/incidents` and `/v1/deliveries` list what is yours")),
+        }
+    }
+
     /// The customer whose token the caller presents; every token is compared.
     fn customer(&self, caller: &Caller) -> Option<CustomerId> {
         let tokens = self.settings.tokens.customers.iter();

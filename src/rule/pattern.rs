@@ -75,9 +75,14 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
+    /// The regular expression between the slashes, if it is not a glob.
+    pub fn expression(&self) -> Option<&str> {
+        expression(&self.source)
+    }
+
     /// Whether it is a glob without `*` and `?`, which only ever matches the very same text.
     pub fn is_literal(&self) -> bool {
-        expression(&self.source).is_none() && !self.source.contains(['*', '?'])
+        self.expression().is_none() && !self.source.contains(['*', '?'])
     }
 }
 

@@ -1,7 +1,7 @@
 //! One revision of everybody's rules: what an event is decided by. Immutable; built whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::{Address, EmailAddress};
 use crate::customer::{CustomerId, Customers, HOUSE, OPERATOR};
@@ -10,7 +10,8 @@ use crate::event::{Event, Kind};
 use crate::notification::{EndpointId, hash};
 
 use super::check::Deciding;
-use super::condition::{Judgement, Left, judge, judge_following, may_match};
+use super::condition::{Judgement, Left, judge, judge_following};
+use super::index::{Builder, Facts, Index, Keys, Scratch};
 use super::{Condition, Follow, Receiver, Revision, Rule, RuleFile};
 
 /// The built-in rule that tells a customer's contact about broken rule files.
@@ -35,6 +36,9 @@ pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     by_name: BTreeMap<(CustomerId, String), usize>,
     endpoints: BTreeMap<EndpointId, (Arc<Receiver>, usize)>,
+    index: Index,
+    /// Room for searches, so that each does not make its own.
+    room: Mutex<Vec<Scratch>>,
 }
 
 /// A rule that matched, and what it left of the event.
@@ -57,6 +61,8 @@ impl RuleSet {
             receivers: BTreeMap::new(),
             by_name: BTreeMap::new(),
             endpoints: BTreeMap::new(),
+            index: Builder::new(Keys::default()).build(),
+            room: Mutex::default(),
             files,
         };
         let receivers: Vec<_> = set
@@ -75,6 +81,11 @@ impl RuleSet {
             .enumerate()
             .map(|(nth, rule)| ((rule.customer.clone(), rule.name.clone()), nth));
         set.by_name = named.collect();
+        let mut builder = Builder::new(Keys::default());
+        for (nth, rule) in set.rules.iter().enumerate() {
+            builder.add_rule(nth as u32, rule, &set.customers);
+        }
+        set.index = builder.build();
         set
     }
 
@@ -91,11 +102,8 @@ impl RuleSet {
 
     /// The rules that match, always in the same order: by file, then as written, then the built-in ones.
     pub fn matching(&self, event: &Event) -> Vec<Matched> {
-        let likely = self
-            .rules
-            .iter()
-            .filter(|rule| may_match(rule, event, &self.customers, &self.catalogue));
-        let matched = likely.filter_map(|rule| {
+        let matched = self.candidates(event).into_iter().filter_map(|nth| {
+            let rule = &self.rules[nth as usize];
             let left = self.judge(rule, event).left()?;
             Some(Matched {
                 rule: rule.clone(),
@@ -103,6 +111,17 @@ impl RuleSet {
             })
         });
         matched.collect()
+    }
+
+    fn candidates(&self, event: &Event) -> Vec<u32> {
+        let free = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = free().pop().unwrap_or_default();
+        let mut numbers = Vec::new();
+        self.index
+            .search(&Facts::of(event, &self.catalogue, self.index.keys()), &mut scratch);
+        self.index.candidates(&scratch, &mut numbers);
+        free().push(scratch);
+        numbers
     }
 
     /// Judges an event by one rule, with the reason why not.

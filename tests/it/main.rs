@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod delivering;
+mod lanes;
 mod lasting;
 mod pages;
 mod smtp;

@@ -70,15 +70,15 @@ impl Sound {
     async fn prepare(ended: Ended) -> Self {
         let place = Place::with(&[("contoso/rules.yaml", RULES.into())]).await;
         let daemon = place.start().await.expect("starts");
-        tell(&place, &daemon, 0..12).await;
+        tell(&place, &daemon, 0..8).await;
         daemon.renew_store();
         daemon.stop().await.expect("stops");
         let stale = place.save("stale");
         let daemon = place.start().await.expect("starts");
-        tell(&place, &daemon, 12..24).await;
+        tell(&place, &daemon, 8..16).await;
         let delivered = place.receivers.take().into_iter().filter(|got| got.path == "/good");
         let delivered = delivered.map(|got| got.id).collect();
-        daemon.hear((24..27).map(|nth| update(nth, begin())).collect()).await;
+        daemon.hear((16..19).map(|nth| update(nth, begin())).collect()).await;
         daemon.settled().await;
         let at = Clock::ByHand(place.clock.clone()).now();
         daemon.stop().await.expect("stops");
@@ -106,8 +106,7 @@ impl Sound {
 
     /// Runs the undamaged state once, for comparison.
     async fn learn(&mut self) {
-        let (saved, at) = (self.saved.clone(), self.at);
-        self.place.restore(&saved, at);
+        self.unharmed();
         let daemon = self.place.start().await.expect("starts");
         daemon.settled().await;
         self.records = records(&daemon).0;
@@ -123,7 +122,7 @@ impl Sound {
                 .iter()
                 .any(|(path, id)| path == "/slow" && !self.delivered.contains(id))
         );
-        assert!(self.delivered.len() == 24 && self.known.len() == 27 * 3);
+        assert!(self.delivered.len() == 16 && self.known.len() == 19 * 3);
         assert!(
             files_below(&self.saved.join("journal"))
                 .iter()
@@ -133,10 +132,16 @@ impl Sound {
         );
     }
 
-    /// A fresh copy, one file of `part` harmed. Says what was done.
-    fn harm(&mut self, part: &str, seed: u64) -> String {
+    /// A fresh copy.
+    fn unharmed(&mut self) -> String {
         let (saved, at) = (self.saved.clone(), self.at);
         self.place.restore(&saved, at);
+        "unharmed".to_owned()
+    }
+
+    /// A fresh copy, one file of `part` harmed. Says what was done.
+    fn harm(&mut self, part: &str, seed: u64) -> String {
+        self.unharmed();
         let mut random = Random(seed);
         let files = files_below(&self.place.state().join(part));
         let path = &files[random.below(files.len() as u64) as usize];
@@ -228,6 +233,13 @@ fn items(daemon: &Handle) -> Result<BTreeSet<String>> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| bail!("sled panicked"))
 }
 
+/// Where the daemon last wrote that it started.
+fn last_start(records: &BTreeMap<u64, Vec<u8>>) -> u64 {
+    let is_start = |bytes: &[u8]| matches!(Record::from_bytes(bytes), Ok(Record::Started { .. }));
+    let starts = records.iter().rev().find(|(_, bytes)| is_start(bytes));
+    starts.map(|(seq, _)| *seq).expect("it started")
+}
+
 fn deliveries(daemon: &Handle) -> BTreeSet<String> {
     let view = daemon.ledger.view();
     let ids = view.items().filter_map(|item| match item {
@@ -266,45 +278,37 @@ async fn survive(place: &Place, daemon: Option<Handle>, what: &str) -> Handle {
     panic!("{what}: it ends and starts for ever");
 }
 
-/// What one round found.
-#[derive(Debug, Default)]
-struct Found {
-    /// Nothing was missing.
-    whole: bool,
-    /// A `Lost` record says what is missing.
-    reported: bool,
-}
-
-/// One round: start, look, let ten seconds pass, look what was sent, go on working, stop.
-async fn round(sound: &Sound, what: &str, is_store_believed: bool) -> Found {
+/// One round: start, look, let ten seconds pass, look what was sent, go on working, stop. Says whether a loss was
+/// reported.
+async fn round(sound: &Sound, what: &str, is_store_believed: bool, is_thorough: bool) -> bool {
     let place = &sound.place;
     let daemon = survive(place, None, what).await;
     daemon.ledger.scrub().await;
     daemon.settled().await;
     let (records, lost) = records(&daemon);
-    let is_gone = |seq: &&u64| records.get(seq) != sound.records.get(seq);
-    // the last records of the sound run are its own start
-    let gone: Vec<u64> = sound.records.keys().filter(is_gone).copied().collect();
-    let last = sound.last_before_start();
-    let gone: Vec<u64> = gone.into_iter().filter(|seq| *seq <= last).collect();
-    let covered = |seq: &u64| lost.iter().any(|(from, to)| (from..=to).contains(&seq));
-    let end = *records.keys().last().expect("records");
-    if is_store_believed {
-        let silent: Vec<&u64> = gone.iter().filter(|seq| !covered(seq)).collect();
-        assert!(
-            silent.is_empty(),
-            "{what}: records {silent:?} went silently (lost: {lost:?})"
-        );
-    } else {
-        let silent: Vec<&u64> = gone
-            .iter()
-            .filter(|seq| !covered(seq) && records.range(**seq..).count() > 2)
-            .collect();
-        assert!(
-            silent.is_empty(),
-            "{what}: records {silent:?} went silently (lost: {lost:?}, end {end})"
-        );
-    }
+    let before = sound.last_before_start();
+    let is_gone = |seq: &u64| records.get(seq) != sound.records.get(seq);
+    let gone: Vec<u64> = sound
+        .records
+        .range(..=before)
+        .map(|(seq, _)| *seq)
+        .filter(is_gone)
+        .collect();
+    // with the store gone too nobody can know that the end is missing: it is torn, cut off, and numbered anew
+    let end = match is_store_believed {
+        true => before,
+        false => last_start(&records) - 1,
+    };
+    let is_covered = |seq: u64| lost.iter().any(|(from, to)| (*from..=*to).contains(&seq));
+    let silent: Vec<u64> = gone
+        .iter()
+        .copied()
+        .filter(|seq| *seq <= end && !is_covered(*seq))
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "{what}: records {silent:?} went silently (lost: {lost:?})"
+    );
     if is_store_believed || gone.is_empty() {
         let items = items(&daemon).unwrap_or_else(|error| panic!("{what}: {error:#}"));
         let missing: Vec<&String> = sound.items.difference(&items).collect();
@@ -321,26 +325,26 @@ async fn round(sound: &Sound, what: &str, is_store_believed: bool) -> Found {
     let daemon = survive(place, Some(daemon), what).await;
     let got = place.receivers.take();
     sound.check_sends(&got, &daemon, gone.is_empty(), is_store_believed, what);
-    goes_on(place, daemon, what).await;
-    Found {
-        whole: gone.is_empty(),
-        reported: !lost.is_empty(),
+    match is_thorough || !lost.is_empty() {
+        true => goes_on(place, daemon, what).await,
+        false => daemon.stop().await.unwrap_or_else(|error| panic!("{what}: {error:#}")),
     }
+    !lost.is_empty()
 }
 
 impl Sound {
     fn last_before_start(&self) -> u64 {
-        let starts = self
-            .records
-            .iter()
-            .filter(|(_, bytes)| matches!(Record::from_bytes(bytes), Ok(Record::Started { .. })));
-        starts.map(|(seq, _)| *seq).max().expect("it started") - 1
+        last_start(&self.records) - 1
     }
 
     /// Nothing is sent again but what a reported loss covers, nothing that is due is forgotten without a word.
     fn check_sends(&self, got: &[Got], daemon: &Handle, is_whole: bool, is_store_believed: bool, what: &str) {
         let sent = sends(got);
-        assert_eq!(sent.len(), got.len(), "{what}: something was sent twice");
+        // what the slow one refuses may come twice within ten seconds
+        let once = |path: &str| path != "/slow";
+        let count = got.iter().filter(|got| once(&got.path)).count();
+        let different = sent.iter().filter(|(path, _)| once(path)).count();
+        assert_eq!(different, count, "{what}: something was sent twice");
         if is_whole {
             assert_eq!(sent, self.sends, "{what}");
             return;
@@ -399,27 +403,27 @@ async fn goes_on(place: &Place, daemon: Handle, what: &str) {
 }
 
 async fn rounds(part: &str, ended: Ended, seeds: std::ops::Range<u64>) {
-    if std::env::var_os("DAMAGE_ROUND").is_some() {
-        let _ = tracing_subscriber::fmt().with_test_writer().try_init();
-    }
-    let mut sound = Sound::prepare(ended).await;
     let only = std::env::var("DAMAGE_ROUND")
         .ok()
         .and_then(|seed| seed.parse::<u64>().ok());
-    let mut found = Vec::new();
+    if only.is_some() {
+        let _ = tracing_subscriber::fmt().with_test_writer().try_init();
+    }
+    let mut sound = Sound::prepare(ended).await;
+    let (mut losses, mut rebuilt) = (0, 0);
     for seed in seeds.filter(|seed| only.is_none_or(|only| only == *seed)) {
         let what = sound.harm(part, seed);
-        let round = tokio::time::timeout(
-            ROUND_MOST,
-            round(&sound, &what, ended != Ended::PowerCut || part == "store"),
-        );
-        let one = round.await.unwrap_or_else(|_| panic!("{what}: it hangs"));
-        eprintln!("{what}: {one:?}");
-        found.push(one);
+        let is_believed = ended != Ended::PowerCut;
+        let round = round(&sound, &what, is_believed, only.is_some() || seed % 5 == 0);
+        let is_loss = tokio::time::timeout(ROUND_MOST, round).await;
+        losses += usize::from(is_loss.unwrap_or_else(|_| panic!("{what}: it hangs")));
+        rebuilt += usize::from(sound.place.state().join("store.set-aside").exists());
+        eprintln!("{what}: fine");
     }
+    let has_bitten = if part == "store" { rebuilt > 10 } else { losses > 10 };
     assert!(
-        part == "store" || only.is_some() || found.iter().any(|one| one.reported),
-        "no round lost anything"
+        only.is_some() || has_bitten,
+        "{losses} losses, {rebuilt} stores built again: too little was harmed"
     );
 }
 
@@ -430,12 +434,12 @@ async fn a_journal_damaged_after_a_clean_stop_is_owned_up_to_and_nothing_is_sent
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_damaged_after_a_kill_is_owned_up_to_and_nothing_is_sent_again() {
-    rounds("journal", Ended::Killed, 100..160).await;
+    rounds("journal", Ended::Killed, 100..150).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_damaged_in_a_power_cut_is_owned_up_to() {
-    rounds("journal", Ended::PowerCut, 160..220).await;
+    rounds("journal", Ended::PowerCut, 150..200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -446,4 +450,30 @@ async fn a_store_damaged_after_a_clean_stop_is_right_or_built_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_damaged_after_a_kill_is_right_or_built_again() {
     rounds("store", Ended::Killed, 400..500).await;
+}
+
+/// Four days later everything that damage brings back is past its life: dead, without an attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_damage_brings_back_after_four_days_is_not_sent() {
+    let mut sound = Sound::prepare(Ended::PowerCut).await;
+    for seed in 500..515 {
+        let what = match seed {
+            500 => sound.unharmed(),
+            _ => sound.harm("journal", seed),
+        };
+        sound.place.clock = ByHand::at(sound.at + chrono::Duration::days(4));
+        let daemon = survive(&sound.place, None, &what).await;
+        sound.place.pass(&daemon, 10).await;
+        let daemon = survive(&sound.place, Some(daemon), &what).await;
+        assert_eq!(sound.place.receivers.take(), [], "{what}");
+        let view = daemon.ledger.view();
+        let states = deliveries(&daemon)
+            .into_iter()
+            .map(|id| view.known(&id).expect("a store").expect("is known").1.state);
+        assert!(
+            states.into_iter().all(|state| matches!(state, State::Ended { .. })),
+            "{what}"
+        );
+        daemon.stop().await.unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    }
 }

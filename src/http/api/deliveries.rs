@@ -32,6 +32,12 @@ pub struct Deliveries {
     next: Option<String>,
 }
 
+/// How many deliveries are looked at at once to find those that a customer may see.
+const PAGE: usize = 500;
+
+/// How often.
+const PAGES_MOST: usize = 200;
+
 /// What is asked for.
 struct Asked {
     states: Vec<StateWord>,
@@ -56,7 +62,14 @@ pub async fn one(
     caller: Caller,
 ) -> Result<Json<DeliveryLine>, Refusal> {
     let viewer = house.reader(&caller)?;
-    let answer = move |reading: &Reading| Ok(Json(DeliveryLine::of(&known(reading, &id)?)));
+    let answer = move |reading: &Reading| {
+        // another customer's id is answered like one that nobody knows
+        let tracked = known(reading, &id)?;
+        match reading.sources().sight.shows(&tracked.delivery.customer) {
+            true => Ok(Json(DeliveryLine::of(&tracked))),
+            false => Err(unknown()),
+        }
+    };
     house.read(viewer, answer).await
 }
 
@@ -87,10 +100,12 @@ pub async fn redeliver(
 }
 
 fn known(reading: &Reading, id: &str) -> Result<Tracked, Refusal> {
-    Tracked::find(&reading.store, id)?.ok_or_else(|| {
-        Refusal::not_found("no delivery of this id is known")
-            .hint("`/v1/deliveries` lists them; retention ends after a while")
-    })
+    Tracked::find(&reading.store, id)?.ok_or_else(unknown)
+}
+
+fn unknown() -> Refusal {
+    Refusal::not_found("no delivery of this id is known")
+        .hint("`/v1/deliveries` lists them; retention ends after a while")
 }
 
 impl Asked {
@@ -111,10 +126,6 @@ impl Asked {
             limit: query.number("limit", LIST_DEFAULT, LIST_MOST)?,
             before: query.one("before").map(cursor).transpose()?,
         })
-    }
-
-    fn before(&self) -> Option<(Time, &str)> {
-        self.before.as_ref().map(|(created, id)| (*created, id.as_str()))
     }
 }
 
@@ -157,16 +168,45 @@ fn of_states(reading: &Reading, asked: &Asked) -> Result<Vec<Tracked>, Refusal> 
     // a delivery that changes its state meanwhile may stand in two lists
     let mut all = BTreeMap::new();
     for state in &asked.states {
-        for (_, id) in reading.store.listed(*state, asked.before(), asked.limit + 1)? {
-            if let Some(tracked) = Tracked::find(&reading.store, &id)? {
-                all.insert(id, tracked);
-            }
-        }
+        of_state(reading, asked, *state, &mut all)?;
     }
     Ok(all
         .into_values()
         .filter(|one| asked.states.contains(&one.standing.state.word()))
         .collect())
+}
+
+/// Goes through a state's list until enough are found that the viewer may see.
+fn of_state(
+    reading: &Reading,
+    asked: &Asked,
+    state: StateWord,
+    all: &mut BTreeMap<String, Tracked>,
+) -> Result<(), Refusal> {
+    let sources = reading.sources();
+    let mut before = asked.before.clone();
+    let mut wanted = asked.limit + 1;
+    for _ in 0..PAGES_MOST {
+        let cursor = before.as_ref().map(|(created, id)| (*created, id.as_str()));
+        let page = reading.store.listed(state, cursor, PAGE)?;
+        before = page.last().cloned();
+        let is_last = page.len() < PAGE;
+        for (_, id) in page {
+            let tracked = Tracked::find(&reading.store, &id)?;
+            let Some(tracked) = tracked.filter(|one| sources.sight.shows(&one.delivery.customer)) else {
+                continue;
+            };
+            all.insert(id, tracked);
+            wanted -= 1;
+            if wanted == 0 {
+                return Ok(());
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// All about the incidents of one tracking id.

@@ -28,7 +28,7 @@ pub struct Events {
 
 /// `GET /v1/events`
 pub async fn list(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> Result<Json<Events>, Refusal> {
-    let viewer = house.reader(&caller)?;
+    let viewer = house.overseer(&caller)?;
     let query = Query::of(&uri);
     query.only(&["limit", "before", "token"])?;
     let limit = query.number("limit", LIST_DEFAULT, LIST_MOST)?;
@@ -55,7 +55,7 @@ pub async fn one(
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<WholeEvent>, Refusal> {
-    let viewer = house.reader(&caller)?;
+    let viewer = house.overseer(&caller)?;
     Query::of(&uri).only(&["token"])?;
     let at: Position = id.parse().map_err(|_| no_such_event())?;
     house.read(viewer, move |reading| whole(reading, at).map(Json)).await

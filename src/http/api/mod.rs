@@ -15,6 +15,7 @@ use super::House;
 use super::caller::Caller;
 use super::query::Query;
 use super::refusal::Refusal;
+use crate::customer::CustomerId;
 use crate::event::Provider;
 
 /// The provider that `?provider=` names.
@@ -38,19 +39,36 @@ pub fn provider(query: &Query) -> Result<Option<Provider>, Refusal> {
 pub async fn rules(State(house): State<Arc<House>>, caller: Caller) -> Result<Json<Value>, Refusal> {
     let viewer = house.reader(&caller)?;
     let answer = |reading: &super::reading::Reading| {
-        let files = reading.rules.files.values().map(|file| {
-            json!({
-                "path": file.path, "customer": file.customer, "digest": file.digest, "rules": file.rules.len(),
-                "receivers": file.receivers.len(), "tests": file.tests.len(),
-            })
-        });
-        let broken = reading.store.broken()?.into_iter().map(|file| {
+        let sources = reading.sources();
+        let is_shown = |customer: &CustomerId| sources.sight.shows(customer);
+        let files = reading
+            .rules
+            .files
+            .values()
+            .filter(|file| is_shown(&file.customer))
+            .map(|file| {
+                json!({
+                    "path": file.path, "customer": file.customer, "digest": file.digest, "rules": file.rules.len(),
+                    "receivers": file.receivers.len(), "tests": file.tests.len(),
+                })
+            });
+        let broken = reading
+            .store
+            .broken()?
+            .into_iter()
+            .filter(|file| is_shown(&file.customer));
+        let broken = broken.map(|file| {
             json!({ "path": file.path, "customer": file.customer, "digest": file.digest, "report": file.report })
         });
         let (files, broken): (Vec<Value>, Vec<Value>) = (files.collect(), broken.collect());
+        let rules = reading.rules.rules().iter().filter(|rule| is_shown(&rule.customer));
+        let receivers = reading
+            .rules
+            .receivers
+            .keys()
+            .filter(|(customer, _)| is_shown(customer));
         let counts = json!({
-            "files": files.len(), "broken": broken.len(), "rules": reading.rules.rules().len(),
-            "receivers": reading.rules.receivers.len(),
+            "files": files.len(), "broken": broken.len(), "rules": rules.count(), "receivers": receivers.count(),
         });
         let revision = &reading.rules.revision;
         Ok(Json(
