@@ -51,7 +51,9 @@ pub use open::Opening;
 #[cfg(test)]
 use reader::Tail;
 pub use reader::{Reader, Segments};
-pub use rewrite::{Keep, Rewriter, Rewritten};
+#[allow(unused_imports)]
+pub use rewrite::Rewritten;
+pub use rewrite::{Keep, Rewriter};
 #[allow(unused_imports)]
 pub use survey::Torn;
 #[allow(unused_imports)]
@@ -249,6 +251,7 @@ impl Journal {
     }
 
     /// Waits until the closed segments are packed, as far as they can be.
+    #[cfg(test)]
     pub fn settle(&self) {
         self.background.settle();
     }
@@ -261,9 +264,10 @@ impl Journal {
     }
 
     /// Drops or replaces records of closed segments, which are packed first; see [`Rewriter::rewrite`].
+    #[cfg(test)]
     pub fn rewrite(&mut self, keep: impl FnMut(u64, &[u8]) -> Keep) -> Result<Rewritten> {
         self.settle();
-        self.rewriter().rewrite(keep)
+        self.rewriter().rewrite(&std::sync::atomic::AtomicBool::new(false), keep)
     }
 
     fn make_room_for(&mut self, records: &[impl AsRef<[u8]>]) -> Result<()> {

@@ -48,6 +48,13 @@ impl View {
         collect!(self.scan(&Key::of(letter::INCIDENT)), Item::Incident(incident) => incident)
     }
 
+    /// Incidents in the order of their keys, from the one behind `after` on.
+    pub fn incidents_after(&self, after: Option<&IncidentId>, most: usize) -> Result<Vec<Incident>> {
+        let all = Key::of(letter::INCIDENT);
+        let from = after.map_or_else(|| all.clone(), |id| past(&keys::incident_key(id)));
+        collect!(self.scan_from(&all, &from).take(most), Item::Incident(incident) => incident)
+    }
+
     /// An incident's communications, the provider's oldest first.
     pub fn entries(&self, id: &IncidentId) -> Result<Vec<Entry>> {
         let mut entries = collect!(self.scan(&keys::entries(id)), Item::Entry(entry) => entry)?;
@@ -132,12 +139,14 @@ impl View {
         }
     }
 
-    /// Deliveries that ended before `before`, the oldest first.
-    pub fn ended_before(&self, before: Time, most: usize) -> Result<Vec<String>> {
-        let found = self
-            .scan(&Key::of(letter::ENDED_AT))
-            .take_while(|item| !matches!(item, Ok(Item::EndedAt { at, .. }) if *at >= before));
-        collect!(found.take(most), Item::EndedAt { delivery, .. } => delivery)
+    /// Deliveries that ended before `before`, the oldest first, with when.
+    pub fn ended_before(&self, before: Time) -> impl Iterator<Item = Result<(Time, String)>> + '_ {
+        let ended = self.scan(&Key::of(letter::ENDED_AT)).filter_map(|item| match item {
+            Ok(Item::EndedAt { at, delivery }) => Some(Ok((at, delivery))),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        });
+        ended.take_while(move |ended| !matches!(ended, Ok((at, _)) if *at >= before))
     }
 
     /// The endpoints that have deliveries scheduled.
