@@ -267,7 +267,8 @@ impl Journal {
     #[cfg(test)]
     pub fn rewrite(&mut self, keep: impl FnMut(u64, &[u8]) -> Keep) -> Result<Rewritten> {
         self.settle();
-        self.rewriter().rewrite(&std::sync::atomic::AtomicBool::new(false), keep)
+        self.rewriter()
+            .rewrite(&std::sync::atomic::AtomicBool::new(false), keep)
     }
 
     fn make_room_for(&mut self, records: &[impl AsRef<[u8]>]) -> Result<()> {

@@ -508,10 +508,9 @@ impl Writer {
                     self.begin_scrub();
                 }
                 Submission::Stop(reply) => stop = Some(reply),
-                Submission::Scrubbed(_)
-                | Submission::Renewed(_)
-                | Submission::Thinned(_)
-                | Submission::Doubt(_) => unreachable!("taken out by `maintain`"),
+                Submission::Scrubbed(_) | Submission::Renewed(_) | Submission::Thinned(_) | Submission::Doubt(_) => {
+                    unreachable!("taken out by `maintain`")
+                }
             }
         }
         self.decide(&mut cycle)?;
@@ -575,7 +574,10 @@ impl Writer {
     /// Stages what came in together as one record.
     fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: Reply, cycle: &mut Cycle) {
         // what is left of the prepared space is for decisions and attempts
-        if self.no_space_until.is_some() || self.is_short_of_space() || self.journal.room().next == journal::Next::NoSpace {
+        if self.no_space_until.is_some()
+            || self.is_short_of_space()
+            || self.journal.room().next == journal::Next::NoSpace
+        {
             let _ = reply.send(Err(Refused::NoSpace));
             return;
         }

@@ -63,8 +63,13 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     first_records(&mut journal, &mut store, &settings, boot, &lost, &opening.notes)?;
     if !lost.is_empty() && opened.rebuilt.is_none() && opened.trust != Trust::Missing {
         // what was lost is known only here: a store that is built later must not begin before it
-        checkpoint::write(&settings.state, store.view(), store.applied_through(), &AtomicBool::new(false))
-            .context("writing out what only the store knows")?;
+        checkpoint::write(
+            &settings.state,
+            store.view(),
+            store.applied_through(),
+            &AtomicBool::new(false),
+        )
+        .context("writing out what only the store knows")?;
     }
     let rules = in_force(&settings, store.view(), &reader)?;
     let inbox = undecided(store.view())?;

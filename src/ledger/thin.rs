@@ -56,7 +56,9 @@ impl Thinning {
 
     /// Notes whether a decision forgets something.
     pub fn note(&mut self, seq: u64, record: &Record) {
-        let Record::Decided { changes, .. } = record else { return };
+        let Record::Decided { changes, .. } = record else {
+            return;
+        };
         let forgets = |change: &Change| matches!(change, Change::Forgotten { .. } | Change::IncidentForgotten { .. });
         if changes.iter().any(forgets) {
             self.forgotten = seq;
@@ -68,9 +70,7 @@ impl Thinning {
         match self.passed {
             None => closed > 0,
             // a decision forgets only what stands before it
-            Some((through, forgotten)) => {
-                self.forgotten > through && (self.forgotten > forgotten || closed > through)
-            }
+            Some((through, forgotten)) => self.forgotten > through && (self.forgotten > forgotten || closed > through),
         }
     }
 

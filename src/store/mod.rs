@@ -319,10 +319,7 @@ impl View {
     /// The items whose keys begin with `prefix`, from `from` on.
     pub fn scan_from(&self, prefix: &Key, from: &Key) -> Scan<'_> {
         let bounds = (Bound::Included(from.0.clone()), end_of(&prefix.0));
-        Scan::new(
-            Stored::range(self.tree(), bounds.clone()),
-            self.overlay.range(bounds),
-        )
+        Scan::new(Stored::range(self.tree(), bounds.clone()), self.overlay.range(bounds))
     }
 
     /// The items whose keys begin with `prefix`, the last first. Reads sled only: for lists, never for decisions.
@@ -336,7 +333,9 @@ impl View {
     pub fn items(&self) -> impl Iterator<Item = Result<Item>> + '_ {
         let everything = Key(Vec::new());
         let is_item = |found: &Result<(Vec<u8>, Vec<u8>)>| {
-            found.as_ref().map_or(true, |(key, _)| key.first() != Some(&keys::letter::META))
+            found
+                .as_ref()
+                .map_or(true, |(key, _)| key.first() != Some(&keys::letter::META))
         };
         let entries = self.scan(&everything).steps();
         entries.filter(is_item).map(|found| item(&found?.1))

@@ -161,7 +161,8 @@ impl View {
     }
 
     /// The first scheduled delivery of each incident in an endpoint's lane, with how far it is: all of them, from the
-    /// incident behind `after` on and round again. Each is read when it is asked for.
+    /// incident behind `after` on and round again. Each is read when it is asked for. A delivery that is not known (its
+    /// making was lost) is passed over.
     pub fn heads(&self, endpoint: &EndpointId, after: Option<&IncidentId>) -> Heads<'_> {
         let lane = keys::lane_of(endpoint);
         let behind = after.map(|incident| past(&keys::lane_about(endpoint, incident)));
@@ -287,22 +288,26 @@ pub struct Heads<'a> {
 }
 
 impl Heads<'_> {
-    /// The next incident's first place.
-    fn place(&mut self) -> Result<Option<Place>> {
+    fn head(&mut self) -> Result<Option<(Place, Standing)>> {
+        while let Some((key, place)) = self.place()? {
+            match self.standing(&place)? {
+                Some(standing) => {
+                    self.from = past(&keys::lane_about(&place.endpoint, &place.incident));
+                    return Ok(Some((place, standing)));
+                }
+                None => self.from = past(&key),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next place.
+    fn place(&mut self) -> Result<Option<(Key, Place)>> {
         loop {
             let found = self.view.first_key(&self.lane, &self.from)?;
             let is_behind = |key: &Key| self.is_last_round && self.until.as_ref().is_some_and(|until| key.0 >= until.0);
             match found {
-                Some((key, Item::Lane(place))) if !is_behind(&key) => {
-                    if !self.view.has(&keys::delivery_key(&place.delivery))? {
-                        // what it is stood in a part of the journal that is lost, unlike what became of it: it holds up
-                        // nobody
-                        self.from = past(&key);
-                        continue;
-                    }
-                    self.from = past(&keys::lane_about(&place.endpoint, &place.incident));
-                    return Ok(Some(place));
-                }
+                Some((key, Item::Lane(place))) if !is_behind(&key) => return Ok(Some((key, place))),
                 _ if self.is_last_round => return Ok(None),
                 _ => {
                     self.is_last_round = true;
@@ -312,13 +317,14 @@ impl Heads<'_> {
         }
     }
 
-    fn head(&mut self) -> Result<Option<(Place, Standing)>> {
-        while let Some(place) = self.place()? {
-            if let Some(Item::Standing(standing)) = self.view.get(&keys::standing_key(&place.delivery))? {
-                return Ok(Some((place, standing)));
-            }
-        }
-        Ok(None)
+    /// How far a delivery is; `None` if it is not known: its making is in a part of the journal that is lost, and an
+    /// attempt after it is not.
+    fn standing(&self, place: &Place) -> Result<Option<Standing>> {
+        let standing = self.view.get(&keys::standing_key(&place.delivery))?;
+        Ok(match standing {
+            Some(Item::Standing(standing)) if self.view.has(&keys::delivery_key(&place.delivery))? => Some(standing),
+            _ => None,
+        })
     }
 }
 
@@ -342,7 +348,8 @@ fn past(key: &Key) -> Key {
 mod tests {
     use super::*;
     use crate::delivery::State;
-    use crate::event::Provider;
+    use crate::event::{Kind, Provider};
+    use crate::notification::{Channel, Form};
     use crate::store::Store;
     use crate::store::apply::Op;
 
@@ -350,29 +357,49 @@ mod tests {
         IncidentId::new(Provider::Azure, tracking_id)
     }
 
-    /// A store whose lanes hold these: lane, tracking id, minute of publishing.
+    /// A delivery named by its lane, its tracking id, and the minute of publishing.
+    fn delivery(lane: &str, tracking_id: &str, minute: i64) -> Delivery {
+        Delivery {
+            id: format!("{lane} {tracking_id} {minute}"),
+            customer: CustomerId::new("contoso"),
+            receiver: "all".to_owned(),
+            endpoint: EndpointId(lane.to_owned()),
+            channel: Channel::Webhook,
+            form: Form::Message,
+            incident: about(tracking_id),
+            tracking_id: tracking_id.to_owned(),
+            rules: Vec::new(),
+            series: SeriesId("a series".to_owned()),
+            part: 0,
+            event: Position { seq: 1, nth: 0 },
+            published: Time::UNIX_EPOCH + chrono::Duration::minutes(minute),
+            title: String::new(),
+            kind: Kind::Update,
+            created: Time::UNIX_EPOCH,
+            every: false,
+        }
+    }
+
     fn store(dir: &std::path::Path, deliveries: &[(&str, &str, i64)]) -> Store {
         let mut store = Store::open(dir).expect("opens");
         for (lane, tracking_id, minute) in deliveries {
-            let delivery = format!("{lane} {tracking_id} {minute}");
-            let place = Place {
-                endpoint: EndpointId((*lane).to_owned()),
-                incident: about(tracking_id),
-                published: Time::UNIX_EPOCH + chrono::Duration::minutes(*minute),
-                created: Time::UNIX_EPOCH,
-                customer: CustomerId::new("contoso"),
-                delivery: delivery.clone(),
-            };
+            let delivery = delivery(lane, tracking_id, *minute);
             let standing = Standing {
-                delivery,
+                delivery: delivery.id.clone(),
                 attempts: 0,
                 state: State::Scheduled {
                     at: Time::UNIX_EPOCH,
                     expires: Time::UNIX_EPOCH,
                 },
             };
-            store.put(Op::Put(Box::new(Item::Lane(place)))).expect("puts");
-            store.put(Op::Put(Box::new(Item::Standing(standing)))).expect("puts");
+            let told = delivery.event;
+            for item in [
+                Item::Lane(delivery.place()),
+                Item::Standing(standing),
+                Item::Delivery { delivery, told },
+            ] {
+                store.put(Op::Put(Box::new(item))).expect("puts");
+            }
         }
         store.commit(0).expect("writes");
         store
@@ -412,5 +439,15 @@ mod tests {
         );
         assert_eq!(heads(&store, "l", Some("z")), ["l a 1", "l c 1", "l e 1"]);
         assert_eq!(heads(&store, "n", Some("a")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_delivery_whose_making_was_lost_keeps_nothing_behind_it_waiting() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = store(dir.path(), &[("l", "a", 1), ("l", "a", 2), ("l", "b", 1)]);
+        for lost in ["l a 1", "l b 1"] {
+            store.put(Op::Remove(keys::delivery_key(lost))).expect("puts");
+        }
+        assert_eq!(heads(&store, "l", None), ["l a 2"]);
     }
 }

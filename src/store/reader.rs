@@ -74,7 +74,10 @@ impl Former {
 pub(super) fn wait_for_readers(tree: &Arc<sled::Db>) -> Result<()> {
     let began = Instant::now();
     while Arc::strong_count(tree) > 1 {
-        ensure!(began.elapsed() < WAIT_MOST / 2, "somebody does not stop reading the store");
+        ensure!(
+            began.elapsed() < WAIT_MOST / 2,
+            "somebody does not stop reading the store"
+        );
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(())

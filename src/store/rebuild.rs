@@ -143,7 +143,9 @@ fn none_of(mut damaged: Vec<Damage>) -> Result<()> {
     match damaged.pop() {
         None => Ok(()),
         Some((from, to, why)) => {
-            bail!("records {from} to {to} of the journal are damaged ({why}); the store in use still knows what they said")
+            bail!(
+                "records {from} to {to} of the journal are damaged ({why}); the store in use still knows what they said"
+            )
         }
     }
 }

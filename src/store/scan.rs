@@ -65,7 +65,8 @@ impl<'a> Scan<'a> {
 
     /// With their keys.
     pub fn entries(self) -> impl Iterator<Item = Result<(Key, Item)>> + 'a {
-        self.steps().map(|found| found.and_then(|(key, value)| Ok((Key(key), item(&value)?))))
+        self.steps()
+            .map(|found| found.and_then(|(key, value)| Ok((Key(key), item(&value)?))))
     }
 
     /// The next key and value, staged before stored; a staged removal hides what is stored.
