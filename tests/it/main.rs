@@ -3,8 +3,11 @@
 mod architecture;
 mod cli;
 mod delivering;
+mod kill;
 mod lasting;
+mod order;
 mod pages;
+mod process;
 mod smtp;
 mod telling;
 mod world;

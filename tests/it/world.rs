@@ -47,7 +47,8 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    async fn start() -> Self {
+    /// Begins to listen.
+    pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let hooks = Self {
@@ -60,12 +61,22 @@ impl Hooks {
         hooks
     }
 
+    /// The URL of one receiver.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+
     /// What the next requests to a path are answered; then 200 again.
     pub fn answer(&self, path: &str, statuses: &[u16]) {
         self.answers
             .lock()
             .expect("a lock")
             .insert(format!("/{path}"), statuses.iter().copied().collect());
+    }
+
+    /// Everything that came so far, in order.
+    pub fn all(&self) -> Vec<Hook> {
+        self.got.lock().expect("a lock").clone()
     }
 
     /// What a path got so far.
