@@ -134,6 +134,16 @@ impl Handle {
         self.ledger.renew();
     }
 
+    /// The same, and waits until the fresh store is in use, or could not be folded.
+    pub async fn store_renewed(&self) {
+        self.ledger.renewed().await;
+    }
+
+    /// Goes through the whole journal, as every start and housekeeping do; waits until what is damaged is owned up to.
+    pub async fn journal_scrubbed(&self) {
+        self.ledger.scrub().await;
+    }
+
     /// Whether writing failed, or the lanes ended: nothing is acknowledged or delivered any more, and the process should
     /// end.
     pub fn has_failed(&self) -> bool {

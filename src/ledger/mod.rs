@@ -159,10 +159,6 @@ enum Submission {
     Tick,
     Renewed(Result<Store>),
     Renew(Option<oneshot::Sender<()>>),
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "housekeeping scrubs by itself; tests do not wait for it")
-    )]
     Scrub(oneshot::Sender<()>),
     Scrubbed(Result<Vec<crate::store::rebuild::Damage>>),
     Thinned(Result<thin::Thinned>),
@@ -350,7 +346,6 @@ impl Ledger {
     }
 
     /// The same; answers when it is in use, or could not be folded.
-    #[cfg(test)]
     pub async fn renewed(&self) {
         let (reply, answer) = oneshot::channel();
         let _ = self.submit.send(Submission::Renew(Some(reply)));
@@ -358,7 +353,6 @@ impl Ledger {
     }
 
     /// Goes through the whole journal; answers when what is damaged is owned up to.
-    #[cfg(test)]
     pub async fn scrub(&self) {
         let (reply, answer) = oneshot::channel();
         let _ = self.submit.send(Submission::Scrub(reply));

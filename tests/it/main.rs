@@ -3,9 +3,12 @@
 mod architecture;
 mod cli;
 mod delivering;
+mod kill;
 mod lanes;
 mod lasting;
+mod order;
 mod pages;
+mod process;
 mod smtp;
 mod telling;
 mod world;

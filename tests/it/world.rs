@@ -52,7 +52,8 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    async fn start() -> Self {
+    /// Begins to listen.
+    pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let hooks = Self {
@@ -65,6 +66,11 @@ impl Hooks {
         let router = axum::Router::new().fallback(take).with_state(hooks.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
         hooks
+    }
+
+    /// The URL of one receiver.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
     /// What the next requests to a path are answered; then 200 again.
@@ -94,6 +100,11 @@ impl Hooks {
         let mut count = self.count.subscribe();
         let arrived = count.wait_for(|_| self.got(path).len() >= requests).await;
         arrived.expect("the receiver runs");
+    }
+
+    /// Everything that came so far, in order.
+    pub fn all(&self) -> Vec<Hook> {
+        self.got.lock().expect("a lock").clone()
     }
 
     /// What a path got so far.

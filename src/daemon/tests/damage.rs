@@ -286,7 +286,7 @@ async fn survive(place: &Place, daemon: Option<Handle>, what: &str) -> Handle {
 async fn round(sound: &Sound, what: &str, is_store_believed: bool, is_thorough: bool) -> bool {
     let place = &sound.place;
     let daemon = survive(place, None, what).await;
-    daemon.ledger.scrub().await;
+    daemon.journal_scrubbed().await;
     daemon.settled().await;
     let (records, lost) = records(&daemon);
     let before = sound.last_before_start();
@@ -380,7 +380,7 @@ async fn goes_on(place: &Place, daemon: Handle, what: &str) {
     place.pass(&daemon, 10).await;
     let daemon = survive(place, Some(daemon), what).await;
     let got = place.receivers.take();
-    daemon.ledger.renewed().await;
+    daemon.store_renewed().await;
     place.pass(&daemon, 3_600).await;
     let again: Vec<Got> = place
         .receivers

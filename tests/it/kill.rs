@@ -1,0 +1,177 @@
+//! `kill -9` at random instants: every event that was accepted is told, and what is told twice is told the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::process::{Process, client, post, serve, until};
+use crate::world::Hooks;
+
+const KILLS: u64 = 100;
+
+/// Who posts at once.
+const POSTERS: u64 = 8;
+
+/// The longest that a daemon lives after it listens, milliseconds.
+const LIFE_MOST_MS: u64 = 150;
+
+const RULES: &str = r#"
+receivers: { hook: [{ webhook: { url: "URL" } }] }
+rules:
+  - { name: All, when: { event type: Service issue }, notify: hook, settle: 0s }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_was_accepted_is_told_however_often_the_daemon_is_killed() {
+    let seed = seed();
+    let place = tempfile::tempdir().expect("a folder");
+    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
+    let hooks = Hooks::start().await;
+    std::fs::create_dir_all(rules.join("contoso")).expect("a folder");
+    std::fs::write(
+        rules.join("contoso/rules.yaml"),
+        RULES.replace("URL", &hooks.url("hook")),
+    )
+    .expect("a file");
+    let client = client();
+    let mut accepted = BTreeSet::new();
+    let mut behind = 0;
+    for nth in 0..KILLS {
+        let process = Process::start(&serve(&state, &rules));
+        let posters = posters(&client, &process.url, nth);
+        tokio::time::sleep(Duration::from_millis(mixed(seed, nth) % LIFE_MOST_MS)).await;
+        process.kill();
+        for poster in posters {
+            accepted.extend(poster.await.expect("posts"));
+        }
+        let told = incidents(&hooks);
+        behind += usize::from(accepted.iter().any(|id| !told.contains(id)));
+    }
+    let process = Process::start(&serve(&state, &rules));
+    until(&format!("accepted and not told (seed {seed})"), || {
+        let told = incidents(&hooks);
+        accepted.iter().all(|id| told.contains(id))
+    })
+    .await;
+    let deliveries = deliveries(&client, &process.url).await;
+    let pid = process.pid();
+    process.stop(pid);
+    let told = told(&hooks);
+    check(&accepted, &told, &deliveries, seed);
+    let repeats: usize = told.values().map(|hooks| hooks.len() - 1).sum();
+    eprintln!(
+        "{} accepted, {repeats} told again, {behind} of {KILLS} kills left something untold",
+        accepted.len()
+    );
+    assert!(accepted.len() > KILLS as usize, "too little was going on (seed {seed})");
+    assert!(behind > 0, "no kill hit anything (seed {seed})");
+}
+
+/// Each posts one event after the other until the daemon is gone; what was accepted comes back.
+fn posters(client: &reqwest::Client, url: &str, nth: u64) -> Vec<tokio::task::JoinHandle<Vec<String>>> {
+    let one = |poster: u64| {
+        let (client, url) = (client.clone(), url.to_owned());
+        tokio::spawn(async move {
+            let mut accepted = Vec::new();
+            for event in 0.. {
+                let id = format!("K{nth}-{poster}-{event}");
+                match post(&client, &url, &id).await {
+                    Some(_) => accepted.push(id),
+                    None => break,
+                }
+            }
+            accepted
+        })
+    };
+    (0..POSTERS).map(one).collect()
+}
+
+/// The incidents that were told of.
+fn incidents(hooks: &Hooks) -> BTreeSet<String> {
+    let names = hooks
+        .all()
+        .into_iter()
+        .map(|hook| hook.body["tracking_id"].as_str().map(String::from));
+    names.map(|name| name.expect("a tracking id")).collect()
+}
+
+/// What was told of each incident: webhook id and body, once per time.
+fn told(hooks: &Hooks) -> BTreeMap<String, Vec<(String, Value)>> {
+    let mut told: BTreeMap<String, Vec<(String, Value)>> = BTreeMap::new();
+    for hook in hooks.all() {
+        let incident = hook.body["tracking_id"].as_str().expect("a tracking id").to_owned();
+        told.entry(incident)
+            .or_default()
+            .push((hook.headers["webhook-id"].clone(), hook.body));
+    }
+    told
+}
+
+/// Every delivery that ended well, by incident.
+async fn deliveries(client: &reqwest::Client, url: &str) -> BTreeMap<String, Vec<String>> {
+    let (mut all, mut next): (BTreeMap<String, Vec<String>>, _) = (BTreeMap::new(), String::new());
+    loop {
+        let page = client
+            .get(format!("{url}/v1/deliveries?state=delivered&limit=1000{next}"))
+            .send()
+            .await;
+        let page: Value = page.expect("an answer").json().await.expect("JSON");
+        for one in page["deliveries"].as_array().expect("a list") {
+            let (incident, id) = (
+                one["tracking_id"].as_str().expect("an id"),
+                one["id"].as_str().expect("an id"),
+            );
+            all.entry(incident.to_owned()).or_default().push(id.to_owned());
+        }
+        match page["next"].as_str() {
+            Some(cursor) => next = format!("&before={cursor}"),
+            None => return all,
+        }
+    }
+}
+
+fn check(
+    accepted: &BTreeSet<String>,
+    told: &BTreeMap<String, Vec<(String, Value)>>,
+    deliveries: &BTreeMap<String, Vec<String>>,
+    seed: u64,
+) {
+    for (incident, times) in told {
+        let (first, more) = times.split_first().expect("told");
+        assert!(
+            more.iter().all(|time| time == first),
+            "{incident} was told differently (seed {seed}): {times:#?}"
+        );
+    }
+    for incident in accepted {
+        let (id, _) = &told[incident][0];
+        assert_eq!(
+            deliveries.get(incident),
+            Some(&vec![id.clone()]),
+            "{incident} (seed {seed})"
+        );
+    }
+}
+
+/// From the environment, to try the same instants again; else new each time.
+fn seed() -> u64 {
+    let given = std::env::var("KILL_SEED").ok().and_then(|seed| seed.parse().ok());
+    let now = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970")
+            .as_millis() as u64
+    };
+    let seed = given.unwrap_or_else(now);
+    eprintln!("KILL_SEED={seed}");
+    seed
+}
+
+/// Numbers that look random (splitmix64's finish).
+fn mixed(seed: u64, nth: u64) -> u64 {
+    let mut mixed = seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
