@@ -1,0 +1,305 @@
+//! Deciding: what waits in the inbox, attempts that ended, deadlines that are due; each becomes a `Decided`.
+//!
+//! Three calls each time: the rules that match, what is known that bears on it, and `evaluate`, which is pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::{CYCLE_BYTES, Cycle, Undo, Waiting, Writer, open};
+use crate::clock::Time;
+use crate::delivery::Attempt;
+use crate::evaluate::{Asked, Context, RulesChange, evaluate};
+use crate::event::Position;
+use crate::notification::EndpointId;
+use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Why};
+use crate::rule::{Revision, RuleSet};
+use crate::store::context;
+
+/// How long one cycle decides at most, so that what was recorded is answered soon.
+const CYCLE_DECIDES: Duration = Duration::from_millis(10);
+
+impl Writer {
+    /// Decides for a while: inbox, attempts and deadlines in turn, so that none waits behind the others.
+    pub(super) fn decide(&mut self, cycle: &mut Cycle) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let mut is_idle = true;
+            // what was postponed comes before anything new is staged that it would have to wait for again
+            let waiting = if std::mem::take(&mut self.has_postponed) {
+                None
+            } else {
+                self.inbox.pop_front()
+            };
+            if let Some(waiting) = waiting {
+                is_idle = false;
+                self.decide_kept(waiting, cycle)?;
+            }
+            if let Some(attempt) = self.tried.pop_front() {
+                is_idle = false;
+                self.decide_tried(attempt, cycle)?;
+            }
+            if let Some((deadline, at)) = self.due(cycle)? {
+                is_idle = false;
+                if self.needs_what_is_staged(&deadline)? {
+                    self.postpone(deadline, cycle);
+                    return Ok(());
+                }
+                let context = self.deadline_context(&deadline)?;
+                match &deadline {
+                    Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
+                    Deadline::Endpoint { endpoint } => cycle.hint.vanished.push(endpoint.clone()),
+                    Deadline::Tell { .. } | Deadline::Retention => {}
+                }
+                self.decide_here(Input::Due { deadline, at }, &context, cycle);
+            }
+            if is_idle || began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn decide_tried(&mut self, attempt: Attempt, cycle: &mut Cycle) -> Result<()> {
+        cycle.hint.decided.push(attempt.delivery.clone());
+        let context = Context::Tried(self.store.view().tried_context(&attempt)?);
+        let input = Input::Tried {
+            attempt: attempt.clone(),
+        };
+        self.decide_here(input, &context, cycle);
+        cycle.undo.push(Undo::Tried(attempt));
+        Ok(())
+    }
+
+    /// Something a lane noticed, or the earliest deadline if its time has come.
+    fn due(&mut self, cycle: &mut Cycle) -> Result<Option<(Deadline, Time)>> {
+        let now = self.now();
+        if let Some(noticed) = self.noticed.pop_front() {
+            cycle.undo.push(Undo::Noticed(noticed.clone()));
+            return Ok(Some((noticed, now)));
+        }
+        Ok(self.store.view().next_wake()?.filter(|(_, at)| *at <= now))
+    }
+
+    /// Whether a decision would read records that only this cycle has staged: they are not in the journal yet.
+    fn needs_what_is_staged(&self, deadline: &Deadline) -> Result<bool> {
+        let (view, from) = (self.store.view(), self.journal.next());
+        match deadline {
+            Deadline::Tell { series, part } => view.gathers_from_journal(series, *part, from),
+            Deadline::Endpoint { endpoint } => view.was_told_since(endpoint, from),
+            Deadline::Expire { .. } | Deadline::Retention => Ok(false),
+        }
+    }
+
+    /// Leaves a deadline to the next cycle, which begins with it.
+    fn postpone(&mut self, deadline: Deadline, cycle: &mut Cycle) {
+        self.has_postponed = true;
+        if matches!(cycle.undo.last(), Some(Undo::Noticed(noticed)) if *noticed == deadline) {
+            cycle.undo.pop();
+            self.noticed.push_front(deadline);
+        }
+    }
+
+    fn decide_kept(&mut self, waiting: Waiting, cycle: &mut Cycle) -> Result<()> {
+        let input = match &waiting.input {
+            Some(input) => Some(input.clone()),
+            None => context::unless_lost(context::input(&self.shared.journal, waiting.at))?,
+        };
+        let of = Of::Kept { at: waiting.at };
+        let is_lost = self
+            .store
+            .view()
+            .decided_through()?
+            .is_some_and(|last| waiting.at <= last);
+        match input {
+            _ if is_lost => self.decided(of, &Asked::Unread, &Context::Lost(Why::DecisionLost), cycle),
+            None => self.decided(of, &Asked::Unread, &Context::Lost(Why::InputLost), cycle),
+            Some(Input::Heard { event }) => {
+                let heard = Context::Hear(self.store.view().hear_context(&event, &self.rules)?);
+                let event = &event;
+                self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle);
+            }
+            Some(input @ Input::Rules { .. }) => self.decide_rules(&waiting, &input, cycle)?,
+            Some(ref input @ Input::RuleTexts { .. }) => {
+                self.decided(of, &Asked::Input(input), &Context::Lost(Why::PartOfAChange), cycle);
+            }
+            Some(
+                ref input @ Input::Commanded {
+                    command: Command::Redeliver { ref delivery },
+                    ..
+                },
+            ) => {
+                let context = Context::Delivery(self.store.view().known(delivery)?);
+                self.decided(of, &Asked::Input(input), &context, cycle);
+            }
+            _ => bail!("the input {} is of a kind that is never recorded", waiting.at),
+        }
+        cycle.undo.push(Undo::Inbox(waiting));
+        Ok(())
+    }
+
+    /// Rules change between two inputs: those before are decided by the old ones, those after by the new ones.
+    fn decide_rules(&mut self, waiting: &Waiting, input: &Input, cycle: &mut Cycle) -> Result<()> {
+        let next = match &waiting.rules {
+            Some(rules) => rules.clone(),
+            None => self.compile_with(input)?,
+        };
+        let change = RulesChange {
+            recorded: waiting.at,
+            earlier: self
+                .earlier_texts(input)?
+                .iter()
+                .map(|(file, _)| file.clone())
+                .collect(),
+            before: self.store.view().revision_at(u64::MAX)?,
+            broken: self.store.view().broken()?,
+        };
+        // whose address is gone is looked at by its lane, which knows whether an attempt is under way
+        let pending = self.store.view().endpoints_with_work()?;
+        cycle
+            .hint
+            .endpoints
+            .extend(pending.into_iter().filter(|endpoint| next.endpoint(endpoint).is_none()));
+        self.decided(
+            Of::Kept { at: waiting.at },
+            &Asked::Input(input),
+            &Context::Rules(change),
+            cycle,
+        );
+        cycle.rules_before.get_or_insert_with(|| self.rules.clone());
+        self.rules = next;
+        Ok(())
+    }
+
+    /// The files of a change that were recorded before it, with their sealed texts.
+    fn earlier_texts(&self, input: &Input) -> Result<Vec<(FileInForce, String)>> {
+        let Input::Rules { texts, .. } = input else {
+            return Ok(Vec::new());
+        };
+        let mut earlier = Vec::new();
+        for at in texts {
+            let Some(Input::RuleTexts { files }) = context::unless_lost(context::input(&self.shared.journal, *at))?
+            else {
+                continue;
+            };
+            for (nth, file) in (0..).zip(files) {
+                let (path, digest) = (file.path, file.digest);
+                earlier.push((
+                    FileInForce {
+                        path,
+                        digest,
+                        nth,
+                        recorded: Some(*at),
+                    },
+                    file.sealed,
+                ));
+            }
+        }
+        Ok(earlier)
+    }
+
+    /// The rules after a recorded change, made from what is in force and the change itself: for a start after a crash.
+    fn compile_with(&self, input: &Input) -> Result<Arc<RuleSet>> {
+        let Input::Rules {
+            files,
+            removed,
+            settings,
+            ..
+        } = input
+        else {
+            bail!("only a change of rules can be compiled")
+        };
+        let mut texts: BTreeMap<String, String> = open::texts_in_force(self.store.view(), &self.shared.journal)?
+            .into_iter()
+            .collect();
+        for path in removed {
+            texts.remove(path);
+        }
+        texts.extend(
+            self.earlier_texts(input)?
+                .into_iter()
+                .map(|(file, sealed)| (file.path, sealed)),
+        );
+        texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
+        let settings = match settings {
+            Some(settings) => Some(Some(settings.clone())),
+            None => context::unless_lost(open::settings_in_force(self.store.view(), &self.shared.journal))?,
+        };
+        if settings.is_none() {
+            texts.clear(); // as in `open`: nothing is decided by rules whose settings are lost
+        }
+        let texts: Vec<(String, String)> = texts.into_iter().collect();
+        let compiled = open::compile_what_can_be(&self.settings, texts, settings.flatten().as_deref());
+        Ok(Arc::new(compiled?))
+    }
+
+    fn decide_here(&mut self, input: Input, context: &Context, cycle: &mut Cycle) {
+        let of = Of::Here(input.clone());
+        self.decided(of, &Asked::Input(&input), context, cycle);
+    }
+
+    /// Evaluates and stages.
+    fn decided(&mut self, of: Of, asked: &Asked<'_>, context: &Context, cycle: &mut Cycle) {
+        let now = self.now();
+        let changes = evaluate(asked, context, &self.rules, now);
+        let raised: Vec<(u32, Input)> = (0..)
+            .zip(&changes)
+            .filter_map(|(nth, change)| match change {
+                Change::Raised { event } => Some((nth, Input::Heard { event: event.clone() })),
+                _ => None,
+            })
+            .collect();
+        cycle
+            .hint
+            .endpoints
+            .extend(changes.iter().filter_map(endpoint_of).cloned());
+        let record = Record::Decided {
+            at: now,
+            of,
+            by: self.revision(),
+            changes,
+        };
+        let seq = self.stage(&record, cycle);
+        self.upkeep.thinning.note(seq, &record);
+        cycle.decisions += 1;
+        for (nth, input) in raised {
+            self.inbox.push_back(Waiting {
+                at: Position { seq, nth },
+                input: Some(input),
+                rules: None,
+            });
+        }
+    }
+
+    pub(super) fn revision(&self) -> Revision {
+        self.rules.revision.clone()
+    }
+
+    fn deadline_context(&self, deadline: &Deadline) -> Result<Context> {
+        let view = self.store.view();
+        Ok(match deadline {
+            Deadline::Tell { series, part } => {
+                let mut gathered = view.tell_context(series, *part, &self.shared.journal)?;
+                gathered.public_url.clone_from(&self.settings.public_url);
+                Context::Tell(Box::new(gathered))
+            }
+            Deadline::Endpoint { endpoint } => {
+                Context::Endpoint(view.endpoint_context(endpoint, &self.shared.journal)?)
+            }
+            Deadline::Expire { delivery } => Context::Delivery(view.known(delivery)?),
+            Deadline::Retention => self.retention_context()?,
+        })
+    }
+}
+
+/// The endpoint whose lane a change concerns.
+fn endpoint_of(change: &Change) -> Option<&EndpointId> {
+    match change {
+        Change::Delivery { delivery, .. } => Some(&delivery.endpoint),
+        Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
+            Some(&place.endpoint)
+        }
+        _ => None,
+    }
+}
