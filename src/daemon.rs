@@ -34,7 +34,7 @@ pub use reload::Reloaded;
 /// How long attempts that are under way may take at a stop.
 const STOP_WAITS: Duration = Duration::from_secs(20);
 
-/// How often a running daemon looks whether writing failed.
+/// How often a running daemon looks whether writing or delivering broke off.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A running daemon.
@@ -144,9 +144,10 @@ impl Handle {
         self.ledger.scrub().await;
     }
 
-    /// Whether writing failed: nothing is acknowledged any more, and the process should end.
+    /// Whether writing failed, or the lanes ended: nothing is acknowledged or delivered any more, and the process should
+    /// end.
     pub fn has_failed(&self) -> bool {
-        self.ledger.is_failed()
+        self.ledger.is_failed() || self.lanes_thread.is_finished()
     }
 
     /// How many cycles the writing thread has begun: a watchdog sees whether it moves.
@@ -155,7 +156,7 @@ impl Handle {
         self.ledger.figures().cycles.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Stops: no new requests, attempts under way end, the store is closed in an orderly way.
+    /// Stops: no new requests, no new attempts, those under way end, the store is closed in an orderly way.
     ///
     /// # Errors
     /// When the store could not be closed; nothing is lost, it is built again at the next start.
@@ -163,6 +164,8 @@ impl Handle {
         self.doors.stop().await;
         self.background.cancel();
         self.lanes.signal(Signal::Stop);
+        // only when the lanes have ended is it known what is under way
+        let lanes = ended(self.lanes_thread).await;
         self.attempts.close();
         if tokio::time::timeout(STOP_WAITS, self.attempts.wait()).await.is_err() {
             tracing::warn!(
@@ -170,26 +173,31 @@ impl Handle {
             );
         }
         let closed = self.ledger.stop().await;
-        let threads =
-            tokio::task::spawn_blocking(move || (self.lanes_thread.join().is_ok(), self.ledger_thread.join().is_ok()));
-        if !matches!(threads.await, Ok((true, true))) {
+        if !(lanes & ended(self.ledger_thread).await) {
             bail!("a thread ended in a panic");
         }
         closed
     }
 }
 
-/// Runs until it is told to stop, or until writing fails.
+/// Waits for a thread's end; says whether it was a good one.
+async fn ended(thread: std::thread::JoinHandle<()>) -> bool {
+    matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(())))
+}
+
+/// Runs until it is told to stop, or until writing or delivering breaks off.
 ///
 /// # Errors
-/// When it cannot start, or writing failed: the service manager starts it again, from disk.
+/// When it cannot start, or writing or delivering broke off: the service manager starts it again, from disk.
 pub async fn run(settings: Settings, listener: TcpListener) -> Result<()> {
     let handle = start(settings, Clock::System, listener).await?;
     systemd::ready();
     let outcome = systemd::until_stopped(&handle).await;
     systemd::stopping();
     if handle.has_failed() {
-        bail!("writing to disk failed; what was acknowledged is on disk, and the daemon must be started again");
+        bail!(
+            "writing or delivering broke off; what was acknowledged is on disk, and the daemon must be started again"
+        );
     }
     handle.stop().await?;
     outcome

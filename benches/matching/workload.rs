@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-const SEED: u64 = 0x5eed_2026_11_23;
+const SEED: u64 = 0x5eed_2026_1123;
 const TYPES: [&str; 5] = [
     "ServiceIssue",
     "PlannedMaintenance",

@@ -1,7 +1,7 @@
 //! E-mail: text and HTML, threaded by tracking id, and the calendar invitation where the message is one.
 //!
 //! The same message has the same bytes at each attempt: ids, date and boundaries come from the delivery. Nothing from
-//! outside reaches a header but through [`line`]. Limits: subject 200 characters, header lines 998 octets, and about
+//! outside reaches a header but through [`line()`]. Limits: subject 200 characters, header lines 998 octets, and about
 //! as much body as Azure's action groups send (55,296 characters). Pure.
 
 mod html;

@@ -1,7 +1,7 @@
 //! How somebody is told: one file per medium.
 //!
 //! A file here owns its medium's address, its limits, its escaping and its meaning of an answer, and renders a
-//! [`Message`](crate::message::Message) into bytes. Pure: no clock, no socket; `dispatch` sends what is made here.
+//! [`Message`] into bytes. Pure: no clock, no socket; `dispatch` sends what is made here.
 
 pub(crate) mod calendar;
 pub(crate) mod email;

@@ -23,7 +23,7 @@ fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// Serves until a signal to stop, or until writing fails. SIGHUP reads the rules again.
+/// Serves until a signal to stop, or until writing or delivering breaks off. SIGHUP reads the rules again.
 ///
 /// # Errors
 /// When signals cannot be listened for.

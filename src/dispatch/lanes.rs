@@ -2,10 +2,14 @@
 //!
 //! One thread looks at the store and prepares what is to be sent; the sending itself is asynchronous. What is told
 //! here is a hint, the scan of the lane is the truth: a lane is looked at when the ledger says that something in it
-//! changed, when its next time comes, and at the start. An attempt's end goes to the ledger as an input, and until the
-//! ledger has written it down the delivery counts as under way.
+//! changed, when its next time comes, when a place is free for which it waited, and at the start. An attempt's end goes
+//! to the ledger as an input, and until the ledger has written it down the delivery counts as under way: nothing else of
+//! its incident starts in its lane.
+//!
+//! `places` says who may start, `attempt` makes one attempt.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -17,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
 use crate::delivery::{Attempt, Delivery, Place, Standing, State};
-use crate::event::{Event, Position};
+use crate::incident::IncidentId;
 use crate::journal;
 use crate::ledger::{Hint, Ledger};
 use crate::message::Message;
@@ -26,6 +30,11 @@ use crate::record::Deadline;
 use crate::store::{View, context};
 
 use super::send::Senders;
+use attempt::Texts;
+use places::{Class, Places};
+
+mod attempt;
+mod places;
 
 /// How many attempts are under way at once, over all endpoints.
 const UNDER_WAY_MOST: usize = 512;
@@ -33,11 +42,17 @@ const UNDER_WAY_MOST: usize = 512;
 /// How many of them one endpoint may have: a slow receiver holds few places.
 const UNDER_WAY_PER_LANE: usize = 8;
 
-/// How many incidents of a lane are looked at.
-const HEADS_MOST: usize = 256;
+/// How many of them an endpoint may have whose last attempt failed.
+const UNDER_WAY_PER_FAILING_LANE: usize = 1;
 
-/// How many events' texts are held for the messages that tell them.
-const EVENTS_HELD: usize = 32;
+/// How many incidents of a lane one look goes through; the next look goes on behind them.
+const HEADS_MOST: usize = 4_096;
+
+/// When a lane with more incidents than that is looked at again, in seconds.
+const GO_ON_SECONDS: i64 = 1;
+
+/// When something that could not be read is looked at again, in seconds.
+const LOOK_AGAIN_SECONDS: i64 = 5;
 
 /// How long the thread sleeps when nothing is due sooner.
 const SLEEP_MOST: Duration = Duration::from_secs(1);
@@ -51,13 +66,20 @@ pub enum Signal {
     /// Something was written down.
     Hint(Hint),
     /// An attempt ended: its place is free.
-    Freed,
+    Freed(Freed),
     /// Time was moved.
     Tick,
     /// Answer when nothing is under way and nothing is due.
     Idle(oneshot::Sender<()>),
     /// Start nothing more.
     Stop,
+}
+
+/// The place of an attempt that ended.
+pub struct Freed {
+    endpoint: EndpointId,
+    class: Class,
+    has_failed: bool,
 }
 
 /// The thread's own things.
@@ -68,17 +90,38 @@ struct Dispatcher {
     runtime: tokio::runtime::Handle,
     attempts: TaskTracker,
     signals: Sender<Signal>,
+    places: Places,
+    texts: Texts,
     /// When each endpoint with work is to be looked at next.
     due: BTreeSet<(Time, EndpointId)>,
-    next: HashMap<EndpointId, Time>,
-    /// Deliveries whose attempt is under way, or ended and not written down yet, and those the ledger was asked to end.
-    under_way: HashMap<EndpointId, HashSet<String>>,
+    lanes: HashMap<EndpointId, Lane>,
+    /// Everything that is under way in any lane.
     busy: HashMap<String, EndpointId>,
-    running: usize,
-    /// Endpoints that found no place free, in the order in which they asked.
-    starved: VecDeque<EndpointId>,
-    events: VecDeque<(Position, Arc<Event>)>,
+    /// Endpoints that are in no rule file any more, and with which the ledger was asked to deal.
+    vanishing: HashSet<EndpointId>,
     idle: Vec<oneshot::Sender<()>>,
+}
+
+/// What is remembered of a lane with work.
+#[derive(Default)]
+struct Lane {
+    next: Option<Time>,
+    /// Deliveries whose attempt is under way, or ended and not written down yet, and those the ledger was asked to end.
+    under_way: HashMap<String, IncidentId>,
+    /// Whether the last attempt failed, if any was made since the start.
+    has_failed: Option<bool>,
+    /// The incident behind which the next look begins, so that each has its turn.
+    after: Option<IncidentId>,
+}
+
+/// What is to be done about the first delivery of an incident.
+enum Head {
+    /// Nothing more: it is under way now, or must wait for what is.
+    Done,
+    /// It may be looked at then.
+    Later(Time),
+    /// Nothing more can start in this lane; it is looked at when a place is free.
+    NoPlace,
 }
 
 impl Lanes {
@@ -119,13 +162,12 @@ impl Lanes {
             runtime: tokio::runtime::Handle::current(),
             attempts,
             signals: self.0.clone(),
+            places: Places::new(UNDER_WAY_MOST),
+            texts: Texts::default(),
             due: BTreeSet::new(),
-            next: HashMap::new(),
-            under_way: HashMap::new(),
+            lanes: HashMap::new(),
             busy: HashMap::new(),
-            running: 0,
-            starved: VecDeque::new(),
-            events: VecDeque::new(),
+            vanishing: HashSet::new(),
             idle: Vec::new(),
         };
         let now = dispatcher.clock.now();
@@ -135,12 +177,12 @@ impl Lanes {
             .endpoints_with_work()
             .context("reading the lanes")?
         {
-            dispatcher.look_at(endpoint, now);
+            dispatcher.look_at(&endpoint, now);
         }
         let run = move || {
             // without lanes nothing is delivered any more: better to start again
-            let work = std::panic::AssertUnwindSafe(|| dispatcher.run(&signals));
-            if std::panic::catch_unwind(work).is_err() {
+            let work = AssertUnwindSafe(|| dispatcher.run(&signals));
+            if catch_unwind(work).is_err() {
                 dispatcher.ledger.doubt(anyhow!("the lanes ended in a panic"));
             }
         };
@@ -167,39 +209,36 @@ impl Dispatcher {
         }
     }
 
-    /// Looks at every lane whose time has come; says when the next one's comes.
+    /// Looks at every lane for which a place became free, and at those whose time has come; says when the next one's
+    /// comes. Who waited for a place has it before others.
     fn step(&mut self) -> Option<Time> {
         let now = self.clock.now();
+        self.places.tell_apart(self.ledger.rules().customers.are_separate());
+        while let Some(endpoint) = self.places.next_starved() {
+            self.visit(&endpoint, now);
+        }
         while let Some((at, endpoint)) = self.due.first().cloned()
             && at <= now
         {
             self.due.pop_first();
-            self.next.remove(&endpoint);
-            if let Err(error) = self.look(&endpoint, now) {
-                tracing::error!(endpoint = %endpoint, error = format!("{error:#}"), "a lane could not be looked at; it is tried again");
-                self.look_at(endpoint, now + chrono::Duration::seconds(5));
-                if !error.chain().any(|cause| cause.is::<journal::Error>()) {
-                    self.ledger.doubt(error);
-                }
-            }
+            self.lane(&endpoint).next = None;
+            self.visit(&endpoint, now);
         }
-        if self.running == 0 && self.under_way.is_empty() && self.due.first().is_none_or(|(at, _)| *at > now) {
+        let next = self.due.first().map(|(at, _)| *at);
+        if self.places.are_idle() && self.busy.is_empty() && self.vanishing.is_empty() {
             for reply in self.idle.drain(..) {
                 let _ = reply.send(());
             }
         }
-        self.due.first().map(|(at, _)| *at)
+        next
     }
 
     fn take(&mut self, signal: Signal) -> std::ops::ControlFlow<()> {
         match signal {
             Signal::Hint(hint) => self.hinted(hint),
-            Signal::Freed => {
-                self.running -= 1;
-                let now = self.clock.now();
-                if let Some(endpoint) = self.starved.pop_front() {
-                    self.look_at(endpoint, now);
-                }
+            Signal::Freed(freed) => {
+                self.places.give_back(&freed.class);
+                self.lane(&freed.endpoint).has_failed = Some(freed.has_failed);
             }
             Signal::Tick => {}
             Signal::Idle(reply) => self.idle.push(reply),
@@ -211,127 +250,197 @@ impl Dispatcher {
     fn hinted(&mut self, hint: Hint) {
         let now = self.clock.now();
         for delivery in hint.decided {
-            self.release(&delivery);
+            self.release(&delivery, now);
         }
         for endpoint in hint.vanished {
-            for delivery in self.under_way.get(&endpoint).cloned().unwrap_or_default() {
-                self.release(&delivery);
-            }
-            self.look_at(endpoint, now);
+            self.vanishing.remove(&endpoint);
+            self.look_at(&endpoint, now);
         }
         for endpoint in hint.endpoints {
-            self.look_at(endpoint, now);
+            self.look_at(&endpoint, now);
         }
     }
 
-    fn release(&mut self, delivery: &str) {
-        let Some(endpoint) = self.busy.remove(delivery) else {
-            return;
-        };
-        if let Some(lane) = self.under_way.get_mut(&endpoint) {
-            lane.remove(delivery);
-            if lane.is_empty() {
-                self.under_way.remove(&endpoint);
-            }
-        }
-        let now = self.clock.now();
-        self.look_at(endpoint, now);
+    fn hold(&mut self, place: &Place) {
+        self.busy.insert(place.delivery.clone(), place.endpoint.clone());
+        self.lane(&place.endpoint)
+            .under_way
+            .insert(place.delivery.clone(), place.incident.clone());
     }
 
-    fn hold(&mut self, endpoint: &EndpointId, delivery: &str) {
-        self.busy.insert(delivery.to_owned(), endpoint.clone());
-        self.under_way
-            .entry(endpoint.clone())
-            .or_default()
-            .insert(delivery.to_owned());
+    fn release(&mut self, delivery: &str, now: Time) {
+        if let Some(endpoint) = self.busy.remove(delivery) {
+            self.lane(&endpoint).under_way.remove(delivery);
+            self.look_at(&endpoint, now);
+        }
+    }
+
+    fn lane(&mut self, endpoint: &EndpointId) -> &mut Lane {
+        self.lanes.entry(endpoint.clone()).or_default()
     }
 
     /// Sees to it that an endpoint is looked at no later than `at`.
-    fn look_at(&mut self, endpoint: EndpointId, at: Time) {
-        if let Some(before) = self.next.get(&endpoint).copied() {
-            if before <= at {
-                return;
-            }
+    fn look_at(&mut self, endpoint: &EndpointId, at: Time) {
+        let before = self.lane(endpoint).next;
+        if before.is_some_and(|before| before <= at) {
+            return;
+        }
+        if let Some(before) = before {
             self.due.remove(&(before, endpoint.clone()));
         }
-        self.next.insert(endpoint.clone(), at);
-        self.due.insert((at, endpoint));
+        self.lane(endpoint).next = Some(at);
+        self.due.insert((at, endpoint.clone()));
+    }
+
+    /// Looks at a lane, whatever becomes of it: the others go on.
+    fn visit(&mut self, endpoint: &EndpointId, now: Time) {
+        let look = AssertUnwindSafe(|| self.look(endpoint, now));
+        let looked = catch_unwind(look);
+        if matches!(looked, Ok(Ok(()))) {
+            return;
+        }
+        self.look_at(endpoint, now + chrono::Duration::seconds(LOOK_AGAIN_SECONDS));
+        match looked {
+            Ok(Err(error)) => {
+                tracing::error!(endpoint = %endpoint, error = format!("{error:#}"), "a lane could not be looked at");
+                self.ledger.doubt(error);
+            }
+            _ => tracing::error!(endpoint = %endpoint, "looking at a lane ended in a panic; it is looked at again"),
+        }
     }
 
     /// Starts what may start in a lane.
     fn look(&mut self, endpoint: &EndpointId, now: Time) -> Result<()> {
+        if self.vanishing.contains(endpoint) {
+            return Ok(()); // it is looked at again when the ledger has dealt with it
+        }
         let view = self.ledger.view();
-        let heads = view.heads(endpoint, HEADS_MOST)?;
-        if heads.is_empty() {
-            return Ok(());
-        }
-        if self.ledger.rules().endpoint(endpoint).is_none() {
-            self.vanished(endpoint, &heads);
-            return Ok(());
-        }
-        for (place, standing) in heads {
-            let State::Scheduled { at, expires } = standing.state else {
-                continue;
-            };
-            if self.busy.contains_key(&place.delivery) {
-                continue;
-            }
-            if expires <= now {
-                self.hold(endpoint, &place.delivery);
-                self.ledger.notice(Deadline::Expire {
-                    delivery: place.delivery,
-                });
-            } else if at > now {
-                self.look_at(endpoint.clone(), at);
-            } else if self.lane_is_full(endpoint) {
-                break; // it is looked at again when one of its own attempts is written down
-            } else if self.running >= UNDER_WAY_MOST {
-                self.starved.push_back(endpoint.clone());
-                break;
-            } else {
-                self.begin(&view, &place, &standing, now)?;
-            }
+        let mut heads = view.heads(endpoint, self.lane(endpoint).after.as_ref()).peekable();
+        if heads.peek().is_none() {
+            self.forget(endpoint);
+        } else if self.ledger.rules().endpoint(endpoint).is_none() {
+            self.vanished(endpoint);
+        } else if let Some(next) = self.go_through(&view, heads, now)? {
+            self.look_at(endpoint, next);
         }
         Ok(())
     }
 
-    fn lane_is_full(&self, endpoint: &EndpointId) -> bool {
-        self.under_way.get(endpoint).map_or(0, HashSet::len) >= UNDER_WAY_PER_LANE
+    /// Goes through the first deliveries of a lane's incidents; says when the lane is to be looked at next, if not only
+    /// when something in it changes.
+    fn go_through(
+        &mut self,
+        view: &View,
+        heads: impl Iterator<Item = Result<(Place, Standing)>>,
+        now: Time,
+    ) -> Result<Option<Time>> {
+        let mut next: Option<Time> = None;
+        for (nth, head) in (1..).zip(heads) {
+            let (place, standing) = head?;
+            let mut later = match self.consider(view, &place, &standing, now)? {
+                Head::Done => None,
+                Head::Later(at) => Some(at),
+                Head::NoPlace => break,
+            };
+            if nth == HEADS_MOST {
+                later = Some(now + chrono::Duration::seconds(GO_ON_SECONDS));
+                self.lane(&place.endpoint).after = Some(place.incident);
+            }
+            next = next.into_iter().chain(later).min();
+            if nth == HEADS_MOST {
+                break;
+            }
+        }
+        Ok(next)
     }
 
-    /// No rule file names this endpoint any more: the ledger moves or ends what waits for it.
-    fn vanished(&mut self, endpoint: &EndpointId, heads: &[(Place, Standing)]) {
-        if heads.iter().any(|(place, _)| self.busy.contains_key(&place.delivery)) {
-            return;
+    /// Starts a delivery if it may start.
+    fn consider(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) -> Result<Head> {
+        let State::Scheduled { at, expires } = standing.state else {
+            return Ok(Head::Done);
+        };
+        let lane = self.lane(&place.endpoint);
+        if lane.under_way.values().any(|incident| *incident == place.incident) {
+            return Ok(Head::Done); // order: what came later may stand before what is under way
         }
-        for (place, _) in heads {
-            self.hold(endpoint, &place.delivery);
+        if expires <= now {
+            self.hold(place);
+            self.ledger.notice(Deadline::Expire {
+                delivery: place.delivery.clone(),
+            });
+            return Ok(Head::Done);
         }
-        self.ledger.notice(Deadline::Endpoint {
-            endpoint: endpoint.clone(),
-        });
+        if at > now {
+            return Ok(Head::Later(at));
+        }
+        let class = Class {
+            customer: place.customer.clone(),
+            is_failing: lane.has_failed.unwrap_or(standing.attempts > 0),
+        };
+        if lane.is_full(class.is_failing) {
+            return Ok(Head::NoPlace); // it is looked at again when one of its own attempts is written down
+        }
+        if !self.places.has_room(&class) {
+            self.places.starve(class, &place.endpoint);
+            return Ok(Head::NoPlace);
+        }
+        self.begin(view, place, standing, class, now)
+    }
+
+    /// Nothing waits in a lane.
+    fn forget(&mut self, endpoint: &EndpointId) {
+        let lane = self.lane(endpoint);
+        if lane.under_way.is_empty() && lane.next.is_none() {
+            self.lanes.remove(endpoint);
+        }
+    }
+
+    /// No rule file names this endpoint any more: the ledger moves or ends what waits for it, as soon as nothing of it is
+    /// under way.
+    fn vanished(&mut self, endpoint: &EndpointId) {
+        if self.lane(endpoint).under_way.is_empty() {
+            self.vanishing.insert(endpoint.clone());
+            self.ledger.notice(Deadline::Endpoint {
+                endpoint: endpoint.clone(),
+            });
+        }
     }
 
     /// Prepares one attempt and lets it run.
-    fn begin(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) -> Result<()> {
+    fn begin(&mut self, view: &View, place: &Place, standing: &Standing, class: Class, now: Time) -> Result<Head> {
+        // the next look begins behind it, also after a panic
+        self.lane(&place.endpoint).after = Some(place.incident.clone());
         let number = standing.attempts + 1;
-        let prepared = context::unless_lost(self.prepare(view, place))?;
-        self.hold(&place.endpoint, &place.delivery);
-        let Some((delivery, message)) = prepared else {
-            self.unsendable(place, number, now);
-            return Ok(());
+        let prepared = match context::unless_lost(self.texts.of(place, view, self.ledger.journal())) {
+            Ok(prepared) => prepared,
+            Err(error) if error.chain().any(|cause| cause.is::<journal::Error>()) => {
+                tracing::error!(
+                    delivery = place.delivery,
+                    error = format!("{error:#}"),
+                    "what a delivery tells could not be read; it is looked at again"
+                );
+                return Ok(Head::Later(now + chrono::Duration::seconds(LOOK_AGAIN_SECONDS)));
+            }
+            Err(error) => return Err(error),
         };
-        self.running += 1;
-        let (ledger, senders, clock, signals) = (
-            self.ledger.clone(),
-            self.senders.clone(),
-            self.clock.clone(),
-            self.signals.clone(),
-        );
-        let rules = self.ledger.rules();
+        self.hold(place);
+        match prepared {
+            Some((delivery, message)) => self.run_attempt(delivery, message, number, class, now),
+            None => self.unsendable(place, number, now),
+        }
+        Ok(Head::Done)
+    }
+
+    fn run_attempt(&mut self, delivery: Delivery, message: Message, number: u32, class: Class, now: Time) {
+        self.places.take(&class);
+        let (ledger, clock, signals) = (self.ledger.clone(), self.clock.clone(), self.signals.clone());
+        let sending = {
+            let (senders, rules, delivery) = (self.senders.clone(), self.ledger.rules(), delivery.clone());
+            async move { senders.attempt(&delivery, &message, &rules).await }
+        };
         self.attempts.spawn_on(
             async move {
-                let (outcome, digest) = senders.attempt(&delivery, &message, &rules).await;
+                let (outcome, digest) = attempt::caught(sending).await;
                 let attempt = Attempt {
                     delivery: delivery.id.clone(),
                     number,
@@ -340,14 +449,18 @@ impl Dispatcher {
                     outcome,
                     digest,
                 };
-                log(&delivery, &attempt);
+                attempt::log(&delivery, &attempt);
                 ledger.figures().attempted(delivery.channel, &attempt.outcome);
+                // before the ledger: what it tells the lanes of this attempt comes after it
+                let _ = signals.send(Signal::Freed(Freed {
+                    endpoint: delivery.endpoint,
+                    class,
+                    has_failed: matches!(attempt.outcome, Outcome::Retry { .. }),
+                }));
                 ledger.tried(attempt);
-                let _ = signals.send(Signal::Freed);
             },
             &self.runtime,
         );
-        Ok(())
     }
 
     /// What a delivery says stood in a part of the journal that is damaged: it is dead, for that reason.
@@ -365,71 +478,14 @@ impl Dispatcher {
             digest: String::new(),
         });
     }
-
-    fn prepare(&mut self, view: &View, place: &Place) -> Result<(Delivery, Message)> {
-        let (delivery, told, _) = view.delivery(&place.delivery)?.context("the delivery is not known")?;
-        let message = self.message(view, &delivery, told)?;
-        Ok((delivery, message))
-    }
-
-    fn message(&mut self, view: &View, delivery: &Delivery, told: Position) -> Result<Message> {
-        let mut told = context::told(self.ledger.journal(), told)?;
-        told.carries = view.carried(&delivery.id)?;
-        let event = self.event(delivery.event)?;
-        Ok(Message {
-            id: delivery.id.clone(),
-            created: delivery.created,
-            told,
-            event: (*event).clone(),
-        })
-    }
-
-    /// An event's text, held for the other messages that tell it.
-    fn event(&mut self, at: Position) -> Result<Arc<Event>> {
-        if let Some((_, event)) = self.events.iter().find(|(position, _)| *position == at) {
-            return Ok(event.clone());
-        }
-        let event = Arc::new(context::event(self.ledger.journal(), at)?);
-        self.events.push_back((at, event.clone()));
-        if self.events.len() > EVENTS_HELD {
-            self.events.pop_front();
-        }
-        Ok(event)
-    }
 }
 
-/// One line per attempt: ids, never addresses.
-fn log(delivery: &Delivery, attempt: &Attempt) {
-    let (delivery_id, number, channel, customer) = (
-        &attempt.delivery,
-        attempt.number,
-        delivery.channel.word(),
-        delivery.customer.as_str(),
-    );
-    match &attempt.outcome {
-        Outcome::Delivered => tracing::info!(
-            delivery = delivery_id,
-            number,
-            channel,
-            customer,
-            tracking_id = delivery.tracking_id,
-            "delivered"
-        ),
-        Outcome::Retry { why, .. } => tracing::warn!(
-            delivery = delivery_id,
-            number,
-            channel,
-            customer,
-            why,
-            "an attempt failed; it is tried again"
-        ),
-        Outcome::Refused { why } | Outcome::Gone { why } => tracing::warn!(
-            delivery = delivery_id,
-            number,
-            channel,
-            customer,
-            why,
-            "refused for good"
-        ),
+impl Lane {
+    fn is_full(&self, is_failing: bool) -> bool {
+        let most = match is_failing {
+            true => UNDER_WAY_PER_FAILING_LANE,
+            false => UNDER_WAY_PER_LANE,
+        };
+        self.under_way.len() >= most
     }
 }

@@ -1,5 +1,7 @@
 //! Rules that came into force or broke, receivers that moved or are gone, redelivery, expiry, retention.
 
+use std::collections::BTreeMap;
+
 use crate::channel::Address;
 use crate::clock::Time;
 use crate::customer::CustomerId;
@@ -60,22 +62,20 @@ pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
 }
 
 fn broken_and_mended(broken: &[BrokenFile], known: &[BrokenFile], now: Time) -> Vec<Change> {
+    let (before, after) = (by_path(known), by_path(broken));
     let mut changes = Vec::new();
-    for file in broken.iter().filter(|file| !known.contains(file)) {
+    for (path, file) in after.iter().filter(|(path, file)| before.get(*path) != Some(file)) {
         changes.push(Change::Broken {
-            path: file.path.clone(),
-            broken: Some(file.clone()),
+            path: (*path).to_owned(),
+            broken: Some((*file).clone()),
         });
         changes.push(Change::Raised {
             event: Box::new(rules_broken(file, now)),
         });
     }
-    for file in known
-        .iter()
-        .filter(|file| !broken.iter().any(|one| one.path == file.path))
-    {
+    for (path, file) in before.iter().filter(|(path, _)| !after.contains_key(*path)) {
         changes.push(Change::Broken {
-            path: file.path.clone(),
+            path: (*path).to_owned(),
             broken: None,
         });
         changes.push(Change::Raised {
@@ -83,6 +83,10 @@ fn broken_and_mended(broken: &[BrokenFile], known: &[BrokenFile], now: Time) -> 
         });
     }
     changes
+}
+
+fn by_path(files: &[BrokenFile]) -> BTreeMap<&str, &BrokenFile> {
+    files.iter().map(|file| (file.path.as_str(), file)).collect()
 }
 
 fn rules_broken(file: &BrokenFile, now: Time) -> Event {

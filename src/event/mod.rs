@@ -1,6 +1,6 @@
 //! What a provider told us, in one shape whatever it came in.
 //!
-//! [`Event`] is parsed once, by a pure function per source format ([`read`]), into a value that cannot be wrong:
+//! [`Event`] is parsed once, by a pure function per source format ([`read()`]), into a value that cannot be wrong:
 //! from here on nobody meets a raw payload. This module names no clock, file or socket.
 //!
 //! - `read` is the door; `json` reads strictly, `azure` knows the forms, `draft` makes an [`Event`] of what they say

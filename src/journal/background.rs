@@ -72,6 +72,7 @@ impl Background {
     }
 
     /// Waits until everything is packed that can be.
+    #[cfg(test)]
     pub(super) fn settle(&self) {
         let working = |queue: &mut Queue| queue.busy || (!queue.waiting.is_empty() && !queue.stuck);
         let settled = self.inner.changed.wait_while(self.inner.lock(), working);

@@ -81,7 +81,7 @@ impl Error {
     }
 
     /// Whether the file system had no space left.
-    pub(super) fn is_no_space(&self) -> bool {
+    pub fn is_no_space(&self) -> bool {
         match self {
             Error::NoSpace => true,
             Error::Io { source, .. } => super::file::is_no_space(source),

@@ -9,7 +9,7 @@
 //! | `0000000006.packed` | a closed segment: zstd blocks and an index | [`closed`], [`pack`], [`background`], [`rewrite`] |
 //! | `losses.json` | which numbers are known to be lost | [`losses`] |
 //! | `….damaged-N` | a damaged file as it was, kept for people | [`open`] |
-//! | `….tmp` | unfinished work, deleted at the next start | [`file`] |
+//! | `….tmp` | unfinished work, deleted at the next start | [`mod@file`] |
 //!
 //! One thread writes: `append` one group, `sync` it, answer for it, append the next. Any thread reads ([`Reader`]) or
 //! rewrites closed segments ([`Rewriter`]). After a failed write or sync the journal is poisoned, because what is on
@@ -51,7 +51,9 @@ pub use open::Opening;
 #[cfg(test)]
 use reader::Tail;
 pub use reader::{Reader, Segments};
-pub use rewrite::{Keep, Rewriter, Rewritten};
+#[allow(unused_imports)]
+pub use rewrite::Rewritten;
+pub use rewrite::{Keep, Rewriter};
 #[allow(unused_imports)]
 pub use survey::Torn;
 #[allow(unused_imports)]
@@ -249,6 +251,7 @@ impl Journal {
     }
 
     /// Waits until the closed segments are packed, as far as they can be.
+    #[cfg(test)]
     pub fn settle(&self) {
         self.background.settle();
     }
@@ -261,9 +264,11 @@ impl Journal {
     }
 
     /// Drops or replaces records of closed segments, which are packed first; see [`Rewriter::rewrite`].
+    #[cfg(test)]
     pub fn rewrite(&mut self, keep: impl FnMut(u64, &[u8]) -> Keep) -> Result<Rewritten> {
         self.settle();
-        self.rewriter().rewrite(keep)
+        self.rewriter()
+            .rewrite(&std::sync::atomic::AtomicBool::new(false), keep)
     }
 
     fn make_room_for(&mut self, records: &[impl AsRef<[u8]>]) -> Result<()> {

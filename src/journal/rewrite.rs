@@ -4,6 +4,7 @@
 //! cannot be read is copied too, and named in the report: what it holds can neither be judged nor thrown away.
 
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use super::closed::{self, Packed};
@@ -51,13 +52,13 @@ pub struct Rewriter {
 
 impl Rewriter {
     /// Asks `keep` about every record of the packed segments, ascending, and writes those again that change. A second
-    /// caller waits for the first.
-    pub fn rewrite(&self, mut keep: impl FnMut(u64, &[u8]) -> Keep) -> Result<Rewritten> {
+    /// caller waits for the first. When `stop` is set, the segment under way stays as it is, and so does the rest.
+    pub fn rewrite(&self, stop: &AtomicBool, mut keep: impl FnMut(u64, &[u8]) -> Keep) -> Result<Rewritten> {
         let _alone = self.shared.rewriting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut done = Rewritten::default();
         for segment in self.shared.segments() {
             if let Segment::Packed(packed) = &segment {
-                self.rewrite_one(&segment, packed, &mut keep, &mut done)?;
+                self.rewrite_one(&segment, packed, stop, &mut keep, &mut done)?;
             }
         }
         Ok(done)
@@ -67,6 +68,7 @@ impl Rewriter {
         &self,
         segment: &Segment,
         old: &Packed,
+        stop: &AtomicBool,
         keep: &mut impl FnMut(u64, &[u8]) -> Keep,
         done: &mut Rewritten,
     ) -> Result<()> {
@@ -76,6 +78,9 @@ impl Rewriter {
             new: None,
         };
         for nth in 0..old.blocks.len() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             copy.block(nth, keep, done)?;
         }
         done.bytes_before += old.bytes;

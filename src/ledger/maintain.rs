@@ -1,17 +1,20 @@
-//! Housekeeping: the store is renewed by folding a fresh one, and what is past its retention is forgotten.
+//! Housekeeping: what is past its retention is forgotten, the store is renewed by folding a fresh one, and a disk that
+//! fills up is met before it is full.
 
+use std::cell::Cell;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::sync::oneshot;
 
-use super::{Cycle, Submission, Writer};
-use crate::clock::Time;
+use super::thin::Thinning;
+use super::{Cycle, Submission, Writer, scrub, space};
 use crate::evaluate::{Context, Old};
-use crate::event::Position;
-use crate::journal::Keep;
-use crate::record::{Change, Deadline, Input, Of, Record, Why};
-use crate::rule::Revision;
-use crate::store::{Store, View, rebuild, trust};
+use crate::incident::IncidentId;
+use crate::record::{Deadline, Record};
+use crate::store::{Former, Store, place, rebuild, trust};
 
 /// How many deliveries one decision forgets.
 const FORGOTTEN_MOST: usize = 1_000;
@@ -25,6 +28,45 @@ const GROWN_BYTES: u64 = 256 << 20;
 /// …and has grown to this multiple of what it took when it was last renewed.
 const GROWN_TIMES: u64 = 3;
 
+/// After a renewal that failed, growth alone starts no other one for so long.
+const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How often the space that is left is looked at.
+const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the ledger's thread remembers of its upkeep.
+pub(super) struct Upkeep {
+    /// Thinning out the journal.
+    pub thinning: Thinning,
+    /// What the journal was found to be.
+    pub scrub: scrub::Found,
+    /// Where retention goes on among the incidents. Only a hint: it begins again at the start with each housekeeping.
+    retention_after: Cell<Option<IncidentId>>,
+    /// The store before the last renewal, until its files are gone.
+    former: Option<Former>,
+    /// When a renewal last failed.
+    renewal_failed: Option<Instant>,
+    /// Whether space was short when it was last looked at.
+    space: Option<(Instant, bool)>,
+    /// The last record that this cycle staged for upkeep.
+    staged: Option<u64>,
+}
+
+impl Upkeep {
+    /// After a start, with the journal's last number.
+    pub fn new(last: u64) -> Self {
+        Self {
+            thinning: Thinning::new(last),
+            scrub: scrub::Found::default(),
+            retention_after: Cell::new(None),
+            former: None,
+            renewal_failed: None,
+            space: None,
+            staged: None,
+        }
+    }
+}
+
 impl Writer {
     /// Looks whether housekeeping's time has come.
     pub(super) fn housekeep(&mut self) {
@@ -32,9 +74,81 @@ impl Writer {
         if self.next_housekeeping.is_some_and(|at| at <= now) {
             self.next_housekeeping = self.settings.housekeeping.next_after(now, chrono_tz::UTC);
             self.noticed.push_back(Deadline::Retention);
+            self.upkeep.retention_after.set(None);
             self.is_renewal_next = true;
             self.begin_scrub();
+            self.make_ballast();
         }
+    }
+
+    /// Holds some space back for the day when there is none.
+    pub(super) fn make_ballast(&self) {
+        if let Err(error) = space::make_ballast(&self.settings.state) {
+            tracing::warn!(error = format!("{error:#}"), "no space could be held back");
+        }
+    }
+
+    /// Whether so little space is left that nothing more should be taken in. Looks at most once a second.
+    pub(super) fn is_short_of_space(&mut self) -> bool {
+        match self.upkeep.space {
+            Some((looked, is_short)) if looked.elapsed() < LOOK_AT_SPACE_EVERY => is_short,
+            _ => {
+                let is_short = space::is_short(space::available(&self.settings.state));
+                self.upkeep.space = Some((Instant::now(), is_short));
+                is_short
+            }
+        }
+    }
+
+    /// Stages what upkeep has to put on record.
+    pub(super) fn stage_upkeep(&mut self, cycle: &mut Cycle) {
+        let before = cycle.next_seq;
+        self.stage_damage(cycle);
+        if let Some(thinned) = self.upkeep.thinning.retired {
+            let record = Record::Retired {
+                at: self.now(),
+                through: thinned.through,
+                dropped: thinned.dropped,
+            };
+            self.stage(&record, cycle);
+        }
+        self.upkeep.staged = (cycle.next_seq > before).then(|| cycle.next_seq - 1);
+    }
+
+    /// After the cycle's group was written, or, without space, put back: then it is staged again by the next one.
+    pub(super) fn upkept(&mut self) -> Result<()> {
+        let staged = self.upkeep.staged.take();
+        if staged.is_some_and(|seq| seq >= self.journal.next()) {
+            return Ok(());
+        }
+        if self.upkeep.thinning.retired.take().is_some() {
+            self.answer_thinning();
+        }
+        self.after_scrub()
+    }
+
+    /// Brings the store up to what is in the journal. A store that finds no space gets the ballast's, is opened again,
+    /// and takes from the journal what it misses.
+    pub(super) fn commit(&mut self, seq: u64) -> Result<()> {
+        let state = &self.settings.state;
+        match self.store.commit(seq) {
+            Err(error) if space::is_cause(state, &error) && space::give_up(state) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the store found no space: the ballast is given up, and the store is opened again"
+                );
+                self.open_again().context("opening the store again")
+            }
+            done => done,
+        }
+    }
+
+    fn open_again(&mut self) -> Result<()> {
+        self.store.reopen(&self.shared.reader)?;
+        self.store.check()?;
+        let damaged = rebuild::catch_up(&mut self.store, &self.journal.reader(), &self.is_closing)?;
+        ensure!(damaged.is_empty(), "the journal is damaged where the store needs it");
+        Ok(())
     }
 
     /// Renews the store early if it has grown out of proportion.
@@ -48,9 +162,23 @@ impl Writer {
             usize::try_from(self.journal.segments().bytes).unwrap_or(usize::MAX),
             Ordering::Relaxed,
         );
+        self.sweep();
         let floor = self.fresh_bytes.saturating_mul(GROWN_TIMES).max(GROWN_BYTES);
-        if bytes > floor {
+        let has_failed = |at: Instant| at.elapsed() < RENEW_AGAIN_AFTER;
+        if bytes > floor && !self.upkeep.renewal_failed.is_some_and(has_failed) {
             self.begin_renewal();
+        }
+    }
+
+    /// Removes the store before this one when nobody reads it any more.
+    fn sweep(&mut self) {
+        let is_read = self.upkeep.former.as_ref().is_none_or(Former::is_read);
+        if is_read || self.renewing.is_some() {
+            return;
+        }
+        match place::sweep(&self.settings.state) {
+            Ok(()) => self.upkeep.former = None,
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the old store could not be removed"),
         }
     }
 
@@ -62,11 +190,21 @@ impl Writer {
             Some(before) => view.old_deliveries(before, FORGOTTEN_MOST)?,
             None => Vec::new(),
         };
-        let incidents = match keep.is_for_ever() {
-            true => Vec::new(),
-            false => view.old_incidents(before(keep.events), before(keep.reviews), FORGOTTEN_INCIDENTS_MOST)?,
+        // an incident goes when its deliveries are gone: they come first
+        let is_for_incidents = deliveries.is_empty() && !keep.is_for_ever();
+        let (incidents, on_from) = match is_for_incidents {
+            true => view.old_incidents(
+                self.upkeep.retention_after.take().as_ref(),
+                before(keep.events),
+                before(keep.reviews),
+                FORGOTTEN_INCIDENTS_MOST,
+            )?,
+            false => (Vec::new(), None),
         };
-        let has_more = deliveries.len() == FORGOTTEN_MOST || incidents.len() == FORGOTTEN_INCIDENTS_MOST;
+        let has_more = !deliveries.is_empty() || on_from.is_some();
+        if is_for_incidents {
+            self.upkeep.retention_after.set(on_from);
+        }
         Ok(Context::Retention(Old {
             deliveries,
             incidents,
@@ -74,215 +212,96 @@ impl Writer {
         }))
     }
 
-    /// Starts folding a fresh store beside the running one.
+    /// Starts folding a fresh store beside the running one, if there is room for it.
     pub(super) fn begin_renewal(&mut self) {
         if self.renewing.is_some() {
             return;
         }
-        let (state, reader, closed) = (
-            self.settings.state.clone(),
-            self.journal.reader(),
-            self.journal.closed_through(),
-        );
-        let submit = self.submit.clone();
+        self.sweep();
+        let state = self.settings.state.clone();
+        if !space::has_room_for_renewal(space::available(&state), self.store.size_bytes()) {
+            return self.not_renewed("there is not enough space for a fresh one beside it");
+        }
+        let (reader, closed) = (self.journal.reader(), self.journal.closed_through());
+        let (submit, stop) = (self.submit.clone(), self.is_closing.clone());
         let work = move || {
-            let fresh = rebuild::renew(&state, &fresh_directory(&state), &reader, closed).and_then(|mut fresh| {
-                let damaged = rebuild::catch_up(&mut fresh, &reader)?;
-                ensure!(
-                    damaged.is_empty(),
-                    "a part of the journal is damaged; the store in use knows more than a fresh one would"
-                );
-                Ok(fresh)
-            });
-            let _ = submit.send(Submission::Renewed(fresh));
+            let _ = submit.send(Submission::Renewed(rebuild::renew(&state, &reader, closed, &stop)));
         };
         match std::thread::Builder::new().name("renewal".into()).spawn(work) {
             Ok(thread) => self.renewing = Some(thread),
-            Err(error) => tracing::warn!(%error, "the store could not be renewed; it will be tried again"),
+            Err(error) => self.not_renewed(&error.to_string()),
+        }
+    }
+
+    fn not_renewed(&mut self, why: &str) {
+        tracing::warn!(why, "the store could not be renewed; it will be tried again");
+        self.upkeep.renewal_failed = Some(Instant::now());
+        for reply in self.renewal_waits.drain(..) {
+            let _ = reply.send(());
         }
     }
 
     /// Takes the fresh store into use: catches up with what was written meanwhile, then swaps. The journal is thinned
-    /// out afterwards, by what the fresh store still knows.
-    pub(super) fn swap_in(&mut self, fresh: Result<Store>) -> Result<()> {
-        let swapped = self.swap(fresh);
-        for reply in self.renewal_waits.drain(..) {
-            let _ = reply.send(());
-        }
-        swapped
-    }
-
-    fn swap(&mut self, fresh: Result<Store>) -> Result<()> {
+    /// out afterwards, by what the fresh store still knows. Whatever fails, the store in use stays.
+    pub(super) fn swap_in(&mut self, fresh: Result<Store>) {
         if let Some(thread) = self.renewing.take() {
             let _ = thread.join();
         }
-        let mut fresh = match fresh {
-            Ok(fresh) => fresh,
-            Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "the store could not be renewed; it will be tried again"
-                );
-                return Ok(());
-            }
-        };
-        if !rebuild::catch_up(&mut fresh, &self.journal.reader())?.is_empty() {
-            tracing::warn!("a part of the journal is damaged; the store in use stays");
-            return Ok(());
+        if let Err(error) = fresh.and_then(|fresh| self.swap(fresh)) {
+            return self.not_renewed(&format!("{error:#}"));
         }
-        let state = self.settings.state.clone();
-        let (dir, old) = (crate::store::directory(&state), state.join("store.old"));
-        // while the names change there is no store to believe in: a crash in between rebuilds
-        trust::withdraw(&state)?;
-        let _ = std::fs::remove_dir_all(&old);
-        std::fs::rename(&dir, &old).context("putting the old store away")?;
-        std::fs::rename(fresh_directory(&state), &dir).context("putting the fresh store in its place")?;
-        trust::begin(&state, trust::boot_id().as_deref())?;
-        let reader = self.shared.reader.clone();
-        self.store.swap(fresh, &reader);
-        let _ = std::fs::remove_dir_all(&old);
+        self.upkeep.renewal_failed = None;
         self.fresh_bytes = self.store.size_bytes();
         tracing::info!(bytes = self.fresh_bytes, "the store was renewed");
-        self.thin_out()
+        let waits = std::mem::take(&mut self.renewal_waits);
+        self.begin_thinning(waits);
     }
 
-    /// Retires from the journal what the store has forgotten: decisions about deliveries whose retention is over.
-    fn thin_out(&mut self) -> Result<()> {
-        let view = self.store.view().clone();
-        let (mut dropped, mut failed) = (0, None);
-        let rewritten = self.journal.rewrite(|seq, bytes| match retire(seq, bytes, &view) {
-            Ok(keep) => {
-                dropped += u64::from(matches!(keep, Keep::Drop));
-                keep
-            }
-            Err(error) => {
-                failed.get_or_insert(error);
-                Keep::Keep
-            }
-        });
-        rewritten.context("thinning out the journal")?;
-        if let Some(error) = failed {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "a record could not be judged for retention; it was kept"
-            );
-        }
-        if dropped > 0 {
-            let mut cycle = Cycle {
-                next_seq: self.journal.next(),
-                ..Cycle::default()
-            };
-            let record = Record::Retired {
-                at: self.now(),
-                through: self.journal.closed_through(),
-                dropped,
-            };
-            self.stage(&record, &mut cycle);
-            self.write(cycle)?;
+    fn swap(&mut self, fresh: Store) -> Result<()> {
+        let dir = fresh.dir().to_owned();
+        let fresh = self.ready(fresh).inspect_err(|_| discard(&dir))?;
+        let former = self.store.swap(fresh, &self.shared.reader);
+        self.upkeep.former = Some(former);
+        // without a sign the next start believes no store, and builds one again: that is no reason to end
+        let boot = trust::boot_id();
+        if let Err(error) = trust::begin(&self.settings.state, boot.as_deref()) {
+            tracing::warn!(error = format!("{error:#}"), "the fresh store could not be vouched for");
         }
         Ok(())
     }
-}
 
-/// Whether a record is still needed. An event goes when it is forgotten, and with it what was decided of it; a decision
-/// about a forgotten delivery goes too. Where only some changes are not needed, they become empty, so that the
-/// positions of the others stay.
-fn retire(seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
-    match Record::from_bytes(bytes)? {
-        Record::Recorded { inputs, .. } => retire_inputs(seq, &inputs, view),
-        Record::Decided { at, of, by, changes } => retire_changes(at, of, by, changes, view),
-        Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Ok(Keep::Keep),
+    /// Brings a fresh store up to the journal's end and points to it. The signs of trust name the one before it until
+    /// the fresh one is vouched for: after a crash in between one is built again.
+    fn ready(&self, mut fresh: Store) -> Result<Store> {
+        let damaged = rebuild::catch_up(&mut fresh, &self.journal.reader(), &self.is_closing)?;
+        ensure!(
+            damaged.is_empty(),
+            "a part of the journal is damaged; the store in use stays"
+        );
+        place::point(&self.settings.state, fresh.dir())?;
+        Ok(fresh)
     }
-}
 
-fn retire_inputs(seq: u64, inputs: &[Input], view: &View) -> Result<Keep> {
-    for (nth, input) in (0..).zip(inputs) {
-        if !matches!(input, Input::Heard { .. }) || is_known(Position { seq, nth }, view)? {
-            return Ok(Keep::Keep);
+    /// Ends what works in the background, and waits for it.
+    pub(super) fn end_background(&mut self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        let threads = [
+            self.renewing.take(),
+            self.scrubbing.take(),
+            self.upkeep.thinning.thread.take(),
+        ];
+        for thread in threads.into_iter().flatten() {
+            let _ = thread.join();
         }
     }
-    Ok(Keep::Drop)
 }
 
-fn is_known(event: Position, view: &View) -> Result<bool> {
-    Ok(view.event(event)?.is_some())
-}
-
-fn retire_changes(at: Time, of: Of, by: Revision, changes: Vec<Change>, view: &View) -> Result<Keep> {
-    let (mut is_changed, mut kept) = (false, Vec::with_capacity(changes.len()));
-    for change in changes {
-        let is_old = is_forgotten(&of, &change, view)?;
-        is_changed |= is_old;
-        kept.push(if is_old {
-            Change::Nothing { why: Why::Retired }
-        } else {
-            change
-        });
-    }
-    let is_empty = kept
-        .iter()
-        .all(|change| matches!(change, Change::Nothing { why: Why::Retired }));
-    Ok(match (is_changed, is_empty) {
-        (false, _) => Keep::Keep,
-        (true, true) => Keep::Drop,
-        (true, false) => Keep::Replace(
-            Record::Decided {
-                at,
-                of,
-                by,
-                changes: kept,
-            }
-            .to_bytes(),
-        ),
-    })
-}
-
-/// Whether a change is about a delivery or an incident that is forgotten, and about nothing else.
-fn is_forgotten(of: &Of, change: &Change, view: &View) -> Result<bool> {
-    if let Some(id) = delivery_of(change) {
-        return Ok(view.delivery(id)?.is_none());
-    }
-    Ok(match (of, change) {
-        (_, Change::Incident(incident)) => view.incident(&incident.id)?.is_none(),
-        (_, Change::Entry(entry)) => view.incident(&entry.incident)?.is_none(),
-        (_, Change::Affected(hearing)) => view.incident(&hearing.incident)?.is_none(),
-        (_, Change::Judged(judged)) => view.incident(&judged.incident)?.is_none(),
-        (_, Change::Notification(notification)) => view.incident(&notification.incident)?.is_none(),
-        (_, Change::IncidentForgotten { incident, .. }) => view.incident(incident)?.is_none(),
-        (
-            _,
-            Change::Wake {
-                deadline: Deadline::Tell { series, .. },
-                ..
-            }
-            | Change::Unwake {
-                deadline: Deadline::Tell { series, .. },
-                ..
-            },
-        ) => view.notification(series)?.is_none(),
-        (Of::Kept { at }, Change::Nothing { .. }) => is_forgotten_event(*at, view)?,
-        _ => false,
-    })
-}
-
-/// Whether what was decided was an event, and it is forgotten; other inputs have no line either, so theirs stay.
-fn is_forgotten_event(at: Position, view: &View) -> Result<bool> {
-    Ok(!is_known(at, view)? && view.nothing(at)?.is_none())
-}
-
-/// The delivery a change is about, and about nothing else.
-fn delivery_of(change: &Change) -> Option<&str> {
-    match change {
-        Change::Delivery { delivery, .. } => Some(&delivery.id),
-        Change::Attempted { place, .. }
-        | Change::Ended { place, .. }
-        | Change::Requeued { place, .. }
-        | Change::Forgotten { place, .. } => Some(&place.delivery),
-        Change::Carries { delivery, .. } => Some(delivery),
-        _ => None,
+/// Removes what is left of a fresh store that is not taken into use.
+fn discard(dir: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(dir) {
+        tracing::warn!(%error, "a store that is not used could not be removed");
     }
 }
 
-fn fresh_directory(state: &std::path::Path) -> std::path::PathBuf {
-    state.join("store.fresh")
-}
+/// Those who wait for something, as they are answered.
+pub(super) type Waits = Vec<oneshot::Sender<()>>;

@@ -33,6 +33,8 @@ use crate::store::{Reader, Store, View, context, trust};
 pub(crate) mod maintain;
 pub(crate) mod open;
 mod scrub;
+mod space;
+mod thin;
 
 /// The most inputs that one cycle takes.
 const CYCLE_INPUTS: usize = 1_000;
@@ -159,6 +161,7 @@ enum Submission {
     Renew(Option<oneshot::Sender<()>>),
     Scrub(oneshot::Sender<()>),
     Scrubbed(Result<Vec<crate::store::rebuild::Damage>>),
+    Thinned(Result<thin::Thinned>),
     Doubt(anyhow::Error),
     Stop(oneshot::Sender<Result<()>>),
 }
@@ -235,6 +238,7 @@ struct Writer {
     scrub_waits: Vec<oneshot::Sender<()>>,
     is_closing: Arc<AtomicBool>,
     is_renewal_next: bool,
+    upkeep: maintain::Upkeep,
     submit: Sender<Submission>,
     no_space_until: Option<Instant>,
     is_full: bool,
@@ -477,6 +481,7 @@ impl Writer {
         self.housekeep();
         let taken = self.maintain(taken)?;
         let mut cycle = self.cycle();
+        self.stage_upkeep(&mut cycle);
         let mut stop = None;
         let taken: Vec<Submission> = self.backlog.drain(..).chain(taken).collect();
         for submission in taken {
@@ -497,26 +502,28 @@ impl Writer {
                     self.begin_scrub();
                 }
                 Submission::Stop(reply) => stop = Some(reply),
-                Submission::Scrubbed(_) | Submission::Renewed(_) | Submission::Doubt(_) => {
+                Submission::Scrubbed(_) | Submission::Renewed(_) | Submission::Thinned(_) | Submission::Doubt(_) => {
                     unreachable!("taken out by `maintain`")
                 }
             }
         }
         self.decide(&mut cycle)?;
         self.write(cycle)?;
+        self.upkept()?;
         self.answer_decided();
         self.answer_idle();
         Ok(stop)
     }
 
-    /// Takes what work in the background has brought, before anything of this cycle is staged: it writes groups of its
-    /// own, and exchanges the store that is staged into. Gives back the rest.
+    /// Takes what work in the background has brought, before anything of this cycle is staged: it exchanges the store
+    /// that is staged into. Gives back the rest.
     fn maintain(&mut self, taken: Vec<Submission>) -> Result<Vec<Submission>> {
         let mut rest = Vec::with_capacity(taken.len());
         for submission in taken {
             match submission {
-                Submission::Scrubbed(found) => self.scrubbed(found)?,
-                Submission::Renewed(fresh) => self.swap_in(fresh)?,
+                Submission::Scrubbed(found) => self.scrubbed(found),
+                Submission::Renewed(fresh) => self.swap_in(fresh),
+                Submission::Thinned(done) => self.thinned(done),
                 Submission::Doubt(error) => return Err(error),
                 other => rest.push(other),
             }
@@ -561,7 +568,10 @@ impl Writer {
     /// Stages what came in together as one record.
     fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: Reply, cycle: &mut Cycle) {
         // what is left of the prepared space is for decisions and attempts
-        if self.no_space_until.is_some() || self.journal.room().next == journal::Next::NoSpace {
+        if self.no_space_until.is_some()
+            || self.is_short_of_space()
+            || self.journal.room().next == journal::Next::NoSpace
+        {
             let _ = reply.send(Err(Refused::NoSpace));
             return;
         }
@@ -824,10 +834,8 @@ impl Writer {
             texts.clear(); // as in `open`: nothing is decided by rules whose settings are lost
         }
         let texts: Vec<(String, String)> = texts.into_iter().collect();
-        Ok(Arc::new((self.settings.compile)(
-            &texts,
-            settings.flatten().as_deref(),
-        )?))
+        let compiled = open::compile_what_can_be(&self.settings, texts, settings.flatten().as_deref());
+        Ok(Arc::new(compiled?))
     }
 
     fn decide_here(&mut self, input: Input, context: &Context, cycle: &mut Cycle) {
@@ -857,6 +865,7 @@ impl Writer {
             changes,
         };
         let seq = self.stage(&record, cycle);
+        self.upkeep.thinning.note(seq, &record);
         cycle.decisions += 1;
         for (nth, input) in raised {
             self.inbox.push_back(Waiting {
@@ -905,7 +914,7 @@ impl Writer {
             tracing::info!("there is space on the disk again");
         }
         self.no_space_until = None;
-        self.store.commit(cycle.next_seq - 1)?;
+        self.commit(cycle.next_seq - 1)?;
         // answered only now, so that whoever reads after a 202 finds what was accepted
         for (reply, positions) in cycle.replies.drain(..) {
             let _ = reply.send(Ok(positions));
@@ -991,12 +1000,17 @@ impl Writer {
     }
 
     /// Ends after an error: from here on nothing is acknowledged, and the store is not believed.
-    fn fail(self, error: &anyhow::Error) {
+    fn fail(mut self, error: &anyhow::Error) {
         tracing::error!(
             error = format!("{error:#}"),
             "writing failed; nothing more is acknowledged, and the daemon ends to start again from disk"
         );
         self.shared.is_failed.store(true, Ordering::Release);
+        self.end_background();
+        // a store that found no space is as good as before, and building another one would take more
+        if space::is_cause(&self.settings.state, error) {
+            return;
+        }
         if let Err(error) = trust::withdraw(&self.settings.state) {
             tracing::error!(
                 error = format!("{error:#}"),
@@ -1007,10 +1021,7 @@ impl Writer {
 
     /// Ends in an orderly way.
     fn close(mut self) -> Result<()> {
-        self.is_closing.store(true, Ordering::Relaxed);
-        for background in self.renewing.take().into_iter().chain(self.scrubbing.take()) {
-            let _ = background.join();
-        }
+        self.end_background();
         let state = self.settings.state.clone();
         let Self { store, journal, .. } = self;
         drop(journal);

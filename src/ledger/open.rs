@@ -1,17 +1,21 @@
 //! Starting the ledger: open the journal, open or rebuild the store, own up to what was lost, take up what is undecided.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 
-use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, submissions};
+use super::maintain::Upkeep;
+use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, space, submissions};
 use crate::clock::Time;
 use crate::evaluate::obey;
+use crate::event::Position;
 use crate::journal::{self, Journal};
-use crate::record::{Input, Record};
+use crate::record::{Input, Record, SealedFile};
+use crate::rule::RuleSet;
+use crate::store::keys::RuleFileLine;
 use crate::store::trust::{self, Trust};
 use crate::store::{Store, View, checkpoint, context, rebuild};
 
@@ -39,8 +43,9 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
         clean: was_clean,
         ..journal::Options::default()
     };
-    let (mut journal, opening) =
-        Journal::open(&settings.state.join("journal"), options).context("opening the journal")?;
+    let dir = settings.state.join("journal");
+    let opened = space::retried(&settings.state, || Ok(Journal::open(&dir, options)?));
+    let (mut journal, opening) = opened.context("opening the journal")?;
     if let Some(torn) = &opening.torn {
         tracing::warn!(
             bytes = torn.bytes,
@@ -48,15 +53,23 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
         );
     }
     let reader = journal.reader();
-    let opened =
-        rebuild::open(&settings.state, &reader, journal.next() - 1, boot.as_deref()).context("opening the store")?;
+    let last = journal.next() - 1;
+    let opened = space::retried(&settings.state, || {
+        rebuild::open(&settings.state, &reader, last, boot.as_deref())
+    });
+    let opened = opened.context("opening the store")?;
     let mut store = opened.store;
     let lost = own_up(&mut journal, opened.ahead, &opening.lost, opened.damaged)?;
     first_records(&mut journal, &mut store, &settings, boot, &lost, &opening.notes)?;
     if !lost.is_empty() && opened.rebuilt.is_none() && opened.trust != Trust::Missing {
         // what was lost is known only here: a store that is built later must not begin before it
-        checkpoint::write(&settings.state, store.view(), store.applied_through())
-            .context("writing out what only the store knows")?;
+        checkpoint::write(
+            &settings.state,
+            store.view(),
+            store.applied_through(),
+            &AtomicBool::new(false),
+        )
+        .context("writing out what only the store knows")?;
     }
     let rules = in_force(&settings, store.view(), &reader)?;
     let inbox = undecided(store.view())?;
@@ -144,7 +157,11 @@ fn first_records(
     for (seq, record) in (first..).zip(&records) {
         store.stage(seq, record);
     }
-    store.commit(journal.next() - 1)
+    store.commit(journal.next() - 1).inspect_err(|error| {
+        if space::is_cause(&settings.state, error) {
+            space::give_up(&settings.state); // for the next start
+        }
+    })
 }
 
 /// Damage in words, for the operator.
@@ -161,21 +178,46 @@ pub(super) fn told_of(lost: &[rebuild::Damage], notes: &[String]) -> String {
 }
 
 /// The rules in force, made of what was recorded; none at the very first start.
-fn in_force(settings: &Settings, view: &View, journal: &journal::Reader) -> Result<Arc<crate::rule::RuleSet>> {
-    let before = context::unless_lost(settings_in_force(view, journal))?;
+fn in_force(settings: &Settings, view: &View, journal: &journal::Reader) -> Result<Arc<RuleSet>> {
+    let before = readable("the settings in force", settings_in_force(view, journal));
     // without the settings that say who owns what, no rule may decide: the folder is read next, and all of it is new
     let texts = match &before {
         Some(_) => texts_in_force(view, journal)?,
         None => Vec::new(),
     };
-    let rules = (settings.compile)(&texts, before.flatten().as_deref()).context("compiling the rules in force")?;
-    Ok(Arc::new(rules))
+    let rules = compile_what_can_be(settings, texts, before.flatten().as_deref());
+    Ok(Arc::new(rules.context("compiling the rules in force")?))
+}
+
+/// Rules made of recorded texts. What is rotten is left out: the folder is read next, and puts it on record anew.
+///
+/// # Errors
+/// When not even rules without any file can be made.
+pub fn compile_what_can_be(
+    settings: &Settings,
+    texts: Vec<(String, String)>,
+    deciding: Option<&str>,
+) -> Result<RuleSet> {
+    let error = match (settings.compile)(&texts, deciding) {
+        Ok(rules) => return Ok(rules),
+        Err(error) => error,
+    };
+    tracing::error!(
+        error = format!("{error:#}"),
+        "what was recorded of the rules cannot be used whole"
+    );
+    let mut good = texts;
+    good.retain(|text| {
+        let compiled = (settings.compile)(std::slice::from_ref(text), deciding);
+        readable(&text.0, compiled).is_some()
+    });
+    (settings.compile)(&good, deciding).or_else(|_| (settings.compile)(&[], None))
 }
 
 /// The sealed texts in force, by path; without those that are lost.
 ///
 /// # Errors
-/// When store or journal cannot be read.
+/// When the store cannot be read.
 pub fn texts_in_force(view: &View, journal: &journal::Reader) -> Result<Vec<(String, String)>> {
     texts_at(view, journal, u64::MAX)
 }
@@ -183,23 +225,40 @@ pub fn texts_in_force(view: &View, journal: &journal::Reader) -> Result<Vec<(Str
 /// The sealed texts in force after the record `seq`, by path; without those that are lost.
 ///
 /// # Errors
-/// When store or journal cannot be read.
+/// When the store cannot be read.
 pub fn texts_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Vec<(String, String)>> {
-    let mut texts = Vec::new();
+    let mut together: BTreeMap<Position, Vec<RuleFileLine>> = BTreeMap::new();
     for line in view.rule_files_at(seq)? {
-        let recorded = context::unless_lost(context::input(journal, line.recorded))?;
-        let Some(Input::Rules { mut files, .. } | Input::RuleTexts { mut files }) = recorded else {
-            tracing::error!(
-                file = line.path,
-                "the text of a rule file in force is in a lost part of the journal"
-            );
-            continue;
-        };
-        if (line.nth as usize) < files.len() {
-            texts.push((line.path, files.swap_remove(line.nth as usize).sealed));
+        together.entry(line.recorded).or_default().push(line);
+    }
+    let mut texts = BTreeMap::new();
+    for (recorded, lines) in together {
+        let files = recorded_files(journal, recorded);
+        for line in lines {
+            match files.get(line.nth as usize).filter(|file| file.path == line.path) {
+                Some(file) => drop(texts.insert(line.path, file.sealed.clone())),
+                None => tracing::error!(
+                    file = line.path,
+                    "the text of a rule file in force is in a lost part of the journal"
+                ),
+            }
         }
     }
-    Ok(texts)
+    Ok(texts.into_iter().collect())
+}
+
+/// The files that were recorded together; none, if they cannot be read.
+fn recorded_files(journal: &journal::Reader, at: Position) -> Vec<SealedFile> {
+    match readable("recorded rules", context::input(journal, at)) {
+        Some(Input::Rules { files, .. } | Input::RuleTexts { files }) => files,
+        _ => Vec::new(),
+    }
+}
+
+/// What was read, or `None` with a line in the log: rot in one place must not prevent a start.
+fn readable<T>(what: &str, read: Result<T>) -> Option<T> {
+    read.inspect_err(|error| tracing::error!(what, error = format!("{error:#}"), "it cannot be read, and is left out"))
+        .ok()
 }
 
 /// The sealed settings that decide, as last recorded.
@@ -240,7 +299,7 @@ fn spawn(
     journal: Journal,
     store: Store,
     settings: Settings,
-    rules: Arc<crate::rule::RuleSet>,
+    rules: Arc<RuleSet>,
     inbox: VecDeque<Waiting>,
     hints: Tell,
 ) -> Result<(Ledger, std::thread::JoinHandle<()>)> {
@@ -255,6 +314,7 @@ fn spawn(
         figures: Arc::new(Figures::default()),
     };
     let now: Time = settings.clock.now();
+    let upkeep = Upkeep::new(journal.next() - 1);
     let mut writer = Writer {
         next_housekeeping: settings.housekeeping.next_after(now, chrono_tz::UTC),
         journal,
@@ -275,6 +335,7 @@ fn spawn(
         scrub_waits: Vec::new(),
         is_closing: Arc::new(AtomicBool::new(false)),
         is_renewal_next: false,
+        upkeep,
         submit,
         no_space_until: None,
         is_full: false,
@@ -283,6 +344,7 @@ fn spawn(
         measured: None,
     };
     writer.fresh_bytes = writer.store.size_bytes();
+    writer.make_ballast();
     writer.begin_scrub();
     let failed = ledger.clone();
     let run = move || {

@@ -8,11 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 
+use super::maintain::Waits;
 use super::{Cycle, Submission, Writer, open};
 use crate::evaluate::obey;
 use crate::journal;
 use crate::record::{Input, Record};
 use crate::store::{checkpoint, rebuild};
+
+/// What going through the journal has come to, until it is on record.
+#[derive(Default)]
+pub(super) struct Found {
+    is_over: bool,
+    damaged: Vec<rebuild::Damage>,
+    waits: Waits,
+}
 
 impl Writer {
     /// Starts going through the journal, unless that is under way.
@@ -30,20 +39,56 @@ impl Writer {
         }
     }
 
-    /// Owns up to what was found, and renews the store if that was to follow.
-    pub(super) fn scrubbed(&mut self, found: Result<Vec<rebuild::Damage>>) -> Result<()> {
+    /// Takes up what was found; it is put on record by this cycle.
+    pub(super) fn scrubbed(&mut self, found: Result<Vec<rebuild::Damage>>) {
         if let Some(thread) = self.scrubbing.take() {
             let _ = thread.join();
         }
-        match found {
-            Ok(damaged) if damaged.is_empty() => {}
-            Ok(damaged) => self.own_up_to(&damaged)?,
-            Err(error) => tracing::warn!(
+        let damaged = found.unwrap_or_else(|error| {
+            tracing::warn!(
                 error = format!("{error:#}"),
                 "the journal could not be gone through; it will be tried again"
-            ),
+            );
+            Vec::new()
+        });
+        for (from, to, why) in &damaged {
+            tracing::error!(
+                from,
+                to,
+                why,
+                "a part of the journal is damaged; what it said can only be looked up in part"
+            );
         }
-        for reply in self.scrub_waits.drain(..) {
+        let waits = std::mem::take(&mut self.scrub_waits);
+        let found = &mut self.upkeep.scrub;
+        found.is_over = true;
+        found.damaged.extend(damaged);
+        found.waits.extend(waits);
+    }
+
+    /// Stages what owns up to the damage that was found.
+    pub(super) fn stage_damage(&mut self, cycle: &mut Cycle) {
+        if self.upkeep.scrub.damaged.is_empty() {
+            return;
+        }
+        let (at, damaged) = (self.now(), self.upkeep.scrub.damaged.clone());
+        for (from, to, why) in damaged.clone() {
+            self.stage(&Record::Lost { at, from, to, why }, cycle);
+        }
+        let event = Box::new(obey::journal_damaged(true, &open::told_of(&damaged, &[]), at));
+        self.record_raised(Input::Heard { event }, cycle);
+    }
+
+    /// When the damage is on record: writes out what only the store knows, answers, and renews the store if that was to
+    /// follow.
+    pub(super) fn after_scrub(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.upkeep.scrub.is_over) {
+            return Ok(());
+        }
+        if !std::mem::take(&mut self.upkeep.scrub.damaged).is_empty() {
+            self.write_out()?;
+        }
+        for reply in self.upkeep.scrub.waits.drain(..) {
             let _ = reply.send(());
         }
         if std::mem::take(&mut self.is_renewal_next) {
@@ -52,29 +97,12 @@ impl Writer {
         Ok(())
     }
 
-    fn own_up_to(&mut self, damaged: &[rebuild::Damage]) -> Result<()> {
-        let at = self.now();
-        let mut cycle = Cycle {
-            next_seq: self.journal.next(),
-            ..Cycle::default()
-        };
-        for (from, to, why) in damaged {
-            let (from, to, why) = (*from, *to, why.clone());
-            tracing::error!(
-                from,
-                to,
-                why,
-                "a part of the journal is damaged; what it said can only be looked up in part"
-            );
-            self.stage(&Record::Lost { at, from, to, why }, &mut cycle);
-        }
-        let event = Box::new(obey::journal_damaged(true, &open::told_of(damaged, &[]), at));
-        self.record_raised(Input::Heard { event }, &mut cycle);
-        self.write(cycle)?;
+    fn write_out(&self) -> Result<()> {
         self.store
             .check()
             .context("looking whether the store knows what the journal lost")?;
-        let written = checkpoint::write(&self.settings.state, self.store.view(), self.store.applied_through());
+        let (view, through) = (self.store.view(), self.store.applied_through());
+        let written = checkpoint::write(&self.settings.state, view, through, &AtomicBool::new(false));
         written.map(drop).context("writing out what only the store knows")
     }
 }

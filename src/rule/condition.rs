@@ -56,18 +56,6 @@ pub fn judge(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Cata
     }
 }
 
-/// Whether everything of `when` that looks at the event as a whole holds: what most rules fail first.
-pub fn may_match(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Catalogue) -> bool {
-    rule.enabled
-        && Judge {
-            event,
-            customers,
-            catalogue,
-        }
-        .holds(&rule.when)
-        .is_ok()
-}
-
 /// Judges an event that those who were told of its incident may still have to hear of: by ownership, `subscriptions`
 /// and `unless` alone. What the rule's `impact` names is shown alone if any of it is left.
 pub fn judge_following(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Catalogue) -> Judgement {

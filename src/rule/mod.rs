@@ -1,4 +1,4 @@
-//! The rules customers write, checked: what [`file`] reads, [`condition`] matches and `folder` watches.
+//! The rules customers write, checked: what [`mod@file`] reads, [`condition`] matches and `folder` watches.
 //!
 //! Everything here is immutable and pure. A [`RuleSet`] is one revision of everybody's rules; an event is decided by
 //! exactly one revision.

@@ -6,7 +6,7 @@ use crate::evaluate::tell;
 use crate::event::{Event, Position};
 use crate::incident::IncidentId;
 use crate::notification::SeriesId;
-use crate::record::{Change, Input, Judged, Of, Record, Verdict};
+use crate::record::{Change, Input, Judged, Of, Record, Verdict, Why};
 use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine};
 
 /// A verdict larger than this (JSON bytes, roughly) is kept in the journal only.
@@ -96,6 +96,8 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
     let mut put = |item| ops.push(put_of(item));
     match change {
         Change::Judged(judged) => self::judged(at, judged, ops),
+        // it stands where a change was that is not needed any more
+        Change::Nothing { why: Why::Retired } => {}
         Change::Nothing { why } => put(Item::Nothing {
             of: input,
             why: why.clone(),
@@ -128,6 +130,10 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
             put(Item::Delivery {
                 delivery: delivery.clone(),
                 told: at,
+            });
+            put(Item::DeliveryOf {
+                incident: delivery.incident.clone(),
+                delivery: delivery.id.clone(),
             });
             put(Item::Threaded {
                 endpoint: delivery.endpoint.clone(),
@@ -299,6 +305,7 @@ fn ended(place: &Place, attempts: u32, end: &End, at: Time, ops: &mut Vec<Op>) {
 fn forgotten(place: &Place, end: &End, attempts: u32, ops: &mut Vec<Op>) {
     let id = &place.delivery;
     ops.push(Op::Remove(keys::delivery_key(id)));
+    ops.push(Op::Remove(keys::delivery_of(&place.incident, id)));
     ops.push(Op::Remove(keys::standing_key(id)));
     ops.push(Op::Remove(keys::carries(id)));
     ops.push(Op::Remove(keys::listed(end.word(), place.created, id)));
@@ -313,6 +320,7 @@ fn incident_forgotten(incident: &IncidentId, events: &[Position], series: &[Seri
         keys::follows(incident),
         keys::events_of(incident),
         keys::series_of(incident),
+        keys::threads(incident),
     ];
     ops.extend(lists.into_iter().map(Op::RemoveUnder));
     for at in events {

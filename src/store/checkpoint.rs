@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -48,18 +49,18 @@ pub struct Read {
 /// Writes what `view` holds, which is everything up to `through`; older checkpoints but the last go.
 ///
 /// # Errors
-/// When it cannot be written durably.
-pub fn write(state: &Path, view: &View, through: u64) -> Result<PathBuf> {
+/// When it cannot be written durably, or `stop` was set meanwhile; then nothing is left of it.
+pub fn write(state: &Path, view: &View, through: u64, stop: &AtomicBool) -> Result<PathBuf> {
     let dir = directory(state);
     fs::create_dir_all(&dir).context("making the checkpoints' directory")?;
     let path = dir.join(format!("{through:020}.checkpoint"));
     let temporary = path.with_extension("tmp");
-    let file = File::create(&temporary).with_context(|| format!("writing {}", temporary.display()))?;
-    let mut packed = zstd::Encoder::new(BufWriter::new(file), 3).context("packing a checkpoint")?;
-    dump(&mut packed, view, through)?;
-    let file = packed.finish()?.into_inner().map_err(|error| error.into_error())?;
-    file.sync_all().context("syncing a checkpoint")?;
-    fs::rename(&temporary, &path).context("naming a checkpoint")?;
+    let written = write_to(&temporary, view, through, stop)
+        .and_then(|()| fs::rename(&temporary, &path).context("naming a checkpoint"));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
     sync_dir(&dir).context("syncing the checkpoints' directory")?;
     for old in list(state)?.into_iter().rev().skip(KEPT) {
         fs::remove_file(&old).with_context(|| format!("removing {}", old.display()))?;
@@ -67,7 +68,15 @@ pub fn write(state: &Path, view: &View, through: u64) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn dump(out: &mut impl Write, view: &View, through: u64) -> Result<()> {
+fn write_to(path: &Path, view: &View, through: u64, stop: &AtomicBool) -> Result<()> {
+    let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
+    let mut packed = zstd::Encoder::new(BufWriter::new(file), 3).context("packing a checkpoint")?;
+    dump(&mut packed, view, through, stop)?;
+    let file = packed.finish()?.into_inner().map_err(|error| error.into_error())?;
+    file.sync_all().context("syncing a checkpoint")
+}
+
+fn dump(out: &mut impl Write, view: &View, through: u64, stop: &AtomicBool) -> Result<()> {
     let decided = view.mark(&keys::decided_through())?;
     let head = serde_json::to_vec(&Head {
         checkpoint: FORMAT,
@@ -77,6 +86,7 @@ fn dump(out: &mut impl Write, view: &View, through: u64) -> Result<()> {
     let (mut items, mut crc) = (0, crc32c::crc32c(&head));
     out.write_all(&head)?;
     for item in view.items() {
+        ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
         let line = serde_json::to_vec(&item?)?;
         crc = crc32c::crc32c_append(crc, &line);
         items += 1;
@@ -105,6 +115,16 @@ pub fn list(state: &Path) -> Result<Vec<PathBuf>> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "checkpoint"));
     paths.sort();
     Ok(paths)
+}
+
+/// How far the newest checkpoint goes, by its name.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub fn newest_through(state: &Path) -> Result<u64> {
+    let newest = list(state)?.pop();
+    let stem = newest.as_ref().and_then(|path| path.file_stem()?.to_str());
+    Ok(stem.and_then(|stem| stem.parse().ok()).unwrap_or(0))
 }
 
 /// Checks a checkpoint whole: nothing of it may be used unless all of it is right.

@@ -1,6 +1,7 @@
 //! How much the store holds, kept with every batch: the only way to notice that sled lost something without a word.
 
 use std::fmt;
+use std::ops::Bound;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ impl Contents {
     /// As it is: everything is read.
     pub fn found(view: &View) -> Result<Self> {
         let mut contents = Self::default();
-        for entry in Stored(view.tree.iter()) {
+        for entry in Stored::range(view.tree(), (Bound::Unbounded, Bound::Unbounded)) {
             let (key, value) = entry?;
             if key.first() != Some(&keys::letter::META) {
                 contents.add(&key, &value);

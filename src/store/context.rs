@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail};
 
 use crate::clock::Time;
-use crate::delivery::{Attempt, Delivery, Standing};
+use crate::delivery::{Attempt, Delivery, Standing, State};
 use crate::evaluate::hear::{self, Heard};
 use crate::evaluate::{OldIncident, Pending, tell, tried};
 use crate::event::{Event, Position};
@@ -23,6 +23,9 @@ const BEHIND_MOST: usize = 64;
 
 /// How many deliveries of a vanished endpoint are moved or ended by one decision.
 const MOVED_MOST: usize = 200;
+
+/// How many incidents one decision of retention looks at.
+const LOOKED_AT_MOST: usize = 1_000;
 
 impl View {
     /// For an event: its incident, what its accounts heard, who asks, and the notifications it could lead to.
@@ -193,36 +196,11 @@ impl View {
     /// When the store cannot be read.
     pub fn old_deliveries(&self, before: Time, most: usize) -> Result<Vec<(Delivery, Standing)>> {
         let mut old = Vec::new();
-        for id in self.ended_before(before, most)? {
-            old.extend(self.known(&id)?);
-        }
-        Ok(old)
-    }
-
-    /// For retention: incidents that were last heard of before `before` (`before_review`, if they have a review), some
-    /// of them; never one with anything pending, nor one of whose deliveries is still known.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn old_incidents(
-        &self,
-        before: Option<Time>,
-        before_review: Option<Time>,
-        most: usize,
-    ) -> Result<Vec<OldIncident>> {
-        let mut old = Vec::new();
-        for incident in self.incidents()? {
-            let has_review = self.entries(&incident.id)?.iter().any(|entry| entry.kind.is_review());
-            let before = if has_review { before_review } else { before };
-            if before.is_some_and(|before| incident.updated < before) && !self.has_deliveries(&incident.id)? {
-                let events = self.events_of(&incident.id)?;
-                let series = self.series_of(&incident.id)?;
-                old.push(OldIncident {
-                    incident: incident.id.clone(),
-                    events,
-                    series,
-                });
-            }
+        for ended in self.ended_before(before) {
+            let (when, id) = ended?;
+            let known = self.known(&id)?;
+            // it may have been scheduled again since, or have ended later
+            old.extend(known.filter(|(_, standing)| matches!(standing.state, State::Ended { at, .. } if at == when)));
             if old.len() >= most {
                 break;
             }
@@ -230,16 +208,69 @@ impl View {
         Ok(old)
     }
 
-    /// Whether a notification about an incident is open, or a delivery about it is known.
+    /// For retention: incidents that were last heard of before `before` (`before_review`, if they have a review), some
+    /// of them; never one with anything pending, nor one of whose deliveries is still known. Looks at some incidents
+    /// only, from the one behind `after` on, and says where to go on; `None` at the end.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn old_incidents(
+        &self,
+        after: Option<&IncidentId>,
+        before: Option<Time>,
+        before_review: Option<Time>,
+        most: usize,
+    ) -> Result<(Vec<OldIncident>, Option<IncidentId>)> {
+        let mut old = Vec::new();
+        let incidents = self.incidents_after(after, LOOKED_AT_MOST)?;
+        let last = incidents.get(LOOKED_AT_MOST - 1).map(|incident| incident.id.clone());
+        for incident in incidents {
+            let is_old = |before: Option<Time>| before.is_some_and(|before| incident.updated < before);
+            if !is_old(before) && !is_old(before_review) {
+                continue; // without reading anything more of it
+            }
+            let has_review = self.entries(&incident.id)?.iter().any(|entry| entry.kind.is_review());
+            if is_old(if has_review { before_review } else { before }) {
+                old.extend(self.forgettable(&incident.id)?);
+            }
+            if old.len() >= most {
+                return Ok((old, Some(incident.id)));
+            }
+        }
+        Ok((old, last))
+    }
+
+    /// What goes with an incident, unless anything about it is pending.
+    fn forgettable(&self, id: &IncidentId) -> Result<Option<OldIncident>> {
+        let (events, series) = (self.events_of(id)?, self.series_of(id)?);
+        if self.has_deliveries(id)? || self.has_open(&series)? || self.has_undecided(&events)? {
+            return Ok(None);
+        }
+        Ok(Some(OldIncident {
+            incident: id.clone(),
+            events,
+            series,
+        }))
+    }
+
+    /// Whether a delivery about an incident is known, wherever it went.
     fn has_deliveries(&self, id: &IncidentId) -> Result<bool> {
-        for series in self.series_of(id)? {
-            let Some(notification) = self.notification(&series)? else {
-                continue;
-            };
-            for part in 0..=notification.part {
-                if notification.open || self.has(&keys::delivery_key(&series.delivery(part)))? {
-                    return Ok(true);
-                }
+        Ok(self.scan(&keys::deliveries_of(id)).next().transpose()?.is_some())
+    }
+
+    fn has_open(&self, series: &[SeriesId]) -> Result<bool> {
+        for one in series {
+            if self.notification(one)?.is_some_and(|notification| notification.open) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has_undecided(&self, events: &[Position]) -> Result<bool> {
+        for at in events {
+            if self.has(&keys::inbox(*at))? {
+                return Ok(true);
             }
         }
         Ok(false)

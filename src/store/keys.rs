@@ -63,6 +63,8 @@ pub enum Item {
     Wake { deadline: Deadline, at: Time },
     /// A delivery, and where its frozen content stands in the journal.
     Delivery { delivery: Delivery, told: Position },
+    /// A delivery about an incident, also one that moved to another endpoint.
+    DeliveryOf { incident: IncidentId, delivery: String },
     /// How far it is.
     Standing(Standing),
     /// A scheduled delivery's place in its lane.
@@ -206,6 +208,7 @@ pub mod letter {
     pub const REACHED: u8 = b'r';
     pub const WAKE: u8 = b'w';
     pub const DELIVERY: u8 = b'd';
+    pub const DELIVERY_OF: u8 = b'D';
     pub const STANDING: u8 = b's';
     pub const LANE: u8 = b'l';
     pub const LISTED: u8 = b'L';
@@ -253,6 +256,7 @@ impl Item {
             Item::Reached { series, account, .. } => reached(series, account),
             Item::Wake { deadline, at } => wake(deadline, *at),
             Item::Delivery { delivery, .. } => delivery_key(&delivery.id),
+            Item::DeliveryOf { incident, delivery } => delivery_of(incident, delivery),
             Item::Standing(standing) => standing_key(&standing.delivery),
             Item::Lane(place) => lane(place),
             Item::Listed {
@@ -341,6 +345,14 @@ pub fn delivery_key(id: &str) -> Key {
     Key::of(letter::DELIVERY).text(id)
 }
 
+pub fn deliveries_of(id: &IncidentId) -> Key {
+    Key::of(letter::DELIVERY_OF).incident(id)
+}
+
+pub fn delivery_of(id: &IncidentId, delivery: &str) -> Key {
+    deliveries_of(id).text(delivery)
+}
+
 pub fn standing_key(id: &str) -> Key {
     Key::of(letter::STANDING).text(id)
 }
@@ -388,8 +400,12 @@ pub fn carries(delivery: &str) -> Key {
     Key::of(letter::CARRIES).text(delivery)
 }
 
+pub fn threads(id: &IncidentId) -> Key {
+    Key::of(letter::THREADED).incident(id)
+}
+
 pub fn threaded(endpoint: &EndpointId, incident: &IncidentId) -> Key {
-    Key::of(letter::THREADED).text(&endpoint.0).incident(incident)
+    threads(incident).text(&endpoint.0)
 }
 
 pub fn broken(path: &str) -> Key {

@@ -3,9 +3,9 @@
 //! The store is derived: every group of the journal is one batch that also holds the sequence number it brings the
 //! store to, and the whole can be thrown away and built again ([`rebuild`]). It is trusted only after a clean stop, or
 //! within one boot of the machine: sled's `flush` does not fsync. Even then it is gone through at the start: sled loses
-//! keys without a word where its file is damaged, so each batch also says how much there is ([`contents`]). This module and its files are the only ones that
-//! name sled; `keys` is the table of everything remembered, `apply` is what a record does, `context` fetches what bears
-//! on a decision.
+//! keys without a word where its file is damaged, so each batch also says how much there is ([`contents`]). This module
+//! and its files are the only ones that name sled; `keys` is the table of everything remembered, `apply` is what a
+//! record does, `context` fetches what bears on a decision, `place` knows the directories.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use arc_swap::ArcSwap;
 
 use crate::event::Position;
+use crate::journal;
 use crate::record::Record;
 use apply::{Op, ops};
 use contents::Contents;
@@ -27,9 +27,18 @@ pub(crate) mod checkpoint;
 mod contents;
 pub(crate) mod context;
 pub(crate) mod keys;
+pub(crate) mod place;
 pub(crate) mod read;
+mod reader;
 pub(crate) mod rebuild;
+mod scan;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trust;
+
+pub use place::directory;
+pub use reader::{Former, Reader};
+use scan::{Scan, Stored};
 
 /// sled's cache: its default of 1 GiB is more than a unit's memory limit. 64 MB held 110 MB RSS under churn.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -43,6 +52,7 @@ type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// The store as the ledger holds it: sled, and this cycle's own changes on top.
 pub struct Store {
     view: View,
+    dir: PathBuf,
     applied_through: u64,
     contents: Contents,
 }
@@ -50,13 +60,10 @@ pub struct Store {
 /// What can be looked up: sled's tree, looked at through changes that are not in it yet.
 #[derive(Clone)]
 pub struct View {
-    tree: sled::Db,
+    /// There is none while the store is opened again: then everything is an error.
+    tree: Option<Arc<sled::Db>>,
     overlay: Overlay,
 }
-
-/// The store as everybody else holds it: always the one in use, also after it was renewed.
-#[derive(Clone)]
-pub struct Reader(Arc<ArcSwap<sled::Db>>);
 
 impl Store {
     /// Opens (or makes) the store in `dir`.
@@ -65,14 +72,12 @@ impl Store {
     /// When sled cannot open it, also where sled would panic.
     pub fn open(dir: &Path) -> Result<Self> {
         let tree = open_sled(dir)?;
-        let view = View {
-            tree,
-            overlay: Overlay::new(),
-        };
+        let view = View::of(Some(Arc::new(tree)));
         let applied_through = view.mark(&keys::applied_through())?.map_or(0, |at| at.seq);
         let contents = Contents::noted(&view)?;
         Ok(Self {
             view,
+            dir: dir.to_owned(),
             applied_through,
             contents,
         })
@@ -115,48 +120,57 @@ impl Store {
     /// When sled cannot write.
     pub fn put(&mut self, op: Op) -> Result<()> {
         self.view.stage(op);
-        match self.view.overlay.len() < BATCH_OPS {
-            true => Ok(()),
-            false => self.commit(self.applied_through),
+        match self.is_batch_full() {
+            false => Ok(()),
+            true => self.commit(self.applied_through),
         }
+    }
+
+    /// Whether as much is staged as one batch takes.
+    pub fn is_batch_full(&self) -> bool {
+        self.view.overlay.len() >= BATCH_OPS
     }
 
     /// Writes everything staged, which brings the store up to `seq`.
     ///
     /// # Errors
-    /// When sled cannot write.
+    /// When sled cannot write; nothing is staged any more, and how much of it was written is not known.
     pub fn commit(&mut self, seq: u64) -> Result<()> {
+        // how far the store is comes with the last of several batches: a change only puts or removes, so a half-applied
+        // group is simply applied again; how much it holds comes with each
+        let staged = std::mem::take(&mut self.view.overlay).into_iter();
+        let (mut marks, rest): (Overlay, Overlay) = staged.partition(|(key, _)| key[0] == keys::letter::META);
         let mark = serde_json::to_vec(&Position { seq, nth: 0 }).expect("a position is JSON");
-        self.view.overlay.insert(keys::applied_through().0, Some(mark));
-        let contents = self.count()?;
-        self.view.overlay.insert(keys::contents().0, Some(contents.to_bytes()));
-        let staged = std::mem::take(&mut self.view.overlay);
-        // the mark comes with the last of several batches: a change only puts or removes, so a half-applied group is
-        // simply applied again
-        let (mark, rest): (Overlay, Overlay) = staged.into_iter().partition(|(key, _)| key[0] == keys::letter::META);
+        marks.insert(keys::applied_through().0, Some(mark));
         let mut rest = rest.into_iter().peekable();
-        while rest.peek().is_some() {
-            let mut batch = sled::Batch::default();
-            rest.by_ref().take(BATCH_OPS).for_each(|change| add(&mut batch, change));
-            if rest.peek().is_none() {
-                mark.clone().into_iter().for_each(|change| add(&mut batch, change));
+        loop {
+            let mut changes: Vec<_> = rest.by_ref().take(BATCH_OPS).collect();
+            let contents = self.count(&changes)?;
+            changes.push((keys::contents().0, Some(contents.to_bytes())));
+            let is_last = rest.peek().is_none();
+            if is_last {
+                changes.extend(std::mem::take(&mut marks));
             }
-            guarded("writing to the store", || self.view.tree.apply_batch(batch))?;
+            self.write(changes)?;
+            self.contents = contents;
+            if is_last {
+                self.applied_through = seq;
+                return Ok(());
+            }
         }
-        if !mark.is_empty() {
-            let mut batch = sled::Batch::default();
-            mark.into_iter().for_each(|change| add(&mut batch, change));
-            guarded("writing to the store", || self.view.tree.apply_batch(batch))?;
-        }
-        (self.applied_through, self.contents) = (seq, contents);
-        Ok(())
     }
 
-    /// What the store will hold with everything staged.
-    fn count(&self) -> Result<Contents> {
+    fn write(&self, changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
+        let mut batch = sled::Batch::default();
+        changes.into_iter().for_each(|change| add(&mut batch, change));
+        guarded("writing to the store", || self.view.tree()?.apply_batch(batch))
+    }
+
+    /// What the store will hold with these changes.
+    fn count(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Contents> {
         let mut contents = self.contents;
-        for (key, value) in self.view.overlay.iter().filter(|(key, _)| key[0] != keys::letter::META) {
-            let before = guarded("reading the store", || self.view.tree.get(key))?;
+        for (key, value) in changes {
+            let before = guarded("reading the store", || self.view.tree()?.get(key))?;
             before.iter().for_each(|value| contents.remove(key, value));
             value.iter().for_each(|value| contents.add(key, value));
         }
@@ -170,18 +184,53 @@ impl Store {
 
     /// A reader that keeps reading the store in use.
     pub fn reader(&self) -> Reader {
-        Reader(Arc::new(ArcSwap::from_pointee(self.view.tree.clone())))
+        Reader::new(self.view.tree.clone())
     }
 
-    /// Takes `fresh`'s place; `reader` reads it from now on.
-    pub fn swap(&mut self, fresh: Store, reader: &Reader) {
+    /// Takes `fresh`'s place; `reader` reads it from now on. What is given back knows whether somebody still reads the
+    /// one before.
+    pub fn swap(&mut self, fresh: Store, reader: &Reader) -> Former {
+        let former = Former::of(self.view.tree.as_ref());
         *self = fresh;
-        reader.0.store(Arc::new(self.view.tree.clone()));
+        reader.set(self.view.tree.clone());
+        former
+    }
+
+    /// Closes the store and opens it again, with everybody who reads it waiting: after an error sled only repeats it.
+    ///
+    /// # Errors
+    /// When somebody does not stop reading, or sled cannot open it: there is no store any more then.
+    pub fn reopen(&mut self, reader: &Reader) -> Result<()> {
+        self.discard();
+        reader.set(None);
+        let tree = self.view.tree.take().context("the store was not open")?;
+        reader::wait_for_readers(&tree)?;
+        drop(tree);
+        *self = Self::open(&self.dir)?;
+        reader.set(self.view.tree.clone());
+        Ok(())
+    }
+
+    /// Where it lives.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Bytes on disk, as sled counts them.
     pub fn size_bytes(&self) -> u64 {
-        self.view.tree.size_on_disk().unwrap_or(0)
+        let size = self.view.tree().and_then(sled::Db::size_on_disk);
+        size.unwrap_or_else(|error| {
+            tracing::warn!(%error, "how much the store takes on disk could not be seen");
+            0
+        })
+    }
+
+    /// Hands everything to the operating system: it is kept also if the process is killed.
+    ///
+    /// # Errors
+    /// When sled cannot write.
+    pub fn flush(&self) -> Result<()> {
+        guarded("flushing the store", || self.view.tree()?.flush()).map(drop)
     }
 
     /// Writes back everything and makes the files durable.
@@ -189,23 +238,25 @@ impl Store {
     /// # Errors
     /// When that fails.
     pub fn close(self, dir: &Path) -> Result<()> {
-        guarded("flushing the store", || self.view.tree.flush())?;
+        self.flush()?;
         drop(self);
         trust::sync_all(dir)
     }
 }
 
-impl Reader {
-    /// What can be looked up now.
-    pub fn view(&self) -> View {
-        View {
-            tree: (**self.0.load()).clone(),
+impl View {
+    fn of(tree: Option<Arc<sled::Db>>) -> Self {
+        Self {
+            tree,
             overlay: Overlay::new(),
         }
     }
-}
 
-impl View {
+    fn tree(&self) -> sled::Result<&sled::Db> {
+        let closed = || sled::Error::Unsupported("the store is being opened again".to_owned());
+        self.tree.as_deref().ok_or_else(closed)
+    }
+
     fn stage(&mut self, op: Op) {
         let (key, value) = match op {
             Op::Put(item) => (item.key().0, Some(serde_json::to_vec(&item).expect("an item is JSON"))),
@@ -218,11 +269,8 @@ impl View {
 
     fn stage_removal(&mut self, prefix: &Key) {
         let under = (Bound::Included(prefix.0.clone()), end_of(&prefix.0));
-        let stored: Vec<Vec<u8>> = self
-            .tree
-            .range::<Vec<u8>, _>(under.clone())
-            .keys()
-            .filter_map(|key| Some(key.ok()?.to_vec()))
+        let stored: Vec<Vec<u8>> = Stored::range(self.tree(), under.clone())
+            .filter_map(|found| Some(found.ok()?.0.to_vec()))
             .collect();
         let staged: Vec<Vec<u8>> = self.overlay.range(under).map(|(key, _)| key.clone()).collect();
         self.overlay
@@ -259,7 +307,7 @@ impl View {
         if let Some(staged) = self.overlay.get(&key.0) {
             return Ok(staged.clone());
         }
-        let found = guarded("reading the store", || self.tree.get(&key.0))?;
+        let found = guarded("reading the store", || self.tree()?.get(&key.0))?;
         Ok(found.map(|bytes| bytes.to_vec()))
     }
 
@@ -271,36 +319,26 @@ impl View {
     /// The items whose keys begin with `prefix`, from `from` on.
     pub fn scan_from(&self, prefix: &Key, from: &Key) -> Scan<'_> {
         let bounds = (Bound::Included(from.0.clone()), end_of(&prefix.0));
-        let stored = self.tree.range::<Vec<u8>, _>(bounds.clone());
-        let staged = self.overlay.range(bounds);
-        Scan {
-            stored: Stored(stored).peekable(),
-            staged: staged.peekable(),
-        }
+        Scan::new(Stored::range(self.tree(), bounds.clone()), self.overlay.range(bounds))
     }
 
     /// The items whose keys begin with `prefix`, the last first. Reads sled only: for lists, never for decisions.
     pub fn scan_back<'a>(&'a self, prefix: &Key, before: Option<&Key>) -> impl Iterator<Item = Result<Item>> + 'a {
         let end = before.map_or_else(|| end_of(&prefix.0), |key| Bound::Excluded(key.0.clone()));
-        let mut stored = self.tree.range::<Vec<u8>, _>((Bound::Included(prefix.0.clone()), end));
-        let back = move || guarded("reading the store", || stored.next_back().transpose()).transpose();
-        std::iter::from_fn(back).map(|found| item(&found?.1))
+        let mut stored = Stored::range(self.tree(), (Bound::Included(prefix.0.clone()), end));
+        std::iter::from_fn(move || stored.step_back()).map(|found| item(&found?.1))
     }
 
     /// Every item there is, in the order of keys.
     pub fn items(&self) -> impl Iterator<Item = Result<Item>> + '_ {
-        let meta = Key::of(keys::letter::META).0;
-        let stored = Stored(self.tree.iter()).peekable();
-        let scan = Scan {
-            stored,
-            staged: self
-                .overlay
-                .range::<Vec<u8>, (Bound<Vec<u8>>, Bound<Vec<u8>>)>((Bound::Unbounded, Bound::Unbounded))
-                .peekable(),
+        let everything = Key(Vec::new());
+        let is_item = |found: &Result<(Vec<u8>, Vec<u8>)>| {
+            found
+                .as_ref()
+                .map_or(true, |(key, _)| key.first() != Some(&keys::letter::META))
         };
-        let is_item =
-            move |found: &Result<(Vec<u8>, Vec<u8>)>| found.as_ref().map_or(true, |(key, _)| !key.starts_with(&meta));
-        Steps(scan).filter(is_item).map(|found| item(&found?.1))
+        let entries = self.scan(&everything).steps();
+        entries.filter(is_item).map(|found| item(&found?.1))
     }
 
     /// The first key of `prefix` that is not below `from`.
@@ -324,91 +362,6 @@ pub fn end_of(prefix: &[u8]) -> Bound<Vec<u8>> {
     Bound::Unbounded
 }
 
-/// What sled holds, in order; where sled panics on damage, an error.
-struct Stored(sled::Iter);
-
-impl Iterator for Stored {
-    type Item = Result<(sled::IVec, sled::IVec)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        guarded("reading the store", || self.0.next().transpose()).transpose()
-    }
-}
-
-/// A scan that looks through staged changes at what is stored.
-pub struct Scan<'a> {
-    stored: std::iter::Peekable<Stored>,
-    staged: std::iter::Peekable<std::collections::btree_map::Range<'a, Vec<u8>, Option<Vec<u8>>>>,
-}
-
-impl<'a> Scan<'a> {
-    /// With their keys.
-    pub fn entries(self) -> impl Iterator<Item = Result<(Key, Item)>> + 'a {
-        Entries(self)
-    }
-
-    /// The next key and value, staged before stored; a staged removal hides what is stored.
-    fn step(&mut self) -> Option<Result<(Vec<u8>, Vec<u8>)>> {
-        loop {
-            let staged = self.staged.peek().map(|(key, _)| (*key).clone());
-            let stored = match self.stored.peek() {
-                Some(Ok((key, _))) => Some(key.to_vec()),
-                Some(Err(_)) => {
-                    let found = self.stored.next()?;
-                    return Some(found.map(|(key, value)| (key.to_vec(), value.to_vec())));
-                }
-                None => None,
-            };
-            match (staged, stored) {
-                (None, None) => return None,
-                (Some(key), stored) if stored.as_ref().is_none_or(|other| key <= *other) => {
-                    if stored.as_ref() == Some(&key) {
-                        self.stored.next();
-                    }
-                    let (key, value) = self.staged.next()?;
-                    if let Some(value) = value {
-                        return Some(Ok((key.clone(), value.clone())));
-                    }
-                }
-                _ => {
-                    let (key, value) = self.stored.next()?.ok()?;
-                    return Some(Ok((key.to_vec(), value.to_vec())));
-                }
-            }
-        }
-    }
-}
-
-impl Iterator for Scan<'_> {
-    type Item = Result<Item>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step().map(|found| found.and_then(|(_, value)| item(&value)))
-    }
-}
-
-struct Steps<'a>(Scan<'a>);
-
-impl Iterator for Steps<'_> {
-    type Item = Result<(Vec<u8>, Vec<u8>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.step()
-    }
-}
-
-struct Entries<'a>(Scan<'a>);
-
-impl Iterator for Entries<'_> {
-    type Item = Result<(Key, Item)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0
-            .step()
-            .map(|found| found.and_then(|(key, value)| Ok((Key(key), item(&value)?))))
-    }
-}
-
 fn item(bytes: &[u8]) -> Result<Item> {
     serde_json::from_slice(bytes).context("something in the store cannot be read")
 }
@@ -425,7 +378,7 @@ fn open_sled(dir: &Path) -> Result<sled::Db> {
         .path(dir)
         .cache_capacity(CACHE_BYTES)
         .flush_every_ms(Some(1000));
-    guarded("opening the store", || config.open())
+    reader::when_let_go(|| guarded("opening the store", || config.open()))
 }
 
 /// sled panics on some damages where it should return an error: both are errors here.
@@ -437,7 +390,15 @@ fn guarded<T>(doing: &str, work: impl FnOnce() -> sled::Result<T>) -> Result<T> 
     }
 }
 
-/// Where the store lives below the state directory.
-pub fn directory(state: &Path) -> PathBuf {
-    state.join("store")
+/// Whether an error comes from a disk, or our share of it, that is full.
+pub fn is_no_space(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let of_sled = match cause.downcast_ref() {
+            Some(sled::Error::Io(error)) => Some(error),
+            _ => None,
+        };
+        let io = of_sled.or_else(|| cause.downcast_ref::<std::io::Error>());
+        let of_journal = cause.downcast_ref::<journal::Error>();
+        io.is_some_and(journal::file::is_no_space) || of_journal.is_some_and(journal::Error::is_no_space)
+    })
 }

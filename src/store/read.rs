@@ -48,6 +48,13 @@ impl View {
         collect!(self.scan(&Key::of(letter::INCIDENT)), Item::Incident(incident) => incident)
     }
 
+    /// Incidents in the order of their keys, from the one behind `after` on.
+    pub fn incidents_after(&self, after: Option<&IncidentId>, most: usize) -> Result<Vec<Incident>> {
+        let all = Key::of(letter::INCIDENT);
+        let from = after.map_or_else(|| all.clone(), |id| past(&keys::incident_key(id)));
+        collect!(self.scan_from(&all, &from).take(most), Item::Incident(incident) => incident)
+    }
+
     /// An incident's communications, the provider's oldest first.
     pub fn entries(&self, id: &IncidentId) -> Result<Vec<Entry>> {
         let mut entries = collect!(self.scan(&keys::entries(id)), Item::Entry(entry) => entry)?;
@@ -132,12 +139,14 @@ impl View {
         }
     }
 
-    /// Deliveries that ended before `before`, the oldest first.
-    pub fn ended_before(&self, before: Time, most: usize) -> Result<Vec<String>> {
-        let found = self
-            .scan(&Key::of(letter::ENDED_AT))
-            .take_while(|item| !matches!(item, Ok(Item::EndedAt { at, .. }) if *at >= before));
-        collect!(found.take(most), Item::EndedAt { delivery, .. } => delivery)
+    /// Deliveries that ended before `before`, the oldest first, with when.
+    pub fn ended_before(&self, before: Time) -> impl Iterator<Item = Result<(Time, String)>> + '_ {
+        let ended = self.scan(&Key::of(letter::ENDED_AT)).filter_map(|item| match item {
+            Ok(Item::EndedAt { at, delivery }) => Some(Ok((at, delivery))),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        });
+        ended.take_while(move |ended| !matches!(ended, Ok((at, _)) if *at >= before))
     }
 
     /// The endpoints that have deliveries scheduled.
@@ -151,25 +160,19 @@ impl View {
         Ok(endpoints)
     }
 
-    /// The first scheduled delivery of each incident in an endpoint's lane, at most `most`, with how far they are.
-    pub fn heads(&self, endpoint: &EndpointId, most: usize) -> Result<Vec<(Place, Standing)>> {
+    /// The first scheduled delivery of each incident in an endpoint's lane, with how far it is: all of them, from the
+    /// incident behind `after` on and round again. Each is read when it is asked for. A delivery that is not known (its
+    /// making was lost) is passed over.
+    pub fn heads(&self, endpoint: &EndpointId, after: Option<&IncidentId>) -> Heads<'_> {
         let lane = keys::lane_of(endpoint);
-        let mut heads = Vec::new();
-        let mut from = lane.clone();
-        while heads.len() < most
-            && let Some((_, Item::Lane(place))) = self.first_key(&lane, &from)?
-        {
-            if !self.has(&keys::delivery_key(&place.delivery))? {
-                // what it is stood in a part of the journal that is lost, unlike what became of it: it holds up nobody
-                from = past(&keys::lane(&place));
-                continue;
-            }
-            from = past(&keys::lane_about(endpoint, &place.incident));
-            if let Some(Item::Standing(standing)) = self.get(&keys::standing_key(&place.delivery))? {
-                heads.push((place, standing));
-            }
+        let behind = after.map(|incident| past(&keys::lane_about(endpoint, incident)));
+        Heads {
+            view: self,
+            from: behind.clone().unwrap_or_else(|| lane.clone()),
+            is_last_round: behind.is_none(),
+            until: behind,
+            lane,
         }
-        Ok(heads)
     }
 
     /// Everything scheduled in an endpoint's lane, at most `most`.
@@ -274,10 +277,177 @@ impl View {
     }
 }
 
+/// See [`View::heads`].
+pub struct Heads<'a> {
+    view: &'a View,
+    lane: Key,
+    from: Key,
+    /// Where the last round ends, if not at the end of the lane.
+    until: Option<Key>,
+    is_last_round: bool,
+}
+
+impl Heads<'_> {
+    fn head(&mut self) -> Result<Option<(Place, Standing)>> {
+        while let Some((key, place)) = self.place()? {
+            match self.standing(&place)? {
+                Some(standing) => {
+                    self.from = past(&keys::lane_about(&place.endpoint, &place.incident));
+                    return Ok(Some((place, standing)));
+                }
+                None => self.from = past(&key),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next place.
+    fn place(&mut self) -> Result<Option<(Key, Place)>> {
+        loop {
+            let found = self.view.first_key(&self.lane, &self.from)?;
+            let is_behind = |key: &Key| self.is_last_round && self.until.as_ref().is_some_and(|until| key.0 >= until.0);
+            match found {
+                Some((key, Item::Lane(place))) if !is_behind(&key) => return Ok(Some((key, place))),
+                _ if self.is_last_round => return Ok(None),
+                _ => {
+                    self.is_last_round = true;
+                    self.from = self.lane.clone();
+                }
+            }
+        }
+    }
+
+    /// How far a delivery is; `None` if it is not known: its making is in a part of the journal that is lost, and an
+    /// attempt after it is not.
+    fn standing(&self, place: &Place) -> Result<Option<Standing>> {
+        let standing = self.view.get(&keys::standing_key(&place.delivery))?;
+        Ok(match standing {
+            Some(Item::Standing(standing)) if self.view.has(&keys::delivery_key(&place.delivery))? => Some(standing),
+            _ => None,
+        })
+    }
+}
+
+impl Iterator for Heads<'_> {
+    type Item = Result<(Place, Standing)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.head().transpose()
+    }
+}
+
 /// The first key behind everything that begins with `key`.
 fn past(key: &Key) -> Key {
     match crate::store::end_of(&key.0) {
         std::ops::Bound::Excluded(end) => Key(end),
         _ => Key(vec![u8::MAX]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::State;
+    use crate::event::{Kind, Provider};
+    use crate::notification::{Channel, Form};
+    use crate::store::Store;
+    use crate::store::apply::Op;
+
+    fn about(tracking_id: &str) -> IncidentId {
+        IncidentId::new(Provider::Azure, tracking_id)
+    }
+
+    /// A delivery named by its lane, its tracking id, and the minute of publishing.
+    fn delivery(lane: &str, tracking_id: &str, minute: i64) -> Delivery {
+        Delivery {
+            id: format!("{lane} {tracking_id} {minute}"),
+            customer: CustomerId::new("contoso"),
+            receiver: "all".to_owned(),
+            endpoint: EndpointId(lane.to_owned()),
+            channel: Channel::Webhook,
+            form: Form::Message,
+            incident: about(tracking_id),
+            tracking_id: tracking_id.to_owned(),
+            rules: Vec::new(),
+            series: SeriesId("a series".to_owned()),
+            part: 0,
+            event: Position { seq: 1, nth: 0 },
+            published: Time::UNIX_EPOCH + chrono::Duration::minutes(minute),
+            title: String::new(),
+            kind: Kind::Update,
+            created: Time::UNIX_EPOCH,
+            every: false,
+        }
+    }
+
+    fn store(dir: &std::path::Path, deliveries: &[(&str, &str, i64)]) -> Store {
+        let mut store = Store::open(dir).expect("opens");
+        for (lane, tracking_id, minute) in deliveries {
+            let delivery = delivery(lane, tracking_id, *minute);
+            let standing = Standing {
+                delivery: delivery.id.clone(),
+                attempts: 0,
+                state: State::Scheduled {
+                    at: Time::UNIX_EPOCH,
+                    expires: Time::UNIX_EPOCH,
+                },
+            };
+            let told = delivery.event;
+            for item in [
+                Item::Lane(delivery.place()),
+                Item::Standing(standing),
+                Item::Delivery { delivery, told },
+            ] {
+                store.put(Op::Put(Box::new(item))).expect("puts");
+            }
+        }
+        store.commit(0).expect("writes");
+        store
+    }
+
+    fn heads(store: &Store, lane: &str, after: Option<&str>) -> Vec<String> {
+        let after = after.map(about);
+        let heads = store.view().heads(&EndpointId(lane.to_owned()), after.as_ref());
+        heads.map(|head| head.expect("reads").0.delivery).collect()
+    }
+
+    #[test]
+    fn each_incident_has_one_head_the_oldest_published() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = store(
+            dir.path(),
+            &[("l", "b", 2), ("l", "b", 1), ("l", "a", 3), ("l2", "c", 1)],
+        );
+        assert_eq!(heads(&store, "l", None), ["l a 3", "l b 1"]);
+        assert_eq!(heads(&store, "l2", None), ["l2 c 1"]);
+        assert_eq!(heads(&store, "l3", None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_look_begins_behind_an_incident_and_goes_round_to_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = store(
+            dir.path(),
+            &[("l", "a", 1), ("l", "c", 1), ("l", "e", 1), ("m", "b", 1)],
+        );
+        assert_eq!(heads(&store, "l", Some("a")), ["l c 1", "l e 1", "l a 1"]);
+        assert_eq!(heads(&store, "l", Some("e")), ["l a 1", "l c 1", "l e 1"]);
+        assert_eq!(
+            heads(&store, "l", Some("d")),
+            ["l e 1", "l a 1", "l c 1"],
+            "d is not there any more"
+        );
+        assert_eq!(heads(&store, "l", Some("z")), ["l a 1", "l c 1", "l e 1"]);
+        assert_eq!(heads(&store, "n", Some("a")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_delivery_whose_making_was_lost_keeps_nothing_behind_it_waiting() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = store(dir.path(), &[("l", "a", 1), ("l", "a", 2), ("l", "b", 1)]);
+        for lost in ["l a 1", "l b 1"] {
+            store.put(Op::Remove(keys::delivery_key(lost))).expect("puts");
+        }
+        assert_eq!(heads(&store, "l", None), ["l a 2"]);
     }
 }

@@ -1,20 +1,22 @@
 //! Opening the store beside its journal: believe it, or build it again from the last checkpoint and the tail.
 //!
 //! The same folding makes a fresh store and a checkpoint while the daemon runs ([`renew`]), which is how space is given
-//! back: never by reading the running one.
+//! back: never by reading the running one. A store that is being filled is pointed to, and vouched for, only when it is
+//! whole: half of a checkpoint is nothing that a journal could be applied to.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::journal;
 use crate::record::Record;
 use crate::store::apply::{self, Op};
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, checkpoint, keys};
+use crate::store::{Store, checkpoint, is_no_space, keys, place};
 
-/// Records applied in one batch while catching up.
+/// Records applied in one batch while catching up, if they are small.
 const BATCH_RECORDS: usize = 500;
 
 /// Records that cannot be read: from, to, what was found.
@@ -37,86 +39,130 @@ pub struct Opened {
 /// Opens the store of `state`, or builds it again, and brings it up to the journal's end.
 ///
 /// # Errors
-/// When the journal cannot be read, or no store can be built.
+/// When the journal cannot be read, no store can be built, or there is no space: then the store stays as believable as
+/// it was.
 pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str>) -> Result<Opened> {
-    let trust = trust::judge(state, boot);
-    let found = match trust {
-        Trust::CleanStop | Trust::SameBoot => believed(&super::directory(state)).map_err(|error| format!("{error:#}")),
-        Trust::Missing => Err(String::new()),
-        Trust::PowerCut => Err("it was not closed in an orderly way in this boot of the machine".to_owned()),
-    };
-    trust::begin(state, boot)?;
-    let (mut store, rebuilt) = match found {
-        Ok(store) => (store, None),
-        Err(why) => {
-            set_aside(state)?;
-            let store = from_checkpoint(state, &super::directory(state))?;
-            (store, (trust != Trust::Missing).then_some(why))
-        }
-    };
-    let ahead = (store.applied_through() > last).then(|| store.applied_through());
-    match catch_up(&mut store, reader) {
-        Ok(damaged) => Ok(Opened {
-            store,
-            trust,
-            rebuilt,
-            damaged,
-            ahead,
-        }),
-        // a believed store that cannot be brought up to date is built again, once
-        Err(error) if rebuilt.is_none() && trust != Trust::Missing => {
-            drop(store);
-            set_aside(state)?;
-            let mut store = from_checkpoint(state, &super::directory(state))?;
-            let damaged = catch_up(&mut store, reader)?;
-            Ok(Opened {
-                store,
-                trust,
-                rebuilt: Some(format!("{error:#}")),
-                damaged,
-                ahead: None,
-            })
-        }
-        Err(error) => Err(error),
+    if let Err(error) = place::sweep(state) {
+        tracing::warn!(error = format!("{error:#}"), "an old store could not be removed");
     }
+    let trust = trust::judge(state, boot);
+    if matches!(trust, Trust::CleanStop | Trust::SameBoot) {
+        // no longer "closed in an orderly way" before sled touches it
+        trust::begin(state, boot)?;
+        match believed(state).and_then(|store| brought_up(store, trust, None, reader, last)) {
+            Ok(opened) => return Ok(opened),
+            Err(error) if is_no_space(&error) => return Err(error),
+            Err(error) => {
+                let why = format!("{error:#}");
+                return brought_up(built_again(state, boot)?, trust, Some(why), reader, last);
+            }
+        }
+    }
+    let why = "it was not closed in an orderly way in this boot of the machine".to_owned();
+    let rebuilt = (trust != Trust::Missing).then_some(why);
+    brought_up(built_again(state, boot)?, trust, rebuilt, reader, last)
 }
 
 /// A store that may be believed, if it holds what it should.
-fn believed(dir: &Path) -> Result<Store> {
-    let store = Store::open(dir)?;
+fn believed(state: &Path) -> Result<Store> {
+    let store = Store::open(&place::directory(state))?;
     store.check()?;
+    // the checkpoint may be all that knows what the journal has lost
+    let (through, checkpoint) = (store.applied_through(), checkpoint::newest_through(state)?);
+    ensure!(
+        through >= checkpoint,
+        "the store goes up to record {through}, and there is a checkpoint up to record {checkpoint}"
+    );
     Ok(store)
 }
 
-/// Folds the last checkpoint and the closed segments into a fresh store in `dir`, and writes that as a checkpoint.
-/// The fresh store is behind the running one: who swaps it in catches up first.
+/// Puts away what is not believed, and only then begins with another one.
+fn built_again(state: &Path, boot: Option<&str>) -> Result<Store> {
+    trust::withdraw(state)?;
+    place::set_aside(state)?;
+    let dir = place::fresh(state)?;
+    let store = from_checkpoint(state, &dir, &AtomicBool::new(false))?;
+    store.flush()?;
+    place::point(state, &dir)?;
+    trust::begin(state, boot)?;
+    Ok(store)
+}
+
+fn brought_up(
+    mut store: Store,
+    trust: Trust,
+    rebuilt: Option<String>,
+    reader: &journal::Reader,
+    last: u64,
+) -> Result<Opened> {
+    let ahead = (store.applied_through() > last).then(|| store.applied_through());
+    let damaged = catch_up(&mut store, reader, &AtomicBool::new(false))?;
+    Ok(Opened {
+        store,
+        trust,
+        rebuilt,
+        damaged,
+        ahead,
+    })
+}
+
+/// Folds the last checkpoint and the closed segments into a fresh store, writes that as a checkpoint, and catches up
+/// with the journal. Who swaps it in catches up once more.
 ///
 /// # Errors
-/// When something cannot be read or written; the running store is not touched.
-pub fn renew(state: &Path, dir: &Path, reader: &journal::Reader, closed_through: u64) -> Result<Store> {
-    let _ = fs::remove_dir_all(dir);
-    let mut store = from_checkpoint(state, dir)?;
-    if let Some((from, to, why)) = fold(&mut store, reader, closed_through)?.pop() {
-        bail!("records {from} to {to} of the journal are damaged ({why}); the store in use still knows what they said");
+/// When something cannot be read or written, a part of the journal is damaged, or `stop` was set: nothing is left of the
+/// fresh store, and the one in use is not touched.
+pub fn renew(state: &Path, reader: &journal::Reader, closed_through: u64, stop: &AtomicBool) -> Result<Store> {
+    let dir = place::fresh(state)?;
+    let renewed = renewed(state, &dir, reader, closed_through, stop);
+    if renewed.is_err() {
+        let _ = fs::remove_dir_all(&dir);
     }
+    renewed
+}
+
+fn renewed(
+    state: &Path,
+    dir: &Path,
+    reader: &journal::Reader,
+    closed_through: u64,
+    stop: &AtomicBool,
+) -> Result<Store> {
+    let mut store = from_checkpoint(state, dir, stop)?;
+    none_of(fold(&mut store, reader, closed_through, stop)?)?;
     if store.applied_through() > 0 {
-        checkpoint::write(state, store.view(), store.applied_through())?;
+        checkpoint::write(state, store.view(), store.applied_through(), stop)?;
     }
+    none_of(catch_up(&mut store, reader, stop)?)?;
+    store.flush()?;
     Ok(store)
+}
+
+/// A fresh store must not know less than the one in use.
+fn none_of(mut damaged: Vec<Damage>) -> Result<()> {
+    match damaged.pop() {
+        None => Ok(()),
+        Some((from, to, why)) => {
+            bail!(
+                "records {from} to {to} of the journal are damaged ({why}); the store in use still knows what they said"
+            )
+        }
+    }
 }
 
 /// Applies what the journal has beyond the store. Returns what is damaged and not owned up to by a `Lost` record.
 ///
 /// # Errors
-/// When the journal cannot be read or the store not written.
-pub fn catch_up(store: &mut Store, reader: &journal::Reader) -> Result<Vec<Damage>> {
-    fold(store, reader, u64::MAX)
+/// When the journal cannot be read or the store not written, or `stop` was set.
+pub fn catch_up(store: &mut Store, reader: &journal::Reader, stop: &AtomicBool) -> Result<Vec<Damage>> {
+    fold(store, reader, u64::MAX, stop)
 }
 
-fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec<Damage>> {
+fn fold(store: &mut Store, reader: &journal::Reader, through: u64, stop: &AtomicBool) -> Result<Vec<Damage>> {
     let (mut staged, mut last) = (0, store.applied_through());
     let mut damaged: Vec<Damage> = Vec::new();
     for record in reader.tail(store.applied_through() + 1) {
+        not_stopped(stop)?;
         let (seq, bytes) = match record {
             Ok(record) => record,
             Err(journal::Error::Damaged { from, to, why }) => {
@@ -134,7 +180,7 @@ fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec
         }
         store.stage(seq, &record);
         (last, staged) = (seq, staged + 1);
-        if staged >= BATCH_RECORDS {
+        if staged >= BATCH_RECORDS || store.is_batch_full() {
             store.commit(last)?;
             staged = 0;
         }
@@ -145,13 +191,18 @@ fn fold(store: &mut Store, reader: &journal::Reader, through: u64) -> Result<Vec
     Ok(damaged)
 }
 
+fn not_stopped(stop: &AtomicBool) -> Result<()> {
+    ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
+    Ok(())
+}
+
 /// Takes out what a `Lost` record owns up to.
 pub fn owned_up(damaged: &mut Vec<Damage>, from: u64, to: u64) {
     damaged.retain(|(first, end, _)| *first < from || *end > to);
 }
 
 /// A store filled from the newest checkpoint that is whole; empty if there is none.
-fn from_checkpoint(state: &Path, dir: &Path) -> Result<Store> {
+fn from_checkpoint(state: &Path, dir: &Path, stop: &AtomicBool) -> Result<Store> {
     let newest = checkpoint::list(state)?.into_iter().rev().find(|path| match checkpoint::verify(path) {
         Ok(_) => true,
         Err(error) => {
@@ -161,26 +212,14 @@ fn from_checkpoint(state: &Path, dir: &Path) -> Result<Store> {
     });
     let mut store = Store::open(dir)?;
     if let Some(path) = newest {
-        let read = checkpoint::each(&path, |item| store.put(apply::put_of(item)))?;
+        let read = checkpoint::each(&path, |item| {
+            not_stopped(stop)?;
+            store.put(apply::put_of(item))
+        })?;
         if let Some(decided) = read.decided {
             store.put(Op::Mark(keys::decided_through(), decided))?;
         }
         store.commit(read.through)?;
     }
     Ok(store)
-}
-
-/// Keeps a store that is not believed for whoever wants to look at it; only the last one.
-fn set_aside(state: &Path) -> Result<()> {
-    let dir = super::directory(state);
-    if !dir.exists() {
-        return Ok(());
-    }
-    let aside = aside(state);
-    let _ = fs::remove_dir_all(&aside);
-    fs::rename(&dir, &aside).map_err(|error| anyhow!(error).context(format!("setting {} aside", dir.display())))
-}
-
-fn aside(state: &Path) -> PathBuf {
-    state.join("store.set-aside")
 }

@@ -2,7 +2,7 @@
 //!
 //! Yes after a clean stop: everything was fsynced, then a marker written. Yes after a kill within one boot: the page
 //! cache kept what sled wrote. Otherwise (power cut, unknown boot) it is rebuilt from the journal. The marker is removed,
-//! durably, before the first write; on any error of the store both signs go.
+//! durably, before the first write; on any error of the store both signs go. Both name the store that they vouch for.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::journal::file::{remove_durably, write_durably};
+use crate::store::place;
 
 /// Why the store is believed, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,31 +36,32 @@ pub fn boot_id() -> Option<String> {
 
 /// Looks at the signs that the last run left.
 pub fn judge(state: &Path, boot: Option<&str>) -> Trust {
-    if !super::directory(state).exists() {
+    if !place::directory(state).exists() {
         return Trust::Missing;
     }
-    if marker(state).exists() {
+    let number = place::number(state);
+    if says(&marker(state), &clean(number)) {
         return Trust::CleanStop;
     }
-    let written_by = fs::read_to_string(boot_file(state)).ok();
-    match (written_by, boot) {
-        (Some(then), Some(now)) if then.trim() == now => Trust::SameBoot,
+    match boot {
+        Some(boot) if says(&boot_file(state), &written_in(boot, number)) => Trust::SameBoot,
         _ => Trust::PowerCut,
     }
 }
 
-/// Before the first write: the marker goes, and this boot is written down.
+/// Before the first write: this boot is written down, and the marker goes. In this order, so that a disk without space
+/// takes no trust away.
 ///
 /// # Errors
 /// When that cannot be made durable.
 pub fn begin(state: &Path, boot: Option<&str>) -> Result<()> {
+    let Some(boot) = boot else { return withdraw(state) };
+    let sign = written_in(boot, place::number(state));
+    write_durably(&boot_file(state), sign.as_bytes()).context("writing down this boot")?;
     if marker(state).exists() {
         remove_durably(&marker(state)).context("removing the store's marker of a clean stop")?;
     }
-    match boot {
-        Some(boot) => write_durably(&boot_file(state), boot.as_bytes()).context("writing down this boot"),
-        None => withdraw(state),
-    }
+    Ok(())
 }
 
 /// After a clean stop: the store may be believed.
@@ -67,7 +69,8 @@ pub fn begin(state: &Path, boot: Option<&str>) -> Result<()> {
 /// # Errors
 /// When the marker cannot be made durable.
 pub fn vouch(state: &Path) -> Result<()> {
-    write_durably(&marker(state), b"clean\n").context("writing the store's marker of a clean stop")
+    let sign = clean(place::number(state));
+    write_durably(&marker(state), sign.as_bytes()).context("writing the store's marker of a clean stop")
 }
 
 /// On any error of the store: it may not be believed.
@@ -100,10 +103,71 @@ pub fn sync_all(dir: &Path) -> Result<()> {
     Ok(File::open(dir)?.sync_all()?)
 }
 
+fn says(sign: &Path, what: &str) -> bool {
+    fs::read_to_string(sign).is_ok_and(|text| text == what)
+}
+
+fn clean(number: u64) -> String {
+    format!("store {number} is clean\n")
+}
+
+fn written_in(boot: &str, number: u64) -> String {
+    format!("store {number} in boot {boot}\n")
+}
+
 fn marker(state: &Path) -> PathBuf {
     state.join("store.clean")
 }
 
 fn boot_file(state: &Path) -> PathBuf {
     state.join("store.boot")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(dir.path().join("store/1")).expect("a folder");
+        place::point(dir.path(), &dir.path().join("store/1")).expect("pointed");
+        dir
+    }
+
+    #[test]
+    fn a_store_is_believed_after_a_clean_stop_or_within_the_boot_that_wrote_it() {
+        let dir = state();
+        assert_eq!(judge(dir.path(), Some("a")), Trust::PowerCut);
+        begin(dir.path(), Some("a")).expect("begun");
+        assert_eq!(judge(dir.path(), Some("a")), Trust::SameBoot);
+        assert_eq!(judge(dir.path(), Some("b")), Trust::PowerCut);
+        assert_eq!(judge(dir.path(), None), Trust::PowerCut);
+        vouch(dir.path()).expect("vouched");
+        assert_eq!(judge(dir.path(), Some("b")), Trust::CleanStop);
+        begin(dir.path(), Some("b")).expect("begun");
+        assert_eq!(judge(dir.path(), Some("a")), Trust::PowerCut);
+        withdraw(dir.path()).expect("withdrawn");
+        assert_eq!(judge(dir.path(), Some("b")), Trust::PowerCut);
+    }
+
+    #[test]
+    fn a_sign_vouches_for_the_store_it_names_and_for_no_other() {
+        let dir = state();
+        begin(dir.path(), Some("a")).expect("begun");
+        vouch(dir.path()).expect("vouched");
+        fs::create_dir_all(dir.path().join("store/2")).expect("a folder");
+        place::point(dir.path(), &dir.path().join("store/2")).expect("pointed");
+        assert_eq!(judge(dir.path(), Some("a")), Trust::PowerCut);
+        fs::remove_file(dir.path().join("store/current")).expect("removed");
+        assert_eq!(judge(dir.path(), Some("a")), Trust::Missing);
+    }
+
+    #[test]
+    fn a_boot_that_cannot_be_written_down_takes_no_trust_away() {
+        let dir = state();
+        vouch(dir.path()).expect("vouched");
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("store.boot.tmp")).expect("a link");
+        assert!(begin(dir.path(), Some("a")).is_err());
+        assert_eq!(judge(dir.path(), Some("a")), Trust::CleanStop);
+    }
 }

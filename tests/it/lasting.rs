@@ -214,3 +214,56 @@ async fn a_saved_file_is_in_force_without_anybody_asking() {
         .await
         .expect("the folder is watched");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_folder_is_written_down_in_parts_and_comes_back_whole() {
+    // more than one part's worth of text, most of it comment
+    let comment = format!("# {}\n", "x".repeat(120)).repeat(1_500);
+    let files: Vec<(String, String)> = (0..40)
+        .map(|nth| {
+            let name = format!("contoso/rules-{nth:02}.yaml");
+            let rule = format!(
+                "rules:\n  - {{ name: Rule {nth}, when: {{ tracking id: NO-{nth} }}, notify: hook, settle: 0s }}\n"
+            );
+            (name, format!("{rule}{comment}"))
+        })
+        .collect();
+    let mut files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    files.push((
+        "contoso/receivers.yaml",
+        "receivers: { hook: [{ webhook: { url: \"{hooks}/hook\" } }] }\n",
+    ));
+    let mut world = World::with(&files).await;
+    world.stop().await;
+    std::fs::remove_dir_all(world.rules()).expect("rules");
+    world.start().await;
+    world
+        .hear(
+            &Azure {
+                tracking_id: "NO-3",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
+    world
+        .hear(
+            &Azure {
+                tracking_id: "NO-39",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
+    world.pass(0).await;
+    let rules: Vec<String> = world
+        .hooks
+        .got("hook")
+        .iter()
+        .map(|hook| hook.body["rule"].to_string())
+        .collect();
+    assert_eq!(rules, [r#""Rule 3""#, r#""Rule 39""#]);
+}

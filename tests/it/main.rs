@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod delivering;
 mod kill;
+mod lanes;
 mod lasting;
 mod order;
 mod pages;

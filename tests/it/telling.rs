@@ -287,6 +287,11 @@ rules:
     world.pass(1).await;
     assert_eq!(world.hooks.got("all").len(), 0);
     assert_eq!(world.hooks.got("tests").len(), 1);
+    // whoever presses the button again wants to see it again
+    world.post("/v1/events", sample).await;
+    world.settled().await;
+    world.pass(1).await;
+    assert_eq!(world.hooks.got("tests").len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -476,5 +481,67 @@ async fn a_customer_reads_what_concerns_its_own_subscriptions_and_nothing_of_str
         world.get_as("contoso-key", "/v1/events").await.0,
         200,
         "the list of all events is the operator's"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_of_very_many_services_and_regions_is_told_at_once_also_by_many_rules() {
+    let rules: String = (0..5)
+        .map(|nth| format!("  - {{ name: Rule {nth}, when: {{}}, notify: hook, settle: 0s }}\n"))
+        .collect();
+    let rules = format!("receivers: {{ hook: [{{ webhook: {{ url: \"{{hooks}}/hook\" }} }}] }}\nrules:\n{rules}");
+    let world = World::with(&[("contoso/rules.yaml", &rules)]).await;
+    let regions: Vec<serde_json::Value> = (0..200)
+        .map(|nth| json!({ "RegionName": format!("Region {nth}") }))
+        .collect();
+    let impact = json!([{ "ServiceName": "Virtual Machines", "ImpactedRegions": regions }]);
+    world
+        .hear(
+            &Azure {
+                impact,
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
+    world.pass(0).await;
+    let got = world.hooks.got("hook");
+    assert_eq!(got.len(), 1);
+    assert_eq!(got[0].body["impact"].as_array().map(Vec::len), Some(200));
+    assert_eq!(got[0].body["rules"].as_array().map(Vec::len), Some(5));
+    assert!(!world.daemon().has_failed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_subscriptions_of_one_event_are_one_message() {
+    let rules = "receivers: { hook: [{ webhook: { url: \"{hooks}/hook\" } }] }\nrules:\n  - { name: All, when: {}, notify: hook, settle: 0s }\n";
+    let world = World::with(&[("contoso/rules.yaml", rules)]).await;
+    let subscriptions: Vec<String> = (0..10_000)
+        .map(|nth| format!("{nth:08x}-aaaa-4bbb-8ccc-111111111111"))
+        .collect();
+    let region = |name: &str| {
+        json!({ "impactedRegion": name, "status": "Active", "impactedSubscriptions": subscriptions, "updates": [
+        { "summary": "Connections may fail.", "updateDateTime": "2026-11-24T08:50:00Z" } ] })
+    };
+    let event = json!({ "name": "MANY-1", "properties": {
+        "eventType": "ServiceIssue", "eventLevel": "Warning", "status": "Active", "title": "Many subscriptions",
+        "summary": "Connections may fail.", "impactStartTime": "2026-11-24T08:40:00Z", "lastUpdateTime": "2026-11-24T08:50:00Z",
+        "impact": [{ "impactedService": "Virtual Machines", "impactedRegions": [region("East US"), region("West Europe")] }] } });
+    world.hear(&event).await;
+    world.pass(0).await;
+    let got = world.hooks.got("hook");
+    assert_eq!(got.len(), 1);
+    let listed = got[0].body["subscriptions"].as_array().map_or(0, Vec::len);
+    assert!(
+        listed > 1_000 && got[0].body["truncated"] == true,
+        "as many as the webhook's limit allows: {listed}"
+    );
+    let incident = world.get("/v1/incidents/MANY-1").await;
+    assert_eq!(incident["accounts"].as_array().map(Vec::len), Some(10_000));
+    assert_eq!(
+        incident["impact"].as_array().map(Vec::len),
+        Some(2),
+        "{}",
+        incident["impact"]
     );
 }

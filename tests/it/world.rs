@@ -1,7 +1,7 @@
 //! A world for one test: the real daemon in this process, on port 0, its clock moved by hand; rule files and state in
 //! a temporary folder; a real HTTP receiver; mail in the folder where the daemon writes it without a relay.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,7 @@ use bellwether::clock::{ByHand, Clock};
 use bellwether::config::{Flags, Settings};
 use bellwether::daemon::{self, Handle};
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// The subscriptions that tests speak of.
 pub const PROD: &str = "11111111-aaaa-4bbb-8ccc-111111111111";
@@ -44,6 +45,10 @@ pub struct Hooks {
     pub port: u16,
     got: Arc<Mutex<Vec<Hook>>>,
     answers: Arc<Mutex<BTreeMap<String, VecDeque<u16>>>>,
+    /// How many requests came, to any path.
+    count: watch::Sender<usize>,
+    /// Paths that do not answer for the moment.
+    held: watch::Sender<BTreeSet<String>>,
 }
 
 impl Hooks {
@@ -55,6 +60,8 @@ impl Hooks {
             port,
             got: Arc::default(),
             answers: Arc::default(),
+            count: watch::Sender::default(),
+            held: watch::Sender::default(),
         };
         let router = axum::Router::new().fallback(take).with_state(hooks.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
@@ -72,6 +79,27 @@ impl Hooks {
             .lock()
             .expect("a lock")
             .insert(format!("/{path}"), statuses.iter().copied().collect());
+    }
+
+    /// Requests to a path get no answer until it is let go.
+    pub fn hold(&self, path: &str) {
+        self.held.send_modify(|held| {
+            held.insert(format!("/{path}"));
+        });
+    }
+
+    /// Requests to a path are answered again, also those that wait.
+    pub fn let_go(&self, path: &str) {
+        self.held.send_modify(|held| {
+            held.remove(&format!("/{path}"));
+        });
+    }
+
+    /// Waits until a path got so many requests.
+    pub async fn arrived(&self, path: &str, requests: usize) {
+        let mut count = self.count.subscribe();
+        let arrived = count.wait_for(|_| self.got(path).len() >= requests).await;
+        arrived.expect("the receiver runs");
     }
 
     /// Everything that came so far, in order.
@@ -107,6 +135,11 @@ async fn take(State(hooks): State<Hooks>, request: Request) -> axum::http::Statu
         body,
         bytes,
     });
+    hooks.count.send_modify(|count| *count += 1);
+    let mut held = hooks.held.subscribe();
+    held.wait_for(|held| !held.contains(&path))
+        .await
+        .expect("the receiver runs");
     let status = hooks
         .answers
         .lock()

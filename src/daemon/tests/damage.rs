@@ -205,8 +205,11 @@ fn apply(harm: Harm, path: &Path, stale: &Path, random: &mut Random) -> String {
     format!("at {at} of {used}")
 }
 
+/// Records by number, and the ranges that cannot be read.
+type Records = (BTreeMap<u64, Vec<u8>>, Vec<(u64, u64)>);
+
 /// What the journal holds, and which numbers it says are lost.
-fn records(daemon: &Handle) -> (BTreeMap<u64, Vec<u8>>, Vec<(u64, u64)>) {
+fn records(daemon: &Handle) -> Records {
     let (mut records, mut lost) = (BTreeMap::new(), Vec::new());
     for item in daemon.ledger.journal().tail(1) {
         match item {

@@ -331,7 +331,9 @@ fn readers_see_a_growing_whole_while_segments_turn_and_are_packed_and_rewritten(
             while !done.load(Ordering::Relaxed) {
                 round += 1; // or the file would be the same again
                 rewriter
-                    .rewrite(|seq, _| Keep::Replace(format!("{seq}").repeat(round % 9 + 1).into()))
+                    .rewrite(&AtomicBool::new(false), |seq, _| {
+                        Keep::Replace(format!("{seq}").repeat(round % 9 + 1).into())
+                    })
                     .unwrap();
             }
         });

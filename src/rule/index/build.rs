@@ -19,6 +19,9 @@ const ALONE: usize = 4;
 /// How many services, and regions, have a short code; the code 0 is any.
 const CODES: usize = 255;
 
+/// Any of these services (`None`: any at all) in any of these regions.
+type AskedPair = (Option<Vec<u32>>, Option<Vec<u32>>);
+
 /// What one rule asks of an event. Numbers of services and regions are the builder's.
 #[derive(Debug, Clone)]
 pub struct Asks {
@@ -33,7 +36,7 @@ pub struct Asks {
     /// Whether there is more to the rule than stands here, so that what this lets through must be judged by the rule.
     pub is_partial: bool,
     /// Any of these services in any of these regions, any of the pairs. No pair: nothing is asked.
-    pub pairs: Vec<(Option<Vec<u32>>, Option<Vec<u32>>)>,
+    pub pairs: Vec<AskedPair>,
     /// Which of the event's texts must hold one of which literals.
     pub(super) needs: Vec<(u8, Vec<u32>)>,
 }

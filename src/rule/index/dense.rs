@@ -124,9 +124,8 @@ impl Dense {
             return;
         }
         for (nth, word) in block.iter_mut().enumerate() {
-            match end.saturating_sub(nth * 64) {
-                left @ 0..64 => *word &= (1 << left) - 1,
-                _ => {}
+            if let left @ 0..64 = end.saturating_sub(nth * 64) {
+                *word &= (1 << left) - 1;
             }
         }
     }

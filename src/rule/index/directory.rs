@@ -192,7 +192,7 @@ mod tests {
         for nth in 0..1_000 {
             assert_eq!(found(&[key(nth)]), [nth, nth + 1_000, nth + 2_000]);
         }
-        assert_eq!(found(&(1_000..2_000).map(key).collect::<Vec<_>>()), []);
+        assert_eq!(found(&(1_000..2_000).map(key).collect::<Vec<_>>()), Vec::<u32>::new());
         assert_eq!(found(&(0..2_000).map(key).collect::<Vec<_>>()).len(), 3_000);
         assert!(Directory::default().bytes() == 0 && directory.find(key(7), 0, 0).is_none());
     }

@@ -1,0 +1,88 @@
+//! Millions of deliveries through, 100,000 of them kept: memory and disk must follow what is kept, not what went through.
+
+use std::path::Path;
+use std::time::Instant;
+
+use bellwether::clock::{ByHand, Clock};
+use bellwether::config::{Flags, Settings};
+use bellwether::daemon;
+use serde_json::json;
+
+use super::receiver::Receiver;
+use super::{client, event, rss_mib, say};
+
+/// Receivers of each event.
+const FAN_OUT: usize = 100;
+
+/// Deliveries that retention keeps.
+const LIVE: usize = 100_000;
+
+/// An hour's retention and so many events in it make [`LIVE`].
+const RETENTION_SECONDS: usize = 3_600;
+
+/// Sends `deliveries` through and says every so often what they take.
+pub async fn run(deliveries: usize) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let receiver = Receiver::start().await;
+    std::fs::create_dir_all(dir.path().join("rules/bench")).expect("a folder");
+    std::fs::write(dir.path().join("rules/bench/rules.yaml"), receiver.rules(FAN_OUT)).expect("a file");
+    let flags = Flags {
+        state: Some(dir.path().join("state")),
+        rules: Some(dir.path().join("rules")),
+        allow_private_receivers: true,
+        ..Flags::default()
+    };
+    let text = "retention: { events: 1h, reviews: 1h, deliveries: 1h }\nhousekeeping: \"*/10 * * * *\"\n";
+    let (settings, _) = Settings::read("bellwether.yaml", text, &flags).expect("settings");
+    let clock = ByHand::at("2026-11-24T09:00:00Z".parse().expect("a time"));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let handle = daemon::start(settings, Clock::ByHand(clock.clone()), listener)
+        .await
+        .expect("starts");
+    let (client, url) = (client(), format!("http://{}/v1/events", handle.addr));
+    let events = deliveries / FAN_OUT;
+    let step = chrono::Duration::milliseconds((RETENTION_SECONDS * 1_000 * FAN_OUT / LIVE) as i64);
+    let began = Instant::now();
+    for nth in 1..=events {
+        let at = (clock_time(&clock)).to_rfc3339();
+        let body = event(&format!("C-{nth}")).replace("2026-11-24T08:50:00Z", &at);
+        let answer = client.post(&url).body(body).send().await.expect("an answer");
+        assert_eq!(answer.status(), 202);
+        clock.advance(step);
+        if nth % 20 == 0 {
+            handle.settled().await;
+        }
+        if nth % (LIVE / FAN_OUT) == 0 || nth == events {
+            handle.settled().await;
+            say(&json!({
+                "measure": "churn", "delivered": receiver.count(), "kept_most": LIVE, "seconds": began.elapsed().as_secs(),
+                "rss_mib": rss_mib("self"),
+                "store_mib": mib(&dir.path().join("state/store")), "journal_mib": mib(&dir.path().join("state/journal")),
+                "checkpoints_mib": mib(&dir.path().join("state/checkpoints")),
+            }));
+        }
+    }
+    assert_eq!(receiver.count(), events * FAN_OUT, "every message arrived once");
+    handle.stop().await.expect("stops");
+}
+
+fn clock_time(clock: &ByHand) -> chrono::DateTime<chrono::Utc> {
+    Clock::ByHand(clock.clone()).now()
+}
+
+/// What a folder takes on disk, MiB.
+fn mib(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut folders = vec![folder.to_owned()];
+    let mut bytes = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) => bytes += meta.blocks() * 512,
+                Err(_) => {}
+            }
+        }
+    }
+    bytes >> 20
+}

@@ -1,0 +1,332 @@
+//! Thinning out the journal in the background: what the store has forgotten is retired from the closed segments.
+//!
+//! It is gone through only when something was forgotten that may still be in there, and never on the writing thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::maintain::Waits;
+use super::{Submission, Writer};
+use crate::clock::Time;
+use crate::event::Position;
+use crate::journal::{Keep, Rewriter};
+use crate::record::{Change, Deadline, Input, Of, Record, Why};
+use crate::rule::Revision;
+use crate::store::{Reader, View};
+
+/// What is known of thinning out.
+pub(super) struct Thinning {
+    /// The pass that is under way.
+    pub thread: Option<JoinHandle<()>>,
+    /// Who waits for it.
+    pub waits: Waits,
+    /// What went and is not on record yet.
+    pub retired: Option<Thinned>,
+    /// The last decision that forgot something. After a start: whatever there is, for what the last run left.
+    forgotten: u64,
+    /// How far the last whole pass went, and what was forgotten when it began.
+    passed: Option<(u64, u64)>,
+}
+
+/// What a pass came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Thinned {
+    /// Up to which sequence number the journal was gone through.
+    pub through: u64,
+    /// How many records went.
+    pub dropped: u64,
+    forgotten: u64,
+    is_whole: bool,
+}
+
+impl Thinning {
+    /// After a start, with the journal's last number.
+    pub fn new(last: u64) -> Self {
+        Self {
+            thread: None,
+            waits: Vec::new(),
+            retired: None,
+            forgotten: last,
+            passed: None,
+        }
+    }
+
+    /// Notes whether a decision forgets something.
+    pub fn note(&mut self, seq: u64, record: &Record) {
+        let Record::Decided { changes, .. } = record else {
+            return;
+        };
+        let forgets = |change: &Change| matches!(change, Change::Forgotten { .. } | Change::IncidentForgotten { .. });
+        if changes.iter().any(forgets) {
+            self.forgotten = seq;
+        }
+    }
+
+    /// Whether segments closed up to this number may hold something that is forgotten.
+    fn is_due(&self, closed: u64) -> bool {
+        match self.passed {
+            None => closed > 0,
+            // a decision forgets only what stands before it
+            Some((through, forgotten)) => self.forgotten > through && (self.forgotten > forgotten || closed > through),
+        }
+    }
+
+    fn pass(&mut self, thinned: &Thinned) {
+        if thinned.is_whole {
+            self.passed = Some((thinned.through, thinned.forgotten));
+        }
+        if thinned.dropped > 0 {
+            self.retired = Some(*thinned);
+        }
+    }
+}
+
+impl Writer {
+    /// Starts going through the journal, if there may be something to retire; answers `waits` when it is done.
+    pub(super) fn begin_thinning(&mut self, waits: Waits) {
+        self.upkeep.thinning.waits.extend(waits);
+        if self.upkeep.thinning.thread.is_some() {
+            return;
+        }
+        if !self.upkeep.thinning.is_due(self.journal.closed_through()) {
+            return self.answer_thinning();
+        }
+        let (pass, submit) = (self.pass(), self.submit.clone());
+        let work = move || {
+            let _ = submit.send(Submission::Thinned(pass.run()));
+        };
+        match std::thread::Builder::new().name("thinning".into()).spawn(work) {
+            Ok(thread) => self.upkeep.thinning.thread = Some(thread),
+            Err(error) => {
+                tracing::warn!(%error, "the journal could not be thinned out; it will be tried again");
+                self.answer_thinning();
+            }
+        }
+    }
+
+    fn pass(&self) -> Pass {
+        let segments = self.journal.segments();
+        Pass {
+            rewriter: self.journal.rewriter(),
+            reader: self.shared.reader.clone(),
+            through: self.journal.closed_through(),
+            forgotten: self.upkeep.thinning.forgotten,
+            // one is open; what is closed and not packed yet is not looked into
+            is_whole: segments.count <= segments.packed + 1,
+            stop: self.is_closing.clone(),
+        }
+    }
+
+    /// A pass is over.
+    pub(super) fn thinned(&mut self, done: Result<Thinned>) {
+        if let Some(thread) = self.upkeep.thinning.thread.take() {
+            let _ = thread.join();
+        }
+        match done {
+            Ok(thinned) => self.upkeep.thinning.pass(&thinned),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "the journal could not be thinned out; it will be tried again"
+            ),
+        }
+        if self.upkeep.thinning.retired.is_none() {
+            self.answer_thinning();
+        }
+    }
+
+    /// Answers who waits for the journal to be thinned out.
+    pub(super) fn answer_thinning(&mut self) {
+        for reply in self.upkeep.thinning.waits.drain(..) {
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// Going through the closed segments once.
+struct Pass {
+    rewriter: Rewriter,
+    reader: Reader,
+    through: u64,
+    forgotten: u64,
+    is_whole: bool,
+    stop: Arc<AtomicBool>,
+}
+
+impl Pass {
+    fn run(self) -> Result<Thinned> {
+        let mut failed = None;
+        let rewritten = self.rewriter.rewrite(&self.stop, |seq, bytes| {
+            // what was written since it began may not be in the store yet
+            if seq > self.through || self.stop.load(Ordering::Relaxed) {
+                return Keep::Keep;
+            }
+            retire(seq, bytes, &self.reader.view()).unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                Keep::Keep
+            })
+        });
+        let rewritten = rewritten.context("thinning out the journal")?;
+        ensure!(!self.stop.load(Ordering::Relaxed), "the daemon is stopping");
+        if let Some(error) = &failed {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "a record could not be judged for retention; it was kept"
+            );
+        }
+        Ok(Thinned {
+            through: self.through,
+            dropped: rewritten.dropped,
+            forgotten: self.forgotten,
+            is_whole: self.is_whole && failed.is_none(),
+        })
+    }
+}
+
+/// Whether a record is still needed. An event goes when it is forgotten, and with it what was decided of it; a decision
+/// about a forgotten delivery goes too. Where only some changes are not needed, they become empty, so that the
+/// positions of the others stay.
+fn retire(seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
+    match Record::from_bytes(bytes)? {
+        Record::Recorded { inputs, .. } => retire_inputs(seq, &inputs, view),
+        Record::Decided { at, of, by, changes } => retire_changes(at, of, by, changes, view),
+        Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Ok(Keep::Keep),
+    }
+}
+
+fn retire_inputs(seq: u64, inputs: &[Input], view: &View) -> Result<Keep> {
+    for (nth, input) in (0..).zip(inputs) {
+        if !matches!(input, Input::Heard { .. }) || is_known(Position { seq, nth }, view)? {
+            return Ok(Keep::Keep);
+        }
+    }
+    Ok(Keep::Drop)
+}
+
+fn is_known(event: Position, view: &View) -> Result<bool> {
+    Ok(view.event(event)?.is_some())
+}
+
+fn retire_changes(at: Time, of: Of, by: Revision, changes: Vec<Change>, view: &View) -> Result<Keep> {
+    let (mut is_changed, mut kept) = (false, Vec::with_capacity(changes.len()));
+    for change in changes {
+        let is_old = is_forgotten(&of, &change, view)?;
+        is_changed |= is_old;
+        kept.push(if is_old {
+            Change::Nothing { why: Why::Retired }
+        } else {
+            change
+        });
+    }
+    let is_empty = kept
+        .iter()
+        .all(|change| matches!(change, Change::Nothing { why: Why::Retired }));
+    Ok(match (is_changed, is_empty) {
+        (false, _) => Keep::Keep,
+        (true, true) => Keep::Drop,
+        (true, false) => Keep::Replace(
+            Record::Decided {
+                at,
+                of,
+                by,
+                changes: kept,
+            }
+            .to_bytes(),
+        ),
+    })
+}
+
+/// Whether a change is about a delivery or an incident that is forgotten, and about nothing else.
+fn is_forgotten(of: &Of, change: &Change, view: &View) -> Result<bool> {
+    if let Some(id) = delivery_of(change) {
+        return Ok(view.delivery(id)?.is_none());
+    }
+    Ok(match (of, change) {
+        (_, Change::Incident(incident)) => view.incident(&incident.id)?.is_none(),
+        (_, Change::Entry(entry)) => view.incident(&entry.incident)?.is_none(),
+        (_, Change::Affected(hearing)) => view.incident(&hearing.incident)?.is_none(),
+        (_, Change::Judged(judged)) => view.incident(&judged.incident)?.is_none(),
+        (_, Change::Notification(notification)) => view.incident(&notification.incident)?.is_none(),
+        (_, Change::IncidentForgotten { incident, .. }) => view.incident(incident)?.is_none(),
+        (
+            _,
+            Change::Wake {
+                deadline: Deadline::Tell { series, .. },
+                ..
+            }
+            | Change::Unwake {
+                deadline: Deadline::Tell { series, .. },
+                ..
+            },
+        ) => view.notification(series)?.is_none(),
+        (Of::Kept { at }, Change::Nothing { .. }) => is_forgotten_event(*at, view)?,
+        _ => false,
+    })
+}
+
+/// Whether what was decided was an event, and it is forgotten; other inputs have no line either, so theirs stay.
+fn is_forgotten_event(at: Position, view: &View) -> Result<bool> {
+    Ok(!is_known(at, view)? && view.nothing(at)?.is_none())
+}
+
+/// The delivery a change is about, and about nothing else.
+fn delivery_of(change: &Change) -> Option<&str> {
+    match change {
+        Change::Delivery { delivery, .. } => Some(&delivery.id),
+        Change::Attempted { place, .. }
+        | Change::Ended { place, .. }
+        | Change::Requeued { place, .. }
+        | Change::Forgotten { place, .. } => Some(&place.delivery),
+        Change::Carries { delivery, .. } => Some(delivery),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed(through: u64, forgotten: u64) -> Thinned {
+        Thinned {
+            through,
+            dropped: 0,
+            forgotten,
+            is_whole: true,
+        }
+    }
+
+    #[test]
+    fn a_journal_is_gone_through_after_a_start_and_then_only_when_something_was_forgotten() {
+        let mut thinning = Thinning::new(100);
+        assert!(!thinning.is_due(0), "nothing is closed");
+        assert!(thinning.is_due(100));
+        thinning.pass(&passed(100, 100));
+        assert!(!thinning.is_due(100) && !thinning.is_due(200), "nothing was forgotten");
+        thinning.forgotten = 210;
+        assert!(thinning.is_due(200));
+    }
+
+    #[test]
+    fn what_was_forgotten_and_is_not_closed_yet_is_looked_for_again_when_it_is() {
+        let mut thinning = Thinning::new(150);
+        thinning.pass(&passed(100, 150));
+        assert!(!thinning.is_due(100), "nothing has changed");
+        assert!(thinning.is_due(140));
+        thinning.pass(&passed(140, 150));
+        assert!(thinning.is_due(160));
+        thinning.pass(&passed(160, 150));
+        assert!(!thinning.is_due(300));
+    }
+
+    #[test]
+    fn a_pass_that_left_something_out_is_made_again() {
+        let mut thinning = Thinning::new(100);
+        thinning.pass(&Thinned {
+            is_whole: false,
+            ..passed(100, 100)
+        });
+        assert!(thinning.is_due(100));
+    }
+}
