@@ -14,7 +14,7 @@ const KILLS: u64 = 100;
 const POSTERS: u64 = 8;
 
 /// The longest that a daemon lives after it listens, milliseconds.
-const LIFE_MOST_MS: u64 = 150;
+const LIFE_MOST_MS: u64 = 250;
 
 const RULES: &str = r#"
 receivers: { hook: [{ webhook: { url: "URL" } }] }

@@ -1,1 +1,85 @@
-//! later
+//! A churn: far more goes through than is kept, and memory of it does not pile up.
+
+use super::*;
+use crate::schedule::Cron;
+use crate::store::keys::Item;
+
+/// Events of one round, and who hears each.
+const EVENTS: u64 = 50;
+const RECEIVERS: u64 = 20;
+const ROUNDS: u64 = 20;
+
+/// What journal, store and checkpoints take on disk is at most this multiple of what is live.
+const TIMES: u64 = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_thousand_deliveries_leave_no_more_on_disk_than_a_small_multiple_of_what_is_live() {
+    let mut place = Place::with(&[("contoso/rules.yaml", rules())]).await;
+    place.settings.segment_bytes = 1 << 20;
+    place.settings.retention.deliveries_seconds = Some(3_600);
+    place.settings.housekeeping = Cron::read("30 * * * *").expect("a schedule");
+    let daemon = place.start().await.expect("starts");
+    for round in 0..ROUNDS {
+        let now = Clock::ByHand(place.clock.clone()).now();
+        daemon
+            .hear((0..EVENTS).map(|nth| update(round * EVENTS + nth, now)).collect())
+            .await;
+        daemon.settled().await;
+        place.pass(&daemon, 10).await;
+        assert_eq!(place.receivers.take().len() as u64, EVENTS * RECEIVERS, "round {round}");
+        place.pass(&daemon, 3_590).await;
+    }
+    place.pass(&daemon, 1_800).await;
+    daemon.store_renewed().await;
+    let kept = deliveries(&daemon);
+    assert_eq!(
+        kept,
+        EVENTS * RECEIVERS,
+        "what ended within the hour is kept, what ended before is forgotten"
+    );
+    let live = live_bytes(&daemon);
+    daemon.stop().await.expect("stops");
+    let disk = disk_bytes(&place);
+    eprintln!("{live} bytes are live, {disk} are taken");
+    assert!(disk < TIMES * live, "{live} bytes are live, and {disk} are taken");
+}
+
+fn rules() -> String {
+    let urls = (0..RECEIVERS).map(|nth| format!("    - webhook: {{ url: \"{{receivers}}/good/{nth}\" }}\n"));
+    let rule = "rules:\n  - { name: Everything, when: { event type: Service issue }, notify: all }\n";
+    format!("receivers:\n  all:\n{}{rule}", urls.collect::<String>())
+}
+
+fn deliveries(daemon: &Handle) -> u64 {
+    let view = daemon.ledger.view();
+    view.items()
+        .filter(|item| matches!(item, Ok(Item::Delivery { .. })))
+        .count() as u64
+}
+
+/// What the store holds, and the events' texts, which only the journal has.
+fn live_bytes(daemon: &Handle) -> u64 {
+    let view = daemon.ledger.view();
+    let items = view
+        .items()
+        .map(|item| serde_json::to_vec(&item.expect("an item")).expect("JSON").len());
+    let events = view.items().filter_map(|item| match item {
+        Ok(Item::Event(line)) => Some(line.at),
+        _ => None,
+    });
+    let texts = events.map(|at| {
+        let event = crate::store::context::event(daemon.ledger.journal(), at).expect("an event");
+        serde_json::to_vec(&event).expect("JSON").len()
+    });
+    (items.sum::<usize>() + texts.sum::<usize>()) as u64
+}
+
+/// What journal, store and checkpoints take, the journal's zeroed space (two segments) not counted.
+fn disk_bytes(place: &Place) -> u64 {
+    let files = ["journal", "store", "checkpoints"].map(|part| files_below(&place.state().join(part)));
+    let sizes = files
+        .iter()
+        .flatten()
+        .map(|file| file.metadata().expect("a file").len());
+    sizes.sum::<u64>() - 2 * place.settings.segment_bytes
+}
