@@ -17,8 +17,8 @@ const FAN_OUT: usize = 100;
 /// Deliveries that retention keeps.
 const LIVE: usize = 100_000;
 
-/// An hour's retention and so many events in it make [`LIVE`].
-const RETENTION_SECONDS: usize = 3_600;
+/// A day's retention and so many events in it make [`LIVE`].
+const RETENTION_SECONDS: usize = 86_400;
 
 /// Sends `deliveries` through and says every so often what they take.
 pub async fn run(deliveries: usize) {
@@ -32,7 +32,7 @@ pub async fn run(deliveries: usize) {
         allow_private_receivers: true,
         ..Flags::default()
     };
-    let text = "retention: { events: 1h, reviews: 1h, deliveries: 1h }\nhousekeeping: \"*/10 * * * *\"\n";
+    let text = "retention: { events: 1d, reviews: 1d, deliveries: 1d }\nhousekeeping: \"0 */2 * * *\"\n";
     let (settings, _) = Settings::read("bellwether.yaml", text, &flags).expect("settings");
     let clock = ByHand::at("2026-11-24T09:00:00Z".parse().expect("a time"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
