@@ -366,3 +366,103 @@ fn spawn(
         .context("starting the ledger's thread")?;
     Ok((ledger, thread))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::customer::Customers;
+    use crate::record::{Change, FileInForce, Of};
+    use crate::rule::Revision;
+    use crate::rule::check::{Deciding, Source, restore};
+    use crate::store::Store;
+
+    /// Settings that make rules of plain texts; one that says `rotten` cannot be read.
+    fn settings() -> Settings {
+        let compile: super::super::Compile = Arc::new(|texts, _| {
+            let rotten = texts.iter().find(|(_, text)| text == "rotten");
+            anyhow::ensure!(rotten.is_none(), "it is rotten");
+            let source = |(path, text): &(String, String)| Source {
+                path: path.clone(),
+                text: text.clone(),
+            };
+            let deciding = Deciding::new(Customers::one_organisation(), None, false).map_err(anyhow::Error::msg)?;
+            let sources: Vec<Source> = texts.iter().map(source).collect();
+            Ok(RuleSet::new(restore(&sources, &deciding), &deciding))
+        });
+        Settings {
+            state: std::path::PathBuf::new(),
+            clock: crate::clock::Clock::System,
+            compile,
+            public_url: None,
+            housekeeping: crate::schedule::Cron::read("17 3 * * *").expect("a cron expression"),
+            keep: super::super::Retention::default(),
+            segment_bytes: 64 << 10,
+        }
+    }
+
+    fn text(path: &str, text: &str) -> (String, String) {
+        (path.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn one_rotten_text_is_left_out_and_the_others_are_in_force() {
+        let texts = vec![
+            text("a/one.yaml", "rules: []\n"),
+            text("a/two.yaml", "rotten"),
+            text("b/three.yaml", "rules: []\n"),
+        ];
+        let rules = compile_what_can_be(&settings(), texts, None).expect("rules");
+        let paths: Vec<&String> = rules.files.keys().collect();
+        assert_eq!(paths, ["a/one.yaml", "b/three.yaml"]);
+    }
+
+    #[test]
+    fn texts_are_found_where_they_were_recorded_and_what_cannot_be_read_is_left_out() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) =
+            Journal::open(&dir.path().join("journal"), journal::Options::default()).expect("a journal");
+        let file = |path: &str| SealedFile {
+            path: path.to_owned(),
+            digest: "9f86".to_owned(),
+            sealed: format!("sealed {path}"),
+        };
+        let at = "2026-11-24T09:00:00Z".parse().expect("a time");
+        let files = vec![file("b"), file("a")];
+        let recorded = Record::Recorded {
+            at,
+            inputs: vec![Input::RuleTexts { files }],
+        };
+        let rot = br#"{"recorded":"rot"}"#.to_vec();
+        journal.append(&[recorded.to_bytes(), rot]).expect("writes");
+        let in_force = |path: &str, nth, seq| FileInForce {
+            path: path.to_owned(),
+            digest: "9f86".to_owned(),
+            nth,
+            recorded: Some(Position { seq, nth: 0 }),
+        };
+        let decided = Record::Decided {
+            at,
+            of: Of::Kept {
+                at: Position { seq: 1, nth: 0 },
+            },
+            by: Revision("r".to_owned()),
+            changes: vec![Change::InForce {
+                revision: Revision("r".to_owned()),
+                recorded: Position { seq: 1, nth: 0 },
+                files: vec![
+                    in_force("a", 1, 1),
+                    in_force("b", 0, 1),
+                    in_force("in rot", 0, 2),
+                    in_force("gone", 0, 9),
+                    in_force("not there", 7, 1),
+                ],
+                removed: Vec::new(),
+                settings: false,
+            }],
+        };
+        let mut store = Store::open(&dir.path().join("store")).expect("opens");
+        store.stage(3, &decided);
+        let texts = texts_in_force(store.view(), &journal.reader()).expect("texts");
+        assert_eq!(texts, [text("a", "sealed a"), text("b", "sealed b")]);
+    }
+}

@@ -222,22 +222,21 @@ impl View {
         most: usize,
     ) -> Result<(Vec<OldIncident>, Option<IncidentId>)> {
         let mut old = Vec::new();
-        let incidents = self.incidents_after(after, LOOKED_AT_MOST)?;
-        let last = incidents.get(LOOKED_AT_MOST - 1).map(|incident| incident.id.clone());
-        for incident in incidents {
+        for (nth, incident) in (1..).zip(self.incidents_after(after)) {
+            let incident = incident?;
             let is_old = |before: Option<Time>| before.is_some_and(|before| incident.updated < before);
-            if !is_old(before) && !is_old(before_review) {
-                continue; // without reading anything more of it
+            // what is young on either count is passed over without reading anything more of it
+            if is_old(before) || is_old(before_review) {
+                let has_review = self.entries(&incident.id)?.iter().any(|entry| entry.kind.is_review());
+                if is_old(if has_review { before_review } else { before }) {
+                    old.extend(self.forgettable(&incident.id)?);
+                }
             }
-            let has_review = self.entries(&incident.id)?.iter().any(|entry| entry.kind.is_review());
-            if is_old(if has_review { before_review } else { before }) {
-                old.extend(self.forgettable(&incident.id)?);
-            }
-            if old.len() >= most {
+            if old.len() >= most || nth >= LOOKED_AT_MOST {
                 return Ok((old, Some(incident.id)));
             }
         }
-        Ok((old, last))
+        Ok((old, None))
     }
 
     /// What goes with an incident, unless anything about it is pending.

@@ -49,10 +49,14 @@ impl View {
     }
 
     /// Incidents in the order of their keys, from the one behind `after` on.
-    pub fn incidents_after(&self, after: Option<&IncidentId>, most: usize) -> Result<Vec<Incident>> {
+    pub fn incidents_after(&self, after: Option<&IncidentId>) -> impl Iterator<Item = Result<Incident>> + '_ {
         let all = Key::of(letter::INCIDENT);
         let from = after.map_or_else(|| all.clone(), |id| past(&keys::incident_key(id)));
-        collect!(self.scan_from(&all, &from).take(most), Item::Incident(incident) => incident)
+        self.scan_from(&all, &from).filter_map(|item| match item {
+            Ok(Item::Incident(incident)) => Some(Ok(incident)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 
     /// An incident's communications, the provider's oldest first.

@@ -223,3 +223,180 @@ fn from_checkpoint(state: &Path, dir: &Path, stop: &AtomicBool) -> Result<Store>
     }
     Ok(store)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Position;
+    use crate::journal::{Journal, Options};
+    use crate::record::BrokenFile;
+    use crate::store::keys::Item;
+
+    const BOOT: Option<&str> = Some("b");
+
+    /// A state directory and its journal of this many records.
+    struct Place {
+        dir: tempfile::TempDir,
+        journal: Journal,
+    }
+
+    impl Place {
+        fn with(records: u64) -> Self {
+            let dir = tempfile::tempdir().expect("a folder");
+            let (mut journal, _) = Journal::open(&dir.path().join("journal"), Options::default()).expect("a journal");
+            let record = Record::Started {
+                at: "2026-11-24T09:00:00Z".parse().expect("a time"),
+                version: "0.1.0".to_owned(),
+                boot: None,
+            };
+            for _ in 0..records {
+                journal.append(&[record.to_bytes()]).expect("writes");
+                journal.sync().expect("syncs");
+            }
+            Self { dir, journal }
+        }
+
+        fn state(&self) -> &Path {
+            self.dir.path()
+        }
+
+        fn open(&self) -> Result<Opened> {
+            open(self.state(), &self.journal.reader(), self.journal.next() - 1, BOOT)
+        }
+
+        /// Opens it and closes it in an orderly way.
+        fn stopped_cleanly(self) -> Self {
+            let store = self.open().expect("opens").store;
+            let dir = store.dir().to_owned();
+            store.close(&dir).expect("closes");
+            trust::vouch(self.state()).expect("vouched");
+            self
+        }
+
+        /// A checkpoint up to a record, of a store that holds one broken rule file.
+        fn checkpoint(&self, through: u64) {
+            let dir = tempfile::tempdir().expect("a folder");
+            let mut store = Store::open(dir.path()).expect("opens");
+            store.put(apply::put_of(broken())).expect("puts");
+            store.commit(through).expect("writes");
+            checkpoint::write(self.state(), store.view(), through, &AtomicBool::new(false)).expect("writes");
+        }
+
+        fn stores(&self) -> Vec<String> {
+            let entries = fs::read_dir(self.state().join("store")).expect("a folder");
+            let mut names: Vec<String> = entries
+                .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        }
+    }
+
+    fn broken() -> Item {
+        Item::Broken(BrokenFile {
+            path: "a".to_owned(),
+            customer: crate::customer::CustomerId::new("contoso"),
+            digest: String::new(),
+            report: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_first_store_is_made_and_believed_in_the_same_boot() {
+        let place = Place::with(3);
+        let opened = place.open().expect("opens");
+        assert_eq!((opened.trust, opened.rebuilt), (Trust::Missing, None));
+        assert_eq!(opened.store.applied_through(), 3);
+        drop(opened.store);
+        assert_eq!(place.open().expect("opens").trust, Trust::SameBoot);
+        assert_eq!(place.stores(), ["1", "current"]);
+    }
+
+    #[test]
+    fn a_store_that_was_closed_and_cannot_be_opened_is_put_away_and_vouched_for_no_more() {
+        let place = Place::with(3).stopped_cleanly();
+        let file = place.state().join("store/1/db");
+        fs::remove_file(&file).and_then(|()| fs::create_dir(&file)).expect("is spoilt");
+        let opened = place.open().expect("opens");
+        assert!(opened.rebuilt.is_some());
+        assert_eq!(opened.store.applied_through(), 3);
+        assert_eq!(place.stores(), ["2", "current"]);
+        assert!(place.state().join("store.set-aside/db").exists());
+        drop(opened.store);
+        assert_eq!(trust::judge(place.state(), BOOT), Trust::SameBoot);
+        assert_eq!(trust::judge(place.state(), Some("another")), Trust::PowerCut);
+    }
+
+    #[test]
+    fn a_store_is_not_called_cleanly_closed_once_it_was_opened() {
+        let place = Place::with(3).stopped_cleanly();
+        drop(place.open().expect("opens"));
+        assert_eq!(trust::judge(place.state(), Some("another")), Trust::PowerCut);
+    }
+
+    #[test]
+    fn after_a_power_cut_the_store_is_put_away_before_another_one_is_vouched_for() {
+        let place = Place::with(3).stopped_cleanly();
+        drop(place.open().expect("opens"));
+        let opened = open(place.state(), &place.journal.reader(), 3, Some("another")).expect("opens");
+        assert_eq!(opened.trust, Trust::PowerCut);
+        assert!(opened.rebuilt.is_some() && place.state().join("store.set-aside").exists());
+        assert_eq!(place.stores(), ["2", "current"]);
+        assert_eq!(trust::judge(place.state(), Some("another")), Trust::SameBoot);
+    }
+
+    #[test]
+    fn a_store_that_was_killed_while_it_was_filled_is_never_believed() {
+        let place = Place::with(3).stopped_cleanly();
+        place.checkpoint(2);
+        // as `built_again` leaves it, killed before it points to what it fills
+        trust::withdraw(place.state()).expect("withdrawn");
+        place::set_aside(place.state()).expect("set aside");
+        let mut half = Store::open(&place::fresh(place.state()).expect("a name")).expect("opens");
+        let at = Position { seq: 1, nth: 0 };
+        half.put(apply::put_of(Item::Inbox { at })).expect("puts");
+        half.commit(0).expect("writes");
+        drop(half);
+        let opened = place.open().expect("opens");
+        assert_eq!(opened.trust, Trust::Missing);
+        assert_eq!(opened.store.applied_through(), 3);
+        let items: Vec<Item> = opened.store.view().items().map(|item| item.expect("reads")).collect();
+        assert_eq!(items, [broken()]);
+    }
+
+    #[test]
+    fn a_store_that_knows_less_than_the_checkpoint_is_built_again() {
+        let place = Place::with(3).stopped_cleanly();
+        place.checkpoint(9);
+        let opened = place.open().expect("opens");
+        assert!(opened.rebuilt.is_some_and(|why| why.contains("checkpoint up to record 9")));
+        assert_eq!(opened.ahead, Some(9));
+    }
+
+    #[test]
+    fn a_store_without_space_stays_as_believable_as_it_was() {
+        let place = Place::with(3).stopped_cleanly();
+        std::os::unix::fs::symlink("/dev/full", place.state().join("store.boot.tmp")).expect("a link");
+        let error = place.open().err().expect("no space");
+        assert!(is_no_space(&error), "{error:#}");
+        assert_eq!(trust::judge(place.state(), None), Trust::CleanStop);
+        let _ = fs::remove_file(place.state().join("store.boot.tmp"));
+        let opened = place.open().expect("opens");
+        assert_eq!((opened.trust, opened.rebuilt), (Trust::CleanStop, None));
+    }
+
+    #[test]
+    fn a_renewal_that_is_stopped_or_fails_leaves_nothing_behind() {
+        let place = Place::with(3);
+        let opened = place.open().expect("opens");
+        place.checkpoint(2);
+        let reader = place.journal.reader();
+        let stopped = renew(place.state(), &reader, 3, &AtomicBool::new(true));
+        assert!(stopped.is_err_and(|error| format!("{error:#}").contains("stopping")));
+        assert_eq!(place.stores(), ["1", "current"]);
+        let fresh = renew(place.state(), &reader, 3, &AtomicBool::new(false)).expect("renews");
+        assert_eq!((fresh.applied_through(), opened.store.applied_through()), (3, 3));
+        assert_eq!(place.stores(), ["1", "2", "current"]);
+        assert_eq!(place::directory(place.state()), opened.store.dir());
+    }
+}

@@ -1,1 +1,358 @@
+//! Batches, renewal and reopening of the store; what a record leaves behind when it is forgotten. The records are those
+//! of the fixture, so that every key is met.
 
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+use crate::delivery::{Delivery, End, Standing, State};
+use crate::event::Position;
+use crate::incident::{Incident, IncidentId};
+use crate::record::{BrokenFile, Change, Deadline, Input, Of, Why};
+use crate::rule::Revision;
+
+const FIXTURE: &str = include_str!("../../tests/fixtures/records.jsonl");
+
+fn at() -> crate::clock::Time {
+    "2026-11-24T09:00:00Z".parse().expect("a time")
+}
+
+/// The fixture's records, from 1 on.
+fn fixture() -> Vec<Record> {
+    FIXTURE
+        .lines()
+        .map(|line| Record::from_bytes(line.as_bytes()).expect("a record"))
+        .collect()
+}
+
+fn fixture_changes() -> impl Iterator<Item = Change> {
+    fixture().into_iter().flat_map(|record| match record {
+        Record::Decided { changes, .. } => changes,
+        _ => Vec::new(),
+    })
+}
+
+fn delivery() -> Delivery {
+    let mut found = fixture_changes().filter_map(|change| match change {
+        Change::Delivery { delivery, .. } => Some(delivery),
+        _ => None,
+    });
+    found.next().expect("the fixture has one")
+}
+
+fn made(delivery: Delivery) -> Change {
+    let told = fixture_changes().find_map(|change| match change {
+        Change::Delivery { told, .. } => Some(told),
+        _ => None,
+    });
+    let told = told.expect("the fixture has one");
+    Change::Delivery { delivery, told }
+}
+
+fn incident(tracking_id: &str) -> Incident {
+    let found = fixture_changes().find_map(|change| match change {
+        Change::Incident(incident) => Some(incident),
+        _ => None,
+    });
+    Incident {
+        id: IncidentId {
+            tracking_id: tracking_id.to_owned(),
+            ..delivery().incident
+        },
+        ..found.expect("the fixture has one")
+    }
+}
+
+fn ended(delivery: &Delivery) -> [Change; 2] {
+    let (place, end) = (delivery.place(), End::Expired);
+    let ended = Change::Ended {
+        place: place.clone(),
+        attempts: 0,
+        attempt: None,
+        end: end.clone(),
+        at: at(),
+    };
+    let forgotten = Change::Forgotten {
+        place,
+        end,
+        ended_at: at(),
+        attempts: 0,
+    };
+    [ended, forgotten]
+}
+
+fn decided(changes: Vec<Change>) -> Record {
+    let due = Input::Due {
+        deadline: Deadline::Retention,
+        at: at(),
+    };
+    Record::Decided {
+        at: at(),
+        of: Of::Here(due),
+        by: Revision("0123456789abcdef".to_owned()),
+        changes,
+    }
+}
+
+fn broken(path: &str, report: String) -> Item {
+    Item::Broken(BrokenFile {
+        path: path.to_owned(),
+        customer: crate::customer::CustomerId::new("contoso"),
+        digest: String::new(),
+        report,
+    })
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(dir).expect("opens")
+}
+
+fn items(store: &Store) -> Vec<Item> {
+    store.view().items().map(|item| item.expect("reads")).collect()
+}
+
+#[test]
+fn how_far_the_store_is_comes_once_and_how_much_it_holds_with_each_batch() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    let written = |key: Key| store.view.tree().expect("open").watch_prefix(key.0);
+    let (mut how_far, mut how_much) = (written(keys::applied_through()), written(keys::contents()));
+    for seq in 0..2 * BATCH_OPS as u64 + 5 {
+        let at = Position { seq, nth: 0 };
+        store.view.stage(apply::put_of(Item::Inbox { at }));
+    }
+    store.commit(7).expect("writes");
+    let count = |subscriber: &mut sled::Subscriber| {
+        std::iter::from_fn(|| subscriber.next_timeout(Duration::ZERO).ok()).count()
+    };
+    assert_eq!((count(&mut how_far), count(&mut how_much)), (1, 3));
+    store.check().expect("is whole");
+    drop((store, how_far, how_much));
+    let store = open(dir.path());
+    assert_eq!(store.applied_through(), 7);
+    store.check().expect("is whole");
+}
+
+#[test]
+fn a_store_half_of_whose_group_is_written_is_whole_and_takes_the_group_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    store.commit(1).expect("writes");
+    let all: Vec<Op> = (0..10)
+        .map(|seq| apply::put_of(Item::Inbox { at: Position { seq, nth: 0 } }))
+        .collect();
+    // what `commit` does with the first of two batches
+    all.into_iter().take(5).for_each(|op| store.view.stage(op));
+    let mut half: Vec<_> = std::mem::take(&mut store.view.overlay).into_iter().collect();
+    let contents = store.count(&half).expect("reads");
+    half.push((keys::contents().0, Some(contents.to_bytes())));
+    store.write(half).expect("writes");
+    drop(store);
+    let mut store = open(dir.path());
+    assert_eq!(store.applied_through(), 1);
+    store.check().expect("is whole");
+    for seq in 0..10 {
+        let at = Position { seq, nth: 0 };
+        store.view.stage(apply::put_of(Item::Inbox { at }));
+    }
+    store.commit(2).expect("writes");
+    store.check().expect("is whole");
+    assert_eq!(items(&store).len(), 10);
+}
+
+#[test]
+fn whoever_reads_a_store_that_is_opened_again_waits_and_reads_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    store.put(apply::put_of(broken("a", String::new()))).expect("puts");
+    store.commit(1).expect("writes");
+    let reader = store.reader();
+    let (begun, has_begun) = mpsc::channel();
+    let other = {
+        let reader = reader.clone();
+        std::thread::spawn(move || {
+            let view = reader.view();
+            begun.send(()).expect("is waited for");
+            let before = view.broken().expect("reads").len();
+            drop(view);
+            (before, reader.view().broken().expect("reads").len())
+        })
+    };
+    has_begun.recv().expect("begins");
+    store.reopen(&reader).expect("opens again");
+    assert_eq!(other.join().expect("ends"), (1, 1));
+    store.put(apply::put_of(broken("b", String::new()))).expect("puts");
+    store.commit(2).expect("writes");
+    assert_eq!(reader.view().broken().expect("reads").len(), 2);
+}
+
+#[test]
+fn a_fresh_store_takes_large_values_and_the_one_before_it_is_read_until_nobody_does() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(&dir.path().join("store/1"));
+    store.put(apply::put_of(broken("a", String::new()))).expect("puts");
+    store.commit(1).expect("writes");
+    let reader = store.reader();
+    let view = reader.view();
+    let mut fresh = open(&dir.path().join("store/2"));
+    fresh.commit(1).expect("writes");
+    let former = store.swap(fresh, &reader);
+    assert!(former.is_read());
+    assert_eq!(view.broken().expect("reads").len(), 1);
+    drop(view);
+    assert!(!former.is_read());
+    std::fs::remove_dir_all(dir.path().join("store/1")).expect("is not needed");
+    let large = "x".repeat(400 << 10); // sled writes values of more than 128 KiB to files of their own
+    store.put(apply::put_of(broken("b", large.clone()))).expect("puts");
+    store.commit(2).expect("writes");
+    store.flush().expect("flushes");
+    assert_eq!(reader.view().broken().expect("reads")[0].report, large);
+    assert!(store.size_bytes() > 400 << 10);
+    drop((store, reader));
+    let store = open(&dir.path().join("store/2"));
+    store.check().expect("is whole");
+    assert_eq!(store.view().broken().expect("reads")[0].report, large);
+}
+
+#[test]
+fn only_a_full_disk_is_a_full_disk() {
+    let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let io = anyhow!(full()).context("writing");
+    let sled = anyhow!(sled::Error::Io(full())).context("writing to the store");
+    let journal = anyhow!(journal::Error::NoSpace);
+    assert!([io, sled, journal].iter().all(is_no_space));
+    let other = anyhow!(sled::Error::ReportableBug("full".to_owned())).context("writing to the store");
+    assert!(!is_no_space(&other));
+}
+
+#[test]
+fn of_a_forgotten_incident_and_its_deliveries_nothing_is_left() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    let (one, incident) = (delivery(), incident(&delivery().incident.tracking_id));
+    let moved = Delivery {
+        id: "dlv_moved".to_owned(),
+        endpoint: crate::notification::EndpointId("ep_other".to_owned()),
+        ..one.clone()
+    };
+    let mut changes = vec![Change::Incident(incident.clone()), made(one.clone()), made(moved.clone())];
+    changes.extend(ended(&one).into_iter().chain(ended(&moved)));
+    changes.push(Change::IncidentForgotten {
+        incident: incident.id,
+        events: Vec::new(),
+        series: Vec::new(),
+    });
+    store.stage(1, &decided(changes));
+    assert_eq!(items(&store), []);
+}
+
+#[test]
+fn what_is_retired_leaves_no_trace() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    store.stage(1, &decided(vec![Change::Nothing { why: Why::Retired }]));
+    assert_eq!(items(&store), []);
+    store.stage(2, &decided(vec![Change::Nothing { why: Why::NoLongerDue }]));
+    assert_eq!(items(&store).len(), 1);
+}
+
+/// Which incidents are forgotten, in one look after the other.
+fn forgettable(store: &Store, most: usize) -> Vec<String> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let before = Some(at() + chrono::Duration::days(1));
+        let (old, on_from) = store
+            .view()
+            .old_incidents(after.as_ref(), before, before, most)
+            .expect("reads");
+        assert!(old.len() <= most);
+        all.extend(old.into_iter().map(|old| old.incident.tracking_id));
+        match on_from {
+            Some(id) => after = Some(id),
+            None => return all,
+        }
+    }
+}
+
+#[test]
+fn old_incidents_are_found_a_few_at_a_time_and_each_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    let ids: Vec<String> = (0..1_050).map(|nth| format!("old-{nth:04}")).collect();
+    store.stage(1, &decided(ids.iter().map(|id| Change::Incident(incident(id))).collect()));
+    let young = Incident {
+        updated: at() + chrono::Duration::days(2),
+        ..incident("old-0003a")
+    };
+    store.stage(2, &decided(vec![Change::Incident(young)]));
+    assert_eq!(forgettable(&store, 20), ids);
+    assert_eq!(forgettable(&store, usize::MAX), ids);
+}
+
+#[test]
+fn an_incident_stays_while_one_of_its_events_is_not_decided() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    let event = fixture().into_iter().find_map(|record| match record {
+        Record::Recorded { inputs, .. } => inputs.into_iter().find_map(|input| match input {
+            Input::Heard { event } => Some(event),
+            _ => None,
+        }),
+        _ => None,
+    });
+    let event = event.expect("the fixture has one");
+    let incident = incident(&IncidentId::of(&event).tracking_id);
+    store.stage(1, &decided(vec![Change::Incident(incident.clone())]));
+    let inputs = vec![Input::Heard { event }];
+    store.stage(2, &Record::Recorded { at: at(), inputs });
+    assert_eq!(forgettable(&store, 20), Vec::<String>::new());
+    let Record::Decided { at, by, changes, .. } = decided(vec![Change::Nothing {
+        why: Why::NoRuleMatched,
+    }]) else {
+        unreachable!("made so")
+    };
+    let of = Of::Kept {
+        at: Position { seq: 2, nth: 0 },
+    };
+    store.stage(3, &Record::Decided { at, of, by, changes });
+    assert_eq!(forgettable(&store, 20), [incident.id.tracking_id]);
+}
+
+#[test]
+fn an_incident_stays_while_a_delivery_of_it_is_known_wherever_that_went() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    let moved = Delivery {
+        id: "dlv_moved".to_owned(),
+        ..delivery()
+    };
+    let incident = incident(&moved.incident.tracking_id);
+    store.stage(1, &decided(vec![Change::Incident(incident.clone()), made(moved.clone())]));
+    assert_eq!(forgettable(&store, 20), Vec::<String>::new());
+    store.stage(2, &decided(ended(&moved).into()));
+    assert_eq!(forgettable(&store, 20), [incident.id.tracking_id]);
+}
+
+#[test]
+fn a_delivery_that_was_scheduled_again_is_not_old() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    let one = delivery();
+    store.stage(1, &decided(vec![made(one.clone()), ended(&one)[0].clone()]));
+    let old = |store: &Store| {
+        let later = at() + chrono::Duration::days(1);
+        store.view().old_deliveries(later, 10).expect("reads").len()
+    };
+    assert_eq!(old(&store), 1);
+    let standing = Standing {
+        delivery: one.id,
+        attempts: 0,
+        state: State::Scheduled {
+            at: at(),
+            expires: at(),
+        },
+    };
+    store.put(apply::put_of(Item::Standing(standing))).expect("puts");
+    assert_eq!(old(&store), 0, "though its end is still in the list");
+}

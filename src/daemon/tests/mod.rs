@@ -15,6 +15,7 @@ use crate::record::Input;
 
 mod churn;
 mod damage;
+mod upkeep;
 
 /// When every test begins.
 const BEGIN: &str = "2026-11-24T09:00:00Z";

@@ -1,0 +1,151 @@
+//! Renewal, retention and thinning out, and what a start does with rules that cannot be read.
+
+use super::*;
+use crate::record::{Change, Record};
+use crate::store::keys::Item;
+
+const RULES: &str = r#"
+receivers:
+  all: [{ webhook: { url: "{receivers}/good" } }]
+rules:
+  - name: Everything
+    when: { event type: Service issue }
+    notify: all
+"#;
+
+/// How long a day is, seconds.
+const DAY: i64 = 86_400;
+
+async fn place() -> Place {
+    Place::with(&[("contoso/rules.yaml", RULES.into())]).await
+}
+
+/// Posts these incidents and lets them be told.
+async fn tell(place: &Place, daemon: &Handle, which: std::ops::Range<u64>) {
+    for nth in which {
+        let now = Clock::ByHand(place.clock.clone()).now();
+        daemon.hear(vec![update(nth, now)]).await;
+        daemon.settled().await;
+        place.pass(daemon, 10).await;
+    }
+}
+
+fn items(daemon: &Handle) -> Vec<Item> {
+    let view = daemon.ledger.view();
+    view.items().map(|item| item.expect("reads")).collect()
+}
+
+fn records(daemon: &Handle) -> Vec<Record> {
+    let tail = daemon.ledger.journal().tail(1);
+    tail.map(|record| Record::from_bytes(&record.expect("reads").1).expect("a record"))
+        .collect()
+}
+
+fn stores(place: &Place) -> Vec<String> {
+    let entries = std::fs::read_dir(place.state().join("store")).expect("a folder");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewed_store_is_believed_at_the_next_start_and_the_one_before_it_goes() {
+    let place = place().await;
+    let daemon = place.start().await.expect("starts");
+    tell(&place, &daemon, 0..3).await;
+    let before = items(&daemon);
+    daemon.ledger.renewed().await;
+    daemon.ledger.renewed().await;
+    assert_eq!(items(&daemon), before);
+    tell(&place, &daemon, 3..4).await;
+    let before = items(&daemon);
+    daemon.stop().await.expect("stops");
+    let started = place.start().await.expect("starts");
+    assert_eq!(stores(&place), ["3", "current"]);
+    let kept: Vec<Item> = items(&started).into_iter().filter(|item| before.contains(item)).collect();
+    assert_eq!(kept, before);
+    started.stop().await.expect("stops");
+}
+
+/// What of a delivery is in the journal.
+fn of_deliveries(records: &[Record]) -> usize {
+    let decided = records.iter().filter_map(|record| match record {
+        Record::Decided { changes, .. } => Some(changes),
+        _ => None,
+    });
+    let is_of_one = |change: &&Change| {
+        matches!(
+            change,
+            Change::Delivery { .. } | Change::Ended { .. } | Change::Forgotten { .. }
+        )
+    };
+    decided.flatten().filter(is_of_one).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_forgotten_goes_from_the_journal_and_a_store_built_from_it_is_the_same() {
+    let mut place = place().await;
+    place.settings.retention.deliveries_seconds = Some(7 * DAY.unsigned_abs());
+    let daemon = place.start().await.expect("starts");
+    tell(&place, &daemon, 0..24).await;
+    let told = of_deliveries(&records(&daemon));
+    assert_eq!(told, 2 * 24);
+    place.pass(&daemon, 8 * DAY).await;
+    tell(&place, &daemon, 24..48).await; // so that what is forgotten is in closed segments
+    assert!(of_deliveries(&records(&daemon)) > told, "nothing is thinned out before");
+    packed(&daemon).await;
+    daemon.ledger.renewed().await;
+    daemon.settled().await;
+    let left = records(&daemon);
+    let dropped: u64 = left
+        .iter()
+        .map(|record| match record {
+            Record::Retired { dropped, .. } => *dropped,
+            _ => 0,
+        })
+        .sum();
+    assert!(dropped > 0 && of_deliveries(&left) < 24 + 2 * 24, "{dropped} {}", of_deliveries(&left));
+    let before = items(&daemon);
+    daemon.stop().await.expect("stops");
+    for name in ["store", "checkpoints"] {
+        std::fs::remove_dir_all(place.state().join(name)).expect("is there");
+    }
+    let daemon = place.start().await.expect("starts");
+    let after = items(&daemon);
+    let missing: Vec<&Item> = before.iter().filter(|item| !after.contains(item)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    let more: Vec<&Item> = after.iter().filter(|item| !before.contains(item)).collect();
+    assert!(more.is_empty(), "{more:#?}");
+    daemon.stop().await.expect("stops");
+}
+
+/// Waits until the closed segments are packed: they are in a thread of its own.
+async fn packed(daemon: &Handle) {
+    let is_packed = async {
+        loop {
+            let segments = daemon.ledger.journal().segments();
+            if segments.packed + 1 >= segments.count {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_packed)
+        .await
+        .expect("they are packed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_that_cannot_be_unsealed_are_read_anew_from_the_folder() {
+    let place = place().await;
+    let daemon = place.start().await.expect("starts");
+    daemon.stop().await.expect("stops");
+    std::fs::remove_file(place.state().join("state.key")).expect("is there");
+    let daemon = place.start().await.expect("starts");
+    daemon.settled().await;
+    tell(&place, &daemon, 0..1).await;
+    assert_eq!(place.receivers.take().len(), 1);
+    daemon.stop().await.expect("stops");
+}
