@@ -316,7 +316,9 @@ mod tests {
     fn a_store_that_was_closed_and_cannot_be_opened_is_put_away_and_vouched_for_no_more() {
         let place = Place::with(3).stopped_cleanly();
         let file = place.state().join("store/1/db");
-        fs::remove_file(&file).and_then(|()| fs::create_dir(&file)).expect("is spoilt");
+        fs::remove_file(&file)
+            .and_then(|()| fs::create_dir(&file))
+            .expect("is spoilt");
         let opened = place.open().expect("opens");
         assert!(opened.rebuilt.is_some());
         assert_eq!(opened.store.applied_through(), 3);
@@ -369,7 +371,11 @@ mod tests {
         let place = Place::with(3).stopped_cleanly();
         place.checkpoint(9);
         let opened = place.open().expect("opens");
-        assert!(opened.rebuilt.is_some_and(|why| why.contains("checkpoint up to record 9")));
+        assert!(
+            opened
+                .rebuilt
+                .is_some_and(|why| why.contains("checkpoint up to record 9"))
+        );
         assert_eq!(opened.ahead, Some(9));
     }
 

@@ -123,9 +123,8 @@ fn how_far_the_store_is_comes_once_and_how_much_it_holds_with_each_batch() {
         store.view.stage(apply::put_of(Item::Inbox { at }));
     }
     store.commit(7).expect("writes");
-    let count = |subscriber: &mut sled::Subscriber| {
-        std::iter::from_fn(|| subscriber.next_timeout(Duration::ZERO).ok()).count()
-    };
+    let count =
+        |subscriber: &mut sled::Subscriber| std::iter::from_fn(|| subscriber.next_timeout(Duration::ZERO).ok()).count();
     assert_eq!((count(&mut how_far), count(&mut how_much)), (1, 3));
     store.check().expect("is whole");
     drop((store, how_far, how_much));
@@ -140,7 +139,11 @@ fn a_store_half_of_whose_group_is_written_is_whole_and_takes_the_group_again() {
     let mut store = open(dir.path());
     store.commit(1).expect("writes");
     let all: Vec<Op> = (0..10)
-        .map(|seq| apply::put_of(Item::Inbox { at: Position { seq, nth: 0 } }))
+        .map(|seq| {
+            apply::put_of(Item::Inbox {
+                at: Position { seq, nth: 0 },
+            })
+        })
         .collect();
     // what `commit` does with the first of two batches
     all.into_iter().take(5).for_each(|op| store.view.stage(op));
@@ -236,7 +239,11 @@ fn of_a_forgotten_incident_and_its_deliveries_nothing_is_left() {
         endpoint: crate::notification::EndpointId("ep_other".to_owned()),
         ..one.clone()
     };
-    let mut changes = vec![Change::Incident(incident.clone()), made(one.clone()), made(moved.clone())];
+    let mut changes = vec![
+        Change::Incident(incident.clone()),
+        made(one.clone()),
+        made(moved.clone()),
+    ];
     changes.extend(ended(&one).into_iter().chain(ended(&moved)));
     changes.push(Change::IncidentForgotten {
         incident: incident.id,
@@ -280,7 +287,10 @@ fn old_incidents_are_found_a_few_at_a_time_and_each_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut store = open(dir.path());
     let ids: Vec<String> = (0..1_050).map(|nth| format!("old-{nth:04}")).collect();
-    store.stage(1, &decided(ids.iter().map(|id| Change::Incident(incident(id))).collect()));
+    store.stage(
+        1,
+        &decided(ids.iter().map(|id| Change::Incident(incident(id))).collect()),
+    );
     let young = Incident {
         updated: at() + chrono::Duration::days(2),
         ..incident("old-0003a")
@@ -328,7 +338,10 @@ fn an_incident_stays_while_a_delivery_of_it_is_known_wherever_that_went() {
         ..delivery()
     };
     let incident = incident(&moved.incident.tracking_id);
-    store.stage(1, &decided(vec![Change::Incident(incident.clone()), made(moved.clone())]));
+    store.stage(
+        1,
+        &decided(vec![Change::Incident(incident.clone()), made(moved.clone())]),
+    );
     assert_eq!(forgettable(&store, 20), Vec::<String>::new());
     store.stage(2, &decided(ended(&moved).into()));
     assert_eq!(forgettable(&store, 20), [incident.id.tracking_id]);
