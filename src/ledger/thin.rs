@@ -15,7 +15,7 @@ use crate::event::Position;
 use crate::journal::{Keep, Rewriter};
 use crate::record::{Change, Deadline, Input, Of, Record, Why};
 use crate::rule::Revision;
-use crate::store::{Reader, View};
+use crate::store::{Reader, View, checkpoint};
 
 /// What is known of thinning out.
 pub(super) struct Thinning {
@@ -112,7 +112,11 @@ impl Writer {
         Pass {
             rewriter: self.journal.rewriter(),
             reader: self.shared.reader.clone(),
-            through: self.journal.closed_through(),
+            // a checkpoint still holds what was forgotten after it: from it on, every record is needed to forget it again
+            through: self
+                .journal
+                .closed_through()
+                .min(checkpoint::oldest_through(&self.settings.state)),
             forgotten: self.upkeep.thinning.forgotten,
             // one is open; what is closed and not packed yet is not looked into
             is_whole: segments.count <= segments.packed + 1,

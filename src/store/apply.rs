@@ -5,7 +5,7 @@ use crate::delivery::{End, Place, Standing, State, StateWord};
 use crate::evaluate::tell;
 use crate::event::{Event, Position};
 use crate::incident::IncidentId;
-use crate::notification::SeriesId;
+use crate::notification::{EndpointId, SeriesId};
 use crate::record::{Change, Input, Judged, Of, Record, Verdict, Why};
 use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine};
 
@@ -119,6 +119,10 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
                 incident: notification.incident.clone(),
                 series: notification.series.clone(),
             });
+            if !notification.open {
+                // also when the delivery that closed it is retired
+                put(threaded(&notification.endpoint, &notification.incident));
+            }
             put(Item::Notification(notification.clone()));
         }
         Change::IncidentForgotten {
@@ -135,10 +139,7 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
                 incident: delivery.incident.clone(),
                 delivery: delivery.id.clone(),
             });
-            put(Item::Threaded {
-                endpoint: delivery.endpoint.clone(),
-                incident: delivery.incident.clone(),
-            });
+            put(threaded(&delivery.endpoint, &delivery.incident));
             scheduled(&delivery.place(), 0, delivery.created, tell::expires(delivery), ops);
         }
         Change::Attempted {
@@ -227,6 +228,13 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
             ops.push(Op::Remove(keys::ended_at(*ended_at, &place.delivery)));
             forgotten(place, end, *attempts, ops);
         }
+    }
+}
+
+fn threaded(endpoint: &EndpointId, incident: &IncidentId) -> Item {
+    Item::Threaded {
+        endpoint: endpoint.clone(),
+        incident: incident.clone(),
     }
 }
 

@@ -117,6 +117,17 @@ pub fn list(state: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// How far the oldest checkpoint goes, by its name; 0 where there is none. What a record behind it says is needed to
+/// build a store from it.
+pub fn oldest_through(state: &Path) -> u64 {
+    let oldest = list(state).ok().and_then(|paths| paths.into_iter().next());
+    let name = oldest
+        .as_deref()
+        .and_then(Path::file_stem)
+        .and_then(|name| name.to_str());
+    name.and_then(|name| name.parse().ok()).unwrap_or(0)
+}
+
 /// How far the newest checkpoint goes, by its name.
 ///
 /// # Errors
