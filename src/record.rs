@@ -139,6 +139,8 @@ pub enum Input {
         /// When it was to be.
         at: Time,
     },
+    /// An event was here and is forgotten: what came in together with it keeps its position.
+    Retired,
 }
 
 /// A rule file's text, sealed with the state directory's key: it may hold URLs that are secrets.

@@ -217,6 +217,10 @@ impl Writer {
         if self.renewing.is_some() {
             return;
         }
+        if self.upkeep.thinning.thread.is_some() {
+            self.upkeep.thinning.renewal_waits = true;
+            return;
+        }
         self.sweep();
         let state = self.settings.state.clone();
         if !space::has_room_for_renewal(space::available(&state), self.store.size_bytes()) {

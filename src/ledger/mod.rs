@@ -30,6 +30,7 @@ mod decide;
 mod handle;
 pub(crate) mod maintain;
 pub(crate) mod open;
+mod retire;
 mod scrub;
 mod space;
 mod thin;

@@ -9,13 +9,11 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, ensure};
 
 use super::maintain::Waits;
+use super::retire::Forgotten;
 use super::{Submission, Writer};
-use crate::clock::Time;
-use crate::event::Position;
-use crate::journal::{Keep, Rewriter};
-use crate::record::{Change, Deadline, Input, Of, Record, Why};
-use crate::rule::Revision;
-use crate::store::{Reader, View, checkpoint};
+use crate::journal::{self, Keep, Rewriter};
+use crate::record::{Change, Record};
+use crate::store::checkpoint;
 
 /// What is known of thinning out.
 pub(super) struct Thinning {
@@ -25,6 +23,8 @@ pub(super) struct Thinning {
     pub waits: Waits,
     /// What went and is not on record yet.
     pub retired: Option<Thinned>,
+    /// A renewal was asked for meanwhile: it must not fold what is being rewritten.
+    pub renewal_waits: bool,
     /// The last decision that forgot something. After a start: whatever there is, for what the last run left.
     forgotten: u64,
     /// How far the last whole pass went, and what was forgotten when it began.
@@ -49,6 +49,7 @@ impl Thinning {
             thread: None,
             waits: Vec::new(),
             retired: None,
+            renewal_waits: false,
             forgotten: last,
             passed: None,
         }
@@ -91,10 +92,11 @@ impl Writer {
         if self.upkeep.thinning.thread.is_some() {
             return;
         }
-        if !self.upkeep.thinning.is_due(self.journal.closed_through()) {
+        let pass = self.pass();
+        if !self.upkeep.thinning.is_due(pass.through) {
             return self.answer_thinning();
         }
-        let (pass, submit) = (self.pass(), self.submit.clone());
+        let submit = self.submit.clone();
         let work = move || {
             let _ = submit.send(Submission::Thinned(pass.run()));
         };
@@ -111,7 +113,7 @@ impl Writer {
         let segments = self.journal.segments();
         Pass {
             rewriter: self.journal.rewriter(),
-            reader: self.shared.reader.clone(),
+            reader: self.journal.reader(),
             // a checkpoint still holds what was forgotten after it: from it on, every record is needed to forget it again
             through: self
                 .journal
@@ -139,6 +141,9 @@ impl Writer {
         if self.upkeep.thinning.retired.is_none() {
             self.answer_thinning();
         }
+        if std::mem::take(&mut self.upkeep.thinning.renewal_waits) {
+            self.begin_renewal();
+        }
     }
 
     /// Answers who waits for the journal to be thinned out.
@@ -152,7 +157,7 @@ impl Writer {
 /// Going through the closed segments once.
 struct Pass {
     rewriter: Rewriter,
-    reader: Reader,
+    reader: journal::Reader,
     through: u64,
     forgotten: u64,
     is_whole: bool,
@@ -161,13 +166,13 @@ struct Pass {
 
 impl Pass {
     fn run(self) -> Result<Thinned> {
+        let forgotten = Forgotten::read(&self.reader, self.through, self.is_whole, &self.stop)?;
         let mut failed = None;
         let rewritten = self.rewriter.rewrite(&self.stop, |seq, bytes| {
-            // what was written since it began may not be in the store yet
             if seq > self.through || self.stop.load(Ordering::Relaxed) {
                 return Keep::Keep;
             }
-            retire(seq, bytes, &self.reader.view()).unwrap_or_else(|error| {
+            forgotten.retire(seq, bytes).unwrap_or_else(|error| {
                 failed.get_or_insert(error);
                 Keep::Keep
             })
@@ -186,105 +191,6 @@ impl Pass {
             forgotten: self.forgotten,
             is_whole: self.is_whole && failed.is_none(),
         })
-    }
-}
-
-/// Whether a record is still needed. An event goes when it is forgotten, and with it what was decided of it; a decision
-/// about a forgotten delivery goes too. Where only some changes are not needed, they become empty, so that the
-/// positions of the others stay.
-fn retire(seq: u64, bytes: &[u8], view: &View) -> Result<Keep> {
-    match Record::from_bytes(bytes)? {
-        Record::Recorded { inputs, .. } => retire_inputs(seq, &inputs, view),
-        Record::Decided { at, of, by, changes } => retire_changes(at, of, by, changes, view),
-        Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Ok(Keep::Keep),
-    }
-}
-
-fn retire_inputs(seq: u64, inputs: &[Input], view: &View) -> Result<Keep> {
-    for (nth, input) in (0..).zip(inputs) {
-        if !matches!(input, Input::Heard { .. }) || is_known(Position { seq, nth }, view)? {
-            return Ok(Keep::Keep);
-        }
-    }
-    Ok(Keep::Drop)
-}
-
-fn is_known(event: Position, view: &View) -> Result<bool> {
-    Ok(view.event(event)?.is_some())
-}
-
-fn retire_changes(at: Time, of: Of, by: Revision, changes: Vec<Change>, view: &View) -> Result<Keep> {
-    let (mut is_changed, mut kept) = (false, Vec::with_capacity(changes.len()));
-    for change in changes {
-        let is_old = is_forgotten(&of, &change, view)?;
-        is_changed |= is_old;
-        kept.push(if is_old {
-            Change::Nothing { why: Why::Retired }
-        } else {
-            change
-        });
-    }
-    let is_empty = kept
-        .iter()
-        .all(|change| matches!(change, Change::Nothing { why: Why::Retired }));
-    Ok(match (is_changed, is_empty) {
-        (false, _) => Keep::Keep,
-        (true, true) => Keep::Drop,
-        (true, false) => Keep::Replace(
-            Record::Decided {
-                at,
-                of,
-                by,
-                changes: kept,
-            }
-            .to_bytes(),
-        ),
-    })
-}
-
-/// Whether a change is about a delivery or an incident that is forgotten, and about nothing else.
-fn is_forgotten(of: &Of, change: &Change, view: &View) -> Result<bool> {
-    if let Some(id) = delivery_of(change) {
-        return Ok(view.delivery(id)?.is_none());
-    }
-    Ok(match (of, change) {
-        (_, Change::Incident(incident)) => view.incident(&incident.id)?.is_none(),
-        (_, Change::Entry(entry)) => view.incident(&entry.incident)?.is_none(),
-        (_, Change::Affected(hearing)) => view.incident(&hearing.incident)?.is_none(),
-        (_, Change::Judged(judged)) => view.incident(&judged.incident)?.is_none(),
-        (_, Change::Notification(notification)) => view.incident(&notification.incident)?.is_none(),
-        (_, Change::IncidentForgotten { incident, .. }) => view.incident(incident)?.is_none(),
-        (
-            _,
-            Change::Wake {
-                deadline: Deadline::Tell { series, .. },
-                ..
-            }
-            | Change::Unwake {
-                deadline: Deadline::Tell { series, .. },
-                ..
-            },
-        ) => view.notification(series)?.is_none(),
-        (Of::Kept { at }, Change::Nothing { .. }) => is_forgotten_event(*at, view)?,
-        _ => false,
-    })
-}
-
-/// Whether what was decided was an event, and it is forgotten; other inputs have no line either, so theirs stay.
-fn is_forgotten_event(at: Position, view: &View) -> Result<bool> {
-    Ok(!is_known(at, view)? && view.nothing(at)?.is_none())
-}
-
-/// The delivery a change is about, and about nothing else.
-fn delivery_of(change: &Change) -> Option<&str> {
-    match change {
-        Change::Delivery { delivery, .. } => Some(&delivery.id),
-        Change::Attempted { place, .. }
-        | Change::Ended { place, .. }
-        | Change::Requeued { place, .. }
-        | Change::Forgotten { place, .. } => Some(&place.delivery),
-        Change::Carries { delivery, .. } => Some(delivery),
-        _ => None,
     }
 }
 

@@ -35,6 +35,7 @@ variants! {
         Input::Commanded { .. } => "input commanded",
         Input::Tried { .. } => "input tried",
         Input::Due { .. } => "input due",
+        Input::Retired => "input retired",
     }
     command(Command), COMMANDS {
         Command::Redeliver { .. } => "command redeliver",
@@ -131,7 +132,7 @@ impl Seen {
             Input::Commanded { command: one, .. } => drop(self.0.insert(command(one))),
             Input::Due { deadline: one, .. } => drop(self.0.insert(deadline(one))),
             Input::Tried { attempt } => self.attempt(attempt),
-            Input::Heard { .. } | Input::RuleTexts { .. } | Input::Rules { .. } => {}
+            Input::Heard { .. } | Input::RuleTexts { .. } | Input::Rules { .. } | Input::Retired => {}
         }
     }
 

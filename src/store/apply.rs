@@ -50,10 +50,12 @@ pub fn put_of(item: Item) -> Op {
 }
 
 fn recorded(at: Position, input: &Input, now: Time, ops: &mut Vec<Op>) {
-    ops.push(put_of(Item::Inbox { at }));
-    if let Input::Heard { event } = input {
-        heard(at, event, now, ops);
+    match input {
+        Input::Retired => return,
+        Input::Heard { event } => heard(at, event, now, ops),
+        _ => {}
     }
+    ops.push(put_of(Item::Inbox { at }));
 }
 
 fn heard(at: Position, event: &Event, now: Time, ops: &mut Vec<Op>) {

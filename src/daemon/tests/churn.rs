@@ -1,4 +1,4 @@
-//! A churn: far more goes through than is kept, and memory of it does not pile up.
+//! A churn: far more goes through than is kept, and what is on disk follows what is kept. Memory is the benchmark's.
 
 use super::*;
 use crate::schedule::Cron;

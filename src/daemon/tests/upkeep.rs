@@ -1,6 +1,8 @@
 //! Renewal, retention and thinning out, and what a start does with rules that cannot be read.
 
 use super::*;
+use crate::incident::IncidentId;
+use crate::record::{Change, Command, Record};
 use crate::store::keys::Item;
 
 const RULES: &str = r#"
@@ -11,6 +13,9 @@ rules:
     when: { event type: Service issue }
     notify: all
 "#;
+
+/// How long a day is, seconds.
+const DAY: i64 = 86_400;
 
 async fn place() -> Place {
     Place::with(&[("contoso/rules.yaml", RULES.into())]).await
@@ -29,6 +34,12 @@ async fn tell(place: &Place, daemon: &Handle, which: std::ops::Range<u64>) {
 fn items(daemon: &Handle) -> Vec<Item> {
     let view = daemon.ledger.view();
     view.items().map(|item| item.expect("reads")).collect()
+}
+
+fn records(daemon: &Handle) -> Vec<Record> {
+    let tail = daemon.ledger.journal().tail(1);
+    tail.map(|record| Record::from_bytes(&record.expect("reads").1).expect("a record"))
+        .collect()
 }
 
 fn stores(place: &Place) -> Vec<String> {
@@ -60,6 +71,129 @@ async fn a_renewed_store_is_believed_at_the_next_start_and_the_one_before_it_goe
         .collect();
     assert_eq!(kept, before);
     started.stop().await.expect("stops");
+}
+
+/// What of a delivery is in the journal.
+fn of_deliveries(records: &[Record]) -> usize {
+    let decided = records.iter().filter_map(|record| match record {
+        Record::Decided { changes, .. } => Some(changes),
+        _ => None,
+    });
+    let is_of_one = |change: &&Change| {
+        matches!(
+            change,
+            Change::Delivery { .. } | Change::Ended { .. } | Change::Forgotten { .. }
+        )
+    };
+    decided.flatten().filter(is_of_one).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_forgotten_goes_from_the_journal_and_a_store_built_from_it_is_the_same() {
+    let mut place = place().await;
+    place.settings.retention.deliveries_seconds = Some(7 * DAY.unsigned_abs());
+    let daemon = place.start().await.expect("starts");
+    tell(&place, &daemon, 0..24).await;
+    let told = of_deliveries(&records(&daemon));
+    assert_eq!(told, 2 * 24);
+    place.pass(&daemon, 8 * DAY).await;
+    // what a checkpoint holds is not thinned out behind it: only when two are kept that were folded afterwards
+    for which in [24..48, 48..72] {
+        tell(&place, &daemon, which).await;
+        packed(&daemon).await;
+        daemon.ledger.renewed().await;
+    }
+    daemon.settled().await;
+    let left = records(&daemon);
+    let dropped: u64 = left
+        .iter()
+        .map(|record| match record {
+            Record::Retired { dropped, .. } => *dropped,
+            _ => 0,
+        })
+        .sum();
+    assert!(
+        dropped > 0 && of_deliveries(&left) < 24 + 4 * 24,
+        "{dropped} {}",
+        of_deliveries(&left)
+    );
+    rebuilt_is_the_same(&place, daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forgotten_event_leaves_those_that_came_in_with_it_where_they_were() {
+    let mut place = place().await;
+    place.settings.retention.deliveries_seconds = Some(7 * DAY.unsigned_abs());
+    place.settings.retention.events_seconds = Some(10 * DAY.unsigned_abs());
+    let daemon = place.start().await.expect("starts");
+    let now = || Clock::ByHand(place.clock.clone()).now();
+    daemon.hear(vec![update(900, now()), update(901, now())]).await;
+    place.pass(&daemon, 10).await;
+    let delivery = items(&daemon).into_iter().find_map(|item| match item {
+        Item::Delivery { delivery, .. } if delivery.incident == IncidentId::of(&update(900, now())) => {
+            Some(delivery.id)
+        }
+        _ => None,
+    });
+    daemon
+        .ledger
+        .command(
+            "operator",
+            Command::Redeliver {
+                delivery: delivery.expect("a delivery"),
+            },
+        )
+        .await
+        .expect("again");
+    place.pass(&daemon, 8 * DAY).await;
+    daemon.hear(vec![update(901, now())]).await;
+    place.pass(&daemon, 8 * DAY).await;
+    for which in [0..24, 24..48] {
+        tell(&place, &daemon, which).await;
+        packed(&daemon).await;
+        daemon.ledger.renewed().await;
+    }
+    daemon.settled().await;
+    let is_mixed = |record: &Record| {
+        let Record::Recorded { inputs, .. } = record else {
+            return false;
+        };
+        matches!(&inputs[..], [Input::Retired, Input::Heard { event }] if event.tracking_id == "DMG0901")
+    };
+    assert!(records(&daemon).iter().any(is_mixed));
+    rebuilt_is_the_same(&place, daemon).await;
+}
+
+/// A store that is built from the journal alone, as it was thinned out, knows what the running one knows.
+async fn rebuilt_is_the_same(place: &Place, daemon: Handle) {
+    let before = items(&daemon);
+    daemon.stop().await.expect("stops");
+    for name in ["store", "checkpoints"] {
+        std::fs::remove_dir_all(place.state().join(name)).expect("is there");
+    }
+    let daemon = place.start().await.expect("starts");
+    let after = items(&daemon);
+    let missing: Vec<&Item> = before.iter().filter(|item| !after.contains(item)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    let more: Vec<&Item> = after.iter().filter(|item| !before.contains(item)).collect();
+    assert!(more.is_empty(), "{more:#?}");
+    daemon.stop().await.expect("stops");
+}
+
+/// Waits until the closed segments are packed: they are in a thread of its own.
+async fn packed(daemon: &Handle) {
+    let is_packed = async {
+        loop {
+            let segments = daemon.ledger.journal().segments();
+            if segments.packed + 1 >= segments.count {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_packed)
+        .await
+        .expect("they are packed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

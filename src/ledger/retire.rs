@@ -1,0 +1,208 @@
+//! What of the journal is not needed any more: what it says itself is forgotten.
+//!
+//! An event goes when it is forgotten, and with it what was decided of it; what is said of a forgotten delivery goes
+//! too. Two things never happen: that an input stays and its decision goes (it would be decided a second time), and
+//! that a record which forgets goes before what it forgets.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::clock::Time;
+use crate::event::Position;
+use crate::incident::IncidentId;
+use crate::journal::{self, Keep};
+use crate::notification::SeriesId;
+use crate::record::{Change, Deadline, Input, Of, Record, Why};
+use crate::rule::Revision;
+
+/// What is forgotten, each with the sequence number of the record that says so: only what stands before that goes. The
+/// store is not asked: it may forget something while the journal is half gone through, and the making of a delivery
+/// would stay while its end went.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten {
+    deliveries: HashMap<String, u64>,
+    incidents: HashMap<IncidentId, u64>,
+    events: HashMap<Position, u64>,
+    series: HashMap<SeriesId, u64>,
+    /// Whether everything before is gone through: only then the records that forget may go too.
+    is_whole: bool,
+}
+
+impl Forgotten {
+    /// Reads what the journal forgets up to `through`; `is_whole` if all of that will be asked about.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the daemon stops.
+    pub fn read(reader: &journal::Reader, through: u64, is_whole: bool, stop: &AtomicBool) -> Result<Self> {
+        let mut forgotten = Self {
+            is_whole,
+            ..Self::default()
+        };
+        for record in reader.tail(1) {
+            ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
+            match record {
+                Ok((seq, _)) if seq > through => break,
+                Ok((seq, bytes)) => forgotten.note(seq, &Record::from_bytes(&bytes)?),
+                // what is damaged stays, and may be of what is forgotten
+                Err(journal::Error::Damaged { .. }) => forgotten.is_whole = false,
+                Err(error) => return Err(error).context("reading the journal"),
+            }
+        }
+        Ok(forgotten)
+    }
+
+    fn note(&mut self, seq: u64, record: &Record) {
+        let Record::Decided { changes, .. } = record else {
+            return;
+        };
+        for change in changes {
+            match change {
+                Change::Forgotten { place, .. } => drop(self.deliveries.insert(place.delivery.clone(), seq)),
+                Change::IncidentForgotten {
+                    incident,
+                    events,
+                    series,
+                } => {
+                    self.incidents.insert(incident.clone(), seq);
+                    self.events.extend(events.iter().map(|at| (*at, seq)));
+                    self.series.extend(series.iter().map(|one| (one.clone(), seq)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What becomes of a record. Where only a part of it is not needed, that becomes empty, so that the positions of
+    /// the rest stay.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn retire(&self, seq: u64, bytes: &[u8]) -> Result<Keep> {
+        Ok(match Record::from_bytes(bytes)? {
+            Record::Recorded { at, inputs } => self.retire_inputs(seq, at, inputs),
+            Record::Decided { at, of, by, changes } => self.retire_changes(seq, at, of, by, changes),
+            Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Keep::Keep,
+        })
+    }
+
+    fn retire_inputs(&self, seq: u64, at: Time, mut inputs: Vec<Input>) -> Keep {
+        let is_old = |nth| self.is_gone(Position { seq, nth });
+        if !(0..)
+            .zip(&inputs)
+            .any(|(nth, input)| *input != Input::Retired && is_old(nth))
+        {
+            return Keep::Keep;
+        }
+        for (nth, input) in (0..).zip(&mut inputs) {
+            if is_old(nth) {
+                *input = Input::Retired;
+            }
+        }
+        match cut_back(&mut inputs, |input| *input == Input::Retired) {
+            true => Keep::Drop,
+            false => Keep::Replace(Record::Recorded { at, inputs }.to_bytes()),
+        }
+    }
+
+    fn retire_changes(&self, seq: u64, at: Time, of: Of, by: Revision, mut changes: Vec<Change>) -> Keep {
+        let mut is_changed = false;
+        for (nth, change) in (0..).zip(&mut changes) {
+            if self.covers(Position { seq, nth }, &of, change) {
+                *change = RETIRED;
+                is_changed = true;
+            }
+        }
+        let is_empty = cut_back(&mut changes, |change| *change == RETIRED);
+        if is_empty && self.is_needless(seq, &of) {
+            return Keep::Drop;
+        }
+        if !is_changed {
+            return Keep::Keep;
+        }
+        if is_empty {
+            changes.push(RETIRED);
+        }
+        Keep::Replace(Record::Decided { at, of, by, changes }.to_bytes())
+    }
+
+    /// Whether a decision without changes says nothing: what it decided is gone too.
+    fn is_needless(&self, seq: u64, of: &Of) -> bool {
+        match of {
+            Of::Kept { at } => self.is_gone(*at),
+            Of::Here(Input::Tried { .. }) => true,
+            Of::Here(Input::Due { deadline, .. }) => match deadline {
+                Deadline::Tell { series, .. } => is_later(seq, self.series.get(series)),
+                Deadline::Expire { .. } => true,
+                Deadline::Endpoint { .. } | Deadline::Retention => false,
+            },
+            Of::Here(_) => false,
+        }
+    }
+
+    fn is_gone(&self, event: Position) -> bool {
+        is_later(event.seq, self.events.get(&event))
+    }
+
+    /// Whether a change is about a delivery or an incident that is forgotten later, and about nothing else.
+    fn covers(&self, at: Position, of: &Of, change: &Change) -> bool {
+        let seq = at.seq;
+        let is_old = |incident| is_later(seq, self.incidents.get(incident));
+        if let Some(id) = delivery_of(change) {
+            let forgets = matches!(change, Change::Forgotten { .. });
+            return is_later(seq, self.deliveries.get(id)) && (self.is_whole || !forgets);
+        }
+        match change {
+            Change::Incident(incident) => is_old(&incident.id),
+            Change::Entry(entry) => is_old(&entry.incident),
+            Change::Affected(hearing) => is_old(&hearing.incident),
+            Change::Judged(judged) => is_old(&judged.incident),
+            Change::Notification(notification) => is_old(&notification.incident),
+            Change::IncidentForgotten { incident, .. } => self.is_whole && is_old(incident),
+            Change::Raised { .. } => self.is_gone(at),
+            Change::Wake {
+                deadline: Deadline::Tell { series, .. },
+                ..
+            }
+            | Change::Unwake {
+                deadline: Deadline::Tell { series, .. },
+                ..
+            } => is_later(seq, self.series.get(series)),
+            Change::Nothing { why } => *why != Why::Retired && is_of_event(of, |event| self.is_gone(event)),
+            _ => false,
+        }
+    }
+}
+
+/// What stands where a change was.
+const RETIRED: Change = Change::Nothing { why: Why::Retired };
+
+fn is_of_event(of: &Of, is_gone: impl Fn(Position) -> bool) -> bool {
+    matches!(of, Of::Kept { at } if is_gone(*at))
+}
+
+fn is_later(seq: u64, forgotten: Option<&u64>) -> bool {
+    forgotten.is_some_and(|forgotten| seq <= *forgotten)
+}
+
+/// Cuts off what is empty at the end, where it holds no position; whether nothing is left.
+fn cut_back<T>(all: &mut Vec<T>, is_empty: impl Fn(&T) -> bool) -> bool {
+    while all.last().is_some_and(&is_empty) {
+        all.pop();
+    }
+    all.is_empty()
+}
+
+/// The delivery a change is about, and about nothing else.
+fn delivery_of(change: &Change) -> Option<&str> {
+    match change {
+        Change::Delivery { delivery, .. } => Some(&delivery.id),
+        Change::Attempted { place, .. }
+        | Change::Ended { place, .. }
+        | Change::Requeued { place, .. }
+        | Change::Forgotten { place, .. } => Some(&place.delivery),
+        Change::Carries { delivery, .. } => Some(delivery),
+        _ => None,
+    }
+}
