@@ -49,13 +49,33 @@ pub struct Read {
 /// Writes what `view` holds, which is everything up to `through`; older checkpoints but the last go.
 ///
 /// # Errors
-/// When it cannot be written durably, or `stop` was set meanwhile; then nothing is left of it.
+/// As [`put`].
 pub fn write(state: &Path, view: &View, through: u64, stop: &AtomicBool) -> Result<PathBuf> {
-    let dir = directory(state);
-    fs::create_dir_all(&dir).context("making the checkpoints' directory")?;
+    let decided = view.mark(&keys::decided_through())?;
+    put(state, through, decided, |out| {
+        for item in view.items() {
+            ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
+            out.push(&serde_json::to_vec(&item?)?)?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes a checkpoint of the items that `fill` pushes, which are everything up to `through`; older checkpoints but the
+/// last go.
+///
+/// # Errors
+/// When it cannot be written durably, or what `fill` returns; then nothing is left of it.
+pub fn put(
+    state: &Path,
+    through: u64,
+    decided: Option<Position>,
+    fill: impl FnOnce(&mut Lines<'_>) -> Result<()>,
+) -> Result<PathBuf> {
+    let dir = made(state)?;
     let path = dir.join(format!("{through:020}.checkpoint"));
     let temporary = path.with_extension("tmp");
-    let written = write_to(&temporary, view, through, stop)
+    let written = write_to(&temporary, through, decided, fill)
         .and_then(|()| fs::rename(&temporary, &path).context("naming a checkpoint"));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
@@ -68,35 +88,112 @@ pub fn write(state: &Path, view: &View, through: u64, stop: &AtomicBool) -> Resu
     Ok(path)
 }
 
-fn write_to(path: &Path, view: &View, through: u64, stop: &AtomicBool) -> Result<()> {
+/// Writes a file like a checkpoint, under any name.
+///
+/// # Errors
+/// When it cannot be written, or what `fill` returns.
+pub fn write_to(
+    path: &Path,
+    through: u64,
+    decided: Option<Position>,
+    fill: impl FnOnce(&mut Lines<'_>) -> Result<()>,
+) -> Result<()> {
     let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
     let mut packed = zstd::Encoder::new(BufWriter::new(file), 3).context("packing a checkpoint")?;
-    dump(&mut packed, view, through, stop)?;
-    let file = packed.finish()?.into_inner().map_err(|error| error.into_error())?;
-    file.sync_all().context("syncing a checkpoint")
-}
-
-fn dump(out: &mut impl Write, view: &View, through: u64, stop: &AtomicBool) -> Result<()> {
-    let decided = view.mark(&keys::decided_through())?;
     let head = serde_json::to_vec(&Head {
         checkpoint: FORMAT,
         through,
         decided,
     })?;
-    let (mut items, mut crc) = (0, crc32c::crc32c(&head));
-    out.write_all(&head)?;
-    for item in view.items() {
-        ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
-        let line = serde_json::to_vec(&item?)?;
-        crc = crc32c::crc32c_append(crc, &line);
-        items += 1;
-        out.write_all(b"\n")?;
-        out.write_all(&line)?;
+    packed.write_all(&head)?;
+    let mut lines = Lines {
+        out: &mut packed,
+        items: 0,
+        crc32c: crc32c::crc32c(&head),
+    };
+    fill(&mut lines)?;
+    let tail = Tail {
+        items: lines.items,
+        crc32c: lines.crc32c,
+    };
+    packed.write_all(b"\n")?;
+    packed.write_all(&serde_json::to_vec(&tail)?)?;
+    let file = packed.finish()?.into_inner().map_err(|error| error.into_error())?;
+    file.sync_all().context("syncing a checkpoint")
+}
+
+/// What a checkpoint's items are written to.
+pub struct Lines<'a> {
+    out: &'a mut dyn Write,
+    items: u64,
+    crc32c: u32,
+}
+
+impl Lines<'_> {
+    /// Adds an item, as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn push(&mut self, line: &[u8]) -> Result<()> {
+        self.crc32c = crc32c::crc32c_append(self.crc32c, line);
+        self.items += 1;
+        self.out.write_all(b"\n")?;
+        Ok(self.out.write_all(line)?)
     }
-    let tail = serde_json::to_vec(&Tail { items, crc32c: crc })?;
-    out.write_all(b"\n")?;
-    out.write_all(&tail)?;
-    Ok(())
+}
+
+/// The newest checkpoint that is whole.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub fn newest(state: &Path) -> Result<Option<(PathBuf, Read)>> {
+    for path in list(state)?.into_iter().rev() {
+        match verify(&path) {
+            Ok(read) => return Ok(Some((path, read))),
+            Err(error) => {
+                tracing::warn!(checkpoint = %path.display(), error = format!("{error:#}"), "a checkpoint is damaged; an older one, or the whole journal, is read instead");
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Two names for files that are on the way to a checkpoint, used in turn. They go in the end.
+pub struct Unfinished {
+    paths: [PathBuf; 2],
+}
+
+impl Unfinished {
+    /// In the checkpoints' directory, where there is room for them.
+    ///
+    /// # Errors
+    /// When that cannot be made.
+    pub fn of(state: &Path) -> Result<Self> {
+        let dir = made(state)?;
+        Ok(Self {
+            paths: ["folding-1.tmp", "folding-2.tmp"].map(|name| dir.join(name)),
+        })
+    }
+
+    /// The name that is free: the other one is being read.
+    pub fn next(&mut self) -> PathBuf {
+        self.paths.swap(0, 1);
+        self.paths[0].clone()
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for path in &self.paths {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn made(state: &Path) -> Result<PathBuf> {
+    let dir = directory(state);
+    fs::create_dir_all(&dir).context("making the checkpoints' directory")?;
+    Ok(dir)
 }
 
 /// The checkpoints there are, the oldest first.
@@ -143,14 +240,14 @@ pub fn newest_through(state: &Path) -> Result<u64> {
 /// # Errors
 /// When it is damaged, cut short, or written by a newer version.
 pub fn verify(path: &Path) -> Result<Read> {
-    each(path, |_| Ok(()))
+    each(path, |_, _| Ok(()))
 }
 
-/// Goes through a checkpoint's items.
+/// Goes through a checkpoint's items, each as JSON and as what it is.
 ///
 /// # Errors
 /// As [`verify`]; also what `take` returns. What was taken before the error must be thrown away.
-pub fn each(path: &Path, mut take: impl FnMut(Item) -> Result<()>) -> Result<Read> {
+pub fn each(path: &Path, mut take: impl FnMut(&[u8], Item) -> Result<()>) -> Result<Read> {
     let file = File::open(path).with_context(|| format!("reading the checkpoint {}", path.display()))?;
     let mut lines = BufReader::new(zstd::Decoder::new(file)?).split(b'\n');
     let first = lines.next().context("the checkpoint is empty")??;
@@ -177,7 +274,8 @@ pub fn each(path: &Path, mut take: impl FnMut(Item) -> Result<()>) -> Result<Rea
         }
         crc = crc32c::crc32c_append(crc, &line);
         items += 1;
-        take(serde_json::from_slice(&line).context("an item of the checkpoint cannot be read")?)?;
+        let item = serde_json::from_slice(&line).context("an item of the checkpoint cannot be read")?;
+        take(&line, item)?;
     }
     bail!("the checkpoint is cut short")
 }

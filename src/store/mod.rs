@@ -26,6 +26,7 @@ pub(crate) mod apply;
 pub(crate) mod checkpoint;
 mod contents;
 pub(crate) mod context;
+mod fold;
 pub(crate) mod keys;
 pub(crate) mod place;
 pub(crate) mod read;

@@ -14,7 +14,7 @@ use crate::journal;
 use crate::record::Record;
 use crate::store::apply::{self, Op};
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, checkpoint, is_no_space, keys, place};
+use crate::store::{Store, checkpoint, fold, is_no_space, keys, place};
 
 /// Records applied in one batch while catching up, if they are small.
 const BATCH_RECORDS: usize = 500;
@@ -128,10 +128,11 @@ fn renewed(
     closed_through: u64,
     stop: &AtomicBool,
 ) -> Result<Store> {
-    let mut store = from_checkpoint(state, dir, stop)?;
-    none_of(fold(&mut store, reader, closed_through, stop)?)?;
-    if store.applied_through() > 0 {
-        checkpoint::write(state, store.view(), store.applied_through(), stop)?;
+    let folded = fold::fold(state, reader, closed_through, stop)?;
+    none_of(folded.damaged)?;
+    let mut store = Store::open(dir)?;
+    if let Some(path) = folded.path {
+        fill(&mut store, &path, stop)?;
     }
     none_of(catch_up(&mut store, reader, stop)?)?;
     store.flush()?;
@@ -155,13 +156,35 @@ fn none_of(mut damaged: Vec<Damage>) -> Result<()> {
 /// # Errors
 /// When the journal cannot be read or the store not written, or `stop` was set.
 pub fn catch_up(store: &mut Store, reader: &journal::Reader, stop: &AtomicBool) -> Result<Vec<Damage>> {
-    fold(store, reader, u64::MAX, stop)
+    let (mut staged, mut last) = (0, store.applied_through());
+    let damaged = each_record(reader, last + 1, u64::MAX, stop, |seq, record| {
+        store.stage(seq, record);
+        (staged, last) = (staged + 1, seq);
+        if staged < BATCH_RECORDS && !store.is_batch_full() {
+            return Ok(());
+        }
+        staged = 0;
+        store.commit(seq)
+    })?;
+    if staged > 0 {
+        store.commit(last)?;
+    }
+    Ok(damaged)
 }
 
-fn fold(store: &mut Store, reader: &journal::Reader, through: u64, stop: &AtomicBool) -> Result<Vec<Damage>> {
-    let (mut staged, mut last) = (0, store.applied_through());
+/// Goes through the journal's records from `from` to `through`. Returns what is damaged and not owned up to.
+///
+/// # Errors
+/// When the journal cannot be read, or `stop` was set; also what `take` returns.
+pub fn each_record(
+    reader: &journal::Reader,
+    from: u64,
+    through: u64,
+    stop: &AtomicBool,
+    mut take: impl FnMut(u64, &Record) -> Result<()>,
+) -> Result<Vec<Damage>> {
     let mut damaged: Vec<Damage> = Vec::new();
-    for record in reader.tail(store.applied_through() + 1) {
+    for record in reader.tail(from) {
         not_stopped(stop)?;
         let (seq, bytes) = match record {
             Ok(record) => record,
@@ -178,20 +201,14 @@ fn fold(store: &mut Store, reader: &journal::Reader, through: u64, stop: &Atomic
         if let Record::Lost { from, to, .. } = &record {
             owned_up(&mut damaged, *from, *to);
         }
-        store.stage(seq, &record);
-        (last, staged) = (seq, staged + 1);
-        if staged >= BATCH_RECORDS || store.is_batch_full() {
-            store.commit(last)?;
-            staged = 0;
-        }
-    }
-    if staged > 0 {
-        store.commit(last)?;
+        take(seq, &record)?;
     }
     Ok(damaged)
 }
 
-fn not_stopped(stop: &AtomicBool) -> Result<()> {
+/// # Errors
+/// When `stop` was set.
+pub fn not_stopped(stop: &AtomicBool) -> Result<()> {
     ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
     Ok(())
 }
@@ -203,25 +220,22 @@ pub fn owned_up(damaged: &mut Vec<Damage>, from: u64, to: u64) {
 
 /// A store filled from the newest checkpoint that is whole; empty if there is none.
 fn from_checkpoint(state: &Path, dir: &Path, stop: &AtomicBool) -> Result<Store> {
-    let newest = checkpoint::list(state)?.into_iter().rev().find(|path| match checkpoint::verify(path) {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::warn!(checkpoint = %path.display(), error = format!("{error:#}"), "a checkpoint is damaged; an older one, or the whole journal, is read instead");
-            false
-        }
-    });
     let mut store = Store::open(dir)?;
-    if let Some(path) = newest {
-        let read = checkpoint::each(&path, |item| {
-            not_stopped(stop)?;
-            store.put(apply::put_of(item))
-        })?;
-        if let Some(decided) = read.decided {
-            store.put(Op::Mark(keys::decided_through(), decided))?;
-        }
-        store.commit(read.through)?;
+    if let Some((path, _)) = checkpoint::newest(state)? {
+        fill(&mut store, &path, stop)?;
     }
     Ok(store)
+}
+
+fn fill(store: &mut Store, checkpoint: &Path, stop: &AtomicBool) -> Result<()> {
+    let read = checkpoint::each(checkpoint, |_, item| {
+        not_stopped(stop)?;
+        store.put(apply::put_of(item))
+    })?;
+    if let Some(decided) = read.decided {
+        store.put(Op::Mark(keys::decided_through(), decided))?;
+    }
+    store.commit(read.through)
 }
 
 #[cfg(test)]
