@@ -1,14 +1,15 @@
 //! An event was heard: is it news, who asks for it, and what will they be told.
 //!
-//! In order: place it in each account's own sequence of communications (repeat? overtaken?), remember it, then let
+//! In order: [place](super::placing) it in each account's own sequence of communications (repeat? overtaken?), remember it, then let
 //! every rule that asks pass the gates, and gather notifications per endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::placing::{Placed, accounts_of};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{Arrival, Event, Impact, Kind, Position, Stage, communication_of, visible_digest};
+use crate::event::{Arrival, Event, Impact, Kind, Position, Stage, visible_digest};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::notification::{Channel, EndpointId, Form, Notification, SeriesId};
 use crate::record::{Change, Deadline, Judged, Tells, Verdict, Why};
@@ -30,17 +31,6 @@ pub struct Heard {
     pub series: BTreeMap<SeriesId, Notification>,
     /// Which accounts those series have told of.
     pub reached: BTreeSet<(SeriesId, String)>,
-}
-
-/// Where an event stands among what its accounts heard before.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Placed {
-    /// The communication it is.
-    pub communication: String,
-    /// Every account heard the same before: it is no news.
-    pub repeat_of: Option<Position>,
-    /// Accounts that heard something newer of the same line, and where.
-    pub overtaken: BTreeMap<String, Position>,
 }
 
 /// A rule that asks for an event, and for which part of it.
@@ -66,101 +56,6 @@ pub struct Wanted {
     pub channel: Channel,
     /// Message or invitation.
     pub form: Form,
-}
-
-/// The accounts an event is kept under: its own, or the empty one where it names none.
-pub fn accounts_of(event: &Event) -> Vec<String> {
-    match event.accounts.is_empty() {
-        true => vec![String::new()],
-        false => event.accounts.clone(),
-    }
-}
-
-/// Places an event among what each of its accounts heard before (any order). A test event is never a repeat, nor
-/// overtaken: whoever presses the button again wants to see it again.
-pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>) -> Placed {
-    let (text, visible) = (communication_of(event), visible_digest(event));
-    let none = Vec::new();
-    let mut placed = Placed::default();
-    let (mut repeats, mut news) = (Vec::new(), Vec::new());
-    for account in accounts_of(event) {
-        let before = heard.get(&account).unwrap_or(&none);
-        if event.test {
-            news.push(tellings(&text, before));
-            continue;
-        }
-        let nth = occurrence(&text, event.published, before);
-        let communication = name(&text, nth);
-        let same = before.iter().find(|one| {
-            one.communication == communication
-                && one.visible == visible
-                && (event.arrival == Arrival::History || one.arrival == Arrival::Live)
-        });
-        match same {
-            Some(same) => repeats.push(same.event),
-            None => news.push(nth),
-        }
-        if let Some(by) = overtaken_by(event, &communication, before) {
-            placed.overtaken.insert(account, by);
-        }
-    }
-    // where accounts disagree which telling it is, the latest one: rather told twice than not at all
-    placed.communication = name(&text, news.iter().copied().max().unwrap_or(0));
-    placed.repeat_of = repeats.first().copied().filter(|_| news.is_empty());
-    placed
-}
-
-/// The communication of a text that is told for the `nth` time, 0-based.
-fn name(text: &str, nth: usize) -> String {
-    match nth {
-        0 => text.to_owned(),
-        nth => format!("{text}.{nth}"),
-    }
-}
-
-/// Which telling of the same text this is: the neighbours in the provider's own order tell. The same text next to
-/// itself is the same communication; after another one it is a new one.
-fn occurrence(text: &str, published: Time, before: &[Hearing]) -> usize {
-    let same = |one: Option<&Hearing>| one.and_then(|one| nth_of(text, &one.communication));
-    let at_once = before.iter().filter(|one| one.published == published);
-    let at_once = at_once.filter_map(|one| nth_of(text, &one.communication)).max();
-    let earlier = before
-        .iter()
-        .filter(|one| one.published <= published)
-        .max_by_key(|one| one.published);
-    let later = before
-        .iter()
-        .filter(|one| one.published > published)
-        .min_by_key(|one| one.published);
-    at_once
-        .or_else(|| same(earlier))
-        .or_else(|| same(later))
-        .unwrap_or_else(|| tellings(text, before))
-}
-
-/// How often a text was told already.
-fn tellings(text: &str, before: &[Hearing]) -> usize {
-    let last = before.iter().filter_map(|one| nth_of(text, &one.communication)).max();
-    last.map_or(0, |nth| nth + 1)
-}
-
-/// Which telling of the text a communication is, if it is one of it.
-fn nth_of(text: &str, communication: &str) -> Option<usize> {
-    match communication.strip_prefix(text)? {
-        "" => Some(0),
-        nth => nth.strip_prefix('.')?.parse().ok(),
-    }
-}
-
-/// Something newer of the same line that the account heard before this.
-fn overtaken_by(event: &Event, communication: &str, before: &[Hearing]) -> Option<Position> {
-    let newer = before.iter().filter(|one| {
-        one.arrival == Arrival::Live
-            && one.published > event.published
-            && one.kind.line() == event.kind.line()
-            && one.communication != communication
-    });
-    newer.max_by_key(|one| one.published).map(|one| one.event)
 }
 
 /// The rules that ask for an event: those whose conditions match, and those that told of the incident before and follow it.

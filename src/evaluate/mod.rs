@@ -22,6 +22,7 @@ use crate::rule::{Revision, RuleSet};
 
 pub(crate) mod hear;
 pub(crate) mod obey;
+pub(crate) mod placing;
 pub(crate) mod tell;
 pub(crate) mod tried;
 

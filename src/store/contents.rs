@@ -6,13 +6,26 @@ use std::ops::Bound;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Stored, View, keys};
+use super::{Stored, View, keys, packed};
 
 /// How many entries, and a sum over them in which their order does not matter.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     entries: u64,
     sum: u64,
+    /// Beside which dictionary the items are packed.
+    #[serde(default)]
+    packed: u32,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self {
+            entries: 0,
+            sum: 0,
+            packed: packed::checksum(),
+        }
+    }
 }
 
 impl Contents {
@@ -56,7 +69,11 @@ impl Contents {
 
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} entries (sum {:016x})", self.entries, self.sum)
+        write!(
+            f,
+            "{} entries (sum {:016x}, packed with {:08x})",
+            self.entries, self.sum, self.packed
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, Standing, State};
 use crate::evaluate::hear::{self, Heard};
-use crate::evaluate::{OldIncident, Pending, tell, tried};
+use crate::evaluate::{OldIncident, Pending, placing, tell, tried};
 use crate::event::{Event, Position};
 use crate::incident::IncidentId;
 use crate::journal;
@@ -35,12 +35,12 @@ impl View {
     pub fn hear_context(&self, event: &Event, rules: &RuleSet) -> Result<Heard> {
         let id = IncidentId::of(event);
         let mut heard = BTreeMap::new();
-        for account in hear::accounts_of(event) {
+        for account in placing::accounts_of(event) {
             heard.insert(account.clone(), self.hearings_of(&id, &account)?);
         }
         let incident = self.incident(&id)?;
         let mut context = Heard {
-            placed: hear::place(event, &heard),
+            placed: placing::place(event, &heard),
             entries: self.entries(&id)?,
             ..Heard::default()
         };

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use anyhow::{Result, anyhow};
 
 use super::keys::{Item, Key};
-use super::{guarded, item};
+use super::{guarded, packed};
 
 /// What sled holds, in order; where sled panics on damage, an error.
 pub struct Stored(sled::Result<sled::Iter>);
@@ -66,7 +66,7 @@ impl<'a> Scan<'a> {
     /// With their keys.
     pub fn entries(self) -> impl Iterator<Item = Result<(Key, Item)>> + 'a {
         self.steps()
-            .map(|found| found.and_then(|(key, value)| Ok((Key(key), item(&value)?))))
+            .map(|found| found.and_then(|(key, value)| Ok((Key(key), packed::unpack(&value)?))))
     }
 
     /// The next key and value, staged before stored; a staged removal hides what is stored.
@@ -105,6 +105,7 @@ impl Iterator for Scan<'_> {
     type Item = Result<Item>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step().map(|found| found.and_then(|(_, value)| item(&value)))
+        self.step()
+            .map(|found| found.and_then(|(_, value)| packed::unpack(&value)))
     }
 }
