@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 use receiver::Receiver;
 use serde_json::{Value, json};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long each intake measurement lasts.
 const LASTS: Duration = Duration::from_secs(5);
 
