@@ -2,7 +2,6 @@
 //!
 //! It reads files and asks no daemon.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -56,7 +55,7 @@ impl Folder {
         let deciding = deciding(&settings)?;
         let path = settings.rules;
         let found = listed(&path)?;
-        let checked = check(&found.sources, &BTreeMap::new(), &deciding);
+        let checked = check(&found.sources, &Default::default(), &deciding);
         let has_unreadable = !found.unreadable.is_empty();
         let unreadable = found.unreadable.iter().map(|(file, why)| unreadable(file, why));
         let of_files = checked.problems.iter().cloned();

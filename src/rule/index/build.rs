@@ -6,6 +6,7 @@ use crate::customer::CustomerId;
 use crate::event::{EventType, Kind, Level, Provider, Stage};
 
 use super::super::Pattern;
+use super::compile::Named;
 use super::dense::{Dense, KEYS, REGIONS, SERVICES, Values};
 use super::directory::{Directory, Entry};
 use super::filter::{INLINE, NUMBERS_MOST, Pair, Posting, Wide, scales, words};
@@ -77,6 +78,7 @@ pub struct Builder {
     groups_by_keys: HashMap<Box<[Key]>, u32>,
     /// What the last customer's rules are found by: rules of one customer mostly follow each other.
     pub(super) owned: Option<(CustomerId, Set)>,
+    pub(super) named: Option<Named>,
 }
 
 /// What a key leads to, by its place in the builder.

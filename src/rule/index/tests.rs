@@ -1,9 +1,10 @@
 //! The index beside its slow twin: random rules and events with every feature, judged both ways.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::super::condition::judge;
 use super::super::condition::tests::event;
+use super::super::condition::{judge, left};
 use super::super::{Condition, Follow, ImpactPattern, Pattern, Rule};
 use super::*;
 use crate::customer::{Customer, CustomerId, Customers, OPERATOR};
@@ -157,7 +158,7 @@ impl World {
             providers: dice.maybe(4 * n, Provider::ALL),
             subscriptions: dice
                 .maybe(n, ACCOUNTS)
-                .map(|ids| ids.into_iter().map(str::to_owned).collect()),
+                .map(|ids| Arc::new(ids.into_iter().map(str::to_owned).collect())),
             title: dice.maybe(4 * n, &self.patterns),
             text: dice.maybe(8 * n, &self.patterns),
             tracking_ids: dice.maybe(8 * n, &self.patterns),
@@ -300,6 +301,14 @@ fn compare(seed: u64, catalogue: &Catalogue, patterns: &[Pattern], scratch: &mut
     let mut matched = 0;
     for _ in 0..30 {
         let event = world.event();
+        for rule in &rules {
+            let judged = judge(rule, &event, &world.customers, catalogue).left();
+            assert_eq!(
+                left(rule, &event, &world.customers, catalogue),
+                judged,
+                "seed {seed}: {event:#?}"
+            );
+        }
         let is_match = |nth: u32| {
             judge(&rules[nth as usize], &event, &world.customers, catalogue)
                 .left()
@@ -375,7 +384,7 @@ fn rules_of_a_customer_are_not_looked_at_for_events_of_others() {
     };
     let named = Rule {
         when: Condition {
-            subscriptions: Some(["other".to_owned()].into()),
+            subscriptions: Some(Arc::new(["other".to_owned()].into())),
             ..Condition::default()
         },
         ..everything.clone()
