@@ -3,30 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::channel::{Address, EmailAddress};
-use crate::customer::{CustomerId, Customers, HOUSE, OPERATOR};
+use crate::channel::Address;
+use crate::customer::{CustomerId, Customers, HOUSE};
+use crate::event::Event;
 use crate::event::catalogue::Catalogue;
-use crate::event::{Event, Kind};
 use crate::notification::{EndpointId, hash};
 
 use super::check::Deciding;
 use super::condition::{Judgement, Left, judge, judge_following, left};
 use super::index::{Facts, Keys, Scratch};
-use super::{Condition, Follow, Receiver, Revision, Rule, RuleFile};
+use super::{Receiver, Revision, Rule, RuleFile};
 
+mod built_in;
 mod layers;
 mod part;
 #[cfg(test)]
 mod tests;
 
+pub use built_in::{CONTACT, RULE_FILES};
 pub use layers::Layers;
 use part::{Part, Placed};
-
-/// The built-in rule that tells a customer's contact about broken rule files.
-pub const RULE_FILES: &str = "(rule files)";
-
-/// The built-in receiver: a customer's contact.
-pub const CONTACT: &str = "(contact)";
 
 /// All files in force, by path.
 pub type Files = Layers<String, Arc<RuleFile>>;
@@ -85,7 +81,7 @@ pub struct Size {
 impl RuleSet {
     /// The rules of these files, and the built-in ones.
     pub fn new(files: BTreeMap<String, Arc<RuleFile>>, settings: &Deciding) -> Self {
-        let built_in = built_in(&settings.customers).into_iter();
+        let built_in = built_in::of(&settings.customers).into_iter();
         let built_in = built_in.map(|(rule, contact)| (Arc::new(rule), Arc::new(contact)));
         let mut set = Self {
             revision: Revision(String::new()),
@@ -381,51 +377,4 @@ fn name_of(file: &RuleFile) -> u128 {
 fn endpoints_of(receiver: &Arc<Receiver>) -> impl Iterator<Item = (EndpointId, (Arc<Receiver>, usize))> {
     let addresses = receiver.to.iter().enumerate();
     addresses.map(|(nth, address)| (address.endpoint(&receiver.customer), (receiver.clone(), nth)))
-}
-
-/// The rules and receivers that nobody writes: contacts are told about their rule files.
-fn built_in(customers: &Customers) -> Vec<(Rule, Receiver)> {
-    let house = if customers.are_separate() { OPERATOR } else { HOUSE };
-    let house = customers
-        .contact
-        .as_deref()
-        .map(|contact| (CustomerId::new(house), contact, true));
-    let known = customers.by_name.iter().flatten();
-    let own = known.filter_map(|(id, one)| Some((id.clone(), one.contact.as_deref()?, false)));
-    let contacts = own.chain(house).filter_map(|(customer, contact, is_house)| {
-        let address = EmailAddress::read(contact).ok()?;
-        Some((rule_files(&customer, is_house), contact_of(customer, address)))
-    });
-    contacts.collect()
-}
-
-fn rule_files(customer: &CustomerId, is_house: bool) -> Rule {
-    let mut kinds = vec![Kind::RulesBroken, Kind::RulesMended];
-    kinds.extend(is_house.then_some(Kind::JournalLost));
-    Rule {
-        customer: customer.clone(),
-        name: RULE_FILES.to_owned(),
-        when: Condition {
-            kinds: Some(kinds),
-            ..Condition::default()
-        },
-        unless: Vec::new(),
-        notify: vec![CONTACT.to_owned()],
-        invite: Vec::new(),
-        settle_seconds: 10,
-        follow: Follow::Nothing,
-        every: false,
-        test_events: false,
-        enabled: true,
-        line: 0,
-    }
-}
-
-fn contact_of(customer: CustomerId, address: EmailAddress) -> Receiver {
-    Receiver {
-        customer,
-        name: CONTACT.to_owned(),
-        to: vec![Address::Email(address)],
-        zone: chrono_tz::UTC,
-    }
 }

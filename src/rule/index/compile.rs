@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::customer::{Customer, CustomerId, Customers, Sees};
 
 use super::super::{Condition, ImpactPattern, Rule};
-use super::build::{Access, Asks, Builder, Set};
+use super::asks::Asks;
+use super::build::{Access, Builder, Set};
 use super::key::Key;
 
 /// The accounts that the last rule named: often the next one names the same group.

@@ -73,6 +73,7 @@ impl<K: Ord, V> Layers<K, V> {
         &self.upper
     }
 
+    /// Gives a key a value.
     pub(super) fn insert(&mut self, key: K, value: V) {
         self.len += usize::from(!self.contains_key(&key));
         self.upper.insert(key, Some(value));

@@ -28,6 +28,7 @@ pub(super) struct Placed<'p> {
 }
 
 impl Part {
+    /// The rules of these files, and the built-in ones; `keys` are those of events.
     pub fn new<'f>(
         files: impl Iterator<Item = &'f Arc<RuleFile>>,
         built_in: impl Iterator<Item = &'f Arc<Rule>>,
@@ -57,6 +58,7 @@ impl Part {
         u32::try_from(self.rules.len()).expect("fewer than 2^29 rules")
     }
 
+    /// The index over them.
     pub fn index(&self) -> &Index {
         &self.index
     }
