@@ -23,7 +23,7 @@ pub struct Check {
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also count what is in force, by customer
+    /// Also count what is in force, by customer, and what finding a rule takes
     #[arg(long)]
     stats: bool,
 }
@@ -46,6 +46,11 @@ struct Answer<'a> {
 #[derive(Serialize)]
 struct Stats {
     revision: String,
+    /// Rules in force, the built-in ones among them.
+    rules_in_force: usize,
+    /// What finding them takes beside their own text, in bytes.
+    index_bytes: usize,
+    index_bytes_per_rule: usize,
     customers: BTreeMap<CustomerId, Counts>,
 }
 
@@ -129,8 +134,12 @@ impl Stats {
             counts.subscriptions += file.groups.values().map(|ids| ids.len()).sum::<usize>();
             counts.tests += file.tests.len();
         }
+        let size = set.size();
         Self {
             revision: set.revision.0.clone(),
+            rules_in_force: size.rules,
+            index_bytes: size.index_bytes,
+            index_bytes_per_rule: size.index_bytes / size.rules.max(1),
             customers,
         }
     }
@@ -159,7 +168,14 @@ impl Stats {
                 .chain(numbers.map(|number| number.to_string()));
             table.add_row(cells);
         }
-        format!("\nrevision {}\n\n{}", self.revision, output::lines(&table))
+        format!(
+            "\nrevision {}\nindex: {} for {}, {} each\n\n{}",
+            self.revision,
+            count(self.index_bytes, "byte"),
+            count(self.rules_in_force, "rule"),
+            self.index_bytes_per_rule,
+            output::lines(&table)
+        )
     }
 }
 
@@ -199,6 +215,12 @@ mod tests {
             (1, 1, 1, 1)
         );
         assert!(stats.text().contains("contoso   1      1"), "{}", stats.text());
+        let index = format!("index: {0} bytes for 1 rule, {0} each", stats.index_bytes);
+        assert!(
+            stats.index_bytes > 0 && stats.text().contains(&index),
+            "{}",
+            stats.text()
+        );
     }
 
     #[test]

@@ -190,10 +190,7 @@ impl Story {
         let asked = Asked::Event { at, event: &event };
         let changes = evaluate(&asked, &Context::Hear(heard), rules, now);
         let judged: Vec<&Judged> = changes.iter().filter_map(judged).collect();
-        let judgments = rules
-            .rules()
-            .iter()
-            .map(|rule| Judgment::of(rule, &event, rules, &judged));
+        let judgments = rules.rules().map(|rule| Judgment::of(rule, &event, rules, &judged));
         let notifications = changes.iter().filter_map(notification);
         Self {
             rules: judgments.collect(),

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context as _, Result};
 use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::clock::Time;
@@ -44,6 +45,44 @@ pub fn may_colour(stream: &impl IsTerminal) -> bool {
     let objects = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     !objects && !is_dumb && stream.is_terminal()
+}
+
+/// So many things are done at once: nobody wants to see a bar for it.
+const WORTH_A_BAR: usize = 500;
+
+/// A bar on stderr for something that takes a while; nothing, where stderr is no terminal or there is little to do.
+pub struct Bar {
+    bar: ProgressBar,
+    what: &'static str,
+}
+
+impl Bar {
+    /// Not shown yet.
+    pub fn new(what: &'static str) -> Self {
+        let bar = ProgressBar::hidden();
+        Self { bar, what }
+    }
+
+    /// So many of so many are done. May be called from any thread.
+    pub fn at(&self, done: usize, of: usize) {
+        if of < WORTH_A_BAR {
+            return;
+        }
+        if self.bar.length().is_none() {
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}");
+            self.bar.set_style(style.expect("a template that can be read"));
+            self.bar.set_message(self.what);
+            self.bar.set_length(of as u64);
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.set_position(done as u64);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// A table without lines, the titles in its first row.

@@ -2,7 +2,6 @@
 //!
 //! It reads files and asks no daemon.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -12,7 +11,7 @@ use super::output;
 use crate::config::{Flags, Settings};
 use crate::folder;
 use crate::problem::{Problem, Severity};
-use crate::rule::check::{Checked, Deciding, check};
+use crate::rule::check::{Checked, Deciding, check_watched};
 
 /// The settings that decide which rule matches what.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -56,7 +55,11 @@ impl Folder {
         let deciding = deciding(&settings)?;
         let path = settings.rules;
         let found = listed(&path)?;
-        let checked = check(&found.sources, &BTreeMap::new(), &deciding);
+        let bar = output::Bar::new("checking");
+        let checked = check_watched(&found.sources, &Default::default(), &deciding, &|done, of| {
+            bar.at(done, of)
+        });
+        drop(bar);
         let has_unreadable = !found.unreadable.is_empty();
         let unreadable = found.unreadable.iter().map(|(file, why)| unreadable(file, why));
         let of_files = checked.problems.iter().cloned();

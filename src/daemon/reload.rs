@@ -1,6 +1,5 @@
 //! From the rules folder to the rules in force: read whole, check whole, write down what changed, then use it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +14,9 @@ use crate::folder::{self, Found};
 use crate::ledger::{Compile, Ledger, Refused};
 use crate::problem::Problem;
 use crate::record::{BrokenFile, Input, SealedFile};
-use crate::rule::check::{Checked, Deciding, Source, check, restore};
+use crate::rule::check::{Checked, Deciding, Source, recheck, restore};
 use crate::rule::file::customer_of;
+use crate::rule::set::Files;
 use crate::rule::{Revision, RuleFile, RuleSet};
 use crate::secret::Sealer;
 
@@ -25,6 +25,12 @@ const PART_BYTES: usize = 4 << 20;
 
 /// How soon a change that could not be written down is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// When so many files have changed, all rules are put together again.
+const CHANGED_FILES_MOST: usize = 256;
+
+/// So many folders are checked before it is said how far it got.
+const SAY_EVERY: usize = 10_000;
 
 /// The longest report of one file's problems that is kept, bytes.
 const REPORT_BYTES_MOST: usize = 16 << 10;
@@ -58,6 +64,8 @@ pub struct Rules {
 struct Known {
     broken: Option<Vec<BrokenFile>>,
     has_settings: bool,
+    /// The rules of some earlier moment, put together in the background.
+    whole: Option<tokio::task::JoinHandle<RuleSet>>,
 }
 
 /// The part of the settings that decides.
@@ -121,11 +129,13 @@ impl Rules {
                     .context("looking up what was broken before")?,
             );
         }
-        let in_force = self.ledger.rules();
-        let (folder, last_good, deciding) = (self.folder.clone(), in_force.files.clone(), self.deciding.clone());
+        let in_force = known.caught_up(self.ledger.rules()).await?;
+        let (folder, rules, deciding) = (self.folder.clone(), in_force.clone(), self.deciding.clone());
         let read = move || -> Result<(Found, Checked)> {
             let found = folder::read(&folder)?;
-            let checked = check(&with_last_good(&found, &last_good), &last_good, &deciding);
+            let sources = with_last_good(&found, &rules.files);
+            // after a start, too: what was written down the last time was checked then
+            let checked = recheck(&sources, &rules, &deciding, &say_progress);
             Ok((found, checked))
         };
         let (found, checked) = tokio::task::spawn_blocking(read)
@@ -134,17 +144,17 @@ impl Rules {
         let broken = broken(&checked, &found);
         let reloaded = Reloaded {
             revision: checked.set.revision.0.clone(),
-            rules: checked.set.rules().len(),
+            rules: checked.set.size().rules,
             changed: checked.changed.clone(),
             broken: broken.iter().map(|file| file.path.clone()).collect(),
             problems: checked.problems.iter().map(Problem::plain).collect(),
         };
         if let Some(change) = self.change(&checked, &in_force, &broken, &known) {
-            self.write_down(change, Arc::new(checked.set)).await?;
-            *known = Known {
-                broken: Some(broken),
-                has_settings: true,
-            };
+            let rules = Arc::new(checked.set);
+            self.write_down(change, rules.clone()).await?;
+            known.broken = Some(broken);
+            known.has_settings = true;
+            known.put_together(rules);
         }
         Ok(reloaded)
     }
@@ -157,14 +167,11 @@ impl Rules {
         broken: &Vec<BrokenFile>,
         known: &Known,
     ) -> Option<ChangeOfRules> {
-        let before = |path: &str| in_force.files.get(path).map(|file| file.digest.as_str());
-        let changed = checked.set.files.values();
-        let changed: Vec<Arc<RuleFile>> = changed
-            .filter(|file| before(&file.path) != Some(file.digest.as_str()))
-            .cloned()
-            .collect();
-        let is_gone = |path: &&String| !checked.set.files.contains_key(*path);
-        let removed: Vec<String> = in_force.files.keys().filter(is_gone).cloned().collect();
+        let files = &checked.set.files;
+        let changed = checked.changed.iter().filter_map(|path| files.get(path.as_str()));
+        let changed: Vec<Arc<RuleFile>> = changed.cloned().collect();
+        let is_gone = |path: &&String| !files.contains_key(path.as_str());
+        let removed: Vec<String> = checked.changed.iter().filter(is_gone).cloned().collect();
         let has_settings = !known.has_settings && checked.set.revision != in_force.revision;
         let is_same =
             changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(broken);
@@ -230,11 +237,35 @@ struct ChangeOfRules {
     broken: Vec<BrokenFile>,
 }
 
+impl Known {
+    /// The rules in force, upon those that were put together meanwhile, if they were.
+    async fn caught_up(&mut self, in_force: Arc<RuleSet>) -> Result<Arc<RuleSet>> {
+        let Some(whole) = self.whole.take_if(|whole| whole.is_finished()) else {
+            return Ok(in_force);
+        };
+        let whole = whole.await.context("putting the rules together ended in a panic")?;
+        Ok(Arc::new(whole.caught_up(&in_force)))
+    }
+
+    /// Puts the rules together in the background, if much of them has changed.
+    fn put_together(&mut self, rules: Arc<RuleSet>) {
+        if rules.size().changed_files > CHANGED_FILES_MOST && self.whole.is_none() {
+            self.whole = Some(tokio::task::spawn_blocking(move || rules.whole()));
+        }
+    }
+}
+
+fn say_progress(done: usize, of: usize) {
+    if done.is_multiple_of(SAY_EVERY) {
+        tracing::info!(done, of, "checking the folders of rules");
+    }
+}
+
 /// The texts to check: a file that is there and cannot be read counts as its last good version.
-fn with_last_good(found: &Found, last_good: &BTreeMap<String, Arc<RuleFile>>) -> Vec<Source> {
+fn with_last_good(found: &Found, last_good: &Files) -> Vec<Source> {
     let unreadable = found.unreadable.iter().flat_map(|(path, _)| {
         last_good
-            .range(path.clone()..)
+            .onwards(path.as_str())
             .take_while(move |(good, _)| covers(path, good))
     });
     let kept = unreadable.map(|(path, file)| Source {

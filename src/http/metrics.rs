@@ -213,7 +213,11 @@ impl Behind {
 
     fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let rules = self.ledger.rules();
-        gauge(encoder, "rules", "Rules in force", rules.rules().len() as i64)?;
+        let size = rules.size();
+        gauge(encoder, "rules", "Rules in force", size.rules as i64)?;
+        let per_rule = size.index_bytes / size.rules.max(1);
+        let what = "What finding a rule takes beside its own text, in bytes";
+        gauge(encoder, "rule_index_bytes_per_rule", what, per_rule as i64)?;
         gauge(encoder, "rule_files", "Rule files in force", rules.files.len() as i64)?;
         match self.ledger.view().broken() {
             Ok(broken) => gauge(

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::customer::{Customer, CustomerId, Customers, Sees};
@@ -49,11 +51,26 @@ pub fn judge(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Cata
         event,
         customers,
         catalogue,
+        sight: None,
     };
     match judge.by_all(rule) {
         Ok(elements) => Judgement::Matches(judge.left(&elements)),
         Err(why) => Judgement::No(why),
     }
+}
+
+/// What [`judge`] leaves if the rule matches: without a reason where it does not, and without a look at the accounts
+/// that the rule cannot match. So one rule of an event for 10,000 accounts costs what it is about.
+pub fn left(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Catalogue) -> Option<Left> {
+    let judge = Judge {
+        event,
+        customers,
+        catalogue,
+        sight: Some(Sight::of(rule, event, customers)),
+    };
+    judge.holds(&rule.when).ok()?;
+    let elements = judge.narrowed(rule, judge.seen(rule).ok()?).ok()?;
+    Some(judge.left(&elements))
 }
 
 /// Judges an event that those who were told of its incident may still have to hear of: by ownership, `subscriptions`
@@ -63,6 +80,7 @@ pub fn judge_following(rule: &Rule, event: &Event, customers: &Customers, catalo
         event,
         customers,
         catalogue,
+        sight: None,
     };
     match judge.by_what_stays(rule) {
         Ok(elements) => Judgement::Matches(judge.left(&judge.preferred(rule, elements))),
@@ -81,12 +99,62 @@ struct Judge<'e> {
     event: &'e Event,
     customers: &'e Customers,
     catalogue: &'e Catalogue,
+    /// The accounts that are looked at; all where it is to be said why a rule does not match.
+    sight: Option<Sight<'e>>,
+}
+
+/// The accounts that a rule can match at all.
+struct Sight<'e> {
+    /// Each set must hold the account.
+    within: Vec<&'e BTreeSet<String>>,
+    /// Those of the event.
+    of_event: Vec<&'e str>,
+}
+
+impl<'e> Sight<'e> {
+    fn of(rule: &'e Rule, event: &'e Event, customers: &'e Customers) -> Self {
+        let mut within: Vec<&BTreeSet<String>> = rule.when.subscriptions.iter().map(|ids| &**ids).collect();
+        if let Sees::Owned(customer) = customers.sees(&rule.customer)
+            && event.provider != Provider::Bellwether
+        {
+            within.push(&customer.accounts);
+        }
+        let mut sight = Self {
+            within,
+            of_event: Vec::new(),
+        };
+        let smallest = sight.within.iter().min_by_key(|ids| ids.len());
+        sight.of_event = match smallest.filter(|ids| ids.len() < event.accounts.len()) {
+            Some(ids) => {
+                let ids = ids
+                    .iter()
+                    .filter(|id| sight.shows(id) && event.accounts.binary_search(id).is_ok());
+                ids.map(String::as_str).collect()
+            }
+            None => event
+                .accounts
+                .iter()
+                .filter(|id| sight.shows(id))
+                .map(String::as_str)
+                .collect(),
+        };
+        sight
+    }
+
+    fn shows(&self, account: &str) -> bool {
+        self.within.iter().all(|ids| ids.contains(account))
+    }
 }
 
 impl<'e> Judge<'e> {
     fn by_all(&self, rule: &Rule) -> Result<Vec<Element<'e>>, WhyNot> {
         let seen = self.seen(rule)?;
         self.holds(&rule.when)?;
+        self.narrowed(rule, seen)
+    }
+
+    /// What the rule leaves of what it may see.
+    fn narrowed(&self, rule: &Rule, seen: Vec<Element<'e>>) -> Result<Vec<Element<'e>>, WhyNot> {
         let kept = self.narrowed_by_account(&rule.when, seen)?;
         let kept = match &rule.when.impact {
             None => kept,
@@ -145,7 +213,7 @@ impl<'e> Judge<'e> {
 
     fn owned_by(&self, customer: &Customer) -> Result<Vec<Element<'e>>, WhyNot> {
         let mut elements = self.elements();
-        if elements.iter().all(|element| element.account.is_none()) {
+        if self.names_no_account() {
             let source = self.event.source.as_deref();
             let is_public = source.is_some_and(|source| lists(customer, source));
             return if is_public {
@@ -168,37 +236,49 @@ impl<'e> Judge<'e> {
         }
     }
 
+    fn names_no_account(&self) -> bool {
+        let mut impacts = self.event.impact.iter();
+        self.event.accounts.is_empty() && impacts.all(|impact| impact.accounts.is_empty())
+    }
+
+    /// The event's accounts that are looked at.
+    fn of_event(&self) -> Vec<&'e str> {
+        match &self.sight {
+            Some(sight) => sight.of_event.clone(),
+            None => self.event.accounts.iter().map(String::as_str).collect(),
+        }
+    }
+
     /// All elements of the event. An account that no impact names has the unnamed part.
     fn elements(&self) -> Vec<Element<'e>> {
-        let event = self.event;
+        let of_event = self.of_event();
+        let is_shown = |account: &&str| self.sight.as_ref().is_none_or(|sight| sight.shows(account));
+        let names_none = self.event.accounts.is_empty();
         let mut elements = Vec::new();
-        for (nth, impact) in event.impact.iter().enumerate() {
-            let accounts = if impact.accounts.is_empty() {
-                &event.accounts
-            } else {
-                &impact.accounts
-            };
-            elements.extend(accounts.iter().map(|account| Element {
+        let mut named = BTreeSet::new();
+        for (nth, impact) in self.event.impact.iter().enumerate() {
+            let impact_of = |account: Option<&'e str>| Element {
                 impact: Some(nth),
-                account: Some(account),
-            }));
-            if accounts.is_empty() {
-                elements.push(Element {
-                    impact: Some(nth),
-                    account: None,
-                });
+                account,
+            };
+            let here = impact.accounts.iter().map(String::as_str).filter(is_shown);
+            named.extend(here.clone());
+            elements.extend(here.map(|account| impact_of(Some(account))));
+            match impact.accounts.is_empty() {
+                true if names_none => elements.push(impact_of(None)),
+                true => elements.extend(of_event.iter().map(|account| impact_of(Some(account)))),
+                false => {}
             }
         }
-        let named: std::collections::BTreeSet<_> = elements.iter().filter_map(|element| element.account).collect();
-        let unnamed = event
-            .accounts
+        let all_named = self.event.impact.iter().any(|impact| impact.accounts.is_empty());
+        let unnamed = of_event
             .iter()
-            .filter(|account| !named.contains(account.as_str()));
+            .filter(|account| !all_named && !named.contains(*account));
         elements.extend(unnamed.map(|account| Element {
             impact: None,
             account: Some(account),
         }));
-        if elements.is_empty() {
+        if self.event.impact.is_empty() && names_none {
             elements.push(Element {
                 impact: None,
                 account: None,
@@ -242,7 +322,7 @@ impl<'e> Judge<'e> {
         let is = accounts(&from);
         match &condition.subscriptions {
             Some(wants) => Err(WhyNot::Subscriptions {
-                wants: either(wants),
+                wants: either(&**wants),
                 is: of_event(&is),
             }),
             None => Err(WhyNot::Owned),
@@ -334,7 +414,7 @@ impl<'e> Judge<'e> {
 
 /// The accounts of elements, sorted, each once.
 fn accounts(elements: &[Element<'_>]) -> Vec<String> {
-    let all: std::collections::BTreeSet<_> = elements.iter().filter_map(|element| element.account).collect();
+    let all: BTreeSet<_> = elements.iter().filter_map(|element| element.account).collect();
     all.into_iter().map(str::to_owned).collect()
 }
 
@@ -516,7 +596,7 @@ pub(crate) mod tests {
             text,
         };
         let settings = Deciding::new(customers.clone(), None, false).expect("settings");
-        let checked = check(&[source], &BTreeMap::new(), &settings);
+        let checked = check(&[source], &Default::default(), &settings);
         let errors: Vec<_> = checked.problems.iter().filter(|problem| problem.is_error()).collect();
         assert!(errors.is_empty(), "{errors:#?}");
         Rule::clone(checked.set.rule(&CustomerId::new(customer), "one").expect("the rule"))

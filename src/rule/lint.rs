@@ -325,7 +325,7 @@ mod tests {
             text: text.to_owned(),
         };
         let settings = Deciding::new(customers, None, true).expect("settings");
-        let checked = check(&[source], &BTreeMap::new(), &settings);
+        let checked = check(&[source], &Default::default(), &settings);
         assert!(checked.broken.is_empty(), "{:#?}", checked.problems);
         checked
             .problems

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod file;
 pub mod index;
 pub mod lint;
+pub mod parallel;
 pub mod pattern;
 pub mod schema;
 pub mod set;
@@ -80,8 +81,8 @@ pub struct Condition {
     pub kinds: Option<Vec<Kind>>,
     /// `level`
     pub levels: Option<Vec<Level>>,
-    /// `subscriptions`: ids in lower case, group names already replaced by their ids.
-    pub subscriptions: Option<BTreeSet<String>>,
+    /// `subscriptions`: ids in lower case, group names already replaced by their ids; rules that name the same share them.
+    pub subscriptions: Option<Arc<BTreeSet<String>>>,
     /// `impact`, or its short form of one pair, `service` and `region`.
     pub impact: Option<Vec<ImpactPattern>>,
     /// `title`

@@ -2,6 +2,8 @@
 //!
 //! Only expressions that run in time linear in the text exist here; their compiled size is limited.
 
+use std::sync::{Arc, OnceLock};
+
 use regex::{Regex, RegexBuilder};
 
 /// The longest pattern, in bytes.
@@ -15,8 +17,8 @@ const MAX_COMPILED: usize = 1 << 20;
 pub struct Pattern {
     /// As the customer wrote it.
     pub source: String,
-    /// What it was compiled to; case does not matter.
-    pub regex: Regex,
+    /// What it is compiled to, a glob when it is first tried; case does not matter.
+    regex: Arc<OnceLock<Regex>>,
 }
 
 impl PartialEq for Pattern {
@@ -54,25 +56,21 @@ impl Pattern {
                 hint: Some("use single quotes: '/\\bSQL/'"),
             });
         }
-        let expression = match expression(source) {
-            Some(expression) => expression.to_owned(),
-            None => glob(source),
-        };
-        let built = RegexBuilder::new(&expression)
-            .case_insensitive(true)
-            .size_limit(MAX_COMPILED)
-            .build();
-        built
-            .map(|regex| Self {
-                source: source.to_owned(),
-                regex,
-            })
-            .map_err(|error| explain(&error))
+        let regex = OnceLock::new();
+        if let Some(expression) = expression(source) {
+            let compiled = compile(expression, MAX_COMPILED).map_err(|error| explain(&error))?;
+            regex.get_or_init(|| compiled);
+        }
+        Ok(Self {
+            source: source.to_owned(),
+            regex: Arc::new(regex),
+        })
     }
 
     /// Whether it matches.
     pub fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        let compiled = || compile(&glob(&self.source), usize::MAX).expect("any glob is a regular expression");
+        self.regex.get_or_init(compiled).is_match(text)
     }
 
     /// The regular expression between the slashes, if it is not a glob.
@@ -92,6 +90,11 @@ fn expression(source: &str) -> Option<&str> {
         .strip_prefix('/')?
         .strip_suffix('/')
         .filter(|inner| !inner.is_empty())
+}
+
+fn compile(expression: &str, size_most: usize) -> Result<Regex, regex::Error> {
+    let mut builder = RegexBuilder::new(expression);
+    builder.case_insensitive(true).size_limit(size_most).build()
 }
 
 fn glob(source: &str) -> String {
@@ -145,6 +148,14 @@ mod tests {
         assert!(matches("0NIH-???", "0nih-u2o"));
         assert!(matches("a.b(c)", "A.B(C)"));
         assert!(!matches("a.b", "axb"));
+    }
+
+    #[test]
+    fn the_largest_globs_can_be_compiled() {
+        for part in ["?", "k", "ß", "*?", "\\", "{", "𝔘"] {
+            let glob = part.repeat(MAX_LENGTH / part.len());
+            assert!(!matches(&glob, "x"), "{part}");
+        }
     }
 
     #[test]

@@ -3,24 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::channel::{Address, EmailAddress};
-use crate::customer::{CustomerId, Customers, HOUSE, OPERATOR};
+use crate::channel::Address;
+use crate::customer::{CustomerId, Customers, HOUSE};
+use crate::event::Event;
 use crate::event::catalogue::Catalogue;
-use crate::event::{Event, Kind};
 use crate::notification::{EndpointId, hash};
 
 use super::check::Deciding;
-use super::condition::{Judgement, Left, judge, judge_following};
-use super::index::{Builder, Facts, Index, Keys, Scratch};
-use super::{Condition, Follow, Receiver, Revision, Rule, RuleFile};
+use super::condition::{Judgement, Left, judge, judge_following, left};
+use super::index::{Facts, Keys, Scratch};
+use super::{Receiver, Revision, Rule, RuleFile};
 
-/// The built-in rule that tells a customer's contact about broken rule files.
-pub const RULE_FILES: &str = "(rule files)";
+mod built_in;
+mod layers;
+mod part;
+#[cfg(test)]
+mod tests;
 
-/// The built-in receiver: a customer's contact.
-pub const CONTACT: &str = "(contact)";
+pub use built_in::RULE_FILES;
+pub use layers::Layers;
+use part::{Part, Placed};
+
+/// All files in force, by path.
+pub type Files = Layers<String, Arc<RuleFile>>;
 
 /// Everybody's rules at one moment, with the settings that decide.
+///
+/// Revisions that differ by a few files share the rest: the index over all rules, and the maps.
 #[derive(Debug)]
 pub struct RuleSet {
     /// Its name.
@@ -30,15 +39,23 @@ pub struct RuleSet {
     /// Names of services and regions.
     pub catalogue: Arc<Catalogue>,
     /// The files in force, by path.
-    pub files: BTreeMap<String, Arc<RuleFile>>,
+    pub files: Files,
     /// Receivers by customer and name.
-    pub receivers: BTreeMap<(CustomerId, String), Arc<Receiver>>,
-    rules: Vec<Arc<Rule>>,
-    by_name: BTreeMap<(CustomerId, String), usize>,
-    endpoints: BTreeMap<EndpointId, (Arc<Receiver>, usize)>,
-    index: Index,
+    pub receivers: Layers<(CustomerId, String), Arc<Receiver>>,
+    rules: Layers<(CustomerId, String), Arc<Rule>>,
+    endpoints: Layers<EndpointId, (Arc<Receiver>, usize)>,
+    /// The rules and receivers that nobody writes.
+    built_in: Arc<Vec<(Arc<Rule>, Arc<Receiver>)>>,
+    /// The name of the settings that decide.
+    settings: Arc<str>,
+    /// The names of all files, added up.
+    sum: u128,
+    /// All rules as they were when they were last put together.
+    whole: Arc<Part>,
+    /// The rules of the files that changed since.
+    since: Option<Part>,
     /// Room for searches, so that each does not make its own.
-    room: Mutex<Vec<Scratch>>,
+    room: Mutex<Vec<[Scratch; 2]>>,
 }
 
 /// A rule that matched, and what it left of the event.
@@ -50,61 +67,223 @@ pub struct Matched {
     pub left: Left,
 }
 
+/// How large a set of rules is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Rules in force, the built-in ones among them.
+    pub rules: usize,
+    /// What finding them takes beside their own text, in bytes.
+    pub index_bytes: usize,
+    /// Files that changed since all rules were last put together.
+    pub changed_files: usize,
+}
+
 impl RuleSet {
     /// The rules of these files, and the built-in ones.
     pub fn new(files: BTreeMap<String, Arc<RuleFile>>, settings: &Deciding) -> Self {
+        let built_in = built_in::of(&settings.customers).into_iter();
+        let built_in = built_in.map(|(rule, contact)| (Arc::new(rule), Arc::new(contact)));
         let mut set = Self {
-            revision: revision(&files, settings),
-            customers: Arc::new(settings.customers.clone()),
+            revision: Revision(String::new()),
+            customers: settings.customers.clone(),
             catalogue: settings.catalogue.clone(),
-            rules: files.values().flat_map(|file| file.rules.iter().cloned()).collect(),
-            receivers: BTreeMap::new(),
-            by_name: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
-            index: Builder::new(Keys::default()).build(),
+            receivers: Layers::default(),
+            rules: Layers::default(),
+            endpoints: Layers::default(),
+            built_in: Arc::new(built_in.collect()),
+            settings: settings.name().into(),
+            sum: files.values().fold(0, |sum, file| sum.wrapping_add(name_of(file))),
+            files: files.into(),
+            whole: Arc::new(Part::new([].iter(), [].iter(), &settings.customers, Keys::default())),
+            since: None,
             room: Mutex::default(),
-            files,
         };
-        let receivers: Vec<_> = set
-            .files
-            .values()
-            .flat_map(|file| file.receivers.iter().cloned())
-            .collect();
-        receivers.into_iter().for_each(|receiver| set.add_receiver(receiver));
-        for (rule, contact) in built_in(&settings.customers) {
-            set.rules.push(Arc::new(rule));
-            set.add_receiver(Arc::new(contact));
-        }
-        let named = set
-            .rules
-            .iter()
-            .enumerate()
-            .map(|(nth, rule)| ((rule.customer.clone(), rule.name.clone()), nth));
-        set.by_name = named.collect();
-        let mut builder = Builder::new(Keys::default());
-        for (nth, rule) in set.rules.iter().enumerate() {
-            builder.add_rule(nth as u32, rule, &set.customers);
-        }
-        set.index = builder.build();
+        set.put_together();
         set
     }
 
-    fn add_receiver(&mut self, receiver: Arc<Receiver>) {
-        for (nth, address) in receiver.to.iter().enumerate() {
-            let endpoint = address.endpoint(&receiver.customer);
-            self.endpoints
-                .entry(endpoint)
-                .or_insert_with(|| (receiver.clone(), nth));
+    /// The same rules with everything in one piece again, as if they were read anew: for when many files have changed.
+    pub fn whole(&self) -> Self {
+        let files = self.files.iter().map(|(path, file)| (path.clone(), file.clone()));
+        let mut set = Self {
+            files: files.collect::<BTreeMap<_, _>>().into(),
+            ..self.sharing()
+        };
+        set.put_together();
+        set
+    }
+
+    /// The rules after a change of some files: `before` is what was in force of them. It costs what changed since the
+    /// rules were last [`RuleSet::whole`]; all the rest is shared.
+    ///
+    /// A file whose text is the same may say something else: the groups it names may stand in another file.
+    pub fn with(&self, files: &BTreeMap<String, Arc<RuleFile>>, before: &Files) -> Self {
+        let differs = |path: &str| match (files.get(path), before.get(path)) {
+            (Some(now), Some(then)) => !Arc::ptr_eq(now, then) && now != then,
+            (now, then) => now.is_some() || then.is_some(),
+        };
+        let changed = files.values().filter(|file| differs(&file.path)).cloned();
+        let before: Vec<String> = before.keys().filter(|path| differs(path)).cloned().collect();
+        self.after(changed.collect(), &before)
+    }
+
+    /// The same rules as `newer`, upon this set, which was put together while `newer` came to be.
+    pub fn caught_up(&self, newer: &RuleSet) -> Self {
+        let is_in = |files: &Files, file: &Arc<RuleFile>| {
+            let other = files.get(&*file.path);
+            other.is_some_and(|other| Arc::ptr_eq(file, other) || file == other)
+        };
+        let changed = newer.files.values().filter(|file| !is_in(&self.files, file)).cloned();
+        let before = self.files.values().filter(|file| !is_in(&newer.files, file));
+        let before: Vec<String> = before.map(|file| file.path.clone()).collect();
+        self.after(changed.collect(), &before)
+    }
+
+    /// The rules without the files of some paths, and then with some files.
+    fn after(&self, changed: Vec<Arc<RuleFile>>, removed: &[String]) -> Self {
+        let mut set = self.sharing();
+        let before: Vec<_> = removed
+            .iter()
+            .filter_map(|path| set.files.remove(path.as_str()))
+            .collect();
+        let customers: BTreeSet<&CustomerId> = before.iter().chain(&changed).map(|file| &file.customer).collect();
+        customers.iter().for_each(|customer| set.remove_endpoints(customer));
+        before.iter().for_each(|file| set.remove_names(file));
+        for file in &changed {
+            set.files.insert(file.path.clone(), file.clone());
+            set.add_names(file);
         }
-        self.receivers
-            .insert((receiver.customer.clone(), receiver.name.clone()), receiver);
+        customers.iter().for_each(|customer| set.add_endpoints(customer));
+        let of_changed = set.files.changed().values().flatten();
+        let keys = set.whole.index().keys().clone();
+        set.since = Some(Part::new(of_changed, [].iter(), &set.customers, keys));
+        set.revision = revision(&set.settings, set.files.len(), set.sum);
+        set
+    }
+
+    /// Whether these settings are those that it was made with.
+    pub fn is_decided_by(&self, settings: &Deciding) -> bool {
+        *self.settings == *settings.name()
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> Size {
+        let parts = [Some(&*self.whole), self.since.as_ref()].into_iter().flatten();
+        Size {
+            rules: self.rules.len(),
+            index_bytes: parts.map(|part| part.index().bytes()).sum(),
+            changed_files: self.files.changed().len(),
+        }
+    }
+
+    /// A copy that shares everything but the changes.
+    fn sharing(&self) -> Self {
+        Self {
+            revision: self.revision.clone(),
+            customers: self.customers.clone(),
+            catalogue: self.catalogue.clone(),
+            files: self.files.clone(),
+            receivers: self.receivers.clone(),
+            rules: self.rules.clone(),
+            endpoints: self.endpoints.clone(),
+            built_in: self.built_in.clone(),
+            settings: self.settings.clone(),
+            sum: self.sum,
+            whole: self.whole.clone(),
+            since: None,
+            room: Mutex::default(),
+        }
+    }
+
+    /// Makes all names and the index of the files and the built-in rules.
+    fn put_together(&mut self) {
+        let rules = self
+            .rules()
+            .map(|rule| ((rule.customer.clone(), rule.name.clone()), rule.clone()));
+        let rules: BTreeMap<_, _> = rules.collect();
+        let receivers = || {
+            let written = self.files.values().flat_map(|file| &file.receivers);
+            written.chain(self.built_in.iter().map(|(_, contact)| contact))
+        };
+        let mut endpoints = BTreeMap::new();
+        for (endpoint, place) in receivers().flat_map(endpoints_of) {
+            endpoints.entry(endpoint).or_insert(place);
+        }
+        let receivers = receivers().map(|one| ((one.customer.clone(), one.name.clone()), one.clone()));
+        let receivers: BTreeMap<_, _> = receivers.collect();
+        let built_in = self.built_in.iter().map(|(rule, _)| rule);
+        let whole = Part::new(self.files.values(), built_in, &self.customers, Keys::default());
+        self.whole = Arc::new(whole);
+        self.revision = revision(&self.settings, self.files.len(), self.sum);
+        (self.rules, self.receivers, self.endpoints) = (rules.into(), receivers.into(), endpoints.into());
+    }
+
+    fn add_names(&mut self, file: &RuleFile) {
+        self.sum = self.sum.wrapping_add(name_of(file));
+        for rule in &file.rules {
+            self.rules
+                .insert((rule.customer.clone(), rule.name.clone()), rule.clone());
+        }
+        for one in &file.receivers {
+            self.receivers
+                .insert((one.customer.clone(), one.name.clone()), one.clone());
+        }
+    }
+
+    fn remove_names(&mut self, file: &RuleFile) {
+        self.sum = self.sum.wrapping_sub(name_of(file));
+        for rule in &file.rules {
+            self.rules.remove(&(rule.customer.clone(), rule.name.clone()));
+        }
+        for one in &file.receivers {
+            self.receivers.remove(&(one.customer.clone(), one.name.clone()));
+        }
+    }
+
+    /// Several receivers of a customer may read at one endpoint, so a customer's endpoints change all together.
+    fn remove_endpoints(&mut self, customer: &CustomerId) {
+        let receivers: Vec<Arc<Receiver>> = self.receivers_of(customer).cloned().collect();
+        for (endpoint, _) in receivers.iter().flat_map(endpoints_of) {
+            self.endpoints.remove(&endpoint);
+        }
+    }
+
+    fn add_endpoints(&mut self, customer: &CustomerId) {
+        let contacts = self.built_in.iter().map(|(_, contact)| contact);
+        let contact = contacts.filter(|one| one.customer == *customer);
+        let written = self.files_of(customer).flat_map(|file| &file.receivers);
+        let receivers: Vec<Arc<Receiver>> = written.chain(contact).cloned().collect();
+        for (endpoint, place) in receivers.iter().flat_map(endpoints_of) {
+            if !self.endpoints.contains_key(&endpoint) {
+                self.endpoints.insert(endpoint, place);
+            }
+        }
+    }
+
+    fn receivers_of(&self, customer: &CustomerId) -> impl Iterator<Item = &Arc<Receiver>> {
+        let first = (customer.clone(), String::new());
+        let receivers = self.receivers.onwards(&first);
+        let own = receivers.take_while(move |((owner, _), _)| owner == customer);
+        own.map(|(_, receiver)| receiver)
+    }
+
+    /// A customer's files: those of its folder; the house's may stand in no folder, among all others.
+    fn files_of(&self, customer: &CustomerId) -> impl Iterator<Item = &Arc<RuleFile>> {
+        let folder = match customer.as_str() {
+            HOUSE => String::new(),
+            name => format!("{name}/"),
+        };
+        let files = self.files.onwards(folder.as_str());
+        let files = files.take_while(move |(path, _)| path.starts_with(&folder));
+        files
+            .map(|(_, file)| file)
+            .filter(move |file| file.customer == *customer)
     }
 
     /// The rules that match, always in the same order: by file, then as written, then the built-in ones.
     pub fn matching(&self, event: &Event) -> Vec<Matched> {
-        let matched = self.candidates(event).into_iter().filter_map(|nth| {
-            let rule = &self.rules[nth as usize];
-            let left = self.judge(rule, event).left()?;
+        let matched = self.candidates(event).into_iter().filter_map(|Placed { rule, .. }| {
+            let left = left(rule, event, &self.customers, &self.catalogue)?;
             Some(Matched {
                 rule: rule.clone(),
                 left,
@@ -113,15 +292,19 @@ impl RuleSet {
         matched.collect()
     }
 
-    fn candidates(&self, event: &Event) -> Vec<u32> {
+    /// The rules that may match, in the same order.
+    fn candidates(&self, event: &Event) -> Vec<Placed<'_>> {
         let free = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let mut scratch = free().pop().unwrap_or_default();
-        let mut numbers = Vec::new();
-        self.index
-            .search(&Facts::of(event, &self.catalogue, self.index.keys()), &mut scratch);
-        self.index.candidates(&scratch, &mut numbers);
+        let facts = Facts::of(event, &self.catalogue, self.whole.index().keys());
+        let mut candidates: Vec<Placed<'_>> = self.whole.candidates(&facts, &mut scratch[0]).collect();
+        if let Some(since) = &self.since {
+            candidates.retain(|placed| !self.files.changed().contains_key(placed.path));
+            candidates.extend(since.candidates(&facts, &mut scratch[1]));
+            candidates.sort_by(|one, other| one.path.cmp(other.path));
+        }
         free().push(scratch);
-        numbers
+        candidates
     }
 
     /// Judges an event by one rule, with the reason why not.
@@ -140,15 +323,14 @@ impl RuleSet {
     }
 
     /// All rules, in their order.
-    pub fn rules(&self) -> &[Arc<Rule>] {
-        &self.rules
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        let written = self.files.values().flat_map(|file| &file.rules);
+        written.chain(self.built_in.iter().map(|(rule, _)| rule))
     }
 
     /// The rule of this name.
     pub fn rule(&self, customer: &CustomerId, name: &str) -> Option<&Arc<Rule>> {
-        self.by_name
-            .get(&(customer.clone(), name.to_owned()))
-            .map(|nth| &self.rules[*nth])
+        self.rules.get(&(customer.clone(), name.to_owned()))
     }
 
     /// The receiver of this name.
@@ -164,8 +346,8 @@ impl RuleSet {
 
     /// The names that a customer's files give to an account: a group that is just this account, or the groups it is in.
     pub fn groups_of(&self, customer: &CustomerId, account: &str) -> Vec<String> {
-        let files = self.files.values().filter(|file| file.customer == *customer);
-        let groups = files
+        let groups = self
+            .files_of(customer)
             .flat_map(|file| &file.groups)
             .filter(|(_, ids)| ids.contains(account));
         let (own, shared): (Vec<_>, Vec<_>) = groups.partition(|(_, ids)| ids.len() == 1);
@@ -180,58 +362,19 @@ impl RuleSet {
 }
 
 /// A hash over everything that decides.
-fn revision(files: &BTreeMap<String, Arc<RuleFile>>, settings: &Deciding) -> Revision {
-    let settings = settings.to_text();
-    let mut parts = vec![settings.as_str()];
-    for (path, file) in files {
-        parts.extend([path.as_str(), file.digest.as_str()]);
-    }
-    Revision(hash(&parts)[..16].to_owned())
+fn revision(settings: &str, files: usize, sum: u128) -> Revision {
+    let sum = format!("{sum:032x}");
+    Revision(hash(&[settings, &files.to_string(), &sum])[..16].to_owned())
 }
 
-/// The rules and receivers that nobody writes: contacts are told about their rule files.
-fn built_in(customers: &Customers) -> Vec<(Rule, Receiver)> {
-    let house = if customers.are_separate() { OPERATOR } else { HOUSE };
-    let house = customers
-        .contact
-        .as_deref()
-        .map(|contact| (CustomerId::new(house), contact, true));
-    let known = customers.by_name.iter().flatten();
-    let own = known.filter_map(|(id, one)| Some((id.clone(), one.contact.as_deref()?, false)));
-    let contacts = own.chain(house).filter_map(|(customer, contact, is_house)| {
-        let address = EmailAddress::read(contact).ok()?;
-        Some((rule_files(&customer, is_house), contact_of(customer, address)))
-    });
-    contacts.collect()
+/// A number for a file: its path and its text. The sum over all files does not depend on their order.
+fn name_of(file: &RuleFile) -> u128 {
+    let name = hash(&[&file.path, &file.digest]);
+    u128::from_str_radix(&name, 16).expect("a hash is 32 hexadecimal digits")
 }
 
-fn rule_files(customer: &CustomerId, is_house: bool) -> Rule {
-    let mut kinds = vec![Kind::RulesBroken, Kind::RulesMended];
-    kinds.extend(is_house.then_some(Kind::JournalLost));
-    Rule {
-        customer: customer.clone(),
-        name: RULE_FILES.to_owned(),
-        when: Condition {
-            kinds: Some(kinds),
-            ..Condition::default()
-        },
-        unless: Vec::new(),
-        notify: vec![CONTACT.to_owned()],
-        invite: Vec::new(),
-        settle_seconds: 10,
-        follow: Follow::Nothing,
-        every: false,
-        test_events: false,
-        enabled: true,
-        line: 0,
-    }
-}
-
-fn contact_of(customer: CustomerId, address: EmailAddress) -> Receiver {
-    Receiver {
-        customer,
-        name: CONTACT.to_owned(),
-        to: vec![Address::Email(address)],
-        zone: chrono_tz::UTC,
-    }
+/// Where a receiver reads: endpoints, each with the address's number.
+fn endpoints_of(receiver: &Arc<Receiver>) -> impl Iterator<Item = (EndpointId, (Arc<Receiver>, usize))> {
+    let addresses = receiver.to.iter().enumerate();
+    addresses.map(|(nth, address)| (address.endpoint(&receiver.customer), (receiver.clone(), nth)))
 }

@@ -132,7 +132,7 @@ impl Condition {
         say("stage", self.stages.as_ref().map(either));
         say("kind", self.kinds.as_ref().map(either));
         say("level", self.levels.as_ref().map(either));
-        say("subscriptions", self.subscriptions.as_ref().map(either));
+        say("subscriptions", self.subscriptions.as_deref().map(either));
         let pairs = self.impact.as_ref();
         say(
             "impact",

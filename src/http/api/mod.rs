@@ -61,7 +61,7 @@ pub async fn rules(State(house): State<Arc<House>>, caller: Caller) -> Result<Js
             json!({ "path": file.path, "customer": file.customer, "digest": file.digest, "report": file.report })
         });
         let (files, broken): (Vec<Value>, Vec<Value>) = (files.collect(), broken.collect());
-        let rules = reading.rules.rules().iter().filter(|rule| is_shown(&rule.customer));
+        let rules = reading.rules.rules().filter(|rule| is_shown(&rule.customer));
         let receivers = reading
             .rules
             .receivers

@@ -134,7 +134,7 @@ impl Place {
                 text: (*text).to_owned(),
             })
             .collect();
-        let checked = check(&sources, &BTreeMap::new(), &deciding);
+        let checked = check(&sources, &Default::default(), &deciding);
         assert!(checked.broken.is_empty(), "{:?}", checked.problems);
         let sealed = checked.set.files.values().map(|file| SealedFile {
             path: file.path.clone(),

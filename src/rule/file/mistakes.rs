@@ -1,7 +1,5 @@
 //! What people type first, and what we say: every wording is under a snapshot.
 
-use std::collections::BTreeMap;
-
 use crate::customer::Customers;
 use crate::problem::Problem;
 use crate::rule::check::{Deciding, Source, check};
@@ -15,7 +13,7 @@ fn told(text: &str) -> String {
         text: text.to_owned(),
     };
     let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
-    let checked = check(&[source], &BTreeMap::new(), &settings);
+    let checked = check(&[source], &Default::default(), &settings);
     let errors = checked.problems.iter().filter(|problem| problem.is_error());
     errors.map(Problem::plain).collect::<Vec<_>>().join("\n")
 }
@@ -32,7 +30,7 @@ fn one_line_each(text: &str) -> String {
         text: text.to_owned(),
     };
     let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
-    let checked = check(&[source], &BTreeMap::new(), &settings);
+    let checked = check(&[source], &Default::default(), &settings);
     let errors = checked.problems.iter().filter(|problem| problem.is_error());
     errors.map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -357,7 +355,7 @@ fn a_file_has_limits_and_says_which() {
         text,
     });
     let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
-    let checked = check(&sources, &BTreeMap::new(), &settings);
+    let checked = check(&sources, &Default::default(), &settings);
     let told: Vec<_> = checked
         .problems
         .iter()

@@ -1,6 +1,7 @@
 //! From a draft to a checked file: names of receivers and groups find what the whole folder defines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::customer::{Customers, Sees};
@@ -18,7 +19,7 @@ use super::{Draft, DraftRule};
 #[derive(Debug, Default)]
 pub struct Names {
     /// Groups of accounts.
-    pub groups: BTreeMap<String, Defined<BTreeSet<String>>>,
+    pub groups: BTreeMap<String, Defined<Arc<BTreeSet<String>>>>,
     /// Receivers.
     pub receivers: BTreeMap<String, Defined<Arc<Receiver>>>,
     /// Rules.
@@ -51,7 +52,7 @@ impl Names {
     pub fn add_file(&mut self, file: &RuleFile) {
         let path = &file.path;
         for (name, ids) in &file.groups {
-            insert(&mut self.groups, name, ids.clone(), path, 0);
+            insert(&mut self.groups, name, Arc::new(ids.clone()), path, 0);
         }
         for receiver in &file.receivers {
             insert(&mut self.receivers, &receiver.name, receiver.clone(), path, 0);
@@ -65,7 +66,13 @@ impl Names {
     pub fn add_draft(&mut self, draft: &Draft<'_>) {
         let path = draft.reading.file;
         for (name, ids) in &draft.groups {
-            let taken = insert(&mut self.groups, &name.value, ids.clone(), path, name.place.line);
+            let taken = insert(
+                &mut self.groups,
+                &name.value,
+                Arc::new(ids.clone()),
+                path,
+                name.place.line,
+            );
             refuse(&draft.reading, "group", name, taken);
         }
         for receiver in &draft.receivers {
@@ -139,6 +146,7 @@ pub fn resolve(draft: &Draft<'_>, names: &Names, customers: &Customers) -> RuleF
         draft,
         names,
         customers,
+        together: RefCell::default(),
     };
     RuleFile {
         path: draft.reading.file.to_owned(),
@@ -161,6 +169,8 @@ struct Resolver<'r, 't> {
     draft: &'r Draft<'t>,
     names: &'r Names,
     customers: &'r Customers,
+    /// The ids of groups that rules name together.
+    together: RefCell<HashMap<Vec<String>, Arc<BTreeSet<String>>>>,
 }
 
 impl Resolver<'_, '_> {
@@ -250,21 +260,38 @@ impl Resolver<'_, '_> {
 
     fn condition(&self, draft: &DraftCondition) -> Condition {
         let named = draft.subscriptions.as_ref();
-        let subscriptions = named.map(|names| names.iter().flat_map(|name| self.subscription(name)).collect());
+        let subscriptions = named.map(|names| self.subscriptions(names));
         Condition {
             subscriptions,
             ..draft.condition.clone()
         }
     }
 
+    /// The ids of all of these: the very same for rules that name the same, so that a large group is there once.
+    fn subscriptions(&self, names: &[Marked<String>]) -> Arc<BTreeSet<String>> {
+        if let [name] = names {
+            return self.subscription(name);
+        }
+        let key: Vec<String> = names.iter().map(|name| name.value.clone()).collect();
+        let known = self.together.borrow().get(&key).cloned();
+        // looked up again all the same: what is unknown is told at each place
+        let ids = names.iter().map(|name| self.subscription(name));
+        let ids: Vec<Arc<BTreeSet<String>>> = ids.collect();
+        known.unwrap_or_else(|| {
+            let all: Arc<BTreeSet<String>> = Arc::new(ids.iter().flat_map(|ids| ids.iter().cloned()).collect());
+            self.together.borrow_mut().insert(key, all.clone());
+            all
+        })
+    }
+
     /// The ids of a group, or the one id.
-    fn subscription(&self, name: &Marked<String>) -> BTreeSet<String> {
+    fn subscription(&self, name: &Marked<String>) -> Arc<BTreeSet<String>> {
         if let Some(group) = self.names.groups.get(&name.value) {
             return group.value.clone();
         }
         let id = name.value.trim().to_lowercase();
         if is_account_id(&id) || self.owns(&id) {
-            return BTreeSet::from([id]);
+            return Arc::new(BTreeSet::from([id]));
         }
         let known = self.names.groups.keys().map(String::as_str);
         let hint = match list_of(&name.value, |part| self.names.groups.contains_key(part)) {
@@ -278,7 +305,7 @@ impl Resolver<'_, '_> {
         };
         let what = format!("there is no group of subscriptions `{}`", name.value);
         self.draft.reading.error(name.place, &what, Some(&hint));
-        BTreeSet::new()
+        Arc::default()
     }
 
     fn owns(&self, id: &str) -> bool {
@@ -308,7 +335,8 @@ impl Resolver<'_, '_> {
     }
 
     fn account(&self, name: &Marked<String>) -> BTreeSet<String> {
-        let group = self.names.groups.get(&name.value).map(|group| group.value.clone());
+        let group = self.names.groups.get(&name.value);
+        let group = group.map(|group| BTreeSet::clone(&group.value));
         group.unwrap_or_else(|| BTreeSet::from([name.value.trim().to_lowercase()]))
     }
 

@@ -1,10 +1,22 @@
 //! From a rule to what the index is told of it: never more than the rule asks, and all the accounts it can match.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::customer::{Customer, CustomerId, Customers, Sees};
 
 use super::super::{Condition, ImpactPattern, Rule};
-use super::build::{Access, Asks, Builder, Set};
+use super::asks::Asks;
+use super::build::{Access, Builder, Set};
 use super::key::Key;
+
+/// The accounts that the last rule named: often the next one names the same group.
+#[derive(Debug)]
+pub(super) struct Named {
+    customer: CustomerId,
+    ids: Arc<BTreeSet<String>>,
+    set: Set,
+}
 
 impl Builder {
     /// Adds a rule, if it can match at all.
@@ -18,11 +30,10 @@ impl Builder {
         let (set, own) = match (sees, named) {
             (Sees::Nothing, _) => return,
             (Sees::Everything, None) => return self.add(number, &asks, &[Access::Everyone]),
-            (Sees::Everything, Some(named)) => (self.set_of(named), None),
-            (Sees::Owned(customer), Some(named)) => (
-                self.set_of(named.intersection(&customer.accounts)),
-                Some(&rule.customer),
-            ),
+            (Sees::Everything, Some(named)) => (self.named(rule, named, None), None),
+            (Sees::Owned(customer), Some(named)) => {
+                (self.named(rule, named, Some(&customer.accounts)), Some(&rule.customer))
+            }
             (Sees::Owned(customer), None) => (self.owned_by(&rule.customer, customer), Some(&rule.customer)),
         };
         // events of our own reach only rules that name their kind
@@ -34,9 +45,21 @@ impl Builder {
         self.add(number, &asks, &[Access::Set(&set), Access::Keys(&own)]);
     }
 
-    fn set_of<'a>(&mut self, ids: impl IntoIterator<Item = &'a String>) -> Set {
-        let keys = ids.into_iter().map(|id| self.keys.account(id)).collect();
-        self.set(keys)
+    /// The accounts that a rule names, of those its customer owns.
+    fn named(&mut self, rule: &Rule, named: &Arc<BTreeSet<String>>, owned: Option<&BTreeSet<String>>) -> Set {
+        let same = |last: &&Named| Arc::ptr_eq(&last.ids, named) && last.customer == rule.customer;
+        if let Some(last) = self.named.as_ref().filter(same) {
+            return last.set.clone();
+        }
+        let own = named.iter().filter(|id| owned.is_none_or(|owned| owned.contains(*id)));
+        let keys = own.map(|id| self.keys.account(id)).collect();
+        let set = self.set(keys);
+        self.named = Some(Named {
+            customer: rule.customer.clone(),
+            ids: named.clone(),
+            set: set.clone(),
+        });
+        set
     }
 
     /// All that a customer sees: its accounts, and its public sources.

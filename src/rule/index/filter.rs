@@ -36,14 +36,17 @@ pub(super) mod words {
     const _: () = assert!(EventType::ALL.len() <= 5 && Stage::ALL.len() <= 8, "a word has no bit");
     const _: () = assert!(Level::ALL.len() < 8 && Provider::ALL.len() <= 8, "a word has no bit");
 
+    /// The bit of a type.
     pub fn of_type(it: EventType) -> u32 {
         1 << it as u32
     }
 
+    /// The bit of a stage.
     pub fn of_stage(it: Stage) -> u32 {
         1 << (5 + it as u32)
     }
 
+    /// The bit of a kind.
     pub fn of_kind(it: Kind) -> u32 {
         1 << (13 + (it as usize).min(LAST_KIND))
     }
@@ -78,10 +81,12 @@ pub(super) mod scales {
     /// The bit of an event that names no level.
     pub const NO_LEVEL: u8 = 1 << 7;
 
+    /// The bit of a level, or of none.
     pub fn of_level(it: Option<Level>) -> u8 {
         it.map_or(NO_LEVEL, |level| 1 << level as u8)
     }
 
+    /// The bit of a provider.
     pub fn of_provider(it: Provider) -> u8 {
         1 << it as u8
     }
@@ -183,18 +188,22 @@ impl Posting {
         Self(u64::from(number) | GROUP, 0)
     }
 
+    /// The same, the last of its list.
     pub fn as_last(self) -> Self {
         Self(self.0 | LAST, self.1)
     }
 
+    /// Whether it is the last of its list.
     pub fn is_last(self) -> bool {
         self.0 & LAST != 0
     }
 
+    /// Whether it stands for a list of rules.
     pub fn is_group(self) -> bool {
         self.0 & GROUP != 0
     }
 
+    /// Whether its filter is a record of its own.
     pub fn is_wide(self) -> bool {
         self.0 & WIDE != 0
     }

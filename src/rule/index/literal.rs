@@ -41,6 +41,7 @@ impl Literals {
         *self.0.entry(literal.into_boxed_str()).or_insert(next)
     }
 
+    /// What finds all of them in a text.
     pub fn finder(&self) -> Finder {
         let mut literals: Vec<(&str, u32)> = self.0.iter().map(|(text, number)| (&**text, *number)).collect();
         literals.sort_unstable_by_key(|(_, number)| *number);

@@ -4,9 +4,10 @@
 //! everything) by bitmaps over all that it asks. So rules of one customer are never looked at for events of another.
 //! What is found here is never less than what [`super::condition`] matches; what is only *likely* must be judged there.
 //!
-//! `compile` reads rules, `build` makes the index, `facts` is the event; `directory` finds by key, `dense` by bitmap,
+//! `compile` reads rules, `asks` is what one of them asks, `build` makes the index, `facts` is the event; `directory` finds by key, `dense` by bitmap,
 //! `filter` passes over the rest.
 
+mod asks;
 mod build;
 pub(super) mod compile;
 mod dense;
@@ -18,7 +19,8 @@ mod literal;
 #[cfg(test)]
 mod tests;
 
-pub use build::{Access, Asks, Builder};
+pub use asks::Asks;
+pub use build::{Access, Builder};
 pub use facts::Facts;
 pub use key::{Key, Keys};
 

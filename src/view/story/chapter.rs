@@ -194,7 +194,7 @@ fn silence(from: &Sources<'_>, chapter: &mut Chapter) {
 /// Why rules tell nobody of an event, by the rules in force now; rules that have a verdict are left out.
 pub fn silent(from: &Sources<'_>, event: &Event, has_verdict: impl Fn(&CustomerId, &str) -> bool) -> Vec<Silent> {
     let is_ours = event.provider == Provider::Bellwether;
-    let rules = from.rules.rules().iter().filter(|rule| {
+    let rules = from.rules.rules().filter(|rule| {
         from.sight.shows(&rule.customer)
             && (is_ours || rule.name != RULE_FILES)
             && !has_verdict(&rule.customer, &rule.name)
