@@ -1,5 +1,6 @@
 //! From the rules folder to the rules in force: read whole, check whole, write down what changed, then use it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,8 +133,8 @@ impl Rules {
         let in_force = known.caught_up(self.ledger.rules()).await?;
         let (folder, rules, deciding) = (self.folder.clone(), in_force.clone(), self.deciding.clone());
         let read = move || -> Result<(Found, Checked)> {
-            let found = folder::read(&folder)?;
-            let sources = with_last_good(&found, &rules.files);
+            let mut found = folder::read(&folder)?;
+            let sources = with_last_good(&mut found, &rules.files);
             // after a start, too: what was written down the last time was checked then
             let checked = recheck(&sources, &rules, &deciding, &say_progress);
             Ok((found, checked))
@@ -261,8 +262,10 @@ fn say_progress(done: usize, of: usize) {
     }
 }
 
-/// The texts to check: a file that is there and cannot be read counts as its last good version.
-fn with_last_good(found: &Found, last_good: &Files) -> Vec<Source> {
+/// The texts to check, taken out of what was found: a file that is there and cannot be read counts as its last good
+/// version.
+fn with_last_good(found: &mut Found, last_good: &Files) -> Vec<Source> {
+    let mut sources = std::mem::take(&mut found.sources);
     let unreadable = found.unreadable.iter().flat_map(|(path, _)| {
         last_good
             .onwards(path.as_str())
@@ -272,7 +275,8 @@ fn with_last_good(found: &Found, last_good: &Files) -> Vec<Source> {
         path: path.clone(),
         text: file.text.clone(),
     });
-    found.sources.iter().cloned().chain(kept).collect()
+    sources.extend(kept);
+    sources
 }
 
 /// Whether what cannot be read (a file, or with a `/` at the end a whole folder) is or holds the file.
@@ -282,12 +286,13 @@ fn covers(unreadable: &str, path: &str) -> bool {
 
 /// What is broken, with the problems as the customer reads them.
 fn broken(checked: &Checked, found: &Found) -> Vec<BrokenFile> {
+    let mut errors: BTreeMap<&str, Vec<&Problem>> = BTreeMap::new();
+    for error in checked.problems.iter().filter(|problem| problem.is_error()) {
+        errors.entry(&error.file).or_default().push(error);
+    }
     let of_check = checked.broken.iter().map(|broken| {
-        let problems = checked
-            .problems
-            .iter()
-            .filter(|problem| problem.is_error() && problem.file == broken.path);
-        let mut report = problems.map(Problem::plain).collect::<Vec<_>>().join("\n");
+        let errors = errors.get(broken.path.as_str()).into_iter().flatten();
+        let mut report = errors.map(|error| error.plain()).collect::<Vec<_>>().join("\n");
         report.truncate(report.floor_char_boundary(REPORT_BYTES_MOST));
         let digest = sha256(&format!("{} {report}", broken.digest));
         BrokenFile {
