@@ -20,7 +20,7 @@ use crate::dispatch::http::HttpSender;
 use crate::dispatch::lanes::{Lanes, Signal};
 use crate::dispatch::send::Senders;
 use crate::dispatch::smtp::{Mailer, SmtpSettings};
-use crate::folder;
+use crate::folder::{self, Part};
 use crate::http;
 use crate::ledger::{self, Ledger};
 use crate::secret::{LinkKey, Sealer, Secret, Secrets};
@@ -103,7 +103,7 @@ impl Handle {
     /// # Errors
     /// When the folder cannot be listed, or the change cannot be written down. The rules in force stay.
     pub async fn reload(&self) -> Result<Reloaded> {
-        self.rules.reload().await
+        self.rules.reload(&Part::Whole).await
     }
 
     /// Waits until nothing waits, nothing is under way, and nothing is due at the clock's present time; or until writing
@@ -212,12 +212,12 @@ fn install_tls() {
 /// The first reading of the rules. Where the change cannot be written down yet (a full disk), the daemon runs with the
 /// rules that were in force.
 async fn begin_with_rules(rules: &Arc<reload::Rules>) -> Result<()> {
-    match rules.reload().await {
+    match rules.reload(&Part::Whole).await {
         Ok(reloaded) => reloaded.log(),
         Err(error) if error.is::<ledger::Refused>() => {
             tracing::error!(error = format!("{error:#}"), "the rules in force stay as they were");
             let rules = rules.clone();
-            tokio::spawn(async move { reload::logged(&rules).await });
+            tokio::spawn(async move { reload::logged(&rules, Part::Whole).await });
         }
         Err(error) => return Err(error.context("reading the rules")),
     }
@@ -378,9 +378,9 @@ fn follow_clock(clock: &Clock, ledger: &Ledger, lanes: &Lanes, end: &Cancellatio
 /// Reads the rules again whenever the folder has changed and is quiet.
 fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
     let (rules, runtime) = (rules.clone(), tokio::runtime::Handle::current());
-    let changed = move || {
+    let changed = move |part| {
         let rules = rules.clone();
-        runtime.spawn(async move { reload::logged(&rules).await });
+        runtime.spawn(async move { reload::logged(&rules, part).await });
     };
     match folder::watch(folder, changed) {
         Ok(watch) => Some(watch),

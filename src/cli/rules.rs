@@ -154,7 +154,7 @@ fn listed(path: &Path) -> Result<folder::Found> {
         let hint = format!("name the rules folder: {}", folder.unwrap_or(Path::new(".")).display());
         return Err(refuse(what, &hint).into());
     }
-    folder::read(path).with_context(|| Failure::new(Exit::Config, "the rules cannot be read"))
+    folder::read(path, &folder::Part::Whole).with_context(|| Failure::new(Exit::Config, "the rules cannot be read"))
 }
 
 fn unreadable(file: &str, why: &str) -> Problem {

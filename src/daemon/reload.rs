@@ -1,6 +1,6 @@
 //! From the rules folder to the rules in force: read whole, check whole, write down what changed, then use it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
+use crate::customer::CustomerId;
 use crate::customer::Customers;
 use crate::event::Position;
-use crate::folder::{self, Found};
+use crate::folder::{self, Found, Part};
 use crate::ledger::{Compile, Ledger, Refused};
 use crate::problem::Problem;
 use crate::record::{BrokenFile, Input, SealedFile};
-use crate::rule::check::{Checked, Deciding, Source, recheck, restore};
+use crate::rule::check::{Checked, Deciding, EVERYTHING, Source, recheck, restore};
 use crate::rule::file::customer_of;
 use crate::rule::set::Files;
 use crate::rule::{Revision, RuleFile, RuleSet};
@@ -116,11 +117,12 @@ impl Rules {
         }
     }
 
-    /// Reads the folder, checks it beside what is in force, and writes down what changed. What is broken changes nothing.
+    /// Reads the folder or a part of it, checks it beside what is in force, and writes down what changed. What is broken
+    /// changes nothing.
     ///
     /// # Errors
     /// When the folder cannot be listed or the change cannot be written down.
-    pub async fn reload(&self) -> Result<Reloaded> {
+    pub async fn reload(&self, part: &Part) -> Result<Reloaded> {
         let mut known = self.known.lock().await;
         if known.broken.is_none() {
             known.broken = Some(
@@ -131,18 +133,26 @@ impl Rules {
             );
         }
         let in_force = known.caught_up(self.ledger.rules()).await?;
+        let part = match known.is_enough(part, &in_force, &self.deciding) {
+            true => part.clone(),
+            false => Part::Whole,
+        };
+        let scope = customers_of(&part);
+        let before = known.broken.iter().flatten();
+        let elsewhere = before.filter(|file| scope.as_ref().is_some_and(|scope| !scope.contains(&file.customer)));
+        let elsewhere: Vec<BrokenFile> = elsewhere.cloned().collect();
         let (folder, rules, deciding) = (self.folder.clone(), in_force.clone(), self.deciding.clone());
         let read = move || -> Result<(Found, Checked)> {
-            let mut found = folder::read(&folder)?;
+            let mut found = folder::read(&folder, &part)?;
             let sources = with_last_good(&mut found, &rules.files);
             // after a start, too: what was written down the last time was checked then
-            let checked = recheck(&sources, &rules, &deciding, &say_progress);
+            let checked = recheck(&sources, scope.as_ref(), &rules, &deciding, &say_progress);
             Ok((found, checked))
         };
         let (found, checked) = tokio::task::spawn_blocking(read)
             .await
             .context("the check of the rules ended in a panic")??;
-        let broken = broken(&checked, &found);
+        let broken = broken(&checked, &found, elsewhere);
         let reloaded = Reloaded {
             revision: checked.set.revision.0.clone(),
             rules: checked.set.size().rules,
@@ -239,6 +249,15 @@ struct ChangeOfRules {
 }
 
 impl Known {
+    /// Whether it is enough to look at a part: not before there are rules, nor after other settings.
+    fn is_enough(&self, part: &Part, in_force: &RuleSet, deciding: &Deciding) -> bool {
+        let is_nothing_there = |file: &BrokenFile| file.path == EVERYTHING;
+        *part != Part::Whole
+            && in_force.is_decided_by(deciding)
+            && !in_force.files.is_empty()
+            && !self.broken.iter().flatten().any(is_nothing_there)
+    }
+
     /// The rules in force, upon those that were put together meanwhile, if they were.
     async fn caught_up(&mut self, in_force: Arc<RuleSet>) -> Result<Arc<RuleSet>> {
         let Some(whole) = self.whole.take_if(|whole| whole.is_finished()) else {
@@ -284,8 +303,16 @@ fn covers(unreadable: &str, path: &str) -> bool {
     unreadable == path || (unreadable.ends_with('/') && path.starts_with(unreadable))
 }
 
-/// What is broken, with the problems as the customer reads them.
-fn broken(checked: &Checked, found: &Found) -> Vec<BrokenFile> {
+/// The customers whose folders a part is; none of them for the whole.
+fn customers_of(part: &Part) -> Option<BTreeSet<CustomerId>> {
+    match part {
+        Part::Whole => None,
+        Part::Folders(names) => Some(names.iter().map(|name| customer_of(&format!("{name}/"))).collect()),
+    }
+}
+
+/// What is broken, with the problems as the customer reads them; and what was and is `elsewhere`.
+fn broken(checked: &Checked, found: &Found, elsewhere: Vec<BrokenFile>) -> Vec<BrokenFile> {
     let mut errors: BTreeMap<&str, Vec<&Problem>> = BTreeMap::new();
     for error in checked.problems.iter().filter(|problem| problem.is_error()) {
         errors.entry(&error.file).or_default().push(error);
@@ -308,7 +335,7 @@ fn broken(checked: &Checked, found: &Found) -> Vec<BrokenFile> {
         digest: sha256(why),
         report: format!("{path} {why}"),
     });
-    let mut all: Vec<BrokenFile> = of_check.chain(unreadable).collect();
+    let mut all: Vec<BrokenFile> = of_check.chain(unreadable).chain(elsewhere).collect();
     all.sort();
     all
 }
@@ -345,8 +372,8 @@ impl Reloaded {
 
 /// Reads the rules again and says in the log what came of it. While the disk is full or the ledger busy, it is tried
 /// again: a change that was saved must not wait for the next one.
-pub async fn logged(rules: &Rules) {
-    while let Err(error) = rules.reload().await.map(|reloaded| reloaded.log()) {
+pub async fn logged(rules: &Rules, part: Part) {
+    while let Err(error) = rules.reload(&part).await.map(|reloaded| reloaded.log()) {
         tracing::error!(
             error = format!("{error:#}"),
             "the rules could not be read; those in force stay"

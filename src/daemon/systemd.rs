@@ -7,6 +7,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Handle, LOOK_EVERY, reload};
+use crate::folder::Part;
 
 /// Everything is up: journal replayed, rules read, doors open.
 pub fn ready() {
@@ -51,7 +52,7 @@ pub async fn until_stopped(handle: &Handle) -> Result<()> {
 async fn reloading(handle: &Handle) {
     let now = NotifyState::monotonic_usec_now().ok();
     tell(&[&[NotifyState::Reloading][..], now.as_slice()].concat());
-    reload::logged(&handle.rules).await;
+    reload::logged(&handle.rules, Part::Whole).await;
     tell(&[NotifyState::Ready]);
 }
 

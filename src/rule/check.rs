@@ -22,7 +22,7 @@ use super::test::Ran;
 use super::{RuleFile, RuleSet};
 
 /// What problems with the rules folder itself are told of.
-const EVERYTHING: &str = "rules/";
+pub const EVERYTHING: &str = "rules/";
 
 /// One rule file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,29 +148,43 @@ pub fn check_watched(sources: &[Source], last_good: &Files, settings: &Deciding,
 }
 
 /// Checks the folders in which something differs from what is in force; the rest stays as it is, and nothing more is
-/// said of it. It costs what differs, if the settings are the same. `progress` is told how many folders are done.
-pub fn recheck(sources: &[Source], in_force: &RuleSet, settings: &Deciding, progress: Progress<'_>) -> Checked {
+/// said of it. It costs what differs, if the settings are the same. With a `scope`, the sources are all files of these
+/// customers, and nobody else's are looked at. `progress` is told how many folders are done.
+pub fn recheck(
+    sources: &[Source],
+    scope: Option<&BTreeSet<CustomerId>>,
+    in_force: &RuleSet,
+    settings: &Deciding,
+    progress: Progress<'_>,
+) -> Checked {
     if in_force.files.is_empty() || !in_force.is_decided_by(settings) {
         return check_watched(sources, &in_force.files, settings, progress);
     }
-    let touched = touched(sources, in_force);
-    let is_touched = |path: &str| touched.contains(&customer_of(path));
-    let before = in_force.files.iter().filter(|(path, _)| is_touched(path));
-    let before: BTreeMap<_, _> = before.map(|(path, file)| (path.clone(), file.clone())).collect();
+    let touched = touched(sources, scope, in_force);
+    let before = touched.iter().flat_map(|customer| in_force.files_of(customer));
+    let before: BTreeMap<_, _> = before.map(|file| (file.path.clone(), file.clone())).collect();
     let before = Files::from(before);
+    let is_touched = |path: &str| touched.contains(&customer_of(path));
     let sources = sources.iter().filter(|source| is_touched(&source.path));
     let (files, findings) = settle(sources, &before, settings, progress);
     findings.checked(changed(&files, &before), in_force.with(&files, &before))
 }
 
 /// The customers one of whose texts is not what is in force.
-fn touched(sources: &[Source], in_force: &RuleSet) -> BTreeSet<CustomerId> {
+fn touched(sources: &[Source], scope: Option<&BTreeSet<CustomerId>>, in_force: &RuleSet) -> BTreeSet<CustomerId> {
     let is_same = |source: &&Source| {
         let file = in_force.files.get(&*source.path);
         file.is_some_and(|file| file.text == source.text)
     };
     let present: BTreeSet<&str> = sources.iter().map(|source| &*source.path).collect();
-    let absent = in_force.files.keys().filter(|path| !present.contains(path.as_str()));
+    let files: Vec<&Arc<RuleFile>> = match scope {
+        Some(scope) => scope.iter().flat_map(|one| in_force.files_of(one)).collect(),
+        None => in_force.files.values().collect(),
+    };
+    let absent = files
+        .into_iter()
+        .map(|file| &file.path)
+        .filter(|path| !present.contains(path.as_str()));
     let different = sources
         .iter()
         .filter(|source| !is_same(source))

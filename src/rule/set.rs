@@ -268,7 +268,7 @@ impl RuleSet {
     }
 
     /// A customer's files: those of its folder; the house's may stand in no folder, among all others.
-    fn files_of(&self, customer: &CustomerId) -> impl Iterator<Item = &Arc<RuleFile>> {
+    pub fn files_of(&self, customer: &CustomerId) -> impl Iterator<Item = &Arc<RuleFile>> {
         let folder = match customer.as_str() {
             HOUSE => String::new(),
             name => format!("{name}/"),

@@ -1,6 +1,7 @@
 //! Renewal, retention and thinning out, and what a start does with rules that cannot be read.
 
 use super::*;
+use crate::folder::Part;
 use crate::incident::IncidentId;
 use crate::record::{Change, Command, Record};
 use crate::store::keys::Item;
@@ -194,6 +195,32 @@ async fn packed(daemon: &Handle) {
     tokio::time::timeout(Duration::from_secs(30), is_packed)
         .await
         .expect("they are packed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_part_of_the_rules_only_that_is_read_and_what_is_broken_elsewhere_stays_broken() {
+    let files = ["contoso/rules.yaml", "fabrikam/rules.yaml"];
+    let place = Place::with(&files.map(|path| (path, RULES.to_owned()))).await;
+    let daemon = place.start().await.expect("starts");
+    let at = |path: &str| place.settings.rules.join(path);
+    let text = std::fs::read_to_string(at(files[0])).expect("a file");
+    let write = |path: &str, text: &str| std::fs::write(at(path), text).expect("a file");
+    // the watcher may be there before us, and comes to the same
+    let read = async |part| daemon.rules.reload(&part).await.expect("reads").broken;
+    let part = |name: &str| Part::Folders([name.to_owned()].into());
+    write(files[1], "rules: [");
+    assert_eq!(read(Part::Whole).await, files[1..]);
+    write(files[0], &text.replace("Everything", "All"));
+    assert_eq!(read(part("contoso")).await, files[1..]);
+    let names = || -> Vec<String> { daemon.ledger.rules().rules().map(|rule| rule.name.clone()).collect() };
+    assert_eq!(names(), ["All", "Everything"]);
+    write(files[1], &text.replace("Everything", "Nothing"));
+    assert!(read(part("fabrikam")).await.is_empty());
+    assert_eq!(names(), ["All", "Nothing"]);
+    std::fs::remove_dir_all(at("contoso")).expect("is gone");
+    assert_eq!(read(part("contoso")).await, ["contoso/"]);
+    assert_eq!(names(), ["All", "Nothing"]);
+    daemon.stop().await.expect("stops");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
