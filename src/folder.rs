@@ -151,6 +151,8 @@ pub struct Watch(#[allow(dead_code, reason = "it watches until it is dropped")] 
 /// # Errors
 /// When the folder cannot be watched (it may be missing): it is then only read on request.
 pub fn watch(rules: &Path, changed: impl Fn(Part) + Send + 'static) -> Result<Watch> {
+    // events name what they are about in full
+    let rules = &std::path::absolute(rules).with_context(|| format!("finding {}", rules.display()))?;
     let (tell, told) = mpsc::channel();
     let mut seen = Seen::of(rules);
     let folder = rules.to_owned();
@@ -416,6 +418,20 @@ mod tests {
         assert_eq!(waiting.quiet(Instant::now() + QUIET), [Part::Whole]);
         drop(tell);
         assert!(!waiting.hear(&told));
+    }
+
+    #[test]
+    fn a_folder_that_is_named_from_here_is_watched_by_customer() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("contoso")).expect("a folder");
+        let here = std::env::current_dir().expect("a directory");
+        let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        let from_here = up.join(dir.path().strip_prefix("/").expect("an absolute path"));
+        let (tell, told) = mpsc::channel();
+        let _watch = watch(&from_here, move |part| drop(tell.send(part))).expect("is watched");
+        fs::write(dir.path().join("contoso/a.yaml"), "rules: []").expect("a file");
+        let part = told.recv_timeout(Duration::from_secs(60)).expect("a change");
+        assert_eq!(part, Part::Folders(["contoso".to_owned()].into()));
     }
 
     #[test]
