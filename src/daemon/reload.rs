@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
-use crate::customer::CustomerId;
 use crate::customer::Customers;
+use crate::customer::{CustomerId, HOUSE};
 use crate::event::Position;
 use crate::folder::{self, Found, Part};
 use crate::ledger::{Compile, Ledger, Refused};
@@ -249,10 +249,11 @@ struct ChangeOfRules {
 }
 
 impl Known {
-    /// Whether it is enough to look at a part: not before there are rules, nor after other settings.
+    /// Whether it is enough to look at a part: not before there are rules, nor after other settings; nor at the house's
+    /// folder, as its files may also stand in none.
     fn is_enough(&self, part: &Part, in_force: &RuleSet, deciding: &Deciding) -> bool {
         let is_nothing_there = |file: &BrokenFile| file.path == EVERYTHING;
-        *part != Part::Whole
+        customers_of(part).is_some_and(|customers| !customers.contains(&CustomerId::new(HOUSE)))
             && in_force.is_decided_by(deciding)
             && !in_force.files.is_empty()
             && !self.broken.iter().flatten().any(is_nothing_there)

@@ -5,7 +5,8 @@
 //! within one boot of the machine: sled's `flush` does not fsync. Even then it is gone through at the start: sled loses
 //! keys without a word where its file is damaged, so each batch also says how much there is ([`contents`]). This module
 //! and its files are the only ones that name sled; `keys` is the table of everything remembered, `apply` is what a
-//! record does, `context` fetches what bears on a decision, `place` knows the directories.
+//! record does, `packed` how an item is kept, `context` fetches what bears on a decision, `fold` makes a checkpoint of the
+//! one before it and the journal, `place` knows the directories.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

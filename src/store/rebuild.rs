@@ -206,6 +206,8 @@ pub fn each_record(
     Ok(damaged)
 }
 
+/// Looks whether to go on.
+///
 /// # Errors
 /// When `stop` was set.
 pub fn not_stopped(stop: &AtomicBool) -> Result<()> {

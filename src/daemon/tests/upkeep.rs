@@ -224,6 +224,18 @@ async fn of_a_part_of_the_rules_only_that_is_read_and_what_is_broken_elsewhere_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_in_the_houses_folder_ends_no_rules_of_its_files_that_stand_in_none() {
+    let files = ["rules.yaml", "_house/more.yaml"];
+    let place = Place::with(&[(files[0], RULES.to_owned()), (files[1], "rules: []\n".to_owned())]).await;
+    let daemon = place.start().await.expect("starts");
+    std::fs::write(place.settings.rules.join(files[1]), "rules: [] # none\n").expect("a file");
+    let part = Part::Folders(["_house".to_owned()].into());
+    let read = daemon.rules.reload(&part).await.expect("reads");
+    assert_eq!((read.rules, read.broken.len()), (1, 0));
+    daemon.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_that_cannot_be_unsealed_are_read_anew_from_the_folder() {
     let place = place().await;
     let daemon = place.start().await.expect("starts");
