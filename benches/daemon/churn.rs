@@ -1,7 +1,9 @@
 //! Millions of deliveries through, 100,000 of them kept: memory and disk must follow what is kept, not what went through.
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bellwether::clock::{ByHand, Clock};
 use bellwether::config::{Flags, Settings};
@@ -43,6 +45,7 @@ pub async fn run(deliveries: usize) {
     let events = deliveries / FAN_OUT;
     let step = chrono::Duration::milliseconds((RETENTION_SECONDS * 1_000 * FAN_OUT / LIVE) as i64);
     let began = Instant::now();
+    let peaks = Peaks::watch(dir.path().join("state"));
     for nth in 1..=events {
         let at = (clock_time(&clock)).to_rfc3339();
         let body = event(&format!("C-{nth}")).replace("2026-11-24T08:50:00Z", &at);
@@ -55,15 +58,52 @@ pub async fn run(deliveries: usize) {
         if nth % (LIVE / FAN_OUT) == 0 || nth == events {
             handle.settled().await;
             say(&json!({
-                "measure": "churn", "delivered": receiver.count(), "kept_most": LIVE, "seconds": began.elapsed().as_secs(),
-                "rss_mib": rss_mib("self"),
+                "measure": "churn", "came": receiver.count(), "messages": receiver.messages(), "kept_most": LIVE,
+                "seconds": began.elapsed().as_secs(), "rss_mib": rss_mib("self"), "rss_mib_most": peaks.take_rss(),
                 "store_mib": mib(&dir.path().join("state/store")), "journal_mib": mib(&dir.path().join("state/journal")),
-                "checkpoints_mib": mib(&dir.path().join("state/checkpoints")),
+                "checkpoints_mib": mib(&dir.path().join("state/checkpoints")), "disk_mib_most": peaks.take_disk(),
             }));
         }
     }
-    assert_eq!(receiver.count(), events * FAN_OUT, "every message arrived once");
+    let sent = events * FAN_OUT;
+    assert_eq!(receiver.messages(), sent, "every message arrived");
     handle.stop().await.expect("stops");
+    say(&json!({ "measure": "churn", "sent": sent, "came_again": receiver.count() - sent }));
+}
+
+/// The most that was seen in between, looked at each second.
+struct Peaks {
+    rss: AtomicU64,
+    disk: AtomicU64,
+}
+
+impl Peaks {
+    /// Looks until the process ends.
+    fn watch(state: PathBuf) -> Arc<Self> {
+        let peaks = Arc::new(Self {
+            rss: AtomicU64::new(0),
+            disk: AtomicU64::new(0),
+        });
+        let kept = peaks.clone();
+        std::thread::spawn(move || {
+            loop {
+                kept.rss.fetch_max(rss_mib("self"), Ordering::Relaxed);
+                kept.disk.fetch_max(mib(&state), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
+        peaks
+    }
+
+    /// Resident memory, MiB, the most since it was last asked.
+    fn take_rss(&self) -> u64 {
+        self.rss.swap(0, Ordering::Relaxed)
+    }
+
+    /// What the state folder took on disk, MiB, the most since it was last asked.
+    fn take_disk(&self) -> u64 {
+        self.disk.swap(0, Ordering::Relaxed)
+    }
 }
 
 fn clock_time(clock: &ByHand) -> chrono::DateTime<chrono::Utc> {
