@@ -16,7 +16,7 @@ mod settle;
 pub mod test;
 pub mod why;
 
-pub use pattern::Pattern;
+pub use pattern::{Cost, Pattern};
 pub use set::RuleSet;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +99,14 @@ pub struct Condition {
     pub properties: BTreeMap<String, Vec<Pattern>>,
     /// `owner: none`: only events of accounts that nobody owns (operator's rules only).
     pub owner_none: bool,
+}
+
+impl Condition {
+    /// All patterns it has.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let keys = [&self.title, &self.text, &self.tracking_ids];
+        keys.into_iter().flatten().chain(self.properties.values()).flatten()
+    }
 }
 
 /// One pair of `impact`: this service in this region. `None` means any.

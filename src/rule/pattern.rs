@@ -1,29 +1,54 @@
 //! Text patterns: a glob covers the whole text, `/…/` searches by regular expression. Case never matters.
 //!
-//! Only expressions that run in time linear in the text exist here; their compiled size is limited.
+//! Customers are strangers to each other, and all patterns are tried by one thread. So only expressions that run in time
+//! linear in the text exist here, and what they take is counted: [`Cost`].
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
+use regex_automata::meta::{BuildError, Config, Regex};
+use regex_automata::util::syntax;
+use regex_automata::{Input, nfa::thompson::WhichCaptures};
+use regex_syntax::hir::{Hir, HirKind};
+use wildmatch::WildMatch;
 
 /// The longest pattern, in bytes.
 const MAX_LENGTH: usize = 1_000;
 
-/// The most memory one compiled pattern may take, in bytes.
-const MAX_COMPILED: usize = 1 << 20;
+/// The most memory that the states of one compiled expression may take, in bytes.
+const MAX_COMPILED: usize = 512 << 10;
+
+/// How much of a text an expression searches, in bytes; ten times the longest review known.
+const SEARCHED: usize = 256 << 10;
 
 /// A text pattern: a glob over the whole text, or a search by regular expression.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     /// As the customer wrote it.
     pub source: String,
-    /// What it is compiled to, a glob when it is first tried; case does not matter.
-    regex: Arc<OnceLock<Regex>>,
+    /// What a regular expression is compiled to.
+    regex: Option<Arc<Regex>>,
+    cost: Cost,
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source
+    }
+}
+
+/// What a pattern takes; nothing worth counting for a glob.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory of the compiled expression, in bytes.
+    pub bytes: usize,
+    /// At how many places of the expression a search may stand at once: its time per byte of the text, at worst.
+    pub places: usize,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.places = self.places.saturating_add(other.places);
     }
 }
 
@@ -56,21 +81,27 @@ impl Pattern {
                 hint: Some("use single quotes: '/\\bSQL/'"),
             });
         }
-        let regex = OnceLock::new();
-        if let Some(expression) = expression(source) {
-            let compiled = compile(expression, MAX_COMPILED).map_err(|error| explain(&error))?;
-            regex.get_or_init(|| compiled);
-        }
+        let regex = expression(source).map(compile).transpose()?;
         Ok(Self {
             source: source.to_owned(),
-            regex: Arc::new(regex),
+            cost: regex.as_ref().map_or_else(Cost::default, |(_, cost)| *cost),
+            regex: regex.map(|(regex, _)| Arc::new(regex)),
         })
     }
 
-    /// Whether it matches.
+    /// What it takes.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// Whether it matches. A regular expression looks at the first 256 KiB of a text.
     pub fn matches(&self, text: &str) -> bool {
-        let compiled = || compile(&glob(&self.source), usize::MAX).expect("any glob is a regular expression");
-        self.regex.get_or_init(compiled).is_match(text)
+        let Some(regex) = &self.regex else {
+            return WildMatch::new_case_insensitive(&self.source).matches(text);
+        };
+        let searched = &text[..text.floor_char_boundary(SEARCHED)];
+        // room of its own each time: what a pool would keep for each expression of each customer adds up
+        regex.is_match_with(&mut regex.create_cache(), &Input::new(searched))
     }
 
     /// The regular expression between the slashes, if it is not a glob.
@@ -92,34 +123,53 @@ fn expression(source: &str) -> Option<&str> {
         .filter(|inner| !inner.is_empty())
 }
 
-fn compile(expression: &str, size_most: usize) -> Result<Regex, regex::Error> {
-    let mut builder = RegexBuilder::new(expression);
-    builder.case_insensitive(true).size_limit(size_most).build()
+fn compile(expression: &str) -> Result<(Regex, Cost), NoPattern> {
+    let limits = Config::new()
+        .nfa_size_limit(Some(MAX_COMPILED))
+        .which_captures(WhichCaptures::Implicit);
+    let syntax = syntax::Config::new().case_insensitive(true);
+    let built = Regex::builder().configure(limits).syntax(syntax).build(expression);
+    let regex = built.map_err(|error| explain(&error))?;
+    let parsed = regex_syntax::parse(expression).map_err(|error| no_expression(&error.to_string()))?;
+    let cost = Cost {
+        bytes: regex.memory_usage(),
+        places: places(&parsed).max(1),
+    };
+    Ok((regex, cost))
 }
 
-fn glob(source: &str) -> String {
-    let mut expression = String::from("(?s)^");
-    for c in source.chars() {
-        match c {
-            '*' => expression.push_str(".*"),
-            '?' => expression.push('.'),
-            other => expression.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+/// At how many places a search may stand at once. Literals in a row cost nothing: a search through them never has to
+/// remember more than how far it came. What stands for many characters, or is repeated a number of times, does.
+fn places(part: &Hir) -> usize {
+    match part.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) => 0,
+        HirKind::Class(_) => 1,
+        HirKind::Capture(group) => places(&group.sub),
+        HirKind::Repetition(repeated) => {
+            let times = repeated.max.unwrap_or(repeated.min).max(1) as usize;
+            times.saturating_mul(1 + places(&repeated.sub))
         }
+        HirKind::Concat(parts) => parts.iter().map(places).fold(0, usize::saturating_add),
+        HirKind::Alternation(parts) => parts.iter().map(|part| 1 + places(part)).fold(0, usize::saturating_add),
     }
-    expression.push('$');
-    expression
 }
 
-fn explain(error: &regex::Error) -> NoPattern {
-    if let regex::Error::CompiledTooBig(_) = error {
+fn explain(error: &BuildError) -> NoPattern {
+    if error.size_limit().is_some() {
         let what = format!("this pattern takes more than {} KiB when compiled", MAX_COMPILED / 1024);
         return NoPattern {
             what,
             hint: Some("make its repetitions smaller, or write `*` in a glob"),
         };
     }
-    let text = error.to_string();
-    let why = text.lines().last().unwrap_or("not a regular expression").trim();
+    let why = error
+        .syntax_error()
+        .map_or_else(|| error.to_string(), ToString::to_string);
+    no_expression(&why)
+}
+
+fn no_expression(why: &str) -> NoPattern {
+    let why = why.lines().last().unwrap_or("not a regular expression").trim();
     let why = why.strip_prefix("error: ").unwrap_or(why);
     let hint = why
         .contains("look-around")
@@ -151,10 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_globs_can_be_compiled() {
-        for part in ["?", "k", "ß", "*?", "\\", "{", "𝔘"] {
+    fn a_glob_of_any_length_is_tried_in_any_text() {
+        let text = "a".repeat(10_000);
+        for part in ["?", "k", "ß", "*?", "\\", "{", "𝔘", "*a?"] {
             let glob = part.repeat(MAX_LENGTH / part.len());
             assert!(!matches(&glob, "x"), "{part}");
+            assert_eq!(matches(&glob, &text), part.starts_with('*'), "{part}");
         }
     }
 
@@ -181,5 +233,28 @@ mod tests {
         );
         assert!(Pattern::read(r"/\w{900}/").expect_err("size").what.contains("KiB"));
         assert!(Pattern::read(&"a".repeat(1_001)).is_err());
+    }
+
+    #[test]
+    fn an_expression_searches_the_first_part_of_a_very_long_text() {
+        let text = |before: usize| format!("{}drill", "ä".repeat(before / 2));
+        assert!(matches("/drill/", &text(SEARCHED - 6)));
+        assert!(!matches("/drill/", &text(SEARCHED)));
+        assert!(matches("*drill", &text(SEARCHED)), "a glob covers the whole text");
+    }
+
+    #[test]
+    fn what_an_expression_costs_is_counted() {
+        let cost = |pattern: &str| Pattern::read(pattern).expect("a pattern").cost();
+        let places = |pattern: &str| cost(pattern).places;
+        assert_eq!(cost("*drill?*"), Cost::default());
+        assert_eq!(places(r"/\bSQL\b/"), 1);
+        assert_eq!(places("/sql server|cosmos|storage/"), 3);
+        assert_eq!(places(r"/\d{4}-\d{2}/"), 12);
+        assert_eq!(places("/(?:a|b)*a(?:a|b){500}x/"), 1_002);
+        assert_eq!(places("/((a|bb){20}c){30}/"), 30 * (1 + 20 * 3));
+        // within a factor of what the states really take: both directions, and what is looked at first
+        let bytes = cost(r"/\w{10}/").bytes;
+        assert!((100 << 10..1 << 20).contains(&bytes), "{bytes}");
     }
 }

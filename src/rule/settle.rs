@@ -11,9 +11,9 @@ use crate::problem::{Place, Problem, Severity};
 
 use super::check::{Deciding, Findings, Source};
 use super::file::resolve::{Names, resolve};
-use super::file::{Draft, MAX_RULES, Scope};
+use super::file::{Draft, MAX_PATTERN_BYTES, MAX_PATTERN_PLACES, MAX_RULES, Scope};
 use super::test::{Failure, Outcome, Ran, Stage, run};
-use super::{Need, Rule, RuleFile, Sort, lint};
+use super::{Cost, Need, Rule, RuleFile, Sort, lint};
 
 /// All files of one customer.
 pub(super) struct Folder<'t> {
@@ -130,17 +130,32 @@ impl<'t> Folder<'t> {
         self.report(findings);
     }
 
+    /// A folder's limits: no customer may slow down the others.
     fn refuse_too_many(&self) {
-        let mut count = 0;
+        let (mut count, mut cost) = (0, Cost::default());
         for member in &self.files {
+            let error = |what: &str, hint: &str| member.draft.reading.error(Place::default(), what, Some(hint));
             count += member.draft.rules.len();
             if count > MAX_RULES {
                 let what = format!("a folder has at most {MAX_RULES} rules; with this file it has {count}");
-                member.draft.reading.error(
-                    Place::default(),
-                    &what,
-                    Some("one rule may name many services and receivers"),
+                error(&what, "one rule may name many services and receivers");
+            }
+            let before = cost;
+            member.draft.patterns().for_each(|pattern| cost += pattern.cost());
+            if cost.bytes > MAX_PATTERN_BYTES && cost != before {
+                let (most, now) = (MAX_PATTERN_BYTES >> 20, cost.bytes.div_ceil(1 << 20));
+                let what = format!(
+                    "the regular expressions of a folder take at most {most} MiB when compiled; with this file it is {now}"
                 );
+                error(&what, "write globs: they take next to nothing");
+            }
+            if cost.places > MAX_PATTERN_PLACES && cost != before {
+                let what = format!(
+                    "the regular expressions of a folder have at most {MAX_PATTERN_PLACES} classes, alternatives and \
+                     repetitions, each counted as often as it is repeated; with this file it is {}",
+                    cost.places
+                );
+                error(&what, "make repetitions like `{50}` smaller, or write globs");
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::customer::Customers;
 use crate::problem::Problem;
+use crate::rule::Pattern;
 use crate::rule::check::{Deciding, Source, check};
+use crate::rule::file::MAX_PATTERN_BYTES;
 
 const AROUND: &str = "receivers: { a: [{ email: a@contoso.example }], b: [{ slack: { url: { secret: chat } } }] }\nsubscriptions: { production: [11111111-aaaa-4bbb-8ccc-111111111111] }\n";
 
@@ -371,6 +373,49 @@ fn a_file_has_limits_and_says_which() {
         "x".repeat(201)
     ));
     assert!(name.contains("at most 200 characters"), "{name}");
+}
+
+/// The errors of a folder whose files have these patterns, one rule each.
+fn of_patterns(files: &[Vec<&str>]) -> Vec<String> {
+    let source = |(nth, patterns): (usize, &Vec<&str>)| {
+        let rules = patterns
+            .iter()
+            .enumerate()
+            .map(|(rule, pattern)| format!("- {{ name: r{nth}-{rule}, when: {{ text: '{pattern}' }}, notify: a }}\n"));
+        let around = if nth == 0 { AROUND } else { "" };
+        Source {
+            path: format!("{nth}.yaml"),
+            text: format!("{around}rules:\n{}", rules.collect::<String>()),
+        }
+    };
+    let sources: Vec<Source> = files.iter().enumerate().map(source).collect();
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    let problems = check(&sources, &Default::default(), &settings).problems;
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    errors.map(Problem::to_string).collect()
+}
+
+#[test]
+fn the_regular_expressions_of_a_folder_have_limits_together() {
+    let most = [vec!["/[ab]{500}/"; 5], vec!["*any* number of ??? globs"]].concat();
+    let one_more = vec!["/x/"];
+    assert!(of_patterns(&[most.clone(), vec!["*x*"]]).is_empty());
+    let told = of_patterns(&[most, one_more.clone(), vec!["*x*"]]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let what =
+        "1.yaml:1:1: the regular expressions of a folder have at most 5000 classes, alternatives and repetitions";
+    assert!(told[0].starts_with(what) && told[0].contains("it is 5001"), "{told:?}");
+
+    let large = r"/\w{10}/";
+    let bytes = Pattern::read(large).expect("a pattern").cost().bytes;
+    let most = vec![large; MAX_PATTERN_BYTES / bytes];
+    assert!(of_patterns(std::slice::from_ref(&most)).is_empty());
+    let told = of_patterns(&[most, vec![large]]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("at most 64 MiB when compiled; with this file it is 65"),
+        "{told:?}"
+    );
 }
 
 #[test]

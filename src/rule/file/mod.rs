@@ -14,7 +14,7 @@ use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
 use crate::problem::yaml::{Node, Value};
 
-use super::{Follow, Receiver, Rule};
+use super::{Follow, Pattern, Receiver, Rule};
 
 pub mod cases;
 #[cfg(test)]
@@ -32,6 +32,12 @@ pub const MAX_NAME: usize = 200;
 
 /// The most rules of one folder.
 pub const MAX_RULES: usize = 10_000;
+
+/// The most memory that the regular expressions of one folder may take, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 64 << 20;
+
+/// How many repetitions, alternatives and character classes the regular expressions of one folder may have together.
+pub const MAX_PATTERN_PLACES: usize = 5_000;
 
 /// The most values of one key, ids of one group, or pairs of one `impact`.
 pub const MAX_VALUES: usize = 10_000;
@@ -189,6 +195,15 @@ pub fn digest(text: &str) -> String {
 }
 
 impl<'t> Draft<'t> {
+    /// All patterns of all rules.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let conditions = self
+            .rules
+            .iter()
+            .flat_map(|draft| std::iter::once(&draft.when).chain(&draft.unless));
+        conditions.flat_map(|draft| draft.condition.patterns())
+    }
+
     /// Reads a file.
     pub fn read(path: &'t str, text: &'t str, scope: Scope<'_>) -> Self {
         let mut draft = Self {
