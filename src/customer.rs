@@ -138,3 +138,13 @@ pub enum Viewer {
         tracking_id: String,
     },
 }
+
+impl Viewer {
+    /// The customer on whose behalf is read; `None` for the operator.
+    pub fn customer(&self) -> Option<&CustomerId> {
+        match self {
+            Viewer::Operator => None,
+            Viewer::Customer(customer) | Viewer::Link { customer, .. } => Some(customer),
+        }
+    }
+}

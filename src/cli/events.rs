@@ -43,7 +43,7 @@ impl Events {
     }
 
     async fn show(&self, id: &str) -> Result<Exit> {
-        let event = self.server.client()?.get(&["events", id], &[]).await?;
+        let event = asked(&self.server, id, None).await?;
         match self.format {
             Format::Json => output::print_json(&event)?,
             Format::Text => output::print(&told(&event))?,
@@ -52,13 +52,27 @@ impl Events {
     }
 }
 
+/// Asks for one event and what became of it, by everybody's rules or by one customer's.
+///
+/// # Errors
+/// When the daemon cannot be reached, or says no.
+pub async fn asked(server: &Server, id: &str, customer: Option<&str>) -> Result<Value> {
+    let about = customer.map(|customer| ("customer", customer.to_owned()));
+    let about: Vec<(&str, String)> = about.into_iter().collect();
+    server.client()?.get(&["events", id], &about).await
+}
+
 /// One event, and what became of it rule by rule.
-fn told(event: &Value) -> String {
+pub fn told(event: &Value) -> String {
     let title = one_line(text(event, "title"), 300);
     let facts = ["provider", "kind", "arrival"].map(|key| one_line(text(event, key), 40));
     let mut told = format!("{}  {title}\n", one_line(text(event, "tracking_id"), 256));
     told.push_str(&format!("  what      {}\n", facts.join(", ")));
-    told.push_str(&format!("  heard     {}\n\n", minute(event, "heard")));
+    told.push_str(&format!("  heard     {}\n", minute(event, "heard")));
+    if event.get("rules_changed").and_then(Value::as_bool) == Some(true) {
+        told.push_str("  rules     those of then; others are in force now\n");
+    }
+    told.push('\n');
     if event.get("decided").and_then(Value::as_bool) == Some(false) {
         told.push_str("  it is recorded, and waits to be decided\n");
     }

@@ -1,7 +1,8 @@
 //! `bellwether explain`: which rules match an event, why the others do not, and who would be told what, and when.
 //!
-//! It decides as the daemon does, with the same functions, as if nothing had been heard before. It asks no daemon and
-//! keeps nothing; `explain/words.rs` writes the answer for people.
+//! What is in a file it decides as the daemon does, with the same functions, as if nothing had been heard before, and
+//! keeps nothing; `explain/words.rs` writes the answer for people. Of an event that was heard it asks the daemon, which
+//! still knows the rules that decided.
 
 mod words;
 
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::client::Server;
+use super::events;
 use super::failure::{Exit, Failure};
 use super::output::{self, Format};
 use super::rules::{Decides, Folder};
@@ -33,17 +36,22 @@ const BODY_BYTES_MOST: u64 = 16 << 20;
 /// Show which rules match an event, why the others do not, and who would be told
 #[derive(Debug, Clone, clap::Args)]
 pub struct Explain {
-    /// A file with what the provider posted; `-` is stdin
-    #[arg(value_name = "EVENT.json")]
+    /// A file with what the provider posted (`-` is stdin), or the id of an event that a daemon has heard (`12.0`)
+    #[arg(value_name = "EVENT.json|ID")]
     event: PathBuf,
     /// The rules folder [default: what the settings say, or `rules`]
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
     #[command(flatten)]
     decides: Decides,
+    /// Whose rules to speak of, for an event that a daemon has heard [default: everybody's]
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// The answer: one story per event of the body.
@@ -104,7 +112,41 @@ struct Telling {
 
 impl Explain {
     /// Explains; 1 if there is no event in the file.
-    pub fn run(self) -> Result<Exit> {
+    pub async fn run(self) -> Result<Exit> {
+        match self.heard() {
+            Some(id) => self.ask(id).await,
+            None => self.decide(),
+        }
+    }
+
+    /// The id of an event that a daemon has heard, where there is no file of this name.
+    fn heard(&self) -> Option<Position> {
+        let id = self.event.to_str()?.parse().ok()?;
+        (!self.event.exists()).then_some(id)
+    }
+
+    /// Asks the daemon, which knows by which rules it decided.
+    async fn ask(&self, id: Position) -> Result<Exit> {
+        if self.rules.is_some() || self.decides.is_given() {
+            let what = format!("{id} was decided by the daemon's own rules; no others can be named for it");
+            let hint = "leave `--rules` and `--config` out, or name a file with the event";
+            return Err(Failure::new(Exit::Usage, what).hint(hint.to_owned()).into());
+        }
+        let id = id.to_string();
+        let event = events::asked(&self.server, &id, self.customer.as_deref()).await?;
+        match self.format {
+            Format::Json => output::print_json(&event)?,
+            Format::Text => output::print(&events::told(&event))?,
+        }
+        Ok(Exit::Fine)
+    }
+
+    /// Decides what is in the file by the rules of the folder.
+    fn decide(self) -> Result<Exit> {
+        if let Some(customer) = &self.customer {
+            let what = format!("`--customer {customer}` is for events that a daemon has heard");
+            return Err(Failure::new(Exit::Usage, what).into());
+        }
         let body = body(&self.event)?;
         let received = event::read(&body, None, Arrival::Live).map_err(|error| malformed(&self.event, &error))?;
         let folder = Folder::read(self.rules.as_deref(), &self.decides)?;

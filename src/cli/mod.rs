@@ -84,7 +84,7 @@ impl Command {
             Command::Serve(serve) => wait(serve.run()),
             Command::Check(check) => check.run(),
             Command::Test(test) => test.run(),
-            Command::Explain(explain) => explain.run(),
+            Command::Explain(explain) => wait(explain.run()),
             Command::Events(events) => wait(events.run()),
             Command::Incidents(incidents) => wait(incidents.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),

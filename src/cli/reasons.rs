@@ -16,11 +16,14 @@ pub fn shown(about: &Value) -> String {
         .and_then(Value::as_u64)
         .filter(|more| *more > 0);
     let more = more.map(|more| format!("  - and {more} more rules\n"));
+    let unknown = about.get("hint").and_then(Value::as_str);
+    let unknown = unknown.map(|hint| format!("    {}\n", one_line(hint, 300)));
     verdicts
         .chain(gathering)
         .chain(nothing)
         .chain(silent)
         .chain(more)
+        .chain(unknown)
         .collect()
 }
 

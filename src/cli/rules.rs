@@ -27,6 +27,13 @@ pub struct Decides {
     allow_private_receivers: bool,
 }
 
+impl Decides {
+    /// Whether anything was given.
+    pub fn is_given(&self) -> bool {
+        self.config.is_some() || self.catalogue.is_some() || self.allow_private_receivers
+    }
+}
+
 /// A rules folder, read and checked.
 pub struct Folder {
     /// Where it is.

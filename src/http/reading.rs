@@ -7,8 +7,9 @@ use tokio::time::timeout;
 
 use super::House;
 use super::refusal::Refusal;
-use crate::customer::Viewer;
+use crate::customer::{CustomerId, Viewer};
 use crate::journal;
+use crate::ledger::{Ledger, Past};
 use crate::rule::RuleSet;
 use crate::store::View;
 use crate::view::sight::Sight;
@@ -25,17 +26,36 @@ pub struct Reading {
     pub journal: journal::Reader,
     /// The rules in force.
     pub rules: Arc<RuleSet>,
+    /// The rules in force before.
+    past: Past,
     /// On whose behalf.
     pub viewer: Viewer,
 }
 
 impl Reading {
+    fn of(ledger: &Ledger, viewer: Viewer, about: Option<CustomerId>) -> Self {
+        let store = ledger.view();
+        let past = ledger.past(store.clone(), about);
+        Self {
+            store,
+            journal: ledger.journal().clone(),
+            rules: past.now().clone(),
+            past,
+            viewer,
+        }
+    }
+
+    /// The rules, in force now and before.
+    pub fn past(&self) -> &Past {
+        &self.past
+    }
+
     /// For what is gathered by `view`.
     pub fn sources(&self) -> Sources<'_> {
         Sources {
             sight: Sight::of(&self.store, &self.rules.customers, &self.viewer),
             journal: &self.journal,
-            rules: &self.rules,
+            past: &self.past,
         }
     }
 }
@@ -50,6 +70,19 @@ impl House {
         T: Send + 'static,
         F: FnOnce(&Reading) -> Result<T, Refusal> + Send + 'static,
     {
+        let about = viewer.customer().filter(|customer| !customer.is_operator()).cloned();
+        self.read_about(about, viewer, answer).await
+    }
+
+    /// The same, where only the rules of one customer are asked about.
+    ///
+    /// # Errors
+    /// As [`House::read`].
+    pub async fn read_about<T, F>(&self, about: Option<CustomerId>, viewer: Viewer, answer: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reading) -> Result<T, Refusal> + Send + 'static,
+    {
         let turn = timeout(TURN_WAITS, self.reading.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             return Err(Refusal::later(
@@ -57,15 +90,10 @@ impl House {
                 5,
             ));
         };
-        let reading = Reading {
-            store: self.ledger.view(),
-            journal: self.ledger.journal().clone(),
-            rules: self.ledger.rules(),
-            viewer,
-        };
+        let ledger = self.ledger.clone();
         let work = move || {
             let _turn = turn;
-            answer(&reading)
+            answer(&Reading::of(&ledger, viewer, about))
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer,

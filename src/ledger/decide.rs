@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{CYCLE_BYTES, Cycle, Undo, Waiting, Writer, open};
+use super::{CYCLE_BYTES, Cycle, Undo, Waiting, Writer, recorded};
 use crate::clock::Time;
 use crate::delivery::Attempt;
 use crate::evaluate::{Asked, Context, RulesChange, evaluate};
@@ -210,7 +210,7 @@ impl Writer {
         else {
             bail!("only a change of rules can be compiled")
         };
-        let mut texts: BTreeMap<String, String> = open::texts_in_force(self.store.view(), &self.shared.journal)?
+        let mut texts: BTreeMap<String, String> = recorded::texts_in_force(self.store.view(), &self.shared.journal)?
             .into_iter()
             .collect();
         for path in removed {
@@ -224,13 +224,13 @@ impl Writer {
         texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
         let settings = match settings {
             Some(settings) => Some(Some(settings.clone())),
-            None => context::unless_lost(open::settings_in_force(self.store.view(), &self.shared.journal))?,
+            None => context::unless_lost(recorded::settings_in_force(self.store.view(), &self.shared.journal))?,
         };
         if settings.is_none() {
-            texts.clear(); // as in `open`: nothing is decided by rules whose settings are lost
+            texts.clear(); // as in `recorded`: nothing is decided by rules whose settings are lost
         }
         let texts: Vec<(String, String)> = texts.into_iter().collect();
-        let compiled = open::compile_what_can_be(&self.settings, texts, settings.flatten().as_deref());
+        let compiled = recorded::compile_what_can_be(&self.settings.compile, texts, settings.flatten().as_deref());
         Ok(Arc::new(compiled?))
     }
 

@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::Submission;
+use super::{Compile, Past, Submission};
 use crate::channel::Outcome;
+use crate::customer::CustomerId;
 use crate::delivery::Attempt;
 use crate::event::Position;
 use crate::journal;
@@ -31,6 +32,7 @@ pub struct Ledger {
     pub(super) rules: Arc<ArcSwap<RuleSet>>,
     pub(super) reader: Reader,
     pub(super) journal: journal::Reader,
+    pub(super) compile: Compile,
     pub(super) figures: Arc<Figures>,
 }
 
@@ -225,6 +227,11 @@ impl Ledger {
     /// The rules in force.
     pub fn rules(&self) -> Arc<RuleSet> {
         self.rules.load_full()
+    }
+
+    /// The rules by which events were decided, a customer's or everybody's, as far as `view` knows.
+    pub fn past(&self, view: View, customer: Option<CustomerId>) -> Past {
+        Past::new(view, self.journal.clone(), self.compile.clone(), self.rules(), customer)
     }
 
     /// What can be looked up now.

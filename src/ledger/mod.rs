@@ -30,12 +30,15 @@ mod decide;
 mod handle;
 pub(crate) mod maintain;
 pub(crate) mod open;
+mod past;
+mod recorded;
 mod retire;
 mod scrub;
 mod space;
 mod thin;
 
 pub use handle::{Figures, Hint, Ledger, Refused};
+pub use past::Past;
 
 /// The most inputs that one cycle takes.
 const CYCLE_INPUTS: usize = 1_000;

@@ -1,6 +1,6 @@
 //! Starting the ledger: open the journal, open or rebuild the store, own up to what was lost, take up what is undecided.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
@@ -8,16 +8,14 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 
 use super::maintain::Upkeep;
-use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, space, submissions};
+use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
 use crate::clock::Time;
 use crate::evaluate::obey;
-use crate::event::Position;
 use crate::journal::{self, Journal};
-use crate::record::{Input, Record, SealedFile};
+use crate::record::{Input, Record};
 use crate::rule::RuleSet;
-use crate::store::keys::RuleFileLine;
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, View, checkpoint, context, rebuild};
+use crate::store::{Store, View, checkpoint, rebuild};
 
 /// What a start found.
 pub struct Started {
@@ -71,7 +69,7 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
         )
         .context("writing out what only the store knows")?;
     }
-    let rules = in_force(&settings, store.view(), &reader)?;
+    let rules = recorded::in_force(&settings.compile, store.view(), &reader)?;
     let inbox = undecided(store.view())?;
     let (ledger, thread) = spawn(journal, store, settings, rules, inbox, hints)?;
     Ok(Started {
@@ -177,112 +175,6 @@ pub(super) fn told_of(lost: &[rebuild::Damage], notes: &[String]) -> String {
     text.join("\n")
 }
 
-/// The rules in force, made of what was recorded; none at the very first start.
-fn in_force(settings: &Settings, view: &View, journal: &journal::Reader) -> Result<Arc<RuleSet>> {
-    let before = readable("the settings in force", settings_in_force(view, journal));
-    // without the settings that say who owns what, no rule may decide: the folder is read next, and all of it is new
-    let texts = match &before {
-        Some(_) => texts_in_force(view, journal)?,
-        None => Vec::new(),
-    };
-    let rules = compile_what_can_be(settings, texts, before.flatten().as_deref());
-    Ok(Arc::new(rules.context("compiling the rules in force")?))
-}
-
-/// Rules made of recorded texts. What is rotten is left out: the folder is read next, and puts it on record anew.
-///
-/// # Errors
-/// When not even rules without any file can be made.
-pub fn compile_what_can_be(
-    settings: &Settings,
-    texts: Vec<(String, String)>,
-    deciding: Option<&str>,
-) -> Result<RuleSet> {
-    let error = match (settings.compile)(&texts, deciding) {
-        Ok(rules) => return Ok(rules),
-        Err(error) => error,
-    };
-    tracing::error!(
-        error = format!("{error:#}"),
-        "what was recorded of the rules cannot be used whole"
-    );
-    let mut good = texts;
-    good.retain(|text| {
-        let compiled = (settings.compile)(std::slice::from_ref(text), deciding);
-        readable(&text.0, compiled).is_some()
-    });
-    (settings.compile)(&good, deciding).or_else(|_| (settings.compile)(&[], None))
-}
-
-/// The sealed texts in force, by path; without those that are lost.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn texts_in_force(view: &View, journal: &journal::Reader) -> Result<Vec<(String, String)>> {
-    texts_at(view, journal, u64::MAX)
-}
-
-/// The sealed texts in force after the record `seq`, by path; without those that are lost.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn texts_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Vec<(String, String)>> {
-    let mut together: BTreeMap<Position, Vec<RuleFileLine>> = BTreeMap::new();
-    for line in view.rule_files_at(seq)? {
-        together.entry(line.recorded).or_default().push(line);
-    }
-    let mut texts = BTreeMap::new();
-    for (recorded, lines) in together {
-        let files = recorded_files(journal, recorded);
-        for line in lines {
-            match files.get(line.nth as usize).filter(|file| file.path == line.path) {
-                Some(file) => drop(texts.insert(line.path, file.sealed.clone())),
-                None => tracing::error!(
-                    file = line.path,
-                    "the text of a rule file in force is in a lost part of the journal"
-                ),
-            }
-        }
-    }
-    Ok(texts.into_iter().collect())
-}
-
-/// The files that were recorded together; none, if they cannot be read.
-fn recorded_files(journal: &journal::Reader, at: Position) -> Vec<SealedFile> {
-    match readable("recorded rules", context::input(journal, at)) {
-        Some(Input::Rules { files, .. } | Input::RuleTexts { files }) => files,
-        _ => Vec::new(),
-    }
-}
-
-/// What was read, or `None` with a line in the log: rot in one place must not prevent a start.
-fn readable<T>(what: &str, read: Result<T>) -> Option<T> {
-    read.inspect_err(|error| tracing::error!(what, error = format!("{error:#}"), "it cannot be read, and is left out"))
-        .ok()
-}
-
-/// The sealed settings that decide, as last recorded.
-///
-/// # Errors
-/// When store or journal cannot be read.
-pub fn settings_in_force(view: &View, journal: &journal::Reader) -> Result<Option<String>> {
-    settings_at(view, journal, u64::MAX)
-}
-
-/// The sealed settings that decided after the record `seq`.
-///
-/// # Errors
-/// When store or journal cannot be read.
-pub fn settings_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<Option<String>> {
-    let Some(at) = view.settings_at(seq)? else {
-        return Ok(None);
-    };
-    match context::input(journal, at)? {
-        Input::Rules { settings, .. } => Ok(settings),
-        _ => Ok(None),
-    }
-}
-
 fn undecided(view: &View) -> Result<VecDeque<Waiting>> {
     Ok(view
         .inbox()?
@@ -311,6 +203,7 @@ fn spawn(
         rules: Arc::new(ArcSwap::new(rules.clone())),
         reader: store.reader(),
         journal: journal.reader(),
+        compile: settings.compile.clone(),
         figures: Arc::new(Figures::default()),
     };
     let now: Time = settings.clock.now();
@@ -365,104 +258,4 @@ fn spawn(
         .spawn(run)
         .context("starting the ledger's thread")?;
     Ok((ledger, thread))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::customer::Customers;
-    use crate::record::{Change, FileInForce, Of};
-    use crate::rule::Revision;
-    use crate::rule::check::{Deciding, Source, restore};
-    use crate::store::Store;
-
-    /// Settings that make rules of plain texts; one that says `rotten` cannot be read.
-    fn settings() -> Settings {
-        let compile: super::super::Compile = Arc::new(|texts, _| {
-            let rotten = texts.iter().find(|(_, text)| text == "rotten");
-            anyhow::ensure!(rotten.is_none(), "it is rotten");
-            let source = |(path, text): &(String, String)| Source {
-                path: path.clone(),
-                text: text.clone(),
-            };
-            let deciding = Deciding::new(Customers::one_organisation(), None, false).map_err(anyhow::Error::msg)?;
-            let sources: Vec<Source> = texts.iter().map(source).collect();
-            Ok(RuleSet::new(restore(&sources, &deciding), &deciding))
-        });
-        Settings {
-            state: std::path::PathBuf::new(),
-            clock: crate::clock::Clock::System,
-            compile,
-            public_url: None,
-            housekeeping: crate::schedule::Cron::read("17 3 * * *").expect("a cron expression"),
-            keep: super::super::Retention::default(),
-            segment_bytes: 64 << 10,
-        }
-    }
-
-    fn text(path: &str, text: &str) -> (String, String) {
-        (path.to_owned(), text.to_owned())
-    }
-
-    #[test]
-    fn one_rotten_text_is_left_out_and_the_others_are_in_force() {
-        let texts = vec![
-            text("a/one.yaml", "rules: []\n"),
-            text("a/two.yaml", "rotten"),
-            text("b/three.yaml", "rules: []\n"),
-        ];
-        let rules = compile_what_can_be(&settings(), texts, None).expect("rules");
-        let paths: Vec<&String> = rules.files.keys().collect();
-        assert_eq!(paths, ["a/one.yaml", "b/three.yaml"]);
-    }
-
-    #[test]
-    fn texts_are_found_where_they_were_recorded_and_what_cannot_be_read_is_left_out() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (mut journal, _) =
-            Journal::open(&dir.path().join("journal"), journal::Options::default()).expect("a journal");
-        let file = |path: &str| SealedFile {
-            path: path.to_owned(),
-            digest: "9f86".to_owned(),
-            sealed: format!("sealed {path}"),
-        };
-        let at = "2026-11-24T09:00:00Z".parse().expect("a time");
-        let files = vec![file("b"), file("a")];
-        let recorded = Record::Recorded {
-            at,
-            inputs: vec![Input::RuleTexts { files }],
-        };
-        let rot = br#"{"recorded":"rot"}"#.to_vec();
-        journal.append(&[recorded.to_bytes(), rot]).expect("writes");
-        let in_force = |path: &str, nth, seq| FileInForce {
-            path: path.to_owned(),
-            digest: "9f86".to_owned(),
-            nth,
-            recorded: Some(Position { seq, nth: 0 }),
-        };
-        let decided = Record::Decided {
-            at,
-            of: Of::Kept {
-                at: Position { seq: 1, nth: 0 },
-            },
-            by: Revision("r".to_owned()),
-            changes: vec![Change::InForce {
-                revision: Revision("r".to_owned()),
-                recorded: Position { seq: 1, nth: 0 },
-                files: vec![
-                    in_force("a", 1, 1),
-                    in_force("b", 0, 1),
-                    in_force("in rot", 0, 2),
-                    in_force("gone", 0, 9),
-                    in_force("not there", 7, 1),
-                ],
-                removed: Vec::new(),
-                settings: false,
-            }],
-        };
-        let mut store = Store::open(&dir.path().join("store")).expect("opens");
-        store.stage(3, &decided);
-        let texts = texts_in_force(store.view(), &journal.reader()).expect("texts");
-        assert_eq!(texts, [text("a", "sealed a"), text("b", "sealed b")]);
-    }
 }

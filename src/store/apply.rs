@@ -103,6 +103,7 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
         Change::Nothing { why } => put(Item::Nothing {
             of: input,
             why: why.clone(),
+            decided: Some(at.seq),
         }),
         Change::Raised { event } => {
             put(Item::Inbox { at });

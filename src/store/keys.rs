@@ -37,7 +37,13 @@ pub enum Item {
     /// A verdict: `event`, and which of its verdicts.
     Judged(JudgedLine),
     /// Why nothing followed from an input (or, beside verdicts, from part of it).
-    Nothing { of: Position, why: Why },
+    Nothing {
+        of: Position,
+        why: Why,
+        /// The record that decided so; `None` in stores of before this was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decided: Option<u64>,
+    },
     /// A rule told of an incident.
     Follows {
         incident: IncidentId,
@@ -157,14 +163,20 @@ impl Key {
     }
 
     /// Adds a text; its end is part of the key, so that no text is the beginning of another one.
-    pub fn text(mut self, text: &str) -> Self {
+    pub fn text(self, text: &str) -> Self {
+        let mut key = self.beginning(text);
+        key.0.push(0);
+        key
+    }
+
+    /// Adds the beginning of texts.
+    pub fn beginning(mut self, text: &str) -> Self {
         for byte in text.bytes() {
             match byte {
                 0 | 1 => self.0.extend([1, byte + 1]),
                 _ => self.0.push(byte),
             }
         }
-        self.0.push(0);
         self
     }
 

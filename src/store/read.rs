@@ -91,6 +91,19 @@ impl View {
         one!(self, &Key::of(letter::NOTHING).position(of), Item::Nothing { why, .. } => why)
     }
 
+    /// The record that decided an event; `None` if none did (or, in stores of before this was kept, if it is not known).
+    pub fn decided_at(&self, event: Position) -> Result<Option<u64>> {
+        let first = self.scan(&keys::verdicts(event)).next().transpose()?;
+        if let Some(Item::Judged(line)) = first {
+            return Ok(Some(line.at.seq));
+        }
+        let nothing = self.get(&keys::nothing(event))?;
+        Ok(nothing.and_then(|item| match item {
+            Item::Nothing { decided, .. } => decided,
+            _ => None,
+        }))
+    }
+
     /// The latest part of a series.
     pub fn notification(&self, series: &SeriesId) -> Result<Option<Notification>> {
         one!(self, &keys::notification_key(series), Item::Notification(notification) => notification)
@@ -265,9 +278,10 @@ impl View {
         Ok(last)
     }
 
-    /// The rule files in force after the record `seq`.
-    pub fn rule_files_at(&self, seq: u64) -> Result<Vec<RuleFileLine>> {
-        let versions = collect!(self.scan(&Key::of(letter::RULE_FILE)), Item::RuleFile(line) => line)?;
+    /// The rule files in force after the record `seq` whose paths begin with `folder`.
+    pub fn rule_files_at(&self, seq: u64, folder: &str) -> Result<Vec<RuleFileLine>> {
+        let below = Key::of(letter::RULE_FILE).beginning(folder);
+        let versions = collect!(self.scan(&below), Item::RuleFile(line) => line)?;
         let mut in_force = std::collections::BTreeMap::new();
         for line in versions.into_iter().filter(|line| line.seq <= seq) {
             in_force.insert(line.path.clone(), line);

@@ -35,10 +35,7 @@ impl<'a> Sight<'a> {
 
     /// The customer on whose behalf is read; `None` for the operator.
     pub fn customer(&self) -> Option<&'a CustomerId> {
-        match self.viewer {
-            Viewer::Operator => None,
-            Viewer::Customer(customer) | Viewer::Link { customer, .. } => Some(customer),
-        }
+        self.viewer.customer()
     }
 
     /// Whether the rules, verdicts and deliveries of this customer are seen.

@@ -1,7 +1,7 @@
 //! An incident's story as one viewer may know it: what was said, who was told of it, and why others were not.
 //!
 //! The API and the pages tell the same story. What the store holds is looked up; the texts come from the journal; why a
-//! rule did not match is computed again, by the rules in force now.
+//! rule did not match is computed again, by the rules that decided.
 
 mod chapter;
 
@@ -17,9 +17,9 @@ use crate::delivery::{Attempt, Delivery, End, Standing, State};
 use crate::event::{Arrival, Event, Impact, Kind, Position, Stage};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal;
+use crate::ledger::Past;
 use crate::notification::Channel;
 use crate::record::{Verdict, Why};
-use crate::rule::RuleSet;
 use crate::store::View;
 use crate::store::context;
 use crate::view::sight::Sight;
@@ -30,8 +30,8 @@ pub struct Sources<'a> {
     pub sight: Sight<'a>,
     /// The texts.
     pub journal: &'a journal::Reader,
-    /// The rules in force now.
-    pub rules: &'a RuleSet,
+    /// The rules, in force now and before.
+    pub past: &'a Past,
 }
 
 /// An incident and everything said of it, as one viewer may know it.
@@ -87,12 +87,14 @@ pub struct Chapter {
     pub deliveries: Vec<Tracked>,
     /// Who will be told when enough has gathered.
     pub gathering: Vec<Gathering>,
-    /// Why other rules tell nobody, by the rules in force now.
+    /// Why other rules tell nobody, by the rules that decided its first event.
     pub silent: Vec<Silent>,
     /// How many more such rules there are.
     pub more_silent: usize,
-    /// Whether the rules have changed since it arrived.
+    /// Whether other rules are in force now.
     pub rules_changed: bool,
+    /// Whether the rules that decided are too many, and too different from those of now, to say why they tell nobody.
+    pub is_unexplained: bool,
 }
 
 /// What one rule that matched came to.

@@ -207,6 +207,7 @@ fn explain_without_an_event_says_why() {
     .code(1);
     assert!(stdout(&ignored).starts_with("ignored: "), "{}", stdout(&ignored));
     let missing = bellwether(&["explain", "/nowhere.json"]).code(1);
+    bellwether(&["explain", UPDATE, "--customer", "contoso"]).code(64);
     assert!(
         stderr(&missing).starts_with("error: reading the event /nowhere.json: "),
         "{}",
@@ -266,6 +267,7 @@ fn a_daemon_that_is_not_there_is_named_with_a_hint() {
     let server = format!("http://{free}");
     for command in [
         &["events"][..],
+        &["explain", "12.0"],
         &["incidents"],
         &["incidents", "0NTJ-VV8"],
         &["deliveries"],
@@ -308,6 +310,23 @@ rules:
     let event = stdout(&beside(&world, &["events", id]).code(0));
     assert!(event.contains("  + contoso / All: planned for hook\n"), "{event}");
     assert!(event.contains("  - contoso / Maintenance: event type: "), "{event}");
+    assert_eq!(stdout(&beside(&world, &["explain", id]).code(0)), event);
+    world.write_rules("contoso/rules.yaml", "rules: []\n");
+    world.reload().await;
+    let explained = stdout(&beside(&world, &["explain", id, "--customer", "contoso"]).code(0));
+    assert!(
+        explained.contains("  rules     those of then; others are in force now\n"),
+        "{explained}"
+    );
+    assert!(
+        explained.contains("  - contoso / Maintenance: event type: "),
+        "{explained}"
+    );
+    let other = stdout(&beside(&world, &["explain", id, "--customer", "fabrikam"]).code(0));
+    assert!(!other.contains("contoso /"), "{other}");
+    beside(&world, &["explain", id, "--rules", "rules"]).code(64);
+    world.write_rules("contoso/rules.yaml", rules);
+    world.reload().await;
     let incident = stdout(&beside(&world, &["incidents", "vvtq-j98"]).code(0));
     assert!(
         incident.contains("Active, Service issue, Warning, azure") && incident.contains("contoso/hook"),

@@ -9,6 +9,7 @@ mod lasting;
 mod order;
 mod pages;
 mod process;
+mod reasons;
 mod smtp;
 mod telling;
 mod world;

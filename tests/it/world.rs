@@ -218,6 +218,13 @@ impl World {
         self.daemon.take().expect("runs").stop().await.expect("stops");
     }
 
+    /// Starts the daemon anew with other settings of the operator.
+    pub async fn change_settings(&mut self, settings: &str) {
+        self.stop().await;
+        settings.clone_into(&mut self.settings);
+        self.start().await;
+    }
+
     pub fn daemon(&self) -> &Handle {
         self.daemon.as_ref().expect("runs")
     }

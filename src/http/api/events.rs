@@ -14,10 +14,15 @@ use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use super::incidents::{LIST_DEFAULT, LIST_MOST, not_a_cursor};
 use super::shapes::{EventShort, SilentLine, VerdictLine, WholeEvent};
+use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, Position};
 use crate::record::{Judged, Why};
 use crate::store::context;
 use crate::view::story;
+
+/// What is said when the rules of then cannot be made again for one answer.
+const TOO_MANY: &str =
+    "the rules that decided are too many, and too different from those of now; ask about one customer: `?customer=`";
 
 /// A list of events.
 #[derive(Serialize)]
@@ -56,16 +61,23 @@ pub async fn one(
     uri: Uri,
 ) -> Result<Json<WholeEvent>, Refusal> {
     let viewer = house.overseer(&caller)?;
-    Query::of(&uri).only(&["token"])?;
+    let query = Query::of(&uri);
+    query.only(&["customer", "token"])?;
     let at: Position = id.parse().map_err(|_| no_such_event())?;
-    house.read(viewer, move |reading| whole(reading, at).map(Json)).await
+    let about = query.one("customer").map(CustomerId::new);
+    let answer = {
+        let about = about.clone();
+        move |reading: &Reading| whole(reading, at, about.as_ref()).map(Json)
+    };
+    house.read_about(about, viewer, answer).await
 }
 
 fn no_such_event() -> Refusal {
     Refusal::not_found("no event of this id is known").hint("an id looks like `12.0`; `/v1/events` lists them")
 }
 
-fn whole(reading: &Reading, at: Position) -> Result<WholeEvent, Refusal> {
+/// An event, what became of it, and why the other rules (of one customer, or of everybody) did not match.
+fn whole(reading: &Reading, at: Position, about: Option<&CustomerId>) -> Result<WholeEvent, Refusal> {
     let from = reading.sources();
     let line = reading.store.event(at)?.ok_or_else(no_such_event)?;
     let event = match context::event(&reading.journal, at) {
@@ -75,30 +87,35 @@ fn whole(reading: &Reading, at: Position) -> Result<WholeEvent, Refusal> {
             None
         }
     };
-    let (judged, nothing) = (story::rulings(&from, at)?, reading.store.nothing(at)?);
-    let revision = &reading.rules.revision;
+    let is_asked = |customer: &CustomerId| about.is_none_or(|about| about == customer);
+    let mut judged = story::rulings(&from, at)?;
+    judged.retain(|one| is_asked(&one.customer));
+    let nothing = reading.store.nothing(at)?;
+    let silent = match event.as_ref().filter(|event| were_rules_asked(event, nothing.as_ref())) {
+        Some(event) => story::silent(&from, at, event, |rule| {
+            let has_verdict = |one: &Judged| one.customer == rule.customer && one.rule == rule.name;
+            is_asked(&rule.customer) && !judged.iter().any(has_verdict)
+        })?,
+        None => Some((Vec::new(), 0)),
+    };
+    let revision = reading.past().revision_of(at)?;
+    let hint = silent.is_none().then(|| TOO_MANY.to_owned());
+    let (not_matched, not_matched_more) = silent.unwrap_or_default();
     Ok(WholeEvent {
         line: EventShort::of(line),
-        decided: !judged.is_empty() || nothing.is_some(),
-        not_matched: event
-            .as_ref()
-            .map(|event| not_matched(&from, event, &judged, nothing.as_ref()))
-            .unwrap_or_default(),
+        decided: reading.store.decided_at(at)?.is_some() || nothing.is_some(),
+        not_matched: not_matched.into_iter().map(SilentLine::of).collect(),
+        not_matched_more,
+        hint,
         event,
         verdicts: judged.into_iter().map(VerdictLine::of_judged).collect(),
         nothing: nothing.map(|why| why.to_string()),
-        revision: revision.0.clone(),
-        rules_changed: reading.store.revision_at(at.seq)?.as_ref() != Some(revision),
+        rules_changed: revision.as_ref() != Some(&reading.rules.revision),
+        revision: revision.map(|revision| revision.0),
     })
 }
 
-/// Why the other rules did not match; where no rule was asked (a repeat, history), there is nothing to say.
-fn not_matched(from: &story::Sources<'_>, event: &Event, judged: &[Judged], nothing: Option<&Why>) -> Vec<SilentLine> {
-    if event.arrival == Arrival::History || matches!(nothing, Some(Why::Repeat { .. })) {
-        return Vec::new();
-    }
-    let silent = story::silent(from, event, |customer, rule| {
-        judged.iter().any(|one| one.customer == *customer && one.rule == rule)
-    });
-    silent.into_iter().map(SilentLine::of).collect()
+/// Where no rule was asked (a repeat, history), there is nothing to say of why they did not match.
+fn were_rules_asked(event: &Event, nothing: Option<&Why>) -> bool {
+    event.arrival != Arrival::History && !matches!(nothing, Some(Why::Repeat { .. }))
 }

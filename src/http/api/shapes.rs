@@ -69,6 +69,9 @@ struct EntryLine {
     not_matched: Vec<SilentLine>,
     not_matched_more: usize,
     rules_changed: bool,
+    /// Whether the rules that decided could not be made again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    not_matched_unknown: bool,
 }
 
 /// What a rule that matched came to.
@@ -168,10 +171,15 @@ pub struct WholeEvent {
     pub verdicts: Vec<VerdictLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nothing: Option<String>,
+    /// Why rules did not match, by those that decided it: the first of them, and how many more there are.
     pub not_matched: Vec<SilentLine>,
-    /// The rules in force now, by which `not_matched` is computed.
-    pub revision: String,
-    /// Whether they are others than when it arrived.
+    pub not_matched_more: usize,
+    /// What to ask instead, if the rules that decided cannot be made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The rules that decided it.
+    pub revision: Option<String>,
+    /// Whether others are in force now.
     pub rules_changed: bool,
 }
 
@@ -246,6 +254,7 @@ impl EntryLine {
             not_matched: chapter.silent.into_iter().map(SilentLine::of).collect(),
             not_matched_more: chapter.more_silent,
             rules_changed: chapter.rules_changed,
+            not_matched_unknown: chapter.is_unexplained,
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Told {
     pub silent: Vec<Reason>,
     pub more_silent: usize,
     pub rules_changed: bool,
+    /// Whether they are too many, and too different from those of now, to say why they did not match.
+    pub is_unexplained: bool,
 }
 
 /// A section of a review.
@@ -273,6 +275,7 @@ impl Told {
             silent: chapter.silent.iter().map(Reason::of_silent).collect(),
             more_silent: chapter.more_silent,
             rules_changed: chapter.rules_changed,
+            is_unexplained: chapter.is_unexplained,
         }
     }
 }

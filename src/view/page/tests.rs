@@ -161,6 +161,7 @@ fn story(text: &str, html: &str) -> Story {
             }],
             more_silent: 3,
             rules_changed: true,
+            is_unexplained: false,
         }],
     }
 }

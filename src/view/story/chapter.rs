@@ -1,6 +1,7 @@
 //! One communication of a story: who heard it, what the rules made of it, and who was told.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -9,6 +10,7 @@ use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, Position, Provider};
 use crate::incident::{Entry, Hearing};
 use crate::record::{Judged, Tells};
+use crate::rule::Rule;
 use crate::rule::condition::Judgement;
 use crate::rule::set::RULE_FILES;
 use crate::store::{View, context};
@@ -51,10 +53,11 @@ pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> 
         gathering: Vec::new(),
         silent: Vec::new(),
         more_silent: 0,
-        rules_changed: from.sight.store.revision_at(at.seq)?.as_ref() != Some(&from.rules.revision),
+        rules_changed: from.past.revision_of(at)?.as_ref() != Some(&from.past.now().revision),
+        is_unexplained: false,
     };
     consequences(from, &mut chapter)?;
-    silence(from, &mut chapter);
+    silence(from, at, &mut chapter)?;
     Ok(chapter)
 }
 
@@ -176,36 +179,46 @@ fn follow(store: &View, customer: &CustomerId, tells: &Tells, chapter: &mut Chap
 }
 
 /// Why the rules without a verdict tell nobody of this.
-fn silence(from: &Sources<'_>, chapter: &mut Chapter) {
-    let Some(event) = &chapter.event else { return };
+fn silence(from: &Sources<'_>, at: Position, chapter: &mut Chapter) -> Result<()> {
+    let Some(event) = &chapter.event else { return Ok(()) };
     if chapter.arrival == Arrival::History {
-        return;
+        return Ok(());
     }
-    let all = silent(from, event, |customer, rule| {
-        chapter
-            .verdicts
-            .iter()
-            .any(|one| one.customer == *customer && one.rule == rule)
-    });
-    chapter.more_silent = all.len().saturating_sub(SILENT_MOST);
-    chapter.silent = all.into_iter().take(SILENT_MOST).collect();
+    let is_silent = |rule: &Rule| {
+        let of_rule = |one: &Ruling| one.customer == rule.customer && one.rule == rule.name;
+        from.sight.shows(&rule.customer) && !chapter.verdicts.iter().any(of_rule)
+    };
+    let silent = silent(from, at, event, is_silent)?;
+    chapter.is_unexplained = silent.is_none();
+    (chapter.silent, chapter.more_silent) = silent.unwrap_or_default();
+    Ok(())
 }
 
-/// Why rules tell nobody of an event, by the rules in force now; rules that have a verdict are left out.
-pub fn silent(from: &Sources<'_>, event: &Event, has_verdict: impl Fn(&CustomerId, &str) -> bool) -> Vec<Silent> {
+/// Why rules tell nobody of an event, by the rules that decided it: some of those that `is_asked`, and how many more
+/// there are. `None` if these rules are too many, and too different from those of now.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn silent(
+    from: &Sources<'_>,
+    at: Position,
+    event: &Event,
+    is_asked: impl Fn(&Rule) -> bool,
+) -> Result<Option<(Vec<Silent>, usize)>> {
+    let Some(rules) = from.past.rules_of(at)? else {
+        return Ok(None);
+    };
     let is_ours = event.provider == Provider::Bellwether;
-    let rules = from.rules.rules().filter(|rule| {
-        from.sight.shows(&rule.customer)
-            && (is_ours || rule.name != RULE_FILES)
-            && !has_verdict(&rule.customer, &rule.name)
-    });
-    let silent = rules.map(|rule| Silent {
+    let asked = |rule: &&Arc<Rule>| (is_ours || rule.name != RULE_FILES) && is_asked(rule);
+    let mut asked = rules.rules().filter(asked);
+    let silent = asked.by_ref().take(SILENT_MOST).map(|rule| Silent {
         customer: rule.customer.clone(),
         rule: rule.name.clone(),
-        why: match from.rules.judge(rule, event) {
+        why: match rules.judge(rule, event) {
             Judgement::No(why) => why.to_string(),
-            Judgement::Matches(_) => "it would match now; the rules have changed since, or nothing was new".to_owned(),
+            Judgement::Matches(_) => "it matches, but nothing of this was new".to_owned(),
         },
     });
-    silent.collect()
+    let silent: Vec<Silent> = silent.collect();
+    Ok(Some((silent, asked.count())))
 }

@@ -1,0 +1,167 @@
+//! The rules by which an event was decided, also when they are others by now: made again from what was recorded.
+//!
+//! They serve to say why a rule did not match. Only what differs from the rules in force now is made, and only of the
+//! customer that is asked about: an answer about a few rules must not cost what all rules cost.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+
+use super::{Compile, recorded};
+use crate::customer::{CustomerId, HOUSE};
+use crate::event::Position;
+use crate::journal;
+use crate::rule::file::customer_of;
+use crate::rule::{Revision, RuleFile, RuleSet};
+use crate::store::View;
+use crate::store::keys::RuleFileLine;
+
+/// The most rule files that are made again for one answer.
+const FILES_MOST: usize = 1_000;
+
+/// The rules of earlier moments, for one answer.
+pub struct Past {
+    view: View,
+    journal: journal::Reader,
+    compile: Compile,
+    now: Arc<RuleSet>,
+    /// Whose they are; `None`: everybody's.
+    customer: Option<CustomerId>,
+    made: Mutex<Made>,
+}
+
+/// What was made so far.
+struct Made {
+    by_revision: HashMap<Option<Revision>, Option<Arc<RuleSet>>>,
+    files_left: usize,
+}
+
+impl Past {
+    /// As far as `view` and `journal` know, where `now` is in force.
+    pub(super) fn new(
+        view: View,
+        journal: journal::Reader,
+        compile: Compile,
+        now: Arc<RuleSet>,
+        customer: Option<CustomerId>,
+    ) -> Self {
+        let made = Made {
+            by_revision: HashMap::new(),
+            files_left: FILES_MOST,
+        };
+        Self {
+            view,
+            journal,
+            compile,
+            now,
+            customer,
+            made: Mutex::new(made),
+        }
+    }
+
+    /// The rules in force now.
+    pub fn now(&self) -> &Arc<RuleSet> {
+        &self.now
+    }
+
+    /// The name of the rules that decided an event; of one that is not decided, of those in force when it arrived.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn revision_of(&self, event: Position) -> Result<Option<Revision>> {
+        self.view.revision_at(self.decided(event)?)
+    }
+
+    /// The rules that decided an event. Of the customer, or of everybody, they are all there; the rest may be as it is
+    /// now. A file whose text is lost is left out.
+    ///
+    /// `None` if too many files are others by now to make them again for one answer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn rules_of(&self, event: Position) -> Result<Option<Arc<RuleSet>>> {
+        let decided = self.decided(event)?;
+        let revision = self.view.revision_at(decided)?;
+        if revision.as_ref() == Some(&self.now.revision) {
+            return Ok(Some(self.now.clone()));
+        }
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made.by_revision.get(&revision) {
+            return Ok(known.clone());
+        }
+        let rules = self.make(decided, &mut made.files_left)?;
+        made.by_revision.insert(revision, rules.clone());
+        Ok(rules)
+    }
+
+    fn decided(&self, event: Position) -> Result<u64> {
+        Ok(self.view.decided_at(event)?.unwrap_or(event.seq))
+    }
+
+    fn make(&self, seq: u64, files_left: &mut usize) -> Result<Option<Arc<RuleSet>>> {
+        let mut then = self.files_at(seq)?;
+        let settings = self.view.settings_at(seq)?;
+        let is_same = settings.is_some() && settings == self.view.settings_at(u64::MAX)?;
+        let differs = self.differs(&then);
+        if is_same {
+            then.retain(|line| differs.contains(&customer_of(&line.path)));
+        }
+        let Some(left) = files_left.checked_sub(then.len()) else {
+            return Ok(None);
+        };
+        *files_left = left;
+        let made = self.compiled(then, seq)?;
+        Ok(Some(Arc::new(match is_same {
+            true => self.with(&made, &differs),
+            false => made,
+        })))
+    }
+
+    /// The files after the record `seq`.
+    fn files_at(&self, seq: u64) -> Result<Vec<RuleFileLine>> {
+        let folder = match &self.customer {
+            // the house's files may stand in no folder
+            Some(customer) if customer.as_str() != HOUSE => format!("{customer}/"),
+            _ => String::new(),
+        };
+        let mut files = self.view.rule_files_at(seq, &folder)?;
+        files.retain(|line| self.is_asked_about(&customer_of(&line.path)));
+        Ok(files)
+    }
+
+    fn is_asked_about(&self, customer: &CustomerId) -> bool {
+        self.customer.as_ref().is_none_or(|asked| asked == customer)
+    }
+
+    /// The customers one of whose files is another one now.
+    fn differs(&self, then: &[RuleFileLine]) -> BTreeSet<CustomerId> {
+        let then: BTreeMap<&str, &RuleFileLine> = then.iter().map(|line| (&*line.path, line)).collect();
+        let now: Vec<&Arc<RuleFile>> = match &self.customer {
+            Some(customer) => self.now.files_of(customer).collect(),
+            None => self.now.files.values().collect(),
+        };
+        let is_new = |file: &&&Arc<RuleFile>| {
+            let before = then.get(&*file.path).and_then(|line| line.digest.as_ref());
+            before != Some(&file.digest)
+        };
+        let new = now.iter().filter(is_new).map(|file| file.customer.clone());
+        let gone = then.keys().filter(|path| !self.now.files.contains_key(**path));
+        new.chain(gone.map(|path| customer_of(path))).collect()
+    }
+
+    fn compiled(&self, files: Vec<RuleFileLine>, seq: u64) -> Result<RuleSet> {
+        let settings = recorded::settings_at(&self.view, &self.journal, seq)?;
+        let texts = recorded::texts_of(files, &self.journal);
+        recorded::compile_what_can_be(&self.compile, texts, settings.as_deref())
+    }
+
+    /// The rules in force now, with the files of some customers as they were.
+    fn with(&self, then: &RuleSet, customers: &BTreeSet<CustomerId>) -> RuleSet {
+        let own = |files: &mut dyn Iterator<Item = &Arc<RuleFile>>| -> BTreeMap<String, Arc<RuleFile>> {
+            files.map(|file| (file.path.clone(), file.clone())).collect()
+        };
+        let before = own(&mut customers.iter().flat_map(|customer| self.now.files_of(customer)));
+        self.now.with(&own(&mut then.files.values()), &before.into())
+    }
+}
