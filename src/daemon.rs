@@ -30,6 +30,7 @@ mod reload;
 mod systemd;
 
 pub use reload::Reloaded;
+use systemd::Signals;
 
 /// How long attempts that are under way may take at a stop.
 const STOP_WAITS: Duration = Duration::from_secs(20);
@@ -190,17 +191,17 @@ async fn ended(thread: std::thread::JoinHandle<()>) -> bool {
 /// # Errors
 /// When it cannot start, or writing or delivering broke off: the service manager starts it again, from disk.
 pub async fn run(settings: Settings, listener: TcpListener) -> Result<()> {
+    let mut signals = Signals::listen()?;
     let handle = start(settings, Clock::System, listener).await?;
     systemd::ready();
-    let outcome = systemd::until_stopped(&handle).await;
+    signals.until_stopped(&handle).await;
     systemd::stopping();
     if handle.has_failed() {
         bail!(
             "writing or delivering broke off; what was acknowledged is on disk, and the daemon must be started again"
         );
     }
-    handle.stop().await?;
-    outcome
+    handle.stop().await
 }
 
 /// One TLS provider for everything that goes out, installed once per process.

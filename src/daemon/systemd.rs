@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Handle, LOOK_EVERY, reload};
 use crate::folder::Part;
@@ -24,26 +24,41 @@ fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-/// Serves until a signal to stop, or until writing or delivering breaks off. SIGHUP reads the rules again.
-///
-/// # Errors
-/// When signals cannot be listened for.
-pub async fn until_stopped(handle: &Handle) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    let mut look = tokio::time::interval(LOOK_EVERY);
-    let mut watchdog = Watchdog::of_unit();
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => reloading(handle).await,
-            _ = look.tick() => {
-                if handle.has_failed() {
-                    return Ok(());
+/// What the daemon is told by signals, from before it starts: one that comes meanwhile is heeded when it is up.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When signals cannot be listened for.
+    pub fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("listening for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listening for SIGINT")?,
+            hang_up: signal(SignalKind::hangup()).context("listening for SIGHUP")?,
+        })
+    }
+
+    /// Serves until a signal to stop, or until writing or delivering breaks off. SIGHUP reads the rules again.
+    pub async fn until_stopped(&mut self, handle: &Handle) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut watchdog = Watchdog::of_unit();
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => reloading(handle).await,
+                _ = look.tick() => {
+                    if handle.has_failed() {
+                        return;
+                    }
+                    watchdog.look(handle);
                 }
-                watchdog.look(handle);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::process::{Process, client, post, serve, until};
+use crate::process::{Process, client, post, serve, tell_everything, until};
 use crate::world::Hooks;
 
 const KILLS: u64 = 100;
@@ -16,24 +16,13 @@ const POSTERS: u64 = 8;
 /// The longest that a daemon lives after it listens, milliseconds.
 const LIFE_MOST_MS: u64 = 250;
 
-const RULES: &str = r#"
-receivers: { hook: [{ webhook: { url: "URL" } }] }
-rules:
-  - { name: All, when: { event type: Service issue }, notify: hook, settle: 0s }
-"#;
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_was_accepted_is_told_however_often_the_daemon_is_killed() {
     let seed = seed();
     let place = tempfile::tempdir().expect("a folder");
     let (state, rules) = (place.path().join("state"), place.path().join("rules"));
     let hooks = Hooks::start().await;
-    std::fs::create_dir_all(rules.join("contoso")).expect("a folder");
-    std::fs::write(
-        rules.join("contoso/rules.yaml"),
-        RULES.replace("URL", &hooks.url("hook")),
-    )
-    .expect("a file");
+    tell_everything(&rules, &hooks);
     let client = client();
     let mut accepted = BTreeSet::new();
     let mut behind = 0;

@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod delivering;
+mod full;
 mod kill;
 mod lanes;
 mod lasting;

@@ -1,19 +1,12 @@
 //! The order of system calls, watched from outside: nothing leaves the process before the sync that covers it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use crate::process::{Process, client, post, serve, until};
+use crate::process::{Process, client, post, serve, strace, tell_everything, until};
 use crate::world::Hooks;
 
 const EVENTS: u64 = 40;
 const POSTERS: u64 = 5;
-
-const RULES: &str = r#"
-receivers: { hook: [{ webhook: { url: "URL" } }] }
-rules:
-  - { name: All, when: { event type: Service issue }, notify: hook, settle: 0s }
-"#;
 
 /// What is watched: everything that can write or send, and what makes it durable.
 const CALLS: &str =
@@ -37,13 +30,10 @@ async fn no_202_and_no_delivery_leaves_before_the_sync_that_covers_it() {
         place.path().join("trace"),
     );
     let hooks = Hooks::start().await;
-    std::fs::create_dir_all(rules.join("contoso")).expect("a folder");
-    std::fs::write(
-        rules.join("contoso/rules.yaml"),
-        RULES.replace("URL", &hooks.url("hook")),
-    )
-    .expect("a file");
-    let process = Process::start(&watched(&trace, &serve(&state, &rules)));
+    tell_everything(&rules, &hooks);
+    let trace_file = trace.to_str().expect("a path");
+    let options = ["--seccomp-bpf", "-yy", "-s", "65536", "-e", CALLS, "-o", trace_file];
+    let process = Process::start(&strace(&options, &serve(&state, &rules)));
     let accepted = post_all(&process.url).await;
     until("all of them are told", || hooks.got("hook").len() >= accepted.len()).await;
     let traced = child_of(process.pid());
@@ -60,21 +50,6 @@ async fn no_202_and_no_delivery_leaves_before_the_sync_that_covers_it() {
         let told = sent(&calls, &["POST /hook", id]);
         assert_covered(&calls, decided, told, &format!("the delivery {id}"));
     }
-}
-
-/// The same command line under strace.
-fn watched(trace: &Path, words: &[String]) -> Vec<String> {
-    let is_there = std::process::Command::new("strace").arg("-V").output().is_ok();
-    assert!(
-        is_there,
-        "strace is not installed\nhint: tests/run installs it (apt-get install strace)"
-    );
-    let strace = ["strace", "-f", "--seccomp-bpf", "-yy", "-s", "65536", "-e", CALLS, "-o"];
-    let strace = strace.iter().map(|word| (*word).to_owned());
-    strace
-        .chain([trace.to_str().expect("a path").to_owned()])
-        .chain(words.iter().cloned())
-        .collect()
 }
 
 fn child_of(pid: u32) -> u32 {

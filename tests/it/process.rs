@@ -2,14 +2,14 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::Azure;
+use crate::world::{Azure, Hooks};
 
 /// How long a start may take before it counts as failed.
 const START_MOST: Duration = Duration::from_secs(30);
@@ -35,6 +35,27 @@ pub fn serve(state: &Path, rules: &Path) -> Vec<String> {
     words.extend([path(state), "--rules".into(), path(rules)]);
     words.insert(0, env!("CARGO_BIN_EXE_bellwether").to_owned());
     words
+}
+
+/// The same command line under strace, all threads of it.
+pub fn strace(options: &[&str], words: &[String]) -> Vec<String> {
+    let is_there = Command::new("strace").arg("-V").output().is_ok();
+    assert!(
+        is_there,
+        "strace is not installed\nhint: tests/run installs it (apt-get install strace)"
+    );
+    let strace = ["strace", "-f"].iter().chain(options).map(|word| (*word).to_owned());
+    strace.chain(words.iter().cloned()).collect()
+}
+
+/// Writes a rule that tells `/hook` every service issue, at once.
+pub fn tell_everything(rules: &Path, hooks: &Hooks) {
+    let text = format!(
+        "receivers: {{ hook: [{{ webhook: {{ url: \"{}\" }} }}] }}\nrules:\n  - {{ name: All, when: {{ event type: Service issue }}, notify: hook, settle: 0s }}\n",
+        hooks.url("hook")
+    );
+    std::fs::create_dir_all(rules.join("contoso")).expect("a folder");
+    std::fs::write(rules.join("contoso/rules.yaml"), text).expect("a file");
 }
 
 impl Process {
@@ -64,6 +85,11 @@ impl Process {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("a lock").clone()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a process")
     }
 
     pub fn pid(&self) -> u32 {
