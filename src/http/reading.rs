@@ -95,9 +95,13 @@ impl House {
             let _turn = turn;
             answer(&Reading::of(&ledger, viewer, about))
         };
-        match tokio::task::spawn_blocking(work).await {
+        let answer = match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer,
             Err(error) => Err(anyhow::Error::new(error).context("answering a question").into()),
+        };
+        if answer.as_ref().is_err_and(|refusal| refusal.is_damage) {
+            self.ledger.doubt(anyhow::anyhow!("a question found the store damaged"));
         }
+        answer
     }
 }

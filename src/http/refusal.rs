@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::event::Malformed;
 use crate::ledger;
+use crate::store;
 
 /// A request that is not done.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Refusal {
     pub retry_after_seconds: Option<u64>,
     /// Whether a credential is asked for.
     pub asks_for_token: bool,
+    /// Whether it is because the store is damaged.
+    pub is_damage: bool,
 }
 
 /// The answer's body.
@@ -57,6 +60,7 @@ impl Refusal {
             offset: None,
             retry_after_seconds: None,
             asks_for_token: false,
+            is_damage: false,
         }
     }
 
@@ -117,11 +121,14 @@ impl From<anyhow::Error> for Refusal {
     /// What failed inside is the log's to tell, not the caller's to read.
     fn from(error: anyhow::Error) -> Self {
         tracing::error!(error = format!("{error:#}"), "a request could not be answered");
-        Self::new(
+        let refusal = Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "what was asked for could not be read",
-        )
-        .hint("the daemon's log says why")
+        );
+        Self {
+            is_damage: store::is_damage(&error),
+            ..refusal.hint("the daemon's log says why")
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::event::Position;
 use crate::journal;
@@ -386,8 +386,21 @@ fn guarded<T>(doing: &str, work: impl FnOnce() -> sled::Result<T>) -> Result<T> 
     match std::panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(anyhow!(error).context(doing.to_owned())),
-        Err(_) => bail!("{doing}: sled panicked; the store is damaged"),
+        Err(_) => Err(anyhow!(Damaged("sled panicked; the store is damaged")).context(doing.to_owned())),
     }
+}
+
+/// What the store holds cannot be what was put there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Damaged(&'static str);
+
+/// Whether an error says that the store is damaged, or that its disk fails: it must be built again.
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    let of_sled = error.chain().filter_map(|cause| cause.downcast_ref::<sled::Error>());
+    // while it is opened again, sled is asked for nothing
+    let mut failures = of_sled.filter(|error| !matches!(error, sled::Error::Unsupported(_)));
+    (failures.next().is_some() || error.is::<Damaged>()) && !is_no_space(error)
 }
 
 /// Whether an error comes from a disk, or our share of it, that is full.

@@ -9,6 +9,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe;
 
+use super::Damaged;
 use super::keys::Item;
 
 /// Items as they are, what occurs most often last. A store that was packed beside another dictionary cannot be read:
@@ -56,7 +57,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Item> {
         let json = UNPACK.with_borrow_mut(|unpack| unpack.decompress(bytes, size))?;
         Ok(serde_json::from_slice(&json)?)
     };
-    read().context("something in the store cannot be read")
+    read().context(Damaged("something in the store cannot be read"))
 }
 
 #[cfg(test)]

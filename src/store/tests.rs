@@ -232,6 +232,18 @@ fn only_a_full_disk_is_a_full_disk() {
 }
 
 #[test]
+fn damage_is_told_from_everything_else_that_fails() {
+    let junk = packed::unpack(b"junk").expect_err("no item").context("looking up");
+    let panicked = guarded("reading the store", || -> sled::Result<()> { panic!("a page is gone") });
+    let broken = anyhow!(sled::Error::ReportableBug("a page".to_owned())).context("reading the store");
+    assert!([junk, panicked.expect_err("a panic"), broken].iter().all(is_damage));
+    let full = anyhow!(sled::Error::Io(std::io::ErrorKind::StorageFull.into())).context("writing to the store");
+    let closed = anyhow!(sled::Error::Unsupported("it is being opened again".to_owned())).context("reading the store");
+    let text = anyhow!(journal::Error::NoSpace).context("reading the journal");
+    assert!(![full, closed, text].iter().any(is_damage));
+}
+
+#[test]
 fn of_a_forgotten_incident_and_its_deliveries_nothing_is_left() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut store = open(dir.path());

@@ -7,8 +7,9 @@ use axum::http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::super::Settings;
+use super::super::refusal::Refusal;
 use super::{A, LOCAL, Place, RULES, alert, tokens};
-use crate::customer::Customers;
+use crate::customer::{Customers, Viewer};
 
 #[tokio::test]
 async fn what_was_posted_is_in_the_lists_with_what_became_of_it() {
@@ -54,6 +55,28 @@ async fn what_was_posted_is_in_the_lists_with_what_became_of_it() {
         deliveries["deliveries"],
         place.get("/v1/deliveries").await.json()["deliveries"]
     );
+}
+
+#[tokio::test]
+async fn a_store_that_a_question_finds_damaged_ends_the_ledger_and_any_other_error_does_not() {
+    let (house, place) = Place::house(Settings::default());
+    let other = house.read(Viewer::Operator, |_| {
+        Err::<(), _>(Refusal::from(anyhow::anyhow!("a bug")))
+    });
+    assert_eq!(
+        other.await.expect_err("refused").status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    place.ledger.idle().await;
+    assert!(!place.ledger.is_failed());
+    let damage = || Refusal {
+        is_damage: true,
+        ..Refusal::not_found("what was asked for could not be read")
+    };
+    let damaged = house.read(Viewer::Operator, move |_| Err::<(), _>(damage()));
+    damaged.await.expect_err("refused");
+    place.ledger.idle().await;
+    assert!(place.ledger.is_failed(), "it is to be built anew");
 }
 
 #[tokio::test]

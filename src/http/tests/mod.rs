@@ -90,6 +90,12 @@ impl Place {
         place
     }
 
+    /// What stands behind doors that nobody opens.
+    fn house(settings: Settings) -> (House, Self) {
+        let (doors, place) = Self::with_doors(settings);
+        (House::behind(doors), place)
+    }
+
     /// Doors that nobody has opened yet.
     fn with_doors(settings: Settings) -> (Doors, Self) {
         let dir = tempfile::tempdir().expect("a folder");
