@@ -117,3 +117,188 @@ pub fn end(delivery: &Delivery, standing: &Standing, end: End, now: Time) -> Cha
         at: now,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::channel::Outcome;
+    use crate::customer::CustomerId;
+    use crate::event::{Kind, Position, Provider};
+    use crate::incident::IncidentId;
+    use crate::notification::{Channel, EndpointId, Form, SeriesId};
+
+    fn time(minutes: i64) -> Time {
+        let start: Time = "2026-11-24T09:00:00Z".parse().expect("a time");
+        start + chrono::Duration::minutes(minutes)
+    }
+
+    /// What a lane is made of: kind, whether it is told to the letter, whether it is an invitation, whether it is a
+    /// further part of the one before, and how often it was tried.
+    type Made = (usize, bool, bool, bool, u32);
+
+    const KINDS: [Kind; 4] = [
+        Kind::Update,
+        Kind::Mitigation,
+        Kind::PreliminaryReview,
+        Kind::FinalReview,
+    ];
+
+    fn made() -> impl Strategy<Value = Vec<Made>> {
+        let rarely = || prop::bool::weighted(0.1);
+        let tried = prop_oneof![4 => Just(0_u32), 1 => 1..3_u32];
+        prop::collection::vec((0..KINDS.len(), rarely(), rarely(), rarely(), tried), 1..80)
+    }
+
+    fn lane(made: &[Made]) -> Vec<(Delivery, Standing)> {
+        let mut series = 0;
+        let one = |(nth, (kind, every, invitation, is_part, attempts)): (usize, &Made)| {
+            series += u64::from(!is_part || nth == 0);
+            let delivery = Delivery {
+                id: format!("dlv_{nth}"),
+                customer: CustomerId::new("contoso"),
+                receiver: "platform".to_owned(),
+                endpoint: EndpointId("platform".to_owned()),
+                channel: Channel::Email,
+                form: match invitation {
+                    true => Form::Invitation {
+                        session: 0,
+                        sequence: 0,
+                    },
+                    false => Form::Message,
+                },
+                incident: IncidentId::new(Provider::Azure, "VVTQ-J98"),
+                tracking_id: "VVTQ-J98".to_owned(),
+                rules: vec!["All".to_owned()],
+                series: SeriesId(format!("series {series}")),
+                part: 1,
+                event: Position { seq: series, nth: 0 },
+                published: time(i64::try_from(series).expect("small")),
+                title: format!("title {series}"),
+                kind: KINDS[*kind],
+                created: time(0),
+                every: *every,
+            };
+            let state = State::Scheduled {
+                at: time(0),
+                expires: time(3 * 24 * 60),
+            };
+            let standing = Standing {
+                delivery: delivery.id.clone(),
+                attempts: *attempts,
+                state,
+            };
+            (delivery, standing)
+        };
+        made.iter().enumerate().map(one).collect()
+    }
+
+    /// A receiver that fails once with everything that comes first, then takes it: what it was told, each with what it
+    /// carried, and what stands for what.
+    #[derive(Default)]
+    struct Told {
+        told: Vec<(Delivery, Vec<Carried>)>,
+        superseded: BTreeMap<String, String>,
+    }
+
+    /// `arrivals` says how many more have come before each attempt.
+    fn play(all: Vec<(Delivery, Standing)>, arrivals: &[usize]) -> Told {
+        let mut told = Told::default();
+        let mut carried: BTreeMap<String, Vec<Carried>> = BTreeMap::new();
+        let mut coming = all.into_iter();
+        let mut arrivals = arrivals.iter().copied().cycle();
+        let mut waiting: Vec<(Delivery, Standing)> = Vec::new();
+        loop {
+            waiting.extend(coming.by_ref().take(arrivals.next().unwrap_or(1)));
+            waiting.extend(coming.by_ref().take(usize::from(waiting.is_empty())));
+            let Some((head, standing)) = waiting.first().cloned() else {
+                return told;
+            };
+            let outcome = Outcome::Retry {
+                why: "503".to_owned(),
+                after_seconds: None,
+            };
+            let attempt = Attempt {
+                delivery: head.id.clone(),
+                number: standing.attempts + 1,
+                started: time(1),
+                ended: time(1),
+                outcome,
+                digest: String::new(),
+            };
+            let lane = Lane {
+                delivery: Some((head.clone(), standing)),
+                behind: waiting[1..].to_vec(),
+                carried: carried.clone().into_iter().collect(),
+            };
+            for change in tried(&attempt, &lane, time(1)) {
+                match change {
+                    Change::Ended {
+                        place,
+                        end: End::Superseded { by },
+                        ..
+                    } => {
+                        waiting.retain(|(one, _)| one.id != place.delivery);
+                        assert!(told.superseded.insert(place.delivery, by).is_none(), "ended once");
+                    }
+                    Change::Carries { delivery, carried: all } => drop(carried.insert(delivery, all)),
+                    // then it is taken
+                    Change::Attempted { .. } => {
+                        waiting.remove(0);
+                        let carried = carried.remove(&head.id).unwrap_or_default();
+                        told.told.push((head.clone(), carried));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+
+    fn arrivals() -> impl Strategy<Value = Vec<usize>> {
+        prop::collection::vec(prop_oneof![4 => 0..3_usize, 1 => 20..80_usize], 1..10)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_superseded_is_carried_by_what_is_told_in_the_end(made in made(), arrivals in arrivals()) {
+            let all = lane(&made);
+            let told = play(all.clone(), &arrivals);
+            let by_id: BTreeMap<&str, &(Delivery, Standing)> = all.iter().map(|one| (&*one.0.id, one)).collect();
+            let mut stands_for: BTreeMap<String, BTreeSet<(Time, String)>> = BTreeMap::new();
+            for (id, by) in &told.superseded {
+                let ((old, _), (new, standing)) = (by_id[&**id], by_id[&**by]);
+                prop_assert!(old.can_be_told_by(new) && new.published > old.published);
+                prop_assert_eq!(standing.attempts, 0, "what was tried keeps its content");
+                let mut last = by;
+                while let Some(next) = told.superseded.get(last) {
+                    last = next;
+                }
+                stands_for.entry(last.clone()).or_default().insert((old.published, old.title.clone()));
+            }
+            prop_assert_eq!(told.told.len() + told.superseded.len(), all.len(), "each is told or stood for");
+            for (delivery, carried) in &told.told {
+                let carried: Vec<(Time, String)> =
+                    carried.iter().map(|one| (one.published, one.title.clone())).collect();
+                let all: Vec<_> = stands_for.remove(&delivery.id).unwrap_or_default().into_iter().collect();
+                prop_assert_eq!(&carried[..], &all[all.len().saturating_sub(CARRIED_MOST)..], "the newest of them");
+            }
+            prop_assert!(stands_for.is_empty());
+        }
+
+        #[test]
+        fn invitations_and_what_is_told_to_the_letter_are_told(made in made(), arrivals in arrivals()) {
+            let all = lane(&made);
+            let told = play(all.clone(), &arrivals);
+            for (delivery, _) in all.iter().filter(|(one, _)| one.every || one.form != Form::Message) {
+                prop_assert!(told.told.iter().any(|(one, carried)| one.id == delivery.id && carried.is_empty()));
+            }
+            let order: Vec<(Time, &str)> = told.told.iter().map(|(one, _)| (one.published, &*one.series.0)).collect();
+            prop_assert!(order.is_sorted_by_key(|(published, _)| *published), "in the provider's order");
+        }
+    }
+}
