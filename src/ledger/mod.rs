@@ -15,18 +15,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Time};
 use crate::delivery::Attempt;
 use crate::event::Position;
-use crate::journal::{self, Journal};
-use crate::record::{Deadline, Input, Record};
+use crate::journal::Journal;
+use crate::record::{Deadline, Input};
 use crate::rule::RuleSet;
 use crate::store::{Store, trust};
 
 mod decide;
+mod group;
 mod handle;
 pub(crate) mod maintain;
 pub(crate) mod open;
@@ -37,6 +38,7 @@ mod scrub;
 mod space;
 mod thin;
 
+use group::{Cycle, Undo};
 pub use handle::{Figures, Hint, Ledger, Refused};
 pub use past::Past;
 
@@ -166,26 +168,6 @@ struct Writer {
     next_housekeeping: Option<Time>,
     fresh_bytes: u64,
     measured: Option<Instant>,
-}
-
-/// What one cycle writes, and what it must put back if it cannot.
-#[derive(Default)]
-struct Cycle {
-    group: Vec<Vec<u8>>,
-    bytes: usize,
-    next_seq: u64,
-    replies: Vec<(Reply, Vec<Position>)>,
-    hint: Hint,
-    rules_before: Option<Arc<RuleSet>>,
-    undo: Vec<Undo>,
-    decisions: usize,
-}
-
-/// Something taken in this cycle.
-enum Undo {
-    Inbox(Waiting),
-    Tried(Attempt),
-    Noticed(Deadline),
 }
 
 impl Writer {
@@ -333,148 +315,6 @@ impl Writer {
             }
             self.write(cycle)?;
         }
-    }
-
-    fn cycle(&self) -> Cycle {
-        Cycle {
-            next_seq: self.journal.next(),
-            ..Cycle::default()
-        }
-    }
-
-    /// Stages what came in together as one record.
-    fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: Reply, cycle: &mut Cycle) {
-        // what is left of the prepared space is for decisions and attempts
-        if self.no_space_until.is_some()
-            || self.is_short_of_space()
-            || self.journal.room().next == journal::Next::NoSpace
-        {
-            let _ = reply.send(Err(Refused::NoSpace));
-            return;
-        }
-        let record = Record::Recorded { at: self.now(), inputs };
-        let bytes = record.to_bytes();
-        if bytes.len() > RECORD_BYTES_MOST {
-            let (bytes, most) = (bytes.len(), RECORD_BYTES_MOST);
-            let _ = reply.send(Err(Refused::TooLarge { bytes, most }));
-            return;
-        }
-        let seq = self.stage_bytes(&record, bytes, cycle);
-        let Record::Recorded { inputs, .. } = record else {
-            unreachable!("made above")
-        };
-        let mut positions = Vec::with_capacity(inputs.len());
-        for (nth, input) in (0..).zip(inputs) {
-            let at = Position { seq, nth };
-            positions.push(at);
-            self.inbox.push_back(Waiting {
-                at,
-                input: Some(input),
-                rules: rules.clone(),
-            });
-        }
-        cycle.replies.push((reply, positions));
-    }
-
-    /// Stages something that the ledger itself has to tell.
-    fn record_raised(&mut self, input: Input, cycle: &mut Cycle) {
-        let record = Record::Recorded {
-            at: self.now(),
-            inputs: vec![input.clone()],
-        };
-        let seq = self.stage(&record, cycle);
-        self.inbox.push_back(Waiting {
-            at: Position { seq, nth: 0 },
-            input: Some(input),
-            rules: None,
-        });
-    }
-
-    fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> u64 {
-        self.stage_bytes(record, record.to_bytes(), cycle)
-    }
-
-    fn stage_bytes(&mut self, record: &Record, bytes: Vec<u8>, cycle: &mut Cycle) -> u64 {
-        let seq = cycle.next_seq;
-        cycle.next_seq += 1;
-        cycle.bytes += bytes.len();
-        cycle.group.push(bytes);
-        self.store.stage(seq, record);
-        seq
-    }
-
-    /// Writes the cycle's group, syncs it, brings the store up, answers, tells the lanes.
-    fn write(&mut self, mut cycle: Cycle) -> Result<()> {
-        if cycle.group.is_empty() {
-            return Ok(());
-        }
-        match self.journal.append(&cycle.group) {
-            Ok(_) => {}
-            Err(journal::Error::NoSpace) => {
-                self.put_back(cycle);
-                return Ok(());
-            }
-            Err(error) => return Err(error).context("writing to the journal"),
-        }
-        self.journal.sync().context("syncing the journal")?;
-        if std::mem::take(&mut self.is_full) {
-            tracing::info!("there is space on the disk again");
-        }
-        self.no_space_until = None;
-        self.commit(cycle.next_seq - 1)?;
-        // answered only now, so that whoever reads after a 202 finds what was accepted
-        for (reply, positions) in cycle.replies.drain(..) {
-            let _ = reply.send(Ok(positions));
-        }
-        if cycle.rules_before.is_some() {
-            self.shared.rules.store(self.rules.clone());
-        }
-        self.count(&cycle);
-        if self.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
-            self.measured = Some(Instant::now());
-            self.measure();
-        }
-        if cycle.hint != Hint::default() {
-            (self.hints)(cycle.hint);
-        }
-        for waiting in self.inbox.iter_mut().skip(HELD_MOST) {
-            waiting.input = None;
-        }
-        Ok(())
-    }
-
-    fn count(&self, cycle: &Cycle) {
-        let figures = &self.shared.figures;
-        figures.groups.fetch_add(1, Ordering::Relaxed);
-        figures.records.fetch_add(cycle.group.len(), Ordering::Relaxed);
-        figures.decisions.fetch_add(cycle.decisions, Ordering::Relaxed);
-        figures.inbox.store(self.inbox.len(), Ordering::Relaxed);
-    }
-
-    /// The disk is full: nothing of the cycle happened. Who wanted to record is told; the rest waits.
-    fn put_back(&mut self, cycle: Cycle) {
-        if !self.is_full {
-            self.is_full = true;
-            tracing::error!("the disk is full: events are answered with 503 until there is space");
-        }
-        self.store.discard();
-        if let Some(rules) = cycle.rules_before {
-            self.rules = rules;
-        }
-        let first = self.journal.next();
-        self.inbox.retain(|waiting| waiting.at.seq < first);
-        for undo in cycle.undo.into_iter().rev() {
-            match undo {
-                Undo::Inbox(waiting) if waiting.at.seq < first => self.inbox.push_front(waiting),
-                Undo::Inbox(_) => {}
-                Undo::Tried(attempt) => self.tried.push_front(attempt),
-                Undo::Noticed(deadline) => self.noticed.push_front(deadline),
-            }
-        }
-        for (reply, _) in cycle.replies {
-            let _ = reply.send(Err(Refused::NoSpace));
-        }
-        self.no_space_until = Some(Instant::now() + NO_SPACE_WAIT);
     }
 
     fn answer_decided(&mut self) {
