@@ -25,9 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 
-#[allow(unused_imports)] // while the floors above are being built
 pub use identity::{communication_of, visible_digest};
-#[allow(unused_imports)] // while the floors above are being built
 pub use read::{Ignored, Malformed, Received, Source, read};
 
 /// One thing a provider told us.

@@ -36,7 +36,6 @@ use crate::customer::CustomerId;
 use crate::ledger::Ledger;
 use crate::secret::{LinkKey, Secret};
 
-#[allow(unused_imports, reason = "the one who stops it may want to name it")]
 pub use serve::{Serving, serve};
 
 /// Bytes of bodies that are read at once, over all connections.

@@ -43,21 +43,12 @@ use chacha20poly1305::aead::rand_core::RngCore;
 
 pub use ahead::Next;
 pub use error::{Error, Result};
-#[allow(unused_imports)] // parts of what is returned, there to be named
-pub use losses::KnownLoss;
 pub use losses::LostRange;
-#[allow(unused_imports)]
-pub use open::Opening;
 #[cfg(test)]
 use reader::Tail;
 pub use reader::{Reader, Segments};
-#[allow(unused_imports)]
-pub use rewrite::Rewritten;
 pub use rewrite::{Keep, Rewriter};
-#[allow(unused_imports)]
-pub use survey::Torn;
-#[allow(unused_imports)]
-pub use verify::{Damage, Report, SegmentReport, each_record, verify};
+pub use verify::{Report, each_record, verify};
 
 use ahead::Ahead;
 use background::Background;
@@ -196,7 +187,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Says that the owner's own record of everything in [`Opening::lost`] is synced: it is not reported again.
+    /// Says that the owner's own record of everything in [`open::Opening::lost`] is synced: it is not reported again.
     pub fn losses_recorded(&mut self) -> Result<()> {
         self.losses.mark_recorded()
     }
@@ -265,7 +256,7 @@ impl Journal {
 
     /// Drops or replaces records of closed segments, which are packed first; see [`Rewriter::rewrite`].
     #[cfg(test)]
-    pub fn rewrite(&mut self, keep: impl FnMut(u64, &[u8]) -> Keep) -> Result<Rewritten> {
+    pub fn rewrite(&mut self, keep: impl FnMut(u64, &[u8]) -> Keep) -> Result<rewrite::Rewritten> {
         self.settle();
         self.rewriter()
             .rewrite(&std::sync::atomic::AtomicBool::new(false), keep)

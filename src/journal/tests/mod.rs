@@ -10,6 +10,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::open::Opening;
 use super::*;
 
 /// Room for a few small groups.
