@@ -378,12 +378,19 @@ fn follow_clock(clock: &Clock, ledger: &Ledger, lanes: &Lanes, end: &Cancellatio
 
 /// Reads the rules again whenever the folder has changed and is quiet.
 fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
-    let (rules, runtime) = (rules.clone(), tokio::runtime::Handle::current());
-    let changed = move |part| {
-        let rules = rules.clone();
-        runtime.spawn(async move { reload::logged(&rules, part).await });
-    };
-    match folder::watch(folder, changed) {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Part>();
+    let rules = rules.clone();
+    tokio::spawn(async move {
+        while let Some(mut part) = told.recv().await {
+            // what changed during one reading is read together: a hundred thousand edits are not as many readings
+            while let Ok(more) = told.try_recv() {
+                part = part.and(more);
+            }
+            reload::logged(&rules, part).await;
+        }
+    });
+    // after a stop nobody is told any more
+    match folder::watch(folder, move |part| drop(tell.send(part))) {
         Ok(watch) => Some(watch),
         Err(error) => {
             tracing::warn!(

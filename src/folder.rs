@@ -32,6 +32,19 @@ pub enum Part {
     Folders(BTreeSet<String>),
 }
 
+impl Part {
+    /// Both parts.
+    pub fn and(self, other: Part) -> Part {
+        match (self, other) {
+            (Part::Folders(mut names), Part::Folders(more)) => {
+                names.extend(more);
+                Part::Folders(names)
+            }
+            _ => Part::Whole,
+        }
+    }
+}
+
 /// What a reading of the folder found.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -163,6 +176,14 @@ mod tests {
             refused,
             ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]
         );
+    }
+
+    #[test]
+    fn parts_are_added_up() {
+        let folders = |names: &[&str]| Part::Folders(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(folders(&["a", "b"]).and(folders(&["b", "c"])), folders(&["a", "b", "c"]));
+        assert_eq!(folders(&["a"]).and(Part::Whole), Part::Whole);
+        assert_eq!(Part::Whole.and(folders(&["a"])), Part::Whole);
     }
 
     #[test]
