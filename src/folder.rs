@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn parts_are_added_up() {
         let folders = |names: &[&str]| Part::Folders(names.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(folders(&["a", "b"]).and(folders(&["b", "c"])), folders(&["a", "b", "c"]));
+        assert_eq!(
+            folders(&["a", "b"]).and(folders(&["b", "c"])),
+            folders(&["a", "b", "c"])
+        );
         assert_eq!(folders(&["a"]).and(Part::Whole), Part::Whole);
         assert_eq!(Part::Whole.and(folders(&["a"])), Part::Whole);
     }

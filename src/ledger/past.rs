@@ -14,8 +14,8 @@ use crate::event::Position;
 use crate::journal;
 use crate::rule::file::customer_of;
 use crate::rule::{Revision, RuleFile, RuleSet};
-use crate::store::View;
 use crate::store::keys::RuleFileLine;
+use crate::store::{View, context};
 
 /// The most rule files that are made again for one answer.
 const FILES_MOST: usize = 1_000;
@@ -76,7 +76,7 @@ impl Past {
     /// The rules that decided an event. Of the customer, or of everybody, they are all there; the rest may be as it is
     /// now. A file whose text is lost is left out.
     ///
-    /// `None` if too many files are others by now to make them again for one answer.
+    /// `None` if too many files are others by now to make them again for one answer, or the settings of then are lost.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -111,7 +111,9 @@ impl Past {
             return Ok(None);
         };
         *files_left = left;
-        let made = self.compiled(then, seq)?;
+        let Some(made) = self.compiled(then, seq)? else {
+            return Ok(None);
+        };
         Ok(Some(Arc::new(match is_same {
             true => self.with(&made, &differs),
             false => made,
@@ -150,10 +152,14 @@ impl Past {
         new.chain(gone.map(|path| customer_of(path))).collect()
     }
 
-    fn compiled(&self, files: Vec<RuleFileLine>, seq: u64) -> Result<RuleSet> {
-        let settings = recorded::settings_at(&self.view, &self.journal, seq)?;
+    /// The rules of these files; `None` if the settings that decided are lost.
+    fn compiled(&self, files: Vec<RuleFileLine>, seq: u64) -> Result<Option<RuleSet>> {
+        let settings = recorded::settings_at(&self.view, &self.journal, seq);
+        let Some(settings) = context::unless_lost(settings)? else {
+            return Ok(None);
+        };
         let texts = recorded::texts_of(files, &self.journal);
-        recorded::compile_what_can_be(&self.compile, texts, settings.as_deref())
+        recorded::compile_what_can_be(&self.compile, texts, settings.as_deref()).map(Some)
     }
 
     /// The rules in force now, with the files of some customers as they were.
@@ -163,5 +169,75 @@ impl Past {
         };
         let before = own(&mut customers.iter().flat_map(|customer| self.now.files_of(customer)));
         self.now.with(&own(&mut then.files.values()), &before.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::customer::Customers;
+    use crate::journal::Journal;
+    use crate::record::{Change, Input, Of, Record};
+    use crate::rule::check::Deciding;
+    use crate::store::Store;
+
+    fn at(seq: u64) -> Position {
+        Position { seq, nth: 0 }
+    }
+
+    /// Rules came into force by the record `seq`, as they were recorded at `recorded`.
+    fn in_force(store: &mut Store, seq: u64, recorded: u64) {
+        let revision = Revision(format!("revision {seq}"));
+        let decided = Record::Decided {
+            at: "2026-11-24T09:00:00Z".parse().expect("a time"),
+            of: Of::Kept { at: at(recorded) },
+            by: revision.clone(),
+            changes: vec![Change::InForce {
+                revision,
+                recorded: at(recorded),
+                files: Vec::new(),
+                removed: Vec::new(),
+                settings: true,
+            }],
+        };
+        store.stage(seq, &decided);
+    }
+
+    #[test]
+    fn rules_whose_settings_are_lost_are_not_made_again_and_do_not_fail() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) =
+            Journal::open(&dir.path().join("journal"), journal::Options::default()).expect("a journal");
+        let recorded = Record::Recorded {
+            at: "2026-11-24T09:00:00Z".parse().expect("a time"),
+            inputs: vec![Input::Rules {
+                revision: Revision("revision 3".to_owned()),
+                files: Vec::new(),
+                texts: Vec::new(),
+                removed: Vec::new(),
+                settings: Some("sealed".to_owned()),
+                broken: Vec::new(),
+            }],
+        };
+        journal.append(&[recorded.to_bytes()]).expect("writes");
+        let mut store = Store::open(&dir.path().join("store")).expect("opens");
+        in_force(&mut store, 3, 1);
+        in_force(&mut store, 5, 99);
+        let deciding = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+        let now = Arc::new(RuleSet::new(BTreeMap::new(), &deciding));
+        let compile: Compile = Arc::new(move |_, settings| {
+            anyhow::ensure!(settings == Some("sealed"), "the settings of then");
+            Ok(RuleSet::new(BTreeMap::new(), &deciding))
+        });
+        let past = Past::new(store.view().clone(), journal.reader(), compile, now, None);
+        assert!(past.rules_of(at(4)).expect("reads").is_some());
+        assert!(
+            past.rules_of(at(6)).expect("reads").is_none(),
+            "the record 99 is not there"
+        );
+        assert_eq!(
+            past.revision_of(at(6)).expect("reads"),
+            Some(Revision("revision 5".to_owned()))
+        );
     }
 }

@@ -93,7 +93,7 @@ pub struct Chapter {
     pub more_silent: usize,
     /// Whether other rules are in force now.
     pub rules_changed: bool,
-    /// Whether the rules that decided are too many, and too different from those of now, to say why they tell nobody.
+    /// Whether the rules that decided cannot be made again: others by now, and too many, or lost.
     pub is_unexplained: bool,
 }
 

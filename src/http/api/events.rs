@@ -21,8 +21,7 @@ use crate::store::context;
 use crate::view::story;
 
 /// What is said when the rules of then cannot be made again for one answer.
-const TOO_MANY: &str =
-    "the rules that decided are too many, and too different from those of now; ask about one customer: `?customer=`";
+const TOO_MANY: &str = "the rules that decided cannot be made again here (others by now, and too many, or lost); ask about one customer: `?customer=`";
 
 /// A list of events.
 #[derive(Serialize)]

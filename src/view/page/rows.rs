@@ -70,7 +70,7 @@ pub struct Told {
     pub silent: Vec<Reason>,
     pub more_silent: usize,
     pub rules_changed: bool,
-    /// Whether they are too many, and too different from those of now, to say why they did not match.
+    /// Whether the rules that decided cannot be made again, to say why they did not match.
     pub is_unexplained: bool,
 }
 

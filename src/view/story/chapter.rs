@@ -195,7 +195,7 @@ fn silence(from: &Sources<'_>, at: Position, chapter: &mut Chapter) -> Result<()
 }
 
 /// Why rules tell nobody of an event, by the rules that decided it: some of those that `is_asked`, and how many more
-/// there are. `None` if these rules are too many, and too different from those of now.
+/// there are. `None` if these rules cannot be made again: others by now, and too many, or lost.
 ///
 /// # Errors
 /// When the store cannot be read.
