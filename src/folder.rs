@@ -23,6 +23,10 @@ pub const FILE_BYTES_MOST: u64 = 256 * 1024;
 /// The most rule files of one customer.
 pub const FILES_MOST: usize = 10_000;
 
+/// The most that the rule files of one customer have together, bytes: a change of one of them reads all of them again,
+/// while others wait.
+const FOLDER_BYTES_MOST: u64 = 16 << 20;
+
 /// What of the rules folder to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -72,7 +76,7 @@ pub fn read(rules: &Path, part: &Part) -> Result<Found> {
     for (name, path) in list(rules).with_context(|| format!("listing the rules folder {}", rules.display()))? {
         match path.symlink_metadata().map(|meta| meta.is_dir()) {
             Ok(true) => read_customer(rules, &name, &mut found),
-            _ => found.take(rules, name),
+            _ => drop(found.take(rules, name, u64::MAX)),
         }
     }
     Ok(found)
@@ -87,25 +91,41 @@ fn read_customer(rules: &Path, customer: &str, found: &mut Found) {
                 .push((format!("{customer}/"), format!("the folder cannot be listed: {error}")));
         }
     };
+    let mut left = FOLDER_BYTES_MOST;
     for (nth, (name, _)) in files.into_iter().enumerate() {
         if nth >= FILES_MOST {
             let why = format!("the folder holds more than {FILES_MOST} files; the rest is not read");
             return found.unreadable.push((format!("{customer}/"), why));
         }
         if name != "secrets" {
-            found.take(rules, format!("{customer}/{name}"));
+            left -= found.take(rules, format!("{customer}/{name}"), left);
         }
     }
 }
 
 impl Found {
-    fn take(&mut self, rules: &Path, name: String) {
+    /// Reads a file, if it is one of ours and has at most `most` bytes; says how many it has.
+    fn take(&mut self, rules: &Path, name: String, most: u64) -> u64 {
         if !is_rule_file(&name) {
-            return;
+            return 0;
         }
-        match text_of(rules, &name) {
-            Ok(text) => self.sources.push(Source { path: name, text }),
-            Err(why) => self.unreadable.push((name, why)),
+        let read = text_of(rules, &name).and_then(|text| match text.len() as u64 <= most {
+            true => Ok(text),
+            false => Err(format!(
+                "does not fit: the files of a folder have at most {FOLDER_BYTES_MOST} bytes together, and those before \
+                 it leave {most}"
+            )),
+        });
+        match read {
+            Ok(text) => {
+                let bytes = text.len() as u64;
+                self.sources.push(Source { path: name, text });
+                bytes
+            }
+            Err(why) => {
+                self.unreadable.push((name, why));
+                0
+            }
         }
     }
 }
@@ -176,6 +196,31 @@ mod tests {
             refused,
             ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]
         );
+    }
+
+    #[test]
+    fn a_folder_has_a_limit_and_what_does_not_fit_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for customer in ["contoso", "fabrikam"] {
+            fs::create_dir(dir.path().join(customer)).expect("a folder");
+        }
+        let at = |name: &str| dir.path().join(name);
+        let full = "x".repeat(FILE_BYTES_MOST as usize);
+        for nth in 0..FOLDER_BYTES_MOST / FILE_BYTES_MOST {
+            fs::write(at(&format!("contoso/{nth:02}.yaml")), &full).expect("a file");
+        }
+        fs::write(at("fabrikam/a.yaml"), &full).expect("a file");
+        assert!(read(dir.path(), &Part::Whole).expect("reads").unreadable.is_empty());
+        fs::write(at("contoso/63.yaml"), &full[1..]).expect("a file");
+        for name in ["contoso/a.yaml", "contoso/b.yaml", "contoso/c.yaml"] {
+            fs::write(at(name), "x".repeat(if name.ends_with("a.yaml") { 2 } else { 1 })).expect("a file");
+        }
+        let found = read(dir.path(), &Part::Whole).expect("reads");
+        let refused: Vec<&str> = found.unreadable.iter().map(|(path, _)| path.as_str()).collect();
+        // one byte was left: the first that fits takes it
+        assert_eq!(refused, ["contoso/a.yaml", "contoso/c.yaml"]);
+        assert!(found.unreadable[0].1.contains("leave 1"), "{:?}", found.unreadable);
+        assert!(found.sources.iter().any(|source| source.path == "fabrikam/a.yaml"));
     }
 
     #[test]
