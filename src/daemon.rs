@@ -409,6 +409,14 @@ fn announce(settings: &Settings, addr: SocketAddr) {
             "no `customers` in the settings: one organisation, and every folder under the rules sees every event"
         );
     }
+    let customers = settings.customers.by_name.iter().flatten().map(|(id, _)| id);
+    let silent = customers.filter(|id| settings.customers.contact(id).is_none()).count();
+    if silent > 0 || !settings.customers.are_separate() && settings.customers.contact.is_none() {
+        tracing::warn!(
+            customers = silent,
+            "no `contact` in the settings: nobody gets a mail about broken rule files; the log and `/v1/rules` show them"
+        );
+    }
     if settings.tokens.intake.is_empty() {
         tracing::warn!("no intake token in the settings: events are accepted from this machine only");
     }

@@ -134,7 +134,12 @@ fn attempts(delivery: &Value) -> &[Value] {
 fn story(delivery: &Value) -> String {
     let mut lines = vec![one_line(text(delivery, "title"), 80)];
     let next: Option<Time> = text(delivery, "next_attempt").parse().ok();
-    lines.extend(next.map(|at| format!("next attempt {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
+    // it may also wait behind an earlier one of its incident
+    let when = match attempts(delivery).is_empty() {
+        true => "first attempt not before",
+        false => "next attempt",
+    };
+    lines.extend(next.map(|at| format!("{when} {}", at.format("%Y-%m-%d %H:%M:%SZ"))));
     if text(delivery, "state") != "delivered" {
         let end = delivery.get("end").and_then(Value::as_str).map(str::to_owned);
         let last = attempts(delivery).last().map(|attempt| text(attempt, "why").to_owned());

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::client::Server;
@@ -180,7 +180,15 @@ fn body(path: &Path) -> Result<Vec<u8>> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(BODY_BYTES_MOST + 1).read_to_end(&mut body))
     };
-    read.with_context(|| format!("reading the event {}", path.display()))?;
+    if let Err(error) = read {
+        let failure = Failure::new(Exit::Failed, format!("reading the event {}: {error}", path.display()));
+        let hint =
+            "name a file, `-` for stdin, or an event that a daemon has heard: `bellwether events` lists their ids";
+        return Err(match error.kind() {
+            std::io::ErrorKind::NotFound => failure.hint(hint.to_owned()).into(),
+            _ => failure.into(),
+        });
+    }
     if body.len() as u64 > BODY_BYTES_MOST {
         let what = format!("{} has more than {} MiB", path.display(), BODY_BYTES_MOST >> 20);
         return Err(Failure::new(Exit::Failed, what).into());

@@ -160,7 +160,13 @@ async fn parse(held: body::Held, terms: Terms) -> Result<Received, Refusal> {
         Ok(received)
     };
     match tokio::task::spawn_blocking(work).await {
-        Ok(received) => Ok(received?),
+        Ok(Ok(received)) => Ok(received),
+        Ok(Err(malformed)) => {
+            // who sends it may show the answer to nobody
+            let (what, field, offset) = (&malformed.what, malformed.field.as_deref(), malformed.offset);
+            tracing::warn!(?what, field, offset, "an event was refused");
+            Err(malformed.into())
+        }
         Err(error) => {
             tracing::error!(%error, "reading a body ended in a panic");
             Err(Refusal::bad("this body cannot be read"))

@@ -65,6 +65,21 @@ impl Past {
         &self.now
     }
 
+    /// Whether there are or were rules of a customer, or the settings name it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn knows(&self, customer: &CustomerId) -> Result<bool> {
+        let is_named = self
+            .now
+            .customers
+            .by_name
+            .as_ref()
+            .is_some_and(|known| known.contains_key(customer));
+        let has_rules = || self.now.files_of(customer).next().is_some();
+        Ok(is_named || has_rules() || self.view.had_rule_files(&format!("{customer}/"))?)
+    }
+
     /// The name of the rules that decided an event; of one that is not decided, of those in force when it arrived.
     ///
     /// # Errors

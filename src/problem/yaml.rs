@@ -135,6 +135,8 @@ fn hint_for(line: &str, what: &str) -> Option<String> {
     let value = line.split_once(':').map_or(line, |(_, value)| value).trim();
     let hint = if what.contains("anchor") || what.contains("alias") {
         "a text that begins with `*` must be quoted: \"*drill*\""
+    } else if what.contains("unclosed bracket") {
+        "close it: each `{` has its `}`, and each `[` its `]`"
     } else if value.contains('"') && value.contains('\\') {
         "put a text with backslashes into single quotes: '/\\bSQL/'"
     } else if value.starts_with(['@', '`', '%']) {
@@ -143,6 +145,8 @@ fn hint_for(line: &str, what: &str) -> Option<String> {
         "indent with spaces, not with tabs"
     } else if value.contains(": ") {
         "quote a text that contains `: `"
+    } else if what.contains("did not find expected") {
+        "look at this line and the one before: keys line up, a space follows each `:`, and what is opened (`{`, `[`, a quote) is closed"
     } else {
         return None;
     };

@@ -13,7 +13,7 @@ use super::check::{Deciding, Findings, Source};
 use super::file::resolve::{Names, resolve};
 use super::file::{Draft, MAX_PATTERN_BYTES, MAX_PATTERN_PLACES, MAX_RULES, Scope};
 use super::test::{Failure, Outcome, Ran, Stage, run};
-use super::{Cost, Need, Rule, RuleFile, Sort, lint};
+use super::{Cost, Need, Pattern, Rule, RuleFile, Sort, lint};
 
 /// All files of one customer.
 pub(super) struct Folder<'t> {
@@ -140,23 +140,43 @@ impl<'t> Folder<'t> {
                 let what = format!("a folder has at most {MAX_RULES} rules; with this file it has {count}");
                 error(&what, "one rule may name many services and receivers");
             }
-            let before = cost;
-            member.draft.patterns().for_each(|pattern| cost += pattern.cost());
-            if cost.bytes > MAX_PATTERN_BYTES && cost != before {
-                let (most, now) = (MAX_PATTERN_BYTES >> 20, cost.bytes.div_ceil(1 << 20));
-                let what = format!(
-                    "the regular expressions of a folder take at most {most} MiB when compiled; with this file it is {now}"
-                );
-                error(&what, "write globs: they take next to nothing");
-            }
-            if cost.places > MAX_PATTERN_PLACES && cost != before {
-                let what = format!(
-                    "the regular expressions of a folder have at most {MAX_PATTERN_PLACES} classes, alternatives and \
-                     repetitions, each counted as often as it is repeated; with this file it is {}",
-                    cost.places
-                );
-                error(&what, "make repetitions like `{50}` smaller, or write globs");
-            }
+            self.refuse_patterns(member, &mut cost);
+        }
+    }
+
+    /// Adds a file's regular expressions to those of the files before it, and refuses it if they are too many.
+    fn refuse_patterns(&self, member: &Member<'_>, cost: &mut Cost) {
+        let before = *cost;
+        member.draft.patterns().for_each(|pattern| *cost += pattern.cost());
+        let error = |what: &str, largest: Option<&Pattern>, hint: &str| {
+            let place = largest
+                .and_then(|pattern| member.draft.place_of(pattern))
+                .unwrap_or_default();
+            member.draft.reading.error(place, what, Some(hint));
+        };
+        if cost.bytes > MAX_PATTERN_BYTES && cost.bytes > before.bytes {
+            let (most, now) = (MAX_PATTERN_BYTES >> 20, cost.bytes.div_ceil(1 << 20));
+            let what = format!(
+                "the regular expressions of a folder take at most {most} MiB when compiled; with this file it is {now}"
+            );
+            let largest = member.draft.patterns().max_by_key(|pattern| pattern.cost().bytes);
+            error(
+                &what,
+                largest,
+                "this is the largest here; write globs: they take next to nothing",
+            );
+        }
+        if cost.places > MAX_PATTERN_PLACES && cost.places > before.places {
+            let (now, earlier) = (cost.places, before.places);
+            let what = format!(
+                "the regular expressions of a folder have at most {MAX_PATTERN_PLACES} classes, alternatives and \
+                 repetitions, each counted as often as it is repeated; with this file it is {now}, {earlier} of them in \
+                 the files before it"
+            );
+            let largest = member.draft.patterns().max_by_key(|pattern| pattern.cost().places);
+            let share = largest.map_or(0, |pattern| pattern.cost().places);
+            let hint = format!("this one counts as {share}: make repetitions like `{{50}}` smaller, or write a glob");
+            error(&what, largest, &hint);
         }
     }
 

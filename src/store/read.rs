@@ -289,6 +289,12 @@ impl View {
         Ok(in_force.into_values().filter(|line| line.digest.is_some()).collect())
     }
 
+    /// Whether there ever was a rule file whose path begins with `folder`.
+    pub fn had_rule_files(&self, folder: &str) -> Result<bool> {
+        let below = Key::of(letter::RULE_FILE).beginning(folder);
+        Ok(self.scan(&below).next().transpose()?.is_some())
+    }
+
     /// The rule files that are broken.
     pub fn broken(&self) -> Result<Vec<BrokenFile>> {
         collect!(self.scan(&Key::of(letter::BROKEN)), Item::Broken(file) => file)

@@ -78,6 +78,15 @@ fn no_such_event() -> Refusal {
 /// An event, what became of it, and why the other rules (of one customer, or of everybody) did not match.
 fn whole(reading: &Reading, at: Position, about: Option<&CustomerId>) -> Result<WholeEvent, Refusal> {
     let from = reading.sources();
+    if let Some(about) = about
+        && !reading.past().knows(about)?
+    {
+        return Err(
+            Refusal::not_found("there are no rules of this customer, and never were")
+                .field("customer")
+                .hint("a customer's name is the name of its folder; `/v1/rules` lists them"),
+        );
+    }
     let line = reading.store.event(at)?.ok_or_else(no_such_event)?;
     let event = match context::event(&reading.journal, at) {
         Ok(event) => Some(event),

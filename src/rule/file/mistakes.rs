@@ -403,8 +403,11 @@ fn the_regular_expressions_of_a_folder_have_limits_together() {
     let told = of_patterns(&[most, one_more.clone(), vec!["*x*"]]);
     assert_eq!(told.len(), 1, "{told:?}");
     let what =
-        "1.yaml:1:1: the regular expressions of a folder have at most 5000 classes, alternatives and repetitions";
-    assert!(told[0].starts_with(what) && told[0].contains("it is 5001"), "{told:?}");
+        "1.yaml:2:31: the regular expressions of a folder have at most 5000 classes, alternatives and repetitions";
+    assert!(
+        told[0].starts_with(what) && told[0].contains("it is 5001, 5000 of them in the files before it"),
+        "{told:?}"
+    );
 
     let large = r"/\w{10}/";
     let bytes = Pattern::read(large).expect("a pattern").cost().bytes;
@@ -416,6 +419,37 @@ fn the_regular_expressions_of_a_folder_have_limits_together() {
         told[0].contains("at most 64 MiB when compiled; with this file it is 65"),
         "{told:?}"
     );
+}
+
+#[test]
+fn what_is_not_lined_up_has_a_hint() {
+    let outdented = one_line_each("rules:\n  - name: a\n   when: {}\n");
+    assert!(
+        outdented.contains("not YAML") && outdented.contains("keys line up"),
+        "{outdented}"
+    );
+    let open = one_line_each("rules:\n  - { name: a, when: {}\n    notify: b\n");
+    assert!(open.contains("unclosed") && open.contains("hint: close it"), "{open}");
+}
+
+#[test]
+fn an_id_that_is_nearly_one_is_told() {
+    let warned = |id: &str| {
+        let text = format!("subscriptions: {{ all: [{id}] }}\nrules: []\n");
+        let source = Source {
+            path: "a.yaml".to_owned(),
+            text,
+        };
+        let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+        let problems = check(&[source], &Default::default(), &settings).problems;
+        problems
+            .iter()
+            .any(|problem| problem.to_string().contains("nearly the id of a subscription"))
+    };
+    assert!(warned("11111111-aaaa-4bbb-8ccc-11111111111"), "a digit too few");
+    assert!(warned("11111111-aaaa-4bbb-8ccc-11111111111O"), "a letter O");
+    assert!(!warned("11111111-AAAA-4bbb-8ccc-111111111111"));
+    assert!(!warned("123456789012") && !warned("my-team-in-the-north"));
 }
 
 #[test]

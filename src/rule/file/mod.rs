@@ -197,11 +197,21 @@ pub fn digest(text: &str) -> String {
 impl<'t> Draft<'t> {
     /// All patterns of all rules.
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
-        let conditions = self
-            .rules
+        self.conditions().flat_map(|draft| draft.condition.patterns())
+    }
+
+    /// Where a pattern of a title or a text stands.
+    pub fn place_of(&self, pattern: &Pattern) -> Option<Place> {
+        let mut written = self.conditions().flat_map(|draft| &draft.patterns);
+        written
+            .find(|written| written.value == pattern.source)
+            .map(|written| written.place)
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &DraftCondition> {
+        self.rules
             .iter()
-            .flat_map(|draft| std::iter::once(&draft.when).chain(&draft.unless));
-        conditions.flat_map(|draft| draft.condition.patterns())
+            .flat_map(|draft| std::iter::once(&draft.when).chain(&draft.unless))
     }
 
     /// Reads a file.
@@ -423,7 +433,19 @@ fn is_id(reading: &Reading<'_>, id: &Marked<String>) -> bool {
         reading.error(id.place, "this is not the id of a subscription", Some(hint));
         return false;
     }
+    if is_nearly_a_guid(text) {
+        let what = format!("`{text}` is nearly the id of a subscription, and matches none");
+        let hint = "an id has 8-4-4-4-12 digits: 0 to 9 and a to f";
+        reading.warning(id.place, &what, Some(hint));
+    }
     true
+}
+
+/// Whether a text was meant to be a GUID: a digit too few, a letter O for a zero.
+fn is_nearly_a_guid(text: &str) -> bool {
+    let parts = text.split('-').count();
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_plain && parts == 5 && (28..=44).contains(&text.len()) && !resolve::is_account_id(&text.to_lowercase())
 }
 
 fn limit(reading: &Reading<'_>, node: &Node, count: usize, what: &str) {
