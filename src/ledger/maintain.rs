@@ -132,18 +132,33 @@ impl Writer {
     pub(super) fn commit(&mut self, seq: u64) -> Result<()> {
         let state = &self.settings.state;
         match self.store.commit(seq) {
-            Err(error) if space::is_cause(state, &error) && space::give_up(state) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the store found no space: the ballast is given up, and the store is opened again"
-                );
-                self.open_again().context("opening the store again")
-            }
+            Err(error) if space::is_cause(state, &error) && space::give_up(state) => self.open_again(&error),
             done => done,
         }
     }
 
-    fn open_again(&mut self) -> Result<()> {
+    /// Somebody could not read the store. If that is for want of space (sled writes in the background, and tells whoever
+    /// asks it next), it is opened again.
+    ///
+    /// # Errors
+    /// When it is damaged, or cannot be opened.
+    pub(super) fn doubted(&mut self, error: anyhow::Error) -> Result<()> {
+        if !space::is_cause(&self.settings.state, &error) {
+            return Err(error);
+        }
+        space::give_up(&self.settings.state); // whether or not there is ballast left: opening it shows if there is space
+        self.open_again(&error)
+    }
+
+    fn open_again(&mut self, error: &anyhow::Error) -> Result<()> {
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the store found no space: the ballast is given up, and the store is opened again"
+        );
+        self.reopen().context("opening the store again")
+    }
+
+    fn reopen(&mut self) -> Result<()> {
         self.store.reopen(&self.shared.reader)?;
         self.store.check()?;
         let damaged = rebuild::catch_up(&mut self.store, &self.journal.reader(), &self.is_closing)?;

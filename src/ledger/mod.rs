@@ -283,7 +283,7 @@ impl Writer {
                 Submission::Scrubbed(found) => self.scrubbed(found),
                 Submission::Renewed(fresh) => self.swap_in(fresh),
                 Submission::Thinned(done) => self.thinned(done),
-                Submission::Doubt(error) => return Err(error),
+                Submission::Doubt(error) => self.doubted(error)?,
                 other => rest.push(other),
             }
         }
@@ -356,6 +356,7 @@ impl Writer {
         self.end_background();
         // a store that found no space is as good as before, and building another one would take more
         if space::is_cause(&self.settings.state, error) {
+            space::give_up(&self.settings.state); // for the next start, where it is not given up yet
             return;
         }
         if let Err(error) = trust::withdraw(&self.settings.state) {
