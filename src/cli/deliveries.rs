@@ -178,6 +178,16 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_its_turn_has_no_next_attempt() {
+        let waiting = |attempts: serde_json::Value| {
+            let next = "2024-09-05T04:42:00Z";
+            story(&json!({ "state": "scheduled", "next_attempt": next, "title": "App Service", "attempts": attempts }))
+        };
+        assert!(waiting(json!([])).contains("first attempt not before 2024-09-05 04:42:00Z"));
+        assert!(waiting(json!([{ "number": 1 }])).contains("next attempt 2024-09-05 04:42:00Z"));
+    }
+
+    #[test]
     fn what_was_typed_becomes_the_query() {
         use clap::Parser as _;
         #[derive(clap::Parser)]

@@ -145,7 +145,8 @@ impl Explain {
     fn decide(self) -> Result<Exit> {
         if let Some(customer) = &self.customer {
             let what = format!("`--customer {customer}` is for events that a daemon has heard");
-            return Err(Failure::new(Exit::Usage, what).into());
+            let hint = "leave it out: a file is explained by everybody's rules";
+            return Err(Failure::new(Exit::Usage, what).hint(hint.to_owned()).into());
         }
         let body = body(&self.event)?;
         let received = event::read(&body, None, Arrival::Live).map_err(|error| malformed(&self.event, &error))?;

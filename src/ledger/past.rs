@@ -77,7 +77,9 @@ impl Past {
             .as_ref()
             .is_some_and(|known| known.contains_key(customer));
         let has_rules = || self.now.files_of(customer).next().is_some();
-        Ok(is_named || has_rules() || self.view.had_rule_files(&format!("{customer}/"))?)
+        // the house's files may stand in no folder
+        let is_house = customer.as_str() == HOUSE;
+        Ok(is_named || is_house || has_rules() || self.view.had_rule_files(&format!("{customer}/"))?)
     }
 
     /// The name of the rules that decided an event; of one that is not decided, of those in force when it arrived.

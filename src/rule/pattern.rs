@@ -15,7 +15,7 @@ use wildmatch::WildMatch;
 const MAX_LENGTH: usize = 1_000;
 
 /// The most memory that the states of one compiled expression may take, in bytes.
-const MAX_COMPILED: usize = 512 << 10;
+const MAX_COMPILED: usize = 1 << 20;
 
 /// How much of a text an expression searches, in bytes; ten times the longest review known.
 const SEARCHED: usize = 256 << 10;

@@ -36,10 +36,13 @@ async fn a_full_disk_under_the_store_loses_nothing_that_was_accepted() {
     }
     until("it ends", || full.ended().is_some()).await;
     assert_eq!(full.ended().and_then(|status| status.code()), Some(1));
+    until("it says so", || {
+        full.log().contains("writing failed; nothing more is acknowledged")
+    })
+    .await;
     let log = full.log();
     // whoever asks sled first after the failure is told: a commit or a lane opens the store again, any other read ends
     assert!(!state.join("ballast").exists(), "it is given up: {log}");
-    assert!(log.contains("writing failed; nothing more is acknowledged"), "{log}");
     assert!(!accepted.is_empty());
 
     // there is space again
