@@ -15,6 +15,7 @@ use crate::record::Input;
 
 mod churn;
 mod damage;
+mod former;
 mod upkeep;
 
 /// When every test begins.
