@@ -17,7 +17,7 @@ pub struct CustomerId(Arc<str>);
 pub const OPERATOR: &str = "_operator";
 
 /// The customer that rule files directly under `rules/` belong to where no customers are configured.
-pub const HOUSE: &str = "_house";
+pub const ORGANISATION: &str = "_house";
 
 impl CustomerId {
     /// The customer of this name.

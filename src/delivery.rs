@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::channel::Outcome;
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{Kind, Position};
+use crate::event::Kind;
 use crate::incident::IncidentId;
+use crate::journal::Position;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
 
 /// How long a delivery is tried: three days, as webhooks' common schedule (Standard Webhooks) and alerts want it.
@@ -65,7 +66,7 @@ pub struct Delivery {
 
 /// Where a delivery stands in its lane: enough to name every key it has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
+pub struct LaneKey {
     /// The lane.
     pub endpoint: EndpointId,
     /// Deliveries of one incident go in order.
@@ -185,8 +186,8 @@ pub enum Next {
 
 impl Delivery {
     /// Where it stands.
-    pub fn place(&self) -> Place {
-        Place {
+    pub fn lane_key(&self) -> LaneKey {
+        LaneKey {
             endpoint: self.endpoint.clone(),
             incident: self.incident.clone(),
             published: self.published,

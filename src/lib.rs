@@ -51,6 +51,7 @@
 //! **dead letter** is a delivery that will not be tried again.
 
 pub mod clock;
+pub(crate) mod durable;
 pub(crate) mod problem;
 pub(crate) mod customer;
 pub(crate) mod secret;
@@ -64,6 +65,7 @@ pub(crate) mod channel;
 pub(crate) mod delivery;
 pub(crate) mod rule;
 pub(crate) mod record;
+pub(crate) mod lookup;
 pub(crate) mod evaluate;
 pub(crate) mod store;
 pub(crate) mod ledger;

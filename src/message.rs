@@ -18,14 +18,14 @@ pub struct Message {
     /// When the delivery was made: `Date`, `DTSTAMP`.
     pub created: Time,
     /// What was decided to be told.
-    pub told: Told,
+    pub content: FrozenContent,
     /// The communication itself.
     pub event: Event,
 }
 
 /// The decided part of a message: small, journalled with the delivery. The event's body stays where it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct FrozenContent {
     /// Whose receiver it is.
     pub customer: CustomerId,
     /// The receiver's name.

@@ -126,7 +126,7 @@ pub struct Notification {
     /// The communication.
     pub communication: String,
     /// The event that began it: the text that is told.
-    pub event: crate::event::Position,
+    pub event: crate::journal::Position,
     /// Message or invitation.
     pub form: Form,
     /// Who is told.

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, End, Place};
-use crate::event::{Event, Impact, Position};
+use crate::delivery::{Attempt, Delivery, End, LaneKey};
+use crate::event::{Event, Impact};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
-use crate::message::{Carried, Told};
+use crate::journal::Position;
+use crate::message::{Carried, FrozenContent};
 use crate::notification::{EndpointId, Notification, SeriesId};
 use crate::rule::Revision;
 
@@ -246,14 +247,15 @@ pub enum Change {
         /// Where it goes.
         delivery: Delivery,
         /// What it says.
-        told: Box<Told>,
+        #[serde(rename = "told")]
+        content: Box<FrozenContent>,
     },
     /// An attempt ended, and it will be tried again.
     Attempted {
         /// The attempt.
         attempt: Attempt,
         /// Whose.
-        place: Place,
+        place: LaneKey,
         /// When it is tried next.
         again: Time,
         /// When its life ends.
@@ -262,7 +264,7 @@ pub enum Change {
     /// A delivery ended.
     Ended {
         /// Which.
-        place: Place,
+        place: LaneKey,
         /// How many attempts there were.
         attempts: u32,
         /// The last attempt, if that ended it.
@@ -276,7 +278,7 @@ pub enum Change {
     /// An ended delivery is scheduled again, on request.
     Requeued {
         /// Which.
-        place: Place,
+        place: LaneKey,
         /// How it had ended.
         ended: End,
         /// When it had ended.
@@ -331,7 +333,7 @@ pub enum Change {
     /// An ended delivery's retention is over.
     Forgotten {
         /// Which.
-        place: Place,
+        place: LaneKey,
         /// How it had ended.
         end: End,
         /// When it had ended.

@@ -18,7 +18,7 @@ use crate::notification::{Form, hash};
 /// The invitation that `message` asks for, in lines of at most 75 octets that end in CRLF; `None` when the message is
 /// no invitation, or its session does not exist.
 pub fn request(message: &Message, to: &EmailAddress, from: &Sender) -> Option<String> {
-    let Form::Invitation { session: nth, sequence } = message.told.form else {
+    let Form::Invitation { session: nth, sequence } = message.content.form else {
         return None;
     };
     let session = message
@@ -38,7 +38,7 @@ pub fn request(message: &Message, to: &EmailAddress, from: &Sender) -> Option<St
 /// The same for every mail about one session of one incident to one customer, whatever changes.
 pub fn uid(message: &Message, session: usize) -> String {
     let incident = IncidentId::of(&message.event);
-    let customer = message.told.customer.as_str();
+    let customer = message.content.customer.as_str();
     format!(
         "{}@bellwether",
         hash(&[

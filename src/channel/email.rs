@@ -111,7 +111,7 @@ fn headers(message: &Message, words: &Words, id: &str, from: &Sender) -> lettre:
         .references(root.clone())
         .raw_header(plain_header("Auto-Submitted", "auto-generated".into()))
         .raw_header(plain_header("X-Auto-Response-Suppress", "All".into()));
-    if message.told.is_reply {
+    if message.content.is_reply {
         builder = builder.in_reply_to(root);
     }
     builder
@@ -127,7 +127,7 @@ fn root(message: &Message) -> String {
     format!(
         "t.{}",
         hash(&[
-            message.told.customer.as_str(),
+            message.content.customer.as_str(),
             incident.provider.word(),
             &incident.tracking_id
         ])

@@ -88,7 +88,7 @@ impl Address {
 
 /// The bytes that an HTTP medium posts for `message`, the same at each attempt; `None` for e-mail.
 pub fn document(message: &Message) -> Option<Vec<u8>> {
-    match message.told.channel {
+    match message.content.channel {
         Channel::Email => None,
         Channel::Webhook => Some(webhook::render(message)),
         Channel::Slack => Some(slack::render(message)),

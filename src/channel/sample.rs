@@ -5,7 +5,7 @@ use super::email::Sender;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, EventType, Form as Source, Impact, Kind, Level, Provider, Session, Stage};
-use crate::message::{Carried, Links, Message, Subscription, Told};
+use crate::message::{Carried, FrozenContent, Links, Message, Subscription};
 use crate::notification::{Channel, Form};
 
 pub fn ada() -> EmailAddress {
@@ -21,7 +21,7 @@ pub fn update() -> Message {
     Message {
         id: "dlv_0123456789abcdef0123456789abcdef".into(),
         created: time("2026-11-24T14:10:12Z"),
-        told: told(),
+        content: content(),
         event: event(),
     }
 }
@@ -30,8 +30,8 @@ pub fn update() -> Message {
 pub fn review() -> Message {
     let mut message = update();
     message.id = "dlv_fedcba9876543210fedcba9876543210".into();
-    message.told.is_reply = true;
-    message.told.carries = vec![Carried {
+    message.content.is_reply = true;
+    message.content.carries = vec![Carried {
         title: "App Service – Erroneous 404 failures – Mitigated".into(),
         published: time("2026-11-24T16:00:00Z"),
     }];
@@ -51,14 +51,14 @@ pub fn review() -> Message {
 /// The invitation to one of two sessions.
 pub fn invitation(session: usize, sequence: u32) -> Message {
     let mut message = as_invitation(update());
-    message.told.form = Form::Invitation { session, sequence };
+    message.content.form = Form::Invitation { session, sequence };
     message.event.title = "Azure Incident Retrospective – App Service – Southeast Asia".into();
     message.event.text = "You are invited.\n\nRegister; it's free.".into();
     message
 }
 
 pub fn as_invitation(mut message: Message) -> Message {
-    message.told.form = Form::Invitation {
+    message.content.form = Form::Invitation {
         session: 0,
         sequence: 0,
     };
@@ -90,7 +90,7 @@ pub fn with_subscriptions(many: usize) -> Message {
         id: format!("{n:08}-aaaa-4bbb-8ccc-111111111111"),
         groups: vec![],
     };
-    message.told.subscriptions = (0..many).map(one).collect();
+    message.content.subscriptions = (0..many).map(one).collect();
     message
 }
 
@@ -144,21 +144,21 @@ fn poisoned(text: &str) -> Message {
     event.provider = Provider::Statuspage;
     event.link = url::Url::parse("https://evil.example/a|b?c=<d>&e='f'\"").ok();
     event.communication_id = Some(text.into());
-    let told = &mut message.told;
-    told.customer = CustomerId::new(text);
-    told.receiver = text.into();
-    told.rules = vec![text.into(), text.into()];
-    told.impact = vec![Impact {
+    let content = &mut message.content;
+    content.customer = CustomerId::new(text);
+    content.receiver = text.into();
+    content.rules = vec![text.into(), text.into()];
+    content.impact = vec![Impact {
         service: text.into(),
         service_id: Some(text.into()),
         region: Some(text.into()),
         accounts: vec![text.into()],
     }];
-    told.subscriptions = vec![Subscription {
+    content.subscriptions = vec![Subscription {
         id: text.into(),
         groups: vec![text.into()],
     }];
-    told.carries = vec![Carried {
+    content.carries = vec![Carried {
         title: text.into(),
         published: time("2026-11-24T13:00:00Z"),
     }];
@@ -200,8 +200,8 @@ const HOSTILE: [&str; 32] = [
     "active - mitigated – PIR – RCA",
 ];
 
-fn told() -> Told {
-    Told {
+fn content() -> FrozenContent {
+    FrozenContent {
         customer: CustomerId::new("contoso"),
         receiver: "platform".into(),
         channel: Channel::Email,

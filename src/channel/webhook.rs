@@ -183,9 +183,9 @@ fn bytes(document: &Document) -> Vec<u8> {
 
 impl Document {
     fn of(message: &Message) -> Self {
-        let (told, event) = (&message.told, &message.event);
+        let (content, event) = (&message.content, &message.event);
         let words = Words::of(message);
-        let (form, session, sequence) = match told.form {
+        let (form, session, sequence) = match content.form {
             Form::Message => ("message", None, None),
             Form::Invitation { session, sequence } => ("invitation", Some(session), Some(sequence)),
         };
@@ -197,11 +197,11 @@ impl Document {
             form,
             session,
             sequence,
-            part: told.part,
-            customer: short(told.customer.as_str()),
-            receiver: short(&told.receiver),
-            rule: told.rules.first().map(|rule| short(rule)).unwrap_or_default(),
-            rules: told.rules.iter().take(RULES_MAX).map(|rule| short(rule)).collect(),
+            part: content.part,
+            customer: short(content.customer.as_str()),
+            receiver: short(&content.receiver),
+            rule: content.rules.first().map(|rule| short(rule)).unwrap_or_default(),
+            rules: content.rules.iter().take(RULES_MAX).map(|rule| short(rule)).collect(),
             provider: event.provider.word(),
             source: event.source.as_deref().map(short),
             tracking_id: short(&event.tracking_id),
@@ -214,7 +214,7 @@ impl Document {
             subject: words.subject,
             summary: text::cut(&words.lead, 1_000).0,
             published: event.published,
-            since: told.since,
+            since: content.since,
             impact_start: event.impact_start,
             impact_end: event.impact_end,
             impact: impact(message),
@@ -270,7 +270,7 @@ impl Document {
 }
 
 fn impact(message: &Message) -> Vec<Affected> {
-    let all = message.told.impact.iter();
+    let all = message.content.impact.iter();
     let affected = all.map(|one| Affected {
         service: text::line(&one.service, 120),
         service_id: one.service_id.as_deref().map(|id| text::line(id, 64)),
@@ -280,7 +280,7 @@ fn impact(message: &Message) -> Vec<Affected> {
 }
 
 fn subscriptions(message: &Message) -> Vec<Account> {
-    let all = message.told.subscriptions.iter();
+    let all = message.content.subscriptions.iter();
     let accounts = all.map(|one| Account {
         id: text::line(&one.id, 64),
         groups: one.groups.iter().map(|group| text::line(group, 80)).collect(),
@@ -296,15 +296,15 @@ fn places(message: &Message) -> Places {
         url.map(|url| url.as_str().to_owned())
     };
     Places {
-        incident: web(&message.told.links.incident),
-        portal: web(&message.told.links.portal),
+        incident: web(&message.content.links.incident),
+        portal: web(&message.content.links.portal),
         event: web(&message.event.link),
     }
 }
 
 fn carries(message: &Message) -> Vec<Earlier> {
-    let last = message.told.carries.len().saturating_sub(CARRIES_MAX);
-    let kept = message.told.carries.iter().skip(last);
+    let last = message.content.carries.len().saturating_sub(CARRIES_MAX);
+    let kept = message.content.carries.iter().skip(last);
     kept.map(|one| Earlier {
         title: text::line(&one.title, 300),
         published: one.published,

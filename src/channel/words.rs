@@ -11,7 +11,7 @@ use facts::{moment, named, some_of};
 
 use super::text::{digest, line, plain};
 use crate::event::{Event, EventType, Kind, Provider, Stage};
-use crate::message::{Message, Told};
+use crate::message::{FrozenContent, Message};
 
 /// A message in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,23 +54,23 @@ pub const EARLIER: &str = "Earlier, while you could not be reached:";
 impl Words {
     /// The words for `message`.
     pub fn of(message: &Message) -> Self {
-        let (told, event) = (&message.told, &message.event);
+        let (content, event) = (&message.content, &message.event);
         let text = plain(&event.text);
         Self {
-            subject: title::subject(told, event),
+            subject: title::subject(content, event),
             title: title::title(event),
-            lead: lead(told, event),
-            facts: facts::of(told, event),
+            lead: lead(content, event),
+            facts: facts::of(content, event),
             next: next(event),
-            earlier: earlier(told),
-            links: links(told, event),
+            earlier: earlier(content),
+            links: links(content, event),
             digest: if event.kind.is_review() {
                 digest(&text)
             } else {
                 text.clone()
             },
             text,
-            reason: reason(told),
+            reason: reason(content),
         }
     }
 
@@ -98,14 +98,14 @@ pub fn provider(event: &Event) -> String {
     }
 }
 
-fn lead(told: &Told, event: &Event) -> String {
+fn lead(content: &FrozenContent, event: &Event) -> String {
     let test = if event.test { "This is a test. " } else { "" };
     let says = format!("{test}{}: {}", provider(event), state(event));
-    match told.part {
+    match content.part {
         0 => says,
         _ => format!(
-            "{says} Also affected: {}. You were told of this before.",
-            named(&told.subscriptions).join(", ")
+            "{says} Also affected: {}. You were content of this before.",
+            named(&content.subscriptions).join(", ")
         ),
     }
 }
@@ -169,15 +169,15 @@ fn next(event: &Event) -> Option<String> {
     Some(words.to_owned())
 }
 
-fn earlier(told: &Told) -> Vec<String> {
-    let lines = told
+fn earlier(content: &FrozenContent) -> Vec<String> {
+    let lines = content
         .carries
         .iter()
-        .map(|one| format!("{} — {}", moment(one.published, told.zone), line(&one.title, 200)));
+        .map(|one| format!("{} — {}", moment(one.published, content.zone), line(&one.title, 200)));
     some_of(lines.collect())
 }
 
-fn links(told: &Told, event: &Event) -> Vec<Link> {
+fn links(content: &FrozenContent, event: &Event) -> Vec<Link> {
     let own = match event.kind {
         Kind::Retrospective => "Register",
         Kind::Recording => "Watch the recording",
@@ -189,9 +189,9 @@ fn links(told: &Told, event: &Event) -> Vec<Link> {
         "Provider's page"
     };
     let all = [
-        ("The whole story", &told.links.incident),
+        ("The whole story", &content.links.incident),
         (own, &event.link),
-        (portal, &told.links.portal),
+        (portal, &content.links.portal),
     ];
     let sound = all.into_iter().filter_map(|(label, url)| Some((label, url.as_ref()?)));
     let web = sound.filter(|(_, url)| matches!(url.scheme(), "http" | "https") && url.as_str().len() <= 2000);
@@ -202,20 +202,23 @@ fn links(told: &Told, event: &Event) -> Vec<Link> {
     .collect()
 }
 
-fn reason(told: &Told) -> String {
-    let first = told.rules.first().map_or_else(String::new, |rule| line(rule, 120));
-    let more = match told.rules.len() {
+fn reason(content: &FrozenContent) -> String {
+    let first = content.rules.first().map_or_else(String::new, |rule| line(rule, 120));
+    let more = match content.rules.len() {
         0 | 1 => String::new(),
         2 => " and another one".to_owned(),
         many => format!(" and {} others", many - 1),
     };
-    let receiver = line(&told.receiver, 80);
-    if told.rules.is_empty() {
-        return format!("You get this as “{receiver}” of {}.", line(told.customer.as_str(), 64));
+    let receiver = line(&content.receiver, 80);
+    if content.rules.is_empty() {
+        return format!(
+            "You get this as “{receiver}” of {}.",
+            line(content.customer.as_str(), 64)
+        );
     }
     format!(
         "You get this because the rule “{first}”{more} of {} tells “{receiver}”.",
-        line(told.customer.as_str(), 64)
+        line(content.customer.as_str(), 64)
     )
 }
 
@@ -232,7 +235,7 @@ mod tests {
     #[test]
     fn an_addendum_says_whom_it_adds() {
         let mut message = sample::update();
-        message.told.part = 1;
+        message.content.part = 1;
         let words = Words::of(&message);
         assert!(
             words.subject.starts_with("[Active, also affected] App Service"),
@@ -307,7 +310,7 @@ mod tests {
     #[test]
     fn a_message_that_no_rule_asked_for_says_to_whom_it_went() {
         let mut message = sample::update();
-        message.told.rules.clear();
+        message.content.rules.clear();
         assert_eq!(Words::of(&message).reason, "You get this as “platform” of contoso.");
     }
 }

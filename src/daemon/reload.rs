@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
 use crate::customer::Customers;
-use crate::customer::{CustomerId, HOUSE};
-use crate::event::Position;
+use crate::customer::{CustomerId, ORGANISATION};
 use crate::folder::{self, Found, Part};
+use crate::journal::Position;
 use crate::ledger::{Compile, Ledger, Refused};
 use crate::problem::Problem;
 use crate::record::{BrokenFile, Input, SealedFile};
@@ -249,11 +249,11 @@ struct ChangeOfRules {
 }
 
 impl Known {
-    /// Whether it is enough to look at a part: not before there are rules, nor after other settings; nor at the house's
+    /// Whether it is enough to look at a part: not before there are rules, nor after other settings; nor at the one organisation's
     /// folder, as its files may also stand in none.
     fn is_enough(&self, part: &Part, in_force: &RuleSet, deciding: &Deciding) -> bool {
         let is_nothing_there = |file: &BrokenFile| file.path == EVERYTHING;
-        customers_of(part).is_some_and(|customers| !customers.contains(&CustomerId::new(HOUSE)))
+        customers_of(part).is_some_and(|customers| !customers.contains(&CustomerId::new(ORGANISATION)))
             && in_force.is_decided_by(deciding)
             && !in_force.files.is_empty()
             && !self.broken.iter().flatten().any(is_nothing_there)

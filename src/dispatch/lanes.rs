@@ -2,11 +2,11 @@
 //!
 //! One thread looks at the store and prepares what is to be sent; the sending itself is asynchronous. What is told
 //! here is a hint, the scan of the lane is the truth: a lane is looked at when the ledger says that something in it
-//! changed, when its next time comes, when a place is free for which it waited, and at the start. An attempt's end goes
+//! changed, when its next time comes, when a slot is free for which it waited, and at the start. An attempt's end goes
 //! to the ledger as an input, and until the ledger has written it down the delivery counts as under way: nothing else of
 //! its incident starts in its lane.
 //!
-//! `places` says who may start, `attempt` makes one attempt.
+//! `slots` says who may start, `attempt` makes one attempt.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,26 +20,27 @@ use tokio_util::task::TaskTracker;
 
 use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
-use crate::delivery::{Attempt, Delivery, Place, Standing, State};
+use crate::delivery::{Attempt, Delivery, LaneKey, Standing, State};
 use crate::incident::IncidentId;
 use crate::journal;
 use crate::ledger::{Hint, Ledger};
+use crate::lookup;
 use crate::message::Message;
 use crate::notification::EndpointId;
 use crate::record::Deadline;
-use crate::store::{View, context};
+use crate::store::View;
 
 use super::send::Senders;
 use attempt::Texts;
-use places::{Class, Places};
+use slots::{Class, Slots};
 
 mod attempt;
-mod places;
+mod slots;
 
 /// How many attempts are under way at once, over all endpoints.
 const UNDER_WAY_MOST: usize = 512;
 
-/// How many of them one endpoint may have: a slow receiver holds few places.
+/// How many of them one endpoint may have: a slow receiver holds few slots.
 const UNDER_WAY_PER_LANE: usize = 8;
 
 /// How many of them an endpoint may have whose last attempt failed.
@@ -65,7 +66,7 @@ pub struct Lanes(Sender<Signal>);
 pub enum Signal {
     /// Something was written down.
     Hint(Hint),
-    /// An attempt ended: its place is free.
+    /// An attempt ended: its slot is free.
     Freed(Freed),
     /// Time was moved.
     Tick,
@@ -75,7 +76,7 @@ pub enum Signal {
     Stop,
 }
 
-/// The place of an attempt that ended.
+/// The slot of an attempt that ended.
 pub struct Freed {
     endpoint: EndpointId,
     class: Class,
@@ -90,7 +91,7 @@ struct Dispatcher {
     runtime: tokio::runtime::Handle,
     attempts: TaskTracker,
     signals: Sender<Signal>,
-    places: Places,
+    slots: Slots,
     texts: Texts,
     /// When each endpoint with work is to be looked at next.
     due: BTreeSet<(Time, EndpointId)>,
@@ -120,8 +121,8 @@ enum Head {
     Done,
     /// It may be looked at then.
     Later(Time),
-    /// Nothing more can start in this lane; it is looked at when a place is free.
-    NoPlace,
+    /// Nothing more can start in this lane; it is looked at when a slot is free.
+    NoSlot,
 }
 
 impl Lanes {
@@ -162,7 +163,7 @@ impl Lanes {
             runtime: tokio::runtime::Handle::current(),
             attempts,
             signals: self.0.clone(),
-            places: Places::new(UNDER_WAY_MOST),
+            slots: Slots::new(UNDER_WAY_MOST),
             texts: Texts::default(),
             due: BTreeSet::new(),
             lanes: HashMap::new(),
@@ -209,12 +210,12 @@ impl Dispatcher {
         }
     }
 
-    /// Looks at every lane for which a place became free, and at those whose time has come; says when the next one's
-    /// comes. Who waited for a place has it before others.
+    /// Looks at every lane for which a slot became free, and at those whose time has come; says when the next one's
+    /// comes. Who waited for a slot has it before others.
     fn step(&mut self) -> Option<Time> {
         let now = self.clock.now();
-        self.places.tell_apart(self.ledger.rules().customers.are_separate());
-        while let Some(endpoint) = self.places.next_starved() {
+        self.slots.tell_apart(self.ledger.rules().customers.are_separate());
+        while let Some(endpoint) = self.slots.next_starved() {
             self.visit(&endpoint, now);
         }
         while let Some((at, endpoint)) = self.due.first().cloned()
@@ -225,7 +226,7 @@ impl Dispatcher {
             self.visit(&endpoint, now);
         }
         let next = self.due.first().map(|(at, _)| *at);
-        if self.places.are_idle() && self.busy.is_empty() && self.vanishing.is_empty() {
+        if self.slots.are_idle() && self.busy.is_empty() && self.vanishing.is_empty() {
             for reply in self.idle.drain(..) {
                 let _ = reply.send(());
             }
@@ -237,7 +238,7 @@ impl Dispatcher {
         match signal {
             Signal::Hint(hint) => self.hinted(hint),
             Signal::Freed(freed) => {
-                self.places.give_back(&freed.class);
+                self.slots.give_back(&freed.class);
                 self.lane(&freed.endpoint).has_failed = Some(freed.has_failed);
             }
             Signal::Tick => {}
@@ -261,11 +262,11 @@ impl Dispatcher {
         }
     }
 
-    fn hold(&mut self, place: &Place) {
-        self.busy.insert(place.delivery.clone(), place.endpoint.clone());
-        self.lane(&place.endpoint)
+    fn hold(&mut self, lane_key: &LaneKey) {
+        self.busy.insert(lane_key.delivery.clone(), lane_key.endpoint.clone());
+        self.lane(&lane_key.endpoint)
             .under_way
-            .insert(place.delivery.clone(), place.incident.clone());
+            .insert(lane_key.delivery.clone(), lane_key.incident.clone());
     }
 
     fn release(&mut self, delivery: &str, now: Time) {
@@ -331,20 +332,20 @@ impl Dispatcher {
     fn go_through(
         &mut self,
         view: &View,
-        heads: impl Iterator<Item = Result<(Place, Standing)>>,
+        heads: impl Iterator<Item = Result<(LaneKey, Standing)>>,
         now: Time,
     ) -> Result<Option<Time>> {
         let mut next: Option<Time> = None;
         for (nth, head) in (1..).zip(heads) {
-            let (place, standing) = head?;
-            let mut later = match self.consider(view, &place, &standing, now)? {
+            let (lane_key, standing) = head?;
+            let mut later = match self.consider(view, &lane_key, &standing, now)? {
                 Head::Done => None,
                 Head::Later(at) => Some(at),
-                Head::NoPlace => break,
+                Head::NoSlot => break,
             };
             if nth == HEADS_MOST {
                 later = Some(now + chrono::Duration::seconds(GO_ON_SECONDS));
-                self.lane(&place.endpoint).after = Some(place.incident);
+                self.lane(&lane_key.endpoint).after = Some(lane_key.incident);
             }
             next = next.into_iter().chain(later).min();
             if nth == HEADS_MOST {
@@ -355,18 +356,18 @@ impl Dispatcher {
     }
 
     /// Starts a delivery if it may start.
-    fn consider(&mut self, view: &View, place: &Place, standing: &Standing, now: Time) -> Result<Head> {
+    fn consider(&mut self, view: &View, lane_key: &LaneKey, standing: &Standing, now: Time) -> Result<Head> {
         let State::Scheduled { at, expires } = standing.state else {
             return Ok(Head::Done);
         };
-        let lane = self.lane(&place.endpoint);
-        if lane.under_way.values().any(|incident| *incident == place.incident) {
+        let lane = self.lane(&lane_key.endpoint);
+        if lane.under_way.values().any(|incident| *incident == lane_key.incident) {
             return Ok(Head::Done); // order: what came later may stand before what is under way
         }
         if expires <= now {
-            self.hold(place);
+            self.hold(lane_key);
             self.ledger.notice(Deadline::Expire {
-                delivery: place.delivery.clone(),
+                delivery: lane_key.delivery.clone(),
             });
             return Ok(Head::Done);
         }
@@ -374,17 +375,17 @@ impl Dispatcher {
             return Ok(Head::Later(at));
         }
         let class = Class {
-            customer: place.customer.clone(),
+            customer: lane_key.customer.clone(),
             is_failing: lane.has_failed.unwrap_or(standing.attempts > 0),
         };
         if lane.is_full(class.is_failing) {
-            return Ok(Head::NoPlace); // it is looked at again when one of its own attempts is written down
+            return Ok(Head::NoSlot); // it is looked at again when one of its own attempts is written down
         }
-        if !self.places.has_room(&class) {
-            self.places.starve(class, &place.endpoint);
-            return Ok(Head::NoPlace);
+        if !self.slots.has_room(&class) {
+            self.slots.starve(class, &lane_key.endpoint);
+            return Ok(Head::NoSlot);
         }
-        self.begin(view, place, standing, class, now)
+        self.begin(view, lane_key, standing, class, now)
     }
 
     /// Nothing waits in a lane.
@@ -407,15 +408,15 @@ impl Dispatcher {
     }
 
     /// Prepares one attempt and lets it run.
-    fn begin(&mut self, view: &View, place: &Place, standing: &Standing, class: Class, now: Time) -> Result<Head> {
+    fn begin(&mut self, view: &View, lane_key: &LaneKey, standing: &Standing, class: Class, now: Time) -> Result<Head> {
         // the next look begins behind it, also after a panic
-        self.lane(&place.endpoint).after = Some(place.incident.clone());
+        self.lane(&lane_key.endpoint).after = Some(lane_key.incident.clone());
         let number = standing.attempts + 1;
-        let prepared = match context::unless_lost(self.texts.of(place, view, self.ledger.journal())) {
+        let prepared = match lookup::unless_lost(self.texts.of(lane_key, view, self.ledger.journal())) {
             Ok(prepared) => prepared,
             Err(error) if error.chain().any(|cause| cause.is::<journal::Error>()) => {
                 tracing::error!(
-                    delivery = place.delivery,
+                    delivery = lane_key.delivery,
                     error = format!("{error:#}"),
                     "what a delivery tells could not be read; it is looked at again"
                 );
@@ -423,16 +424,16 @@ impl Dispatcher {
             }
             Err(error) => return Err(error),
         };
-        self.hold(place);
+        self.hold(lane_key);
         match prepared {
             Some((delivery, message)) => self.run_attempt(delivery, message, number, class, now),
-            None => self.unsendable(place, number, now),
+            None => self.unsendable(lane_key, number, now),
         }
         Ok(Head::Done)
     }
 
     fn run_attempt(&mut self, delivery: Delivery, message: Message, number: u32, class: Class, now: Time) {
-        self.places.take(&class);
+        self.slots.take(&class);
         let (ledger, clock, signals) = (self.ledger.clone(), self.clock.clone(), self.signals.clone());
         let sending = {
             let (senders, rules, delivery) = (self.senders.clone(), self.ledger.rules(), delivery.clone());
@@ -464,13 +465,13 @@ impl Dispatcher {
     }
 
     /// What a delivery says stood in a part of the journal that is damaged: it is dead, for that reason.
-    fn unsendable(&self, place: &Place, number: u32, now: Time) {
-        tracing::error!(delivery = place.delivery, "the content of a delivery is lost");
+    fn unsendable(&self, lane_key: &LaneKey, number: u32, now: Time) {
+        tracing::error!(delivery = lane_key.delivery, "the content of a delivery is lost");
         let outcome = Outcome::Refused {
             why: "its content stood in a damaged part of the journal".to_owned(),
         };
         self.ledger.tried(Attempt {
-            delivery: place.delivery.clone(),
+            delivery: lane_key.delivery.clone(),
             number,
             started: now,
             ended: now,

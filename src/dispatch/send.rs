@@ -57,7 +57,7 @@ impl Senders {
     /// The link to our page names the customer and the incident and nothing more; its token is made when it is sent,
     /// the same at every attempt, so that it is in no record.
     fn add_token(&self, delivery: &Delivery, message: &mut Message) {
-        if let Some(url) = &mut message.told.links.incident {
+        if let Some(url) = &mut message.content.links.incident {
             let token = self.links.token(
                 &delivery.customer,
                 delivery.incident.provider.word(),
@@ -77,7 +77,7 @@ impl Senders {
         message: &Message,
         body: Vec<u8>,
     ) -> (Outcome, String) {
-        let channel = message.told.channel;
+        let channel = message.content.channel;
         let prepared = self
             .target(url)
             .and_then(|url| Ok((url, self.headers(channel, signing, message, &body)?)));

@@ -13,9 +13,10 @@
 
 use crate::clock::Time;
 use crate::delivery::{Delivery, Standing};
-use crate::event::{Event, Position};
+use crate::event::Event;
 use crate::incident::IncidentId;
-use crate::message::Told;
+use crate::journal::Position;
+use crate::message::FrozenContent;
 use crate::notification::SeriesId;
 use crate::record::{BrokenFile, Change, FileInForce, Input, Why};
 use crate::rule::{Revision, RuleSet};
@@ -86,7 +87,7 @@ pub struct Pending {
     /// How far it is.
     pub standing: Standing,
     /// What it says; `None` if that is in a lost part of the journal.
-    pub told: Option<Told>,
+    pub content: Option<FrozenContent>,
 }
 
 /// What follows from `input`, which stands at `at` if it was recorded or raised.

@@ -8,7 +8,7 @@ use crate::customer::CustomerId;
 use crate::delivery::{Delivery, End, LIFE, Standing, State};
 use crate::evaluate::{Old, Pending, RulesChange, tried};
 use crate::event::{Arrival, Event, EventType, Form, Kind, Provider, Stage};
-use crate::message::Told;
+use crate::message::FrozenContent;
 use crate::notification::{EndpointId, hash};
 use crate::record::{BrokenFile, Change, Deadline, FileInForce, Input, Why};
 use crate::rule::RuleSet;
@@ -125,11 +125,11 @@ pub fn journal_damaged(is_lost: bool, text: &str, now: Time) -> Event {
         true => "A part of the journal was damaged and is lost".to_owned(),
         false => "A part of the journal was damaged".to_owned(),
     };
-    let house = CustomerId::new(crate::customer::OPERATOR);
+    let organisation = CustomerId::new(crate::customer::OPERATOR);
     own(
         Kind::JournalLost,
         Stage::Active,
-        &house,
+        &organisation,
         &format!("journal:{}", now.format("%Y%m%dT%H%M%SZ")),
         title,
         text,
@@ -185,8 +185,8 @@ pub fn endpoint(pending: &[Pending], rules: &RuleSet, now: Time) -> Vec<Change> 
         if rules.endpoint(&one.delivery.endpoint).is_some() {
             continue;
         }
-        match new_address(&one.delivery, rules).zip(one.told.as_ref()) {
-            Some((endpoint, told)) => changes.extend(move_to(one, endpoint, told, now)),
+        match new_address(&one.delivery, rules).zip(one.content.as_ref()) {
+            Some((endpoint, content)) => changes.extend(move_to(one, endpoint, content, now)),
             None => {
                 let why = format!(
                     "no rule file names the receiver `{}` with this address any more",
@@ -210,7 +210,7 @@ fn new_address(delivery: &Delivery, rules: &RuleSet) -> Option<EndpointId> {
     same.next().is_none().then(|| address.endpoint(&delivery.customer))
 }
 
-fn move_to(pending: &Pending, endpoint: EndpointId, told: &Told, now: Time) -> Vec<Change> {
+fn move_to(pending: &Pending, endpoint: EndpointId, content: &FrozenContent, now: Time) -> Vec<Change> {
     let old = &pending.delivery;
     let id = format!("dlv_{}", hash(&["moved", &old.id, &endpoint.0]));
     let successor = Delivery {
@@ -223,7 +223,7 @@ fn move_to(pending: &Pending, endpoint: EndpointId, told: &Told, now: Time) -> V
         tried::end(old, &pending.standing, End::Superseded { by: id }, now),
         Change::Delivery {
             delivery: successor,
-            told: Box::new(told.clone()),
+            content: Box::new(content.clone()),
         },
     ]
 }
@@ -255,7 +255,7 @@ pub fn redeliver(found: Option<&(Delivery, Standing)>, now: Time) -> Vec<Change>
                 ..
             },
         )) => vec![Change::Requeued {
-            place: delivery.place(),
+            place: delivery.lane_key(),
             ended: end.clone(),
             ended_at: *at,
             attempts: *attempts,
@@ -295,7 +295,7 @@ pub fn retention(old: &Old) -> Vec<Change> {
 fn forgotten(delivery: &Delivery, standing: &Standing) -> Option<Change> {
     match &standing.state {
         State::Ended { end, at } => Some(Change::Forgotten {
-            place: delivery.place(),
+            place: delivery.lane_key(),
             end: end.clone(),
             ended_at: *at,
             attempts: standing.attempts,

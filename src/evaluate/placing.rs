@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Time;
-use crate::event::{Arrival, Event, Position, communication_of, visible_digest};
+use crate::event::{Arrival, Event, communication_of, visible_digest};
 use crate::incident::Hearing;
+use crate::journal::Position;
 
 /// Where an event stands among what its accounts heard before.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,7 +6,7 @@ use crate::clock::Time;
 use crate::delivery::{Delivery, End, LIFE};
 use crate::event::{Impact, Provider};
 use crate::incident::Incident;
-use crate::message::{Links, Subscription, Told};
+use crate::message::{FrozenContent, Links, Subscription};
 use crate::notification::Notification;
 use crate::record::{Change, Judged, Tells};
 use crate::rule::RuleSet;
@@ -30,7 +30,7 @@ pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
     let Some(notification) = &gathered.notification else {
         return Vec::new();
     };
-    let told = freeze(notification, gathered, rules);
+    let content = freeze(notification, gathered, rules);
     let delivery = Delivery {
         id: notification.series.delivery(notification.part),
         customer: notification.customer.clone(),
@@ -40,7 +40,7 @@ pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
         form: notification.form,
         incident: notification.incident.clone(),
         tracking_id: notification.tracking_id.clone(),
-        rules: told.rules.clone(),
+        rules: content.rules.clone(),
         series: notification.series.clone(),
         part: notification.part,
         event: notification.event,
@@ -51,21 +51,21 @@ pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
         every: gathered.verdicts.iter().any(|judged| is_every(judged, rules)),
     };
     // one that nobody could make in time (a long outage, or damage that brought it back) is old news
-    let ended = (notification.due + LIFE <= now).then(|| stillborn(&delivery, now));
+    let ended = (notification.due + LIFE <= now).then(|| expired_on_creation(&delivery, now));
     let closed = Change::Notification(Notification {
         open: false,
         ..notification.clone()
     });
     let made = Change::Delivery {
         delivery,
-        told: Box::new(told),
+        content: Box::new(content),
     };
     [closed, made].into_iter().chain(ended).collect()
 }
 
-fn stillborn(delivery: &Delivery, now: Time) -> Change {
+fn expired_on_creation(delivery: &Delivery, now: Time) -> Change {
     Change::Ended {
-        place: delivery.place(),
+        place: delivery.lane_key(),
         attempts: 0,
         attempt: None,
         end: End::Expired,
@@ -84,10 +84,10 @@ fn is_every(judged: &Judged, rules: &RuleSet) -> bool {
         .is_some_and(|rule| rule.every)
 }
 
-fn freeze(notification: &Notification, gathered: &Gathered, rules: &RuleSet) -> Told {
+fn freeze(notification: &Notification, gathered: &Gathered, rules: &RuleSet) -> FrozenContent {
     let subscriptions = subscriptions(notification, &gathered.verdicts, rules);
     let receiver = rules.receiver(&notification.customer, &notification.receiver);
-    Told {
+    FrozenContent {
         customer: notification.customer.clone(),
         receiver: notification.receiver.clone(),
         channel: notification.channel,

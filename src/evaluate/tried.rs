@@ -1,7 +1,7 @@
 //! An attempt ended: done, again, dead, or superseded by something newer that waits behind it.
 
 use crate::clock::Time;
-use crate::delivery::{Attempt, Delivery, End, Next, Place, Standing, State, next};
+use crate::delivery::{Attempt, Delivery, End, LaneKey, Next, Standing, State, next};
 use crate::message::Carried;
 use crate::record::Change;
 
@@ -26,7 +26,7 @@ pub fn tried(attempt: &Attempt, lane: &Lane, now: Time) -> Vec<Change> {
     let State::Scheduled { expires, .. } = standing.state else {
         return Vec::new();
     };
-    let place = delivery.place();
+    let place = delivery.lane_key();
     let attempts = attempt.number.max(standing.attempts);
     let ended = |end| {
         vec![Change::Ended {
@@ -73,7 +73,7 @@ fn supersede(attempt: &Attempt, attempts: u32, successor: &Delivery, lane: &Lane
         }
         let is_this = delivery.id == attempt.delivery;
         changes.push(Change::Ended {
-            place: delivery.place(),
+            place: delivery.lane_key(),
             attempts: if is_this { attempts } else { standing.attempts },
             attempt: is_this.then(|| attempt.clone()),
             end: End::Superseded {
@@ -108,7 +108,7 @@ fn carries(lane: &Lane, delivery: &str) -> Vec<Carried> {
 
 /// Ends a delivery without an attempt.
 pub fn end(delivery: &Delivery, standing: &Standing, end: End, now: Time) -> Change {
-    let place: Place = delivery.place();
+    let place: LaneKey = delivery.lane_key();
     Change::Ended {
         place,
         attempts: standing.attempts,
@@ -127,8 +127,9 @@ mod tests {
     use super::*;
     use crate::channel::Outcome;
     use crate::customer::CustomerId;
-    use crate::event::{Kind, Position, Provider};
+    use crate::event::{Kind, Provider};
     use crate::incident::IncidentId;
+    use crate::journal::Position;
     use crate::notification::{Channel, EndpointId, Form, SeriesId};
 
     fn time(minutes: i64) -> Time {

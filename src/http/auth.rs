@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 
 use super::caller::{Caller, is_this_machine, network};
 use super::refusal::Refusal;
-use super::{House, Settings};
+use super::{AppState, Settings};
 use crate::customer::{CustomerId, Viewer};
 use crate::event::Provider;
 use crate::secret::Secret;
@@ -65,7 +65,7 @@ impl Scope {
     }
 }
 
-impl House {
+impl AppState {
     /// Whether the caller may.
     ///
     /// # Errors

@@ -13,13 +13,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::House;
+use super::AppState;
 use super::auth::Scope;
 use super::body::{self, Limits};
 use super::caller::Caller;
 use super::query::Query;
 use super::refusal::Refusal;
-use crate::event::{self, Arrival, Event, Malformed, Position, Received, Source};
+use crate::event::{self, Arrival, Event, Malformed, Received, Source};
+use crate::journal::Position;
 use crate::ledger::Ledger;
 use crate::record::Input;
 
@@ -71,57 +72,63 @@ struct Terms {
 }
 
 /// `POST /v1/events`
-pub async fn post(State(house): State<Arc<House>>, caller: Caller, request: Request) -> Response {
-    take(&house, &caller, None, request).await
+pub async fn post(State(app_state): State<Arc<AppState>>, caller: Caller, request: Request) -> Response {
+    take(&app_state, &caller, None, request).await
 }
 
 /// `POST /v1/events/{source}`
 pub async fn post_from(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     Path(source): Path<String>,
     caller: Caller,
     request: Request,
 ) -> Response {
     match Source::named(&source) {
-        Some(source) => take(&house, &caller, Some(source), request).await,
+        Some(source) => take(&app_state, &caller, Some(source), request).await,
         None => Refusal::not_found("events of no such source are taken here")
             .hint("known: `azure`; `/v1/events` tells forms apart by their content")
             .into_response(),
     }
 }
 
-async fn take(house: &Arc<House>, caller: &Caller, source: Option<Source>, request: Request) -> Response {
-    match receive(house, caller, source, request).await {
+async fn take(app_state: &Arc<AppState>, caller: &Caller, source: Option<Source>, request: Request) -> Response {
+    match receive(app_state, caller, source, request).await {
         Ok(response) => response,
         Err(refusal) => {
-            house.metrics.refused(refusal.status);
+            app_state.metrics.refused(refusal.status);
             refusal.into_response()
         }
     }
 }
 
 async fn receive(
-    house: &Arc<House>,
+    app_state: &Arc<AppState>,
     caller: &Caller,
     source: Option<Source>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    house.admit(caller, Scope::Intake)?;
+    app_state.admit(caller, Scope::Intake)?;
     let terms = Terms::of(source, &Query::of(request.uri()))?;
-    if house.ledger.figures().inbox.load(std::sync::atomic::Ordering::Relaxed) >= house.settings.waiting_events {
+    if app_state
+        .ledger
+        .figures()
+        .inbox
+        .load(std::sync::atomic::Ordering::Relaxed)
+        >= app_state.settings.waiting_events
+    {
         return Err(Refusal::later("too many events wait to be decided", 5));
     }
     let limits = Limits {
         bytes: match terms.arrival {
-            Arrival::Live => house.settings.body_bytes,
-            Arrival::History => house.settings.history_body_bytes,
+            Arrival::Live => app_state.settings.body_bytes,
+            Arrival::History => app_state.settings.history_body_bytes,
         },
-        patience: house.settings.body_timeout,
+        patience: app_state.settings.body_timeout,
     };
     let (head, body) = request.into_parts();
-    let held = body::read(&head.headers, body, &limits, &house.bodies).await?;
+    let held = body::read(&head.headers, body, &limits, &app_state.bodies).await?;
     let received = parse(held, terms).await?;
-    answer(house, received).await
+    answer(app_state, received).await
 }
 
 impl Terms {
@@ -174,8 +181,8 @@ async fn parse(held: body::Held, terms: Terms) -> Result<Received, Refusal> {
     }
 }
 
-async fn answer(house: &Arc<House>, received: Received) -> Result<Response, Refusal> {
-    house.metrics.ignored(received.ignored.len());
+async fn answer(app_state: &Arc<AppState>, received: Received) -> Result<Response, Refusal> {
+    app_state.metrics.ignored(received.ignored.len());
     let ignored: Vec<Ignored> = received.ignored.into_iter().map(Ignored::of).collect();
     if received.events.is_empty() {
         return Ok((
@@ -188,8 +195,8 @@ async fn answer(house: &Arc<House>, received: Received) -> Result<Response, Refu
     }
     let hint = received.events.iter().any(|event| event.test).then_some(TEST_HINT);
     let forms: Vec<&'static str> = received.events.iter().map(|event| event.form.word()).collect();
-    let ids = record(house.ledger.clone(), received.events).await?;
-    forms.iter().for_each(|form| house.metrics.accepted(form));
+    let ids = record(app_state.ledger.clone(), received.events).await?;
+    forms.iter().for_each(|form| app_state.metrics.accepted(form));
     tracing::info!(
         ids = ids.iter().map(Position::to_string).collect::<Vec<_>>().join(","),
         "events were accepted"

@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::House;
+use super::AppState;
 use super::caller::Caller;
 use super::refusal::Refusal;
 use crate::clock::{Clock, Time};
@@ -120,14 +120,14 @@ impl Metrics {
 }
 
 /// `GET /metrics`
-pub async fn metrics(State(house): State<Arc<House>>, caller: Caller) -> Result<Response, Refusal> {
-    let viewer = house.overseer(&caller)?;
-    let asked = house.clone();
+pub async fn metrics(State(app_state): State<Arc<AppState>>, caller: Caller) -> Result<Response, Refusal> {
+    let viewer = app_state.overseer(&caller)?;
+    let asked = app_state.clone();
     let answer = move |_: &super::reading::Reading| {
         let text = asked.metrics.text();
         Ok(text.map_err(anyhow::Error::new)?)
     };
-    let text = house.read(viewer, answer).await?;
+    let text = app_state.read(viewer, answer).await?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 

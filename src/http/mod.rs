@@ -120,7 +120,7 @@ impl Doors {
 }
 
 /// What stands behind the doors, for all requests.
-struct House {
+struct AppState {
     settings: Settings,
     ledger: Ledger,
     links: LinkKey,
@@ -132,7 +132,7 @@ struct House {
     reading: Arc<Semaphore>,
 }
 
-impl House {
+impl AppState {
     fn behind(doors: Doors) -> Self {
         Self {
             wrong_tokens: auth::WrongTokens::default(),
@@ -149,7 +149,7 @@ impl House {
 
 /// All doors as one service.
 pub fn router(doors: Doors) -> Router {
-    let house = Arc::new(House::behind(doors));
+    let app_state = Arc::new(AppState::behind(doors));
     Router::new()
         .route("/", get(pages::incidents))
         .route("/incidents/{tracking_id}", get(pages::incident))
@@ -168,8 +168,8 @@ pub fn router(doors: Doors) -> Router {
         .route("/metrics", get(metrics::metrics))
         .fallback(outside::no_such_path)
         .layer(CatchPanicLayer::custom(outside::panicked))
-        .layer(middleware::from_fn_with_state(house.clone(), outside::around))
-        .with_state(house)
+        .layer(middleware::from_fn_with_state(app_state.clone(), outside::around))
+        .with_state(app_state)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::House;
+use super::AppState;
 use super::refusal::Refusal;
 use crate::view::page::{self, Frame};
 
@@ -30,14 +30,14 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Goes around one request.
-pub async fn around(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+pub async fn around(State(app_state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
-    let frame = wants_page(&method, request.headers()).then(|| frame(&house, request.uri().path(), false));
+    let frame = wants_page(&method, request.headers()).then(|| frame(&app_state, request.uri().path(), false));
     let response = as_refusal(&method, next.run(request).await);
     let mut response = match frame {
         Some(frame) => as_page(&frame, response),
@@ -45,7 +45,7 @@ pub async fn around(State(house): State<Arc<House>>, request: Request, next: Nex
     };
     add_headers(response.headers_mut());
     let route = route.as_deref().unwrap_or("(none)");
-    house.metrics.answered(&method, route, response.status());
+    app_state.metrics.answered(&method, route, response.status());
     log(&method, route, response.status(), started);
     response
 }
@@ -57,7 +57,7 @@ fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// What a page at this path has around it.
-pub fn frame(house: &House, path: &str, has_list: bool) -> Frame {
+pub fn frame(app_state: &AppState, path: &str, has_list: bool) -> Frame {
     let depth = path.matches('/').count().saturating_sub(1);
     Frame {
         root: if depth == 0 {
@@ -66,7 +66,7 @@ pub fn frame(house: &House, path: &str, has_list: bool) -> Frame {
             "../".repeat(depth)
         },
         has_list,
-        now: house.clock.now(),
+        now: app_state.clock.now(),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
-use super::House;
+use super::AppState;
 use super::api::incidents::{LIST_DEFAULT, find, list_of};
 use super::caller::Caller;
 use super::outside::frame;
@@ -16,10 +16,14 @@ use crate::customer::Viewer;
 use crate::view::page;
 
 /// `GET /`
-pub async fn incidents(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> Result<Html<String>, Refusal> {
-    let viewer = house.reader(&caller)?;
+pub async fn incidents(
+    State(app_state): State<Arc<AppState>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Html<String>, Refusal> {
+    let viewer = app_state.reader(&caller)?;
     let before = Query::of(&uri).one("before").map(str::to_owned);
-    let frame = frame(&house, uri.path(), true);
+    let frame = frame(&app_state, uri.path(), true);
     let html = move |reading: &super::reading::Reading| {
         let (incidents, next) = list_of(&reading.sources(), before.as_deref(), LIST_DEFAULT)?;
         Ok(Html(page::incidents(
@@ -29,28 +33,28 @@ pub async fn incidents(State(house): State<Arc<House>>, caller: Caller, uri: Uri
             next.as_deref(),
         )))
     };
-    house.read(viewer, html).await
+    app_state.read(viewer, html).await
 }
 
 /// `GET /incidents/{tracking_id}`
 pub async fn incident(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     Path(tracking_id): Path<String>,
     caller: Caller,
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
     let provider = super::api::provider(&Query::of(&uri))?;
-    let viewer = house.opener(&caller, provider, &tracking_id)?;
+    let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let has_list = !matches!(viewer, Viewer::Link { .. });
-    let frame = frame(&house, uri.path(), has_list);
+    let frame = frame(&app_state, uri.path(), has_list);
     let html = move |reading: &super::reading::Reading| {
         let from = reading.sources();
         let story = find(&from, provider, &tracking_id)?;
-        let own = from.sight.customer();
+        let own = from.visibility.customer();
         let names = |account: &str| own.map(|own| reading.rules.groups_of(own, account)).unwrap_or_default();
         Ok(Html(page::incident(&frame, &story, &names, own)))
     };
-    house.read(viewer, html).await
+    app_state.read(viewer, html).await
 }
 
 /// `GET /style.css`

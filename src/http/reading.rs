@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::House;
+use super::AppState;
 use super::refusal::Refusal;
 use crate::customer::{CustomerId, Viewer};
 use crate::journal;
 use crate::ledger::{Ledger, Past};
 use crate::rule::RuleSet;
 use crate::store::View;
-use crate::view::sight::Sight;
 use crate::view::story::Sources;
+use crate::view::visibility::Visibility;
 
 /// How long a question may wait for its turn.
 const TURN_WAITS: Duration = Duration::from_secs(20);
@@ -53,14 +53,14 @@ impl Reading {
     /// For what is gathered by `view`.
     pub fn sources(&self) -> Sources<'_> {
         Sources {
-            sight: Sight::of(&self.store, &self.rules.customers, &self.viewer),
+            visibility: Visibility::of(&self.store, &self.rules.customers, &self.viewer),
             journal: &self.journal,
             past: &self.past,
         }
     }
 }
 
-impl House {
+impl AppState {
     /// Answers a question from the store on behalf of a viewer.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl House {
     /// The same, where only the rules of one customer are asked about.
     ///
     /// # Errors
-    /// As [`House::read`].
+    /// As [`AppState::read`].
     pub async fn read_about<T, F>(&self, about: Option<CustomerId>, viewer: Viewer, answer: F) -> Result<T, Refusal>
     where
         T: Send + 'static,

@@ -195,7 +195,7 @@ pub struct Entry {
     /// Its title.
     pub title: String,
     /// Where its (first) event was recorded.
-    pub event: crate::event::Position,
+    pub event: crate::journal::Position,
     /// When it arrived.
     pub heard: Time,
     /// Live or history.
@@ -225,7 +225,7 @@ pub struct Hearing {
     #[serde(default)]
     pub arrival: Arrival,
     /// Where the event was recorded.
-    pub event: crate::event::Position,
+    pub event: crate::journal::Position,
     /// What is impacted, for this account; left out where the event says the same for very many accounts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub impact: Vec<Impact>,

@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::{Error, Result};
-use super::file::is_no_space;
 use super::segment::{Header, Raw, path_of};
+use crate::durable::is_no_space;
 
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 

@@ -9,10 +9,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::{Error, Result};
-use super::file;
 use super::pack;
 use super::reader::{Segment, Shared};
 use super::segment::Raw;
+use crate::durable;
 
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
@@ -119,7 +119,7 @@ impl Inner {
             return Ok(());
         };
         self.shared.replace(&Segment::Raw(Arc::clone(raw)), || Ok(packed))?;
-        file::remove_durably(&raw.path).map_err(Error::io("delete", &raw.path))
+        durable::remove_durably(&raw.path).map_err(Error::io("delete", &raw.path))
     }
 
     fn finish(&self, raw: Arc<Raw>, packed: Result<()>) -> MutexGuard<'_, Queue> {

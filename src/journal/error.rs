@@ -84,7 +84,7 @@ impl Error {
     pub fn is_no_space(&self) -> bool {
         match self {
             Error::NoSpace => true,
-            Error::Io { source, .. } => super::file::is_no_space(source),
+            Error::Io { source, .. } => crate::durable::is_no_space(source),
             _ => false,
         }
     }

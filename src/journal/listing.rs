@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::closed;
 use super::error::{Error, Result};
-use super::file;
 use super::segment;
+use crate::durable;
 
 const PAGE: usize = 4096;
 
@@ -47,7 +47,7 @@ impl Listing {
             ("packed", Some(number)) if path == closed::path_of(dir, number) => {
                 self.packed.insert(number, path);
             }
-            (file::TEMPORARY, _) => self.temporary.push(path),
+            (durable::TEMPORARY, _) => self.temporary.push(path),
             (other, _) if other.starts_with("damaged-") => self.kept.push(path),
             _ => {}
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::file;
+use crate::durable;
 
 const NAME: &str = "losses.json";
 
@@ -110,7 +110,7 @@ impl Losses {
             ranges: self.known.clone(),
         })
         .expect("plain data is always JSON");
-        file::write_durably(&self.path, &json).map_err(Error::io("write", &self.path))
+        durable::write_durably(&self.path, &json).map_err(Error::io("write", &self.path))
     }
 
     fn explain(&self, gap: &LostRange) -> Vec<KnownLoss> {

@@ -19,12 +19,12 @@ mod ahead;
 mod background;
 mod closed;
 mod error;
-pub mod file;
 mod frame;
 mod listing;
 mod losses;
 mod open;
 mod pack;
+mod position;
 mod reader;
 mod rewrite;
 mod scan;
@@ -34,6 +34,7 @@ mod survey;
 mod tests;
 mod verify;
 
+use crate::durable;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use chacha20poly1305::aead::rand_core::RngCore;
 pub use ahead::Next;
 pub use error::{Error, Result};
 pub use losses::LostRange;
+pub use position::Position;
 #[cfg(test)]
 use reader::Tail;
 pub use reader::{Reader, Segments};
@@ -280,7 +282,7 @@ impl Journal {
         let old = std::mem::replace(&mut self.open, next);
         match old.span() {
             Some(_) => self.background.push(old),
-            None => drop(file::remove_durably(&old.path)), // an empty one of a smaller size, made with other options
+            None => drop(durable::remove_durably(&old.path)), // an empty one of a smaller size, made with other options
         }
         Ok(())
     }

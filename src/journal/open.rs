@@ -12,7 +12,6 @@ use super::ahead::{Ahead, Plan};
 use super::background::Background;
 use super::closed::{Identity, Packed};
 use super::error::{Error, Result};
-use super::file;
 use super::frame::Link;
 use super::losses::{Losses, LostRange};
 use super::pack;
@@ -21,6 +20,7 @@ use super::scan::scan;
 use super::segment::{self, Header, Raw};
 use super::survey::{Body, Fate, Found, Survey, Torn};
 use super::{Journal, Options};
+use crate::durable;
 
 /// What opening found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Journal {
 }
 
 fn open_in_order(dir: &Path, options: &Options) -> Result<(Journal, Opening)> {
-    file::create_dir_durably(dir).map_err(Error::io("create", dir))?;
+    durable::create_dir_durably(dir).map_err(Error::io("create", dir))?;
     let lock = lock(dir, File::try_lock)?;
     let mut work = Work::look(dir, options)?;
     let losses = work.note_losses()?;
@@ -155,7 +155,7 @@ impl<'a> Work<'a> {
                 self.segments.push(segment);
             }
         }
-        file::sync_dir(self.dir).map_err(Error::io("sync", self.dir))
+        durable::sync_dir(self.dir).map_err(Error::io("sync", self.dir))
     }
 
     /// Does what the survey says is to become of a file; returns it if it holds records.
@@ -227,7 +227,7 @@ impl<'a> Work<'a> {
             return result;
         }
         for ahead in self.survey.found.iter().filter(|found| found.fate == Fate::Ahead) {
-            file::remove_durably(&ahead.path).map_err(Error::io("delete", &ahead.path))?;
+            durable::remove_durably(&ahead.path).map_err(Error::io("delete", &ahead.path))?;
         }
         work()
     }

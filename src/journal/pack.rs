@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::closed::{self, BLOCK_BYTES, Block, HEADER, Identity, Packed};
 use super::error::{Error, Result};
-use super::file;
 use super::frame;
 use super::segment::Raw;
+use crate::durable;
 
 /// zstd's level: 3 packs JSON of this kind to a tenth at several hundred megabytes a second.
 const LEVEL: i32 = 3;
@@ -35,7 +35,7 @@ pub(super) struct Packer {
 impl Packer {
     /// Starts a file that will be called `path`. `purpose` keeps temporary files of different work apart.
     pub(super) fn create(path: &Path, purpose: &str, identity: Identity) -> Result<Packer> {
-        let temporary = path.with_extension(format!("{purpose}.{}", file::TEMPORARY));
+        let temporary = path.with_extension(format!("{purpose}.{}", durable::TEMPORARY));
         let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
         let mut packer = Packer {
             temporary,
@@ -118,7 +118,7 @@ impl Packer {
     /// Makes the name durable.
     pub(super) fn sync_name(&self) -> Result<()> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        file::sync_dir(dir).map_err(Error::io("sync", dir))
+        durable::sync_dir(dir).map_err(Error::io("sync", dir))
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -211,7 +211,7 @@ pub(super) fn mend(packed: &Packed, identity: Identity, keep: &Path) -> Result<P
         }
     }
     packer.seal()?;
-    file::keep_as(path, keep).map_err(Error::io("keep", keep))?;
+    durable::keep_as(path, keep).map_err(Error::io("keep", keep))?;
     let mended = packer.install()?;
     packer.sync_name().map(|()| mended)
 }

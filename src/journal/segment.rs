@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::error::{Error, Result};
-use super::file;
 use super::frame::{self, Group, Link, Records, u32_at, u64_at};
+use crate::durable;
 
 /// Bytes before the first group.
 pub(super) const HEADER: usize = 48;
@@ -167,14 +167,14 @@ impl Raw {
     /// Makes a segment ready to be written: zeroed, synced, under its name. `stop` ends it early with
     /// [`ErrorKind::Interrupted`].
     pub(super) fn prepare(dir: &Path, header: Header, stop: &AtomicBool) -> io::Result<Raw> {
-        let temporary = dir.join(format!("next.{}", file::TEMPORARY));
+        let temporary = dir.join(format!("next.{}", durable::TEMPORARY));
         let path = path_of(dir, header.number);
         let file = create(&temporary)?;
         let zeroes = header.bytes.saturating_sub(HEADER as u64);
         let written = (&file)
             .write_all(&header.encode())
             .and_then(|()| write_zeroes(&file, zeroes, stop));
-        if let Err(error) = written.and_then(|()| file::install(&file, &temporary, &path)) {
+        if let Err(error) = written.and_then(|()| durable::install(&file, &temporary, &path)) {
             let _ = file.set_len(0); // gives the space back; the file itself is deleted at the next start
             return Err(error);
         }
@@ -263,16 +263,16 @@ pub(super) fn copy_valid(
     extents: &[std::ops::Range<usize>],
     keep: Option<&Path>,
 ) -> io::Result<()> {
-    let temporary = path.with_extension(format!("mend.{}", file::TEMPORARY));
+    let temporary = path.with_extension(format!("mend.{}", durable::TEMPORARY));
     let copy = create(&temporary)?;
     if let Err(error) = write_copy(path, header, extents, &copy) {
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
     if let Some(keep) = keep {
-        file::keep_as(path, keep)?;
+        durable::keep_as(path, keep)?;
     }
-    file::install(&copy, &temporary, path)
+    durable::install(&copy, &temporary, path)
 }
 
 /// What a full disk leaves instead of a copy: writes the same groups over themselves and zeroes behind them, and syncs.

@@ -12,11 +12,11 @@ use super::{CYCLE_BYTES, Cycle, Undo, Waiting, Writer, recorded};
 use crate::clock::Time;
 use crate::delivery::Attempt;
 use crate::evaluate::{Asked, Context, RulesChange, evaluate};
-use crate::event::Position;
+use crate::journal::Position;
+use crate::lookup;
 use crate::notification::EndpointId;
 use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Why};
 use crate::rule::{Revision, RuleSet};
-use crate::store::context;
 
 /// How long one cycle decides at most, so that what was recorded is answered soon.
 const CYCLE_DECIDES: Duration = Duration::from_millis(10);
@@ -104,7 +104,7 @@ impl Writer {
     fn decide_kept(&mut self, waiting: Waiting, cycle: &mut Cycle) -> Result<()> {
         let input = match &waiting.input {
             Some(input) => Some(input.clone()),
-            None => context::unless_lost(context::input(&self.shared.journal, waiting.at))?,
+            None => lookup::unless_lost(lookup::input(&self.shared.journal, waiting.at))?,
         };
         let of = Of::Kept { at: waiting.at };
         let is_lost = self
@@ -179,7 +179,7 @@ impl Writer {
         };
         let mut earlier = Vec::new();
         for at in texts {
-            let Some(Input::RuleTexts { files }) = context::unless_lost(context::input(&self.shared.journal, *at))?
+            let Some(Input::RuleTexts { files }) = lookup::unless_lost(lookup::input(&self.shared.journal, *at))?
             else {
                 continue;
             };
@@ -224,7 +224,7 @@ impl Writer {
         texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
         let settings = match settings {
             Some(settings) => Some(Some(settings.clone())),
-            None => context::unless_lost(recorded::settings_in_force(self.store.view(), &self.shared.journal))?,
+            None => lookup::unless_lost(recorded::settings_in_force(self.store.view(), &self.shared.journal))?,
         };
         if settings.is_none() {
             texts.clear(); // as in `recorded`: nothing is decided by rules whose settings are lost

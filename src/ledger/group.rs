@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 
 use super::{HELD_MOST, Hint, MEASURE_EVERY, NO_SPACE_WAIT, RECORD_BYTES_MOST, Refused, Reply, Waiting, Writer};
 use crate::delivery::Attempt;
-use crate::event::Position;
 use crate::journal;
+use crate::journal::Position;
 use crate::record::{Deadline, Input, Record};
 use crate::rule::RuleSet;
 

@@ -1,21 +1,20 @@
 //! The ledger as everybody else holds it: what may be asked of the writing thread, and what may be read beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::{Compile, Past, Submission};
-use crate::channel::Outcome;
+use super::{Compile, Figures, Past, Submission};
 use crate::customer::CustomerId;
 use crate::delivery::Attempt;
-use crate::event::Position;
 use crate::journal;
-use crate::notification::{Channel, EndpointId};
+use crate::journal::Position;
+use crate::notification::EndpointId;
 use crate::record::{Command, Deadline, Input};
 use crate::rule::RuleSet;
 use crate::store::{Reader, View};
@@ -34,40 +33,6 @@ pub struct Ledger {
     pub(super) journal: journal::Reader,
     pub(super) compile: Compile,
     pub(super) figures: Arc<Figures>,
-}
-
-/// Counters and gauges for `/metrics`.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// Groups synced.
-    pub groups: AtomicUsize,
-    /// Records written.
-    pub records: AtomicUsize,
-    /// Inputs decided.
-    pub decisions: AtomicUsize,
-    /// Inputs recorded and not decided.
-    pub inbox: AtomicUsize,
-    /// The journal's bytes on disk.
-    pub journal_bytes: AtomicUsize,
-    /// The store's bytes on disk.
-    pub store_bytes: AtomicUsize,
-    /// Cycles begun: a watchdog sees whether it moves.
-    pub cycles: AtomicUsize,
-    /// Attempts that ended, by channel and what became of them.
-    attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
-}
-
-impl Figures {
-    /// Counts an attempt that ended.
-    pub fn attempted(&self, channel: Channel, outcome: &Outcome) {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        *attempts.entry((channel, outcome.word())).or_default() += 1;
-    }
-
-    /// Attempts that ended since the start, by channel and what became of them.
-    pub fn attempts(&self) -> BTreeMap<(Channel, &'static str), u64> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// Why something was not recorded.

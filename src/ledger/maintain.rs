@@ -132,7 +132,7 @@ impl Writer {
     pub(super) fn commit(&mut self, seq: u64) -> Result<()> {
         let state = &self.settings.state;
         match self.store.commit(seq) {
-            Err(error) if space::is_cause(state, &error) && space::give_up(state) => self.open_again(&error),
+            Err(error) if space::is_cause(state, &error) && space::release_ballast(state) => self.open_again(&error),
             done => done,
         }
     }
@@ -146,7 +146,7 @@ impl Writer {
         if !space::is_cause(&self.settings.state, &error) {
             return Err(error);
         }
-        space::give_up(&self.settings.state); // whether or not there is ballast left: opening it shows if there is space
+        space::release_ballast(&self.settings.state); // whether or not there is ballast left: opening it shows if there is space
         self.open_again(&error)
     }
 

@@ -20,13 +20,14 @@ use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Time};
 use crate::delivery::Attempt;
-use crate::event::Position;
 use crate::journal::Journal;
+use crate::journal::Position;
 use crate::record::{Deadline, Input};
 use crate::rule::RuleSet;
 use crate::store::{Store, trust};
 
 mod decide;
+mod figures;
 mod group;
 mod handle;
 pub(crate) mod maintain;
@@ -38,8 +39,9 @@ mod scrub;
 mod space;
 mod thin;
 
+pub use figures::Figures;
 use group::{Cycle, Undo};
-pub use handle::{Figures, Hint, Ledger, Refused};
+pub use handle::{Hint, Ledger, Refused};
 pub use past::Past;
 
 /// The most inputs that one cycle takes.
@@ -356,7 +358,7 @@ impl Writer {
         self.end_background();
         // a store that found no space is as good as before, and building another one would take more
         if space::is_cause(&self.settings.state, error) {
-            space::give_up(&self.settings.state); // for the next start, where it is not given up yet
+            space::release_ballast(&self.settings.state); // for the next start, where it is not given up yet
             return;
         }
         if let Err(error) = trust::withdraw(&self.settings.state) {

@@ -157,7 +157,7 @@ fn first_records(
     }
     store.commit(journal.next() - 1).inspect_err(|error| {
         if space::is_cause(&settings.state, error) {
-            space::give_up(&settings.state); // for the next start
+            space::release_ballast(&settings.state); // for the next start
         }
     })
 }

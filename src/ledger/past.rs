@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Result;
 
 use super::{Compile, recorded};
-use crate::customer::{CustomerId, HOUSE};
-use crate::event::Position;
+use crate::customer::{CustomerId, ORGANISATION};
 use crate::journal;
+use crate::journal::Position;
+use crate::lookup;
 use crate::rule::file::customer_of;
 use crate::rule::{Revision, RuleFile, RuleSet};
+use crate::store::View;
 use crate::store::keys::RuleFileLine;
-use crate::store::{View, context};
 
 /// The most rule files that are made again for one answer.
 const FILES_MOST: usize = 1_000;
@@ -77,9 +78,9 @@ impl Past {
             .as_ref()
             .is_some_and(|known| known.contains_key(customer));
         let has_rules = || self.now.files_of(customer).next().is_some();
-        // the house's files may stand in no folder
-        let is_house = customer.as_str() == HOUSE;
-        Ok(is_named || is_house || has_rules() || self.view.had_rule_files(&format!("{customer}/"))?)
+        // the one organisation's files may stand in no folder
+        let is_organisation = customer.as_str() == ORGANISATION;
+        Ok(is_named || is_organisation || has_rules() || self.view.had_rule_files(&format!("{customer}/"))?)
     }
 
     /// The name of the rules that decided an event; of one that is not decided, of those in force when it arrived.
@@ -140,8 +141,8 @@ impl Past {
     /// The files after the record `seq`.
     fn files_at(&self, seq: u64) -> Result<Vec<RuleFileLine>> {
         let folder = match &self.customer {
-            // the house's files may stand in no folder
-            Some(customer) if customer.as_str() != HOUSE => format!("{customer}/"),
+            // the one organisation's files may stand in no folder
+            Some(customer) if customer.as_str() != ORGANISATION => format!("{customer}/"),
             _ => String::new(),
         };
         let mut files = self.view.rule_files_at(seq, &folder)?;
@@ -172,7 +173,7 @@ impl Past {
     /// The rules of these files; `None` if the settings that decided are lost.
     fn compiled(&self, files: Vec<RuleFileLine>, seq: u64) -> Result<Option<RuleSet>> {
         let settings = recorded::settings_at(&self.view, &self.journal, seq);
-        let Some(settings) = context::unless_lost(settings)? else {
+        let Some(settings) = lookup::unless_lost(settings)? else {
             return Ok(None);
         };
         let texts = recorded::texts_of(files, &self.journal);

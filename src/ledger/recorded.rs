@@ -6,12 +6,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 
 use super::Compile;
-use crate::event::Position;
 use crate::journal;
+use crate::journal::Position;
+use crate::lookup;
 use crate::record::{Input, SealedFile};
 use crate::rule::RuleSet;
+use crate::store::View;
 use crate::store::keys::RuleFileLine;
-use crate::store::{View, context};
 
 /// The rules in force, made of what was recorded; none at the very first start.
 pub fn in_force(compile: &Compile, view: &View, journal: &journal::Reader) -> Result<Arc<RuleSet>> {
@@ -78,7 +79,7 @@ pub fn texts_of(files: Vec<RuleFileLine>, journal: &journal::Reader) -> Vec<(Str
 
 /// The files that were recorded together; none, if they cannot be read.
 fn recorded_files(journal: &journal::Reader, at: Position) -> Vec<SealedFile> {
-    match readable("recorded rules", context::input(journal, at)) {
+    match readable("recorded rules", lookup::input(journal, at)) {
         Some(Input::Rules { files, .. } | Input::RuleTexts { files }) => files,
         _ => Vec::new(),
     }
@@ -106,7 +107,7 @@ pub fn settings_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<O
     let Some(at) = view.settings_at(seq)? else {
         return Ok(None);
     };
-    match context::input(journal, at)? {
+    match lookup::input(journal, at)? {
         Input::Rules { settings, .. } => Ok(settings),
         _ => Ok(None),
     }

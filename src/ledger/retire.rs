@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::clock::Time;
-use crate::event::Position;
 use crate::incident::IncidentId;
+use crate::journal::Position;
 use crate::journal::{self, Keep};
 use crate::notification::SeriesId;
 use crate::record::{Change, Deadline, Input, Of, Record, Why};

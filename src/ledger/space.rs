@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::journal::file::{install, remove_durably};
+use crate::durable::{install, remove_durably};
 use crate::store::{is_no_space, place};
 
 /// With less than this, nothing more is taken in: what is left is for decisions and attempts.
@@ -86,7 +86,7 @@ fn fill(mut file: &File) -> std::io::Result<()> {
 }
 
 /// Gives up what need not be there. Says whether there was anything.
-pub fn give_up(state: &Path) -> bool {
+pub fn release_ballast(state: &Path) -> bool {
     let had_ballast = ballast(state).symlink_metadata().is_ok() && remove_durably(&ballast(state)).is_ok();
     place::forget_set_aside(state) || had_ballast
 }
@@ -97,7 +97,7 @@ pub fn give_up(state: &Path) -> bool {
 /// What `work` returns.
 pub fn retried<T>(state: &Path, mut work: impl FnMut() -> Result<T>) -> Result<T> {
     match work() {
-        Err(error) if is_cause(state, &error) && give_up(state) => {
+        Err(error) if is_cause(state, &error) && release_ballast(state) => {
             tracing::error!(
                 error = format!("{error:#}"),
                 "the disk is full; the ballast was given up, and it is tried once more"
@@ -126,8 +126,8 @@ mod tests {
         make_ballast(dir.path()).expect("there already");
         let taken = ballast(dir.path()).metadata().expect("a file").blocks() * 512;
         assert!(taken >= BALLAST_BYTES, "{taken}");
-        assert!(give_up(dir.path()));
-        assert!(!ballast(dir.path()).exists() && !give_up(dir.path()));
+        assert!(release_ballast(dir.path()));
+        assert!(!ballast(dir.path()).exists() && !release_ballast(dir.path()));
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let path = dir.path().join("link");
         symlink("/dev/full", &path).expect("a link");
         let error = fill(&File::options().write(true).open(&path).expect("opens")).expect_err("is full");
-        assert!(crate::journal::file::is_no_space(&error));
+        assert!(crate::durable::is_no_space(&error));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub fn judge(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Cata
         event,
         customers,
         catalogue,
-        sight: None,
+        visibility: None,
     };
     match judge.by_all(rule) {
         Ok(elements) => Judgement::Matches(judge.left(&elements)),
@@ -67,7 +67,7 @@ pub fn left(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Catal
         event,
         customers,
         catalogue,
-        sight: Some(Sight::of(rule, event, customers)),
+        visibility: Some(Visibility::of(rule, event, customers)),
     };
     judge.holds(&rule.when).ok()?;
     let elements = judge.narrowed(rule, judge.seen(rule).ok()?).ok()?;
@@ -81,7 +81,7 @@ pub fn judge_following(rule: &Rule, event: &Event, customers: &Customers, catalo
         event,
         customers,
         catalogue,
-        sight: None,
+        visibility: None,
     };
     match judge.by_what_stays(rule) {
         Ok(elements) => Judgement::Matches(judge.left(&judge.preferred(rule, elements))),
@@ -101,18 +101,18 @@ struct Judge<'e> {
     customers: &'e Customers,
     catalogue: &'e Catalogue,
     /// The accounts that are looked at; all where it is to be said why a rule does not match.
-    sight: Option<Sight<'e>>,
+    visibility: Option<Visibility<'e>>,
 }
 
 /// The accounts that a rule can match at all.
-struct Sight<'e> {
+struct Visibility<'e> {
     /// Each set must hold the account.
     within: Vec<&'e BTreeSet<String>>,
     /// Those of the event.
     of_event: Vec<&'e str>,
 }
 
-impl<'e> Sight<'e> {
+impl<'e> Visibility<'e> {
     fn of(rule: &'e Rule, event: &'e Event, customers: &'e Customers) -> Self {
         let mut within: Vec<&BTreeSet<String>> = rule.when.subscriptions.iter().map(|ids| &**ids).collect();
         if let Sees::Owned(customer) = customers.sees(&rule.customer)
@@ -120,26 +120,26 @@ impl<'e> Sight<'e> {
         {
             within.push(&customer.accounts);
         }
-        let mut sight = Self {
+        let mut visibility = Self {
             within,
             of_event: Vec::new(),
         };
-        let smallest = sight.within.iter().min_by_key(|ids| ids.len());
-        sight.of_event = match smallest.filter(|ids| ids.len() < event.accounts.len()) {
+        let smallest = visibility.within.iter().min_by_key(|ids| ids.len());
+        visibility.of_event = match smallest.filter(|ids| ids.len() < event.accounts.len()) {
             Some(ids) => {
                 let ids = ids
                     .iter()
-                    .filter(|id| sight.shows(id) && event.accounts.binary_search(id).is_ok());
+                    .filter(|id| visibility.shows(id) && event.accounts.binary_search(id).is_ok());
                 ids.map(String::as_str).collect()
             }
             None => event
                 .accounts
                 .iter()
-                .filter(|id| sight.shows(id))
+                .filter(|id| visibility.shows(id))
                 .map(String::as_str)
                 .collect(),
         };
-        sight
+        visibility
     }
 
     fn shows(&self, account: &str) -> bool {
@@ -244,8 +244,8 @@ impl<'e> Judge<'e> {
 
     /// The event's accounts that are looked at.
     fn of_event(&self) -> Vec<&'e str> {
-        match &self.sight {
-            Some(sight) => sight.of_event.clone(),
+        match &self.visibility {
+            Some(visibility) => visibility.of_event.clone(),
             None => self.event.accounts.iter().map(String::as_str).collect(),
         }
     }
@@ -253,7 +253,11 @@ impl<'e> Judge<'e> {
     /// All elements of the event. An account that no impact names has the unnamed part.
     fn elements(&self) -> Vec<Element<'e>> {
         let of_event = self.of_event();
-        let is_shown = |account: &&str| self.sight.as_ref().is_none_or(|sight| sight.shows(account));
+        let is_shown = |account: &&str| {
+            self.visibility
+                .as_ref()
+                .is_none_or(|visibility| visibility.shows(account))
+        };
         let names_none = self.event.accounts.is_empty();
         let mut elements = Vec::new();
         let mut named = BTreeSet::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::Address;
-use crate::customer::{CustomerId, Customers, HOUSE};
+use crate::customer::{CustomerId, Customers, ORGANISATION};
 use crate::event::Event;
 use crate::event::catalogue::Catalogue;
 use crate::notification::{EndpointId, hash};
@@ -267,10 +267,10 @@ impl RuleSet {
         own.map(|(_, receiver)| receiver)
     }
 
-    /// A customer's files: those of its folder; the house's may stand in no folder, among all others.
+    /// A customer's files: those of its folder; the one organisation's may stand in no folder, among all others.
     pub fn files_of(&self, customer: &CustomerId) -> impl Iterator<Item = &Arc<RuleFile>> {
         let folder = match customer.as_str() {
-            HOUSE => String::new(),
+            ORGANISATION => String::new(),
             name => format!("{name}/"),
         };
         let files = self.files.onwards(folder.as_str());

@@ -1,10 +1,11 @@
 //! What a record does to the store: puts and removals, nothing else. Applying it twice is applying it once.
 
 use crate::clock::Time;
-use crate::delivery::{End, Place, Standing, State, StateWord};
+use crate::delivery::{End, LaneKey, Standing, State, StateWord};
 use crate::evaluate::tell;
-use crate::event::{Event, Position};
+use crate::event::Event;
 use crate::incident::IncidentId;
+use crate::journal::Position;
 use crate::notification::{EndpointId, SeriesId};
 use crate::record::{Change, Input, Judged, Of, Record, Verdict, Why};
 use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine};
@@ -143,7 +144,7 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
                 delivery: delivery.id.clone(),
             });
             put(threaded(&delivery.endpoint, &delivery.incident));
-            scheduled(&delivery.place(), 0, delivery.created, tell::expires(delivery), ops);
+            scheduled(&delivery.lane_key(), 0, delivery.created, tell::expires(delivery), ops);
         }
         Change::Attempted {
             attempt,
@@ -278,7 +279,7 @@ fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
     }
 }
 
-fn scheduled(place: &Place, attempts: u32, at: Time, expires: Time, ops: &mut Vec<Op>) {
+fn scheduled(place: &LaneKey, attempts: u32, at: Time, expires: Time, ops: &mut Vec<Op>) {
     let delivery = place.delivery.clone();
     ops.push(put_of(Item::Standing(Standing {
         delivery: delivery.clone(),
@@ -293,7 +294,7 @@ fn scheduled(place: &Place, attempts: u32, at: Time, expires: Time, ops: &mut Ve
     }));
 }
 
-fn ended(place: &Place, attempts: u32, end: &End, at: Time, ops: &mut Vec<Op>) {
+fn ended(place: &LaneKey, attempts: u32, end: &End, at: Time, ops: &mut Vec<Op>) {
     let delivery = place.delivery.clone();
     ops.push(Op::Remove(keys::lane(place)));
     ops.push(Op::Remove(keys::listed(StateWord::Scheduled, place.created, &delivery)));
@@ -313,7 +314,7 @@ fn ended(place: &Place, attempts: u32, end: &End, at: Time, ops: &mut Vec<Op>) {
     })));
 }
 
-fn forgotten(place: &Place, end: &End, attempts: u32, ops: &mut Vec<Op>) {
+fn forgotten(place: &LaneKey, end: &End, attempts: u32, ops: &mut Vec<Op>) {
     let id = &place.delivery;
     ops.push(Op::Remove(keys::delivery_key(id)));
     ops.push(Op::Remove(keys::delivery_of(&place.incident, id)));

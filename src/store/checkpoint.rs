@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Position;
-use crate::journal::file::sync_dir;
+use crate::durable::sync_dir;
+use crate::journal::Position;
 use crate::store::View;
 use crate::store::keys::{self, Item};
 

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, Standing, State};
 use crate::evaluate::hear::{self, Heard};
 use crate::evaluate::{OldIncident, Pending, placing, tell, tried};
-use crate::event::{Event, Position};
+use crate::event::Event;
 use crate::incident::IncidentId;
 use crate::journal;
-use crate::message::Told;
+use crate::journal::Position;
+use crate::lookup;
 use crate::notification::{EndpointId, SeriesId};
-use crate::record::{Change, Input, Judged, Of, Record};
+use crate::record::{Change, Judged};
 use crate::rule::RuleSet;
 use crate::store::View;
 use crate::store::keys;
@@ -105,7 +106,7 @@ impl View {
         if let Some(whole) = self.verdict(event, at)?.and_then(|line| line.whole) {
             return Ok(Some(*whole));
         }
-        match unless_lost(change(journal, at))? {
+        match lookup::unless_lost(lookup::change(journal, at))? {
             Some(Change::Judged(judged)) => Ok(Some(judged)),
             Some(_) => bail!("record {at} is not the verdict it should be"),
             None => Ok(None),
@@ -133,7 +134,7 @@ impl View {
         for place in self.lane(endpoint, MOVED_MOST)? {
             if self
                 .delivery(&place.delivery)?
-                .is_some_and(|(_, told, _)| told.seq >= from)
+                .is_some_and(|(_, content, _)| content.seq >= from)
             {
                 return Ok(true);
             }
@@ -154,7 +155,7 @@ impl View {
         };
         let failed = matches!(attempt.outcome, crate::channel::Outcome::Retry { .. });
         if let Some((delivery, _)) = lane.delivery.as_ref().filter(|_| failed) {
-            for place in self.behind(&delivery.place(), BEHIND_MOST)? {
+            for place in self.behind(&delivery.lane_key(), BEHIND_MOST)? {
                 lane.behind.extend(self.known(&place.delivery)?);
             }
             for id in std::iter::once(&delivery.id).chain(lane.behind.iter().map(|(behind, _)| &behind.id)) {
@@ -181,7 +182,7 @@ impl View {
         for place in self.lane(endpoint, MOVED_MOST)? {
             if let Some((delivery, at, standing)) = self.delivery(&place.delivery)? {
                 pending.push(Pending {
-                    told: unless_lost(told(journal, at))?,
+                    content: lookup::unless_lost(lookup::content(journal, at))?,
                     delivery,
                     standing,
                 });
@@ -273,96 +274,5 @@ impl View {
             }
         }
         Ok(false)
-    }
-}
-
-/// A record that is not in the journal (any more).
-#[derive(Debug, thiserror::Error)]
-#[error("record {seq} is not in the journal any more")]
-struct Gone {
-    seq: u64,
-}
-
-/// What was read from the journal, or `None` if it is lost: the loss is on record, and life goes on without it.
-///
-/// # Errors
-/// When it could not be read for another reason.
-pub fn unless_lost<T>(read: Result<T>) -> Result<Option<T>> {
-    let is_lost = |error: &anyhow::Error| {
-        error
-            .chain()
-            .any(|cause| cause.is::<Gone>() || matches!(cause.downcast_ref(), Some(journal::Error::Damaged { .. })))
-    };
-    match read {
-        Ok(read) => Ok(Some(read)),
-        Err(error) if is_lost(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The record of a sequence number.
-///
-/// # Errors
-/// When it is not there or cannot be read.
-pub fn record(journal: &journal::Reader, seq: u64) -> Result<Record> {
-    let bytes = journal.read(seq).context("reading the journal")?.ok_or(Gone { seq })?;
-    Record::from_bytes(&bytes)
-}
-
-/// A change by where it stands.
-///
-/// # Errors
-/// When it is not there.
-pub fn change(journal: &journal::Reader, at: Position) -> Result<Change> {
-    match record(journal, at.seq)? {
-        Record::Decided { changes, .. } => changes
-            .into_iter()
-            .nth(at.nth as usize)
-            .with_context(|| format!("there is no change {at}")),
-        _ => bail!("record {} is no decision", at.seq),
-    }
-}
-
-/// A delivery's frozen content by where it stands.
-///
-/// # Errors
-/// When it is not there.
-pub fn told(journal: &journal::Reader, at: Position) -> Result<Told> {
-    match change(journal, at)? {
-        Change::Delivery { told, .. } => Ok(*told),
-        _ => bail!("change {at} is no delivery"),
-    }
-}
-
-/// An input by where it was recorded, or an event raised there.
-///
-/// # Errors
-/// When it is not there.
-pub fn input(journal: &journal::Reader, at: Position) -> Result<Input> {
-    match record(journal, at.seq)? {
-        Record::Recorded { inputs, .. } => inputs
-            .into_iter()
-            .nth(at.nth as usize)
-            .with_context(|| format!("there is no input {at}")),
-        Record::Decided {
-            changes,
-            of: Of::Kept { .. } | Of::Here(_),
-            ..
-        } => match changes.into_iter().nth(at.nth as usize) {
-            Some(Change::Raised { event }) => Ok(Input::Heard { event }),
-            _ => bail!("change {at} raised no event"),
-        },
-        _ => bail!("record {} holds no input", at.seq),
-    }
-}
-
-/// An event by where it was recorded or raised.
-///
-/// # Errors
-/// When it is not there.
-pub fn event(journal: &journal::Reader, at: Position) -> Result<Event> {
-    match input(journal, at)? {
-        Input::Heard { event } => Ok(*event),
-        _ => bail!("input {at} is no event"),
     }
 }

@@ -14,8 +14,8 @@ use super::apply::{Op, ops};
 use super::checkpoint::{self, Lines};
 use super::keys::{self, Item, Key};
 use super::rebuild::{self, Damage};
-use crate::event::Position;
 use crate::journal;
+use crate::journal::Position;
 use crate::record::Record;
 
 /// How much of what changes is held in memory at most, bytes.

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, Place, Standing, StateWord};
-use crate::event::{Arrival, Kind, Position};
+use crate::delivery::{Attempt, Delivery, LaneKey, Standing, StateWord};
+use crate::event::{Arrival, Kind};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
+use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{EndpointId, Notification, SeriesId};
 use crate::record::{BrokenFile, Deadline, Judged, Verdict, Why};
@@ -74,7 +75,7 @@ pub enum Item {
     /// How far it is.
     Standing(Standing),
     /// A scheduled delivery's place in its lane.
-    Lane(Place),
+    Lane(LaneKey),
     /// A delivery in the list of its state, by the time it was made.
     Listed {
         state: StateWord,
@@ -381,7 +382,7 @@ pub fn lane_about(endpoint: &EndpointId, incident: &IncidentId) -> Key {
     lane_of(endpoint).incident(incident)
 }
 
-pub fn lane(place: &Place) -> Key {
+pub fn lane(place: &LaneKey) -> Key {
     lane_about(&place.endpoint, &place.incident)
         .time(place.published)
         .time(place.created)

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
-use crate::event::Position;
 use crate::journal;
+use crate::journal::Position;
 use crate::record::Record;
 use apply::{Op, ops};
 use contents::Contents;
@@ -412,6 +412,6 @@ pub fn is_no_space(error: &anyhow::Error) -> bool {
         };
         let io = of_sled.or_else(|| cause.downcast_ref::<std::io::Error>());
         let of_journal = cause.downcast_ref::<journal::Error>();
-        io.is_some_and(journal::file::is_no_space) || of_journal.is_some_and(journal::Error::is_no_space)
+        io.is_some_and(crate::durable::is_no_space) || of_journal.is_some_and(journal::Error::is_no_space)
     })
 }

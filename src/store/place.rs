@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::journal::file::{create_dir_durably, sync_dir, write_durably};
+use crate::durable::{create_dir_durably, sync_dir, write_durably};
 
 /// The directory of the store in use below the state directory; one that is not there, if none is.
 pub fn directory(state: &Path) -> PathBuf {

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, Place, Standing, StateWord};
-use crate::event::Position;
+use crate::delivery::{Attempt, Delivery, LaneKey, Standing, StateWord};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
+use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{EndpointId, Notification, SeriesId};
 use crate::record::{BrokenFile, Deadline, Why};
@@ -193,12 +193,12 @@ impl View {
     }
 
     /// Everything scheduled in an endpoint's lane, at most `most`.
-    pub fn lane(&self, endpoint: &EndpointId, most: usize) -> Result<Vec<Place>> {
+    pub fn lane(&self, endpoint: &EndpointId, most: usize) -> Result<Vec<LaneKey>> {
         collect!(self.scan(&keys::lane_of(endpoint)).take(most), Item::Lane(place) => place)
     }
 
     /// What waits behind a delivery in its lane, about the same incident.
-    pub fn behind(&self, place: &Place, most: usize) -> Result<Vec<Place>> {
+    pub fn behind(&self, place: &LaneKey, most: usize) -> Result<Vec<LaneKey>> {
         let about = keys::lane_about(&place.endpoint, &place.incident);
         let behind = self.scan_from(&about, &past(&keys::lane(place))).take(most);
         collect!(behind, Item::Lane(place) => place)
@@ -312,7 +312,7 @@ pub struct Heads<'a> {
 }
 
 impl Heads<'_> {
-    fn head(&mut self) -> Result<Option<(Place, Standing)>> {
+    fn head(&mut self) -> Result<Option<(LaneKey, Standing)>> {
         while let Some((key, place)) = self.place()? {
             match self.standing(&place)? {
                 Some(standing) => {
@@ -326,7 +326,7 @@ impl Heads<'_> {
     }
 
     /// The next place.
-    fn place(&mut self) -> Result<Option<(Key, Place)>> {
+    fn place(&mut self) -> Result<Option<(Key, LaneKey)>> {
         loop {
             let found = self.view.first_key(&self.lane, &self.from)?;
             let is_behind = |key: &Key| self.is_last_round && self.until.as_ref().is_some_and(|until| key.0 >= until.0);
@@ -343,7 +343,7 @@ impl Heads<'_> {
 
     /// How far a delivery is; `None` if it is not known: its making is in a part of the journal that is lost, and an
     /// attempt after it is not.
-    fn standing(&self, place: &Place) -> Result<Option<Standing>> {
+    fn standing(&self, place: &LaneKey) -> Result<Option<Standing>> {
         let standing = self.view.get(&keys::standing_key(&place.delivery))?;
         Ok(match standing {
             Some(Item::Standing(standing)) if self.view.has(&keys::delivery_key(&place.delivery))? => Some(standing),
@@ -353,7 +353,7 @@ impl Heads<'_> {
 }
 
 impl Iterator for Heads<'_> {
-    type Item = Result<(Place, Standing)>;
+    type Item = Result<(LaneKey, Standing)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.head().transpose()
@@ -418,7 +418,7 @@ mod tests {
             };
             let told = delivery.event;
             for item in [
-                Item::Lane(delivery.place()),
+                Item::Lane(delivery.lane_key()),
                 Item::Standing(standing),
                 Item::Delivery { delivery, told },
             ] {

@@ -243,7 +243,7 @@ fn fill(store: &mut Store, checkpoint: &Path, stop: &AtomicBool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Position;
+    use crate::journal::Position;
     use crate::journal::{Journal, Options};
     use crate::record::BrokenFile;
     use crate::store::keys::Item;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::delivery::{Delivery, End, Standing, State};
-use crate::event::Position;
 use crate::incident::{Incident, IncidentId};
+use crate::journal::Position;
 use crate::record::{BrokenFile, Change, Deadline, Input, Of, Why};
 use crate::rule::Revision;
 
@@ -42,12 +42,12 @@ fn delivery() -> Delivery {
 }
 
 fn made(delivery: Delivery) -> Change {
-    let told = fixture_changes().find_map(|change| match change {
-        Change::Delivery { told, .. } => Some(told),
+    let content = fixture_changes().find_map(|change| match change {
+        Change::Delivery { content, .. } => Some(content),
         _ => None,
     });
-    let told = told.expect("the fixture has one");
-    Change::Delivery { delivery, told }
+    let content = content.expect("the fixture has one");
+    Change::Delivery { delivery, content }
 }
 
 fn incident(tracking_id: &str) -> Incident {
@@ -65,7 +65,7 @@ fn incident(tracking_id: &str) -> Incident {
 }
 
 fn ended(delivery: &Delivery) -> [Change; 2] {
-    let (place, end) = (delivery.place(), End::Expired);
+    let (place, end) = (delivery.lane_key(), End::Expired);
     let ended = Change::Ended {
         place: place.clone(),
         attempts: 0,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::journal::file::{remove_durably, write_durably};
+use crate::durable::{remove_durably, write_durably};
 use crate::store::place;
 
 /// Why the store is believed, or not.

@@ -1,12 +1,12 @@
 //! What people are shown: who may see what of an incident, its story in order, and the pages that tell it.
 //!
-//! - [`sight`] is the one place that decides what a [`Viewer`](crate::customer::Viewer) sees
+//! - [`visibility`] is the one place that decides what a [`Viewer`](crate::customer::Viewer) sees
 //! - [`story`] gathers an incident's story for a viewer; the API and the pages tell the same one
 //! - [`page`] renders; [`words`] are the words that pages share
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
 
 pub mod page;
-pub mod sight;
+pub mod visibility;
 pub mod story;
 pub mod words;

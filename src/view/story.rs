@@ -14,20 +14,21 @@ use anyhow::Result;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Standing, State};
-use crate::event::{Arrival, Event, Impact, Kind, Position, Stage};
+use crate::event::{Arrival, Event, Impact, Kind, Stage};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal;
+use crate::journal::Position;
 use crate::ledger::Past;
+use crate::lookup;
 use crate::notification::Channel;
 use crate::record::{Verdict, Why};
 use crate::store::View;
-use crate::store::context;
-use crate::view::sight::Sight;
+use crate::view::visibility::Visibility;
 
 /// What a story is read from.
 pub struct Sources<'a> {
     /// What the viewer sees of the store.
-    pub sight: Sight<'a>,
+    pub visibility: Visibility<'a>,
     /// The texts.
     pub journal: &'a journal::Reader,
     /// The rules, in force now and before.
@@ -184,16 +185,16 @@ impl Tracked {
 /// # Errors
 /// When the store cannot be read.
 pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
-    let hearings = from.sight.hearings(id)?;
-    let Some(known) = from.sight.store.incident(id)?.filter(|_| !hearings.is_empty()) else {
+    let hearings = from.visibility.hearings(id)?;
+    let Some(known) = from.visibility.store.incident(id)?.filter(|_| !hearings.is_empty()) else {
         return Ok(None);
     };
     let mut chapters = Vec::new();
-    for (entry, heard) in by_communication(from.sight.store.entries(id)?, &hearings) {
+    for (entry, heard) in by_communication(from.visibility.store.entries(id)?, &hearings) {
         chapters.push(chapter::chapter(from, &entry, &heard)?);
     }
     chapters.sort_by(|one, other| (other.published, &other.events).cmp(&(one.published, &one.events)));
-    let incident = if from.sight.is_whole() {
+    let incident = if from.visibility.is_whole() {
         known
     } else {
         as_told(known, &chapters)
@@ -212,7 +213,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
 /// # Errors
 /// When the store cannot be read.
 pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>> {
-    if from.sight.is_whole() {
+    if from.visibility.is_whole() {
         return Ok(Some(known));
     }
     Ok(story(from, &known.id)?.map(|story| story.incident))
@@ -264,7 +265,7 @@ fn impact(hearings: &[Hearing], journal: &journal::Reader) -> Vec<Affected> {
         let named = match hearing.as_event {
             // a text that is lost names nothing any more
             true => &*events.entry(hearing.event).or_insert_with(|| {
-                context::event(journal, hearing.event)
+                lookup::event(journal, hearing.event)
                     .map(|event| event.impact)
                     .unwrap_or_default()
             }),

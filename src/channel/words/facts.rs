@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use crate::channel::text::line;
 use crate::clock::Time;
 use crate::event::{Event, EventType, Impact, Kind, Provider, Stage};
-use crate::message::{Subscription, Told};
+use crate::message::{FrozenContent, Subscription};
 use crate::notification::Form;
 
 /// How many services, regions, subscriptions or earlier messages are named before "and 7 more".
@@ -28,28 +28,28 @@ impl Fact {
 }
 
 /// The table's rows, in the order in which one asks.
-pub(super) fn of(told: &Told, event: &Event) -> Vec<Fact> {
+pub(super) fn of(content: &FrozenContent, event: &Event) -> Vec<Fact> {
     let accounts = if event.provider == Provider::Azure {
         "Subscriptions"
     } else {
         "Accounts"
     };
-    let since = told.since.or(event.impact_start);
+    let since = content.since.or(event.impact_start);
     let is_work = event.event_type == EventType::PlannedMaintenance;
     let rows = [
-        Fact::new("Affects", affected(&told.impact)),
-        Fact::new(accounts, named(&told.subscriptions)),
+        Fact::new("Affects", affected(&content.impact)),
+        Fact::new(accounts, named(&content.subscriptions)),
         Fact::new(
             if is_work { "Starts" } else { "Since" },
-            since.iter().map(|at| moment(*at, told.zone)).collect(),
+            since.iter().map(|at| moment(*at, content.zone)).collect(),
         ),
-        end(told, event, since),
-        Fact::new("Sessions", sessions(told, event)),
+        end(content, event, since),
+        Fact::new("Sessions", sessions(content, event)),
         Fact::new(
             "Level",
             event.level.iter().map(|level| level.word().to_owned()).collect(),
         ),
-        Fact::new("Published", vec![moment(event.published, told.zone)]),
+        Fact::new("Published", vec![moment(event.published, content.zone)]),
         Fact::new("Tracking ID", vec![line(&event.tracking_id, 256)]),
     ];
     let rows = rows.into_iter().flatten();
@@ -58,7 +58,7 @@ pub(super) fn of(told: &Told, event: &Event) -> Vec<Fact> {
 }
 
 /// The end of impact, in the word that fits: an issue that goes on has none, whatever is left in its metadata.
-fn end(told: &Told, event: &Event, since: Option<Time>) -> Option<Fact> {
+fn end(content: &FrozenContent, event: &Event, since: Option<Time>) -> Option<Fact> {
     let at = event.impact_end?;
     let is_over = event.kind != Kind::Update || matches!(event.stage, Stage::Resolved | Stage::Rca | Stage::Complete);
     let (label, shown) = match event.event_type {
@@ -69,7 +69,7 @@ fn end(told: &Told, event: &Event, since: Option<Time>) -> Option<Fact> {
     let lasted = since
         .filter(|since| label == "Mitigated" && *since < at)
         .map(|since| lasted(at - since));
-    let value = format!("{}{}", moment(at, told.zone), lasted.unwrap_or_default());
+    let value = format!("{}{}", moment(at, content.zone), lasted.unwrap_or_default());
     shown.then_some(())?;
     Fact::new(label, vec![value])
 }
@@ -83,13 +83,13 @@ fn lasted(long: chrono::TimeDelta) -> String {
     }
 }
 
-fn sessions(told: &Told, event: &Event) -> Vec<String> {
-    let wanted = |nth: usize| match told.form {
+fn sessions(content: &FrozenContent, event: &Event) -> Vec<String> {
+    let wanted = |nth: usize| match content.form {
         Form::Message => true,
         Form::Invitation { session, .. } => session == nth,
     };
     let shown = event.sessions.iter().enumerate().filter(|(nth, _)| wanted(*nth));
-    some_of(shown.map(|(_, session)| moment(session.start, told.zone)).collect())
+    some_of(shown.map(|(_, session)| moment(session.start, content.zone)).collect())
 }
 
 /// A moment in the receiver's zone, with UTC beside it where the two differ.

@@ -2,7 +2,7 @@
 
 use crate::channel::text::line;
 use crate::event::{Event, EventType, Kind};
-use crate::message::Told;
+use crate::message::FrozenContent;
 use crate::notification::Form;
 
 /// The word in front of the subject: what the communication is.
@@ -37,10 +37,10 @@ pub(super) fn title(event: &Event) -> String {
 }
 
 /// At most 200 characters, the tracking id always among them.
-pub(super) fn subject(told: &Told, event: &Event) -> String {
-    let also = if told.part > 0 { ", also affected" } else { "" };
+pub(super) fn subject(content: &FrozenContent, event: &Event) -> String {
+    let also = if content.part > 0 { ", also affected" } else { "" };
     let test = if event.test { "[Test] " } else { "" };
-    let what = match told.form {
+    let what = match content.form {
         Form::Message => label(event).to_owned(),
         Form::Invitation { .. } => "Invitation".to_owned(),
     };
@@ -170,7 +170,7 @@ mod tests {
     fn a_long_subject_keeps_its_tracking_id() {
         let mut message = crate::channel::sample::with_text("");
         message.event.title = "word ".repeat(100);
-        let subject = subject(&message.told, &message.event);
+        let subject = subject(&message.content, &message.event);
         assert!(
             subject.chars().count() <= 200 && subject.ends_with("… (0NIH-U2O)"),
             "{subject}"

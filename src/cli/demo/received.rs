@@ -38,19 +38,19 @@ pub struct Receipt {
 pub struct Letterbox {
     folder: PathBuf,
     kept: Arc<AtomicUsize>,
-    told: UnboundedSender<Receipt>,
+    content: UnboundedSender<Receipt>,
 }
 
 impl Letterbox {
     /// A letterbox that keeps messages in `folder`, and its other end.
     pub fn new(folder: PathBuf) -> io::Result<(Self, UnboundedReceiver<Receipt>)> {
         std::fs::create_dir_all(&folder)?;
-        let (told, arrivals) = unbounded_channel();
+        let (content, arrivals) = unbounded_channel();
         Ok((
             Self {
                 folder,
                 kept: Arc::default(),
-                told,
+                content,
             },
             arrivals,
         ))
@@ -88,7 +88,7 @@ impl Letterbox {
 
     fn tell(&self, receipt: Receipt) {
         // Nobody listens any more: the demo is over.
-        let _ = self.told.send(receipt);
+        let _ = self.content.send(receipt);
     }
 
     fn stem(&self, address: &str) -> String {

@@ -75,7 +75,7 @@ fn live_bytes(daemon: &Handle) -> u64 {
         _ => None,
     });
     let texts = events.map(|at| {
-        let event = crate::store::context::event(daemon.ledger.journal(), at).expect("an event");
+        let event = crate::lookup::event(daemon.ledger.journal(), at).expect("an event");
         serde_json::to_vec(&event).expect("JSON").len()
     });
     (items.sum::<usize>() + texts.sum::<usize>()) as u64

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 
 use crate::channel::Outcome;
-use crate::delivery::{Attempt, Delivery, Place};
-use crate::event::{Event, Position};
+use crate::delivery::{Attempt, Delivery, LaneKey};
+use crate::event::Event;
 use crate::journal;
+use crate::journal::Position;
+use crate::lookup;
 use crate::message::Message;
-use crate::store::{View, context};
+use crate::store::View;
 
 /// How many events' texts are held for the messages that tell them.
 const EVENTS_HELD: usize = 32;
@@ -29,15 +31,17 @@ impl Texts {
     ///
     /// # Errors
     /// When store or journal cannot be read, or it is not there.
-    pub fn of(&mut self, place: &Place, view: &View, journal: &journal::Reader) -> Result<(Delivery, Message)> {
-        let (delivery, told, _) = view.delivery(&place.delivery)?.context("the delivery is not known")?;
-        let mut told = context::told(journal, told)?;
-        told.carries = view.carried(&delivery.id)?;
+    pub fn of(&mut self, lane_key: &LaneKey, view: &View, journal: &journal::Reader) -> Result<(Delivery, Message)> {
+        let (delivery, content, _) = view
+            .delivery(&lane_key.delivery)?
+            .context("the delivery is not known")?;
+        let mut content = lookup::content(journal, content)?;
+        content.carries = view.carried(&delivery.id)?;
         let event = self.event(delivery.event, journal)?;
         let message = Message {
             id: delivery.id.clone(),
             created: delivery.created,
-            told,
+            content,
             event: (*event).clone(),
         };
         Ok((delivery, message))
@@ -48,7 +52,7 @@ impl Texts {
         if let Some((_, event)) = self.events.iter().find(|(position, _)| *position == at) {
             return Ok(event.clone());
         }
-        let event = Arc::new(context::event(journal, at)?);
+        let event = Arc::new(lookup::event(journal, at)?);
         self.events.push_back((at, event.clone()));
         if self.events.len() > EVENTS_HELD {
             self.events.pop_front();

@@ -91,10 +91,10 @@ async fn secured(
     stream: TcpStream,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SmtpFailure> {
     let name = ServerName::try_from(settings.host.clone())
-        .map_err(|_| told("its name is not one that a certificate can have"))?;
+        .map_err(|_| content("its name is not one that a certificate can have"))?;
     tls.connect(name, stream)
         .await
-        .map_err(|error| told(&format!("TLS failed: {error}")))
+        .map_err(|error| content(&format!("TLS failed: {error}")))
 }
 
 /// Says hello in clear and agrees on STARTTLS; `false` where the server offers none and none is required.
@@ -108,7 +108,7 @@ async fn agreed(stream: &mut TcpStream, security: Security) -> Result<bool, Smtp
         .any(|line| line.trim().eq_ignore_ascii_case("STARTTLS"));
     match (is_offered, security) {
         (false, Security::Opportunistic) => return Ok(false),
-        (false, _) => return Err(told("it does not offer STARTTLS, and nothing is sent in clear")),
+        (false, _) => return Err(content("it does not offer STARTTLS, and nothing is sent in clear")),
         (true, _) => {}
     }
     expect(&ask(stream, "STARTTLS").await?, 220)?;
@@ -149,8 +149,8 @@ async fn reply(stream: &mut TcpStream) -> Result<Reply, SmtpFailure> {
         match parsed(&heard) {
             Ok(Some(reply)) => return Ok(reply),
             Ok(None) if read > 0 && heard.len() < REPLY_MAX_BYTES => {}
-            Ok(None) => return Err(told("it hung up or answered at endless length")),
-            Err(why) => return Err(told(why)),
+            Ok(None) => return Err(content("it hung up or answered at endless length")),
+            Err(why) => return Err(content(why)),
         }
     }
 }
@@ -179,10 +179,10 @@ fn parsed(heard: &[u8]) -> Result<Option<Reply>, &'static str> {
 }
 
 fn lost(error: io::Error) -> SmtpFailure {
-    told(&error.to_string())
+    content(&error.to_string())
 }
 
-fn told(why: &str) -> SmtpFailure {
+fn content(why: &str) -> SmtpFailure {
     SmtpFailure::Failed {
         why: format!("the mail server: {why}"),
     }

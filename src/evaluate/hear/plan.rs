@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Asking, Heard, Wanted, wanted, without_accounts};
 use crate::clock::Time;
-use crate::event::{Event, Kind, Position};
+use crate::event::{Event, Kind};
 use crate::incident::IncidentId;
+use crate::journal::Position;
 use crate::notification::{Form, Notification, SeriesId};
 use crate::record::{Change, Deadline, Judged, Tells, Verdict, Why};
 use crate::rule::RuleSet;

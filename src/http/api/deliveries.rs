@@ -9,7 +9,7 @@ use axum::http::{StatusCode, Uri};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::House;
+use super::super::AppState;
 use super::super::auth::Scope;
 use super::super::caller::Caller;
 use super::super::query::Query;
@@ -47,39 +47,43 @@ struct Asked {
 }
 
 /// `GET /v1/deliveries`
-pub async fn list(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> Result<Json<Deliveries>, Refusal> {
-    let viewer = house.reader(&caller)?;
+pub async fn list(
+    State(app_state): State<Arc<AppState>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Deliveries>, Refusal> {
+    let viewer = app_state.reader(&caller)?;
     let asked = Asked::of(&Query::of(&uri))?;
-    house
+    app_state
         .read(viewer, move |reading| found(reading, &asked).map(Json))
         .await
 }
 
 /// `GET /v1/deliveries/{id}`
 pub async fn one(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<Json<DeliveryLine>, Refusal> {
-    let viewer = house.reader(&caller)?;
+    let viewer = app_state.reader(&caller)?;
     let answer = move |reading: &Reading| {
         // another customer's id is answered like one that nobody knows
         let tracked = known(reading, &id)?;
-        match reading.sources().sight.shows(&tracked.delivery.customer) {
+        match reading.sources().visibility.shows(&tracked.delivery.customer) {
             true => Ok(Json(DeliveryLine::of(&tracked))),
             false => Err(unknown()),
         }
     };
-    house.read(viewer, answer).await
+    app_state.read(viewer, answer).await
 }
 
 /// `POST /v1/deliveries/{id}/redeliver`: tries an ended delivery again, with the same id and content.
 pub async fn redeliver(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    house.admit(&caller, Scope::Operate)?;
+    app_state.admit(&caller, Scope::Operate)?;
     let asked = id.clone();
     let check = move |reading: &Reading| match known(reading, &asked)?.standing.state {
         Standing::Ended { .. } => Ok(()),
@@ -88,8 +92,8 @@ pub async fn redeliver(
             "this delivery has not ended: it will be tried anyway",
         )),
     };
-    house.read(Viewer::Operator, check).await?;
-    let (ledger, command) = (house.ledger.clone(), Command::Redeliver { delivery: id.clone() });
+    app_state.read(Viewer::Operator, check).await?;
+    let (ledger, command) = (app_state.ledger.clone(), Command::Redeliver { delivery: id.clone() });
     // who asked may go away meanwhile: what was begun is finished
     let written = tokio::spawn(async move { ledger.command("operator", command).await });
     match written.await {
@@ -193,7 +197,7 @@ fn of_state(
         let is_last = page.len() < PAGE;
         for (_, id) in page {
             let tracked = Tracked::find(&reading.store, &id)?;
-            let Some(tracked) = tracked.filter(|one| sources.sight.shows(&one.delivery.customer)) else {
+            let Some(tracked) = tracked.filter(|one| sources.visibility.shows(&one.delivery.customer)) else {
                 continue;
             };
             all.insert(id, tracked);

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use serde::Serialize;
 
-use super::super::House;
+use super::super::AppState;
 use super::super::caller::Caller;
 use super::super::query::Query;
 use super::super::reading::Reading;
@@ -15,9 +15,10 @@ use super::super::refusal::Refusal;
 use super::incidents::{LIST_DEFAULT, LIST_MOST, not_a_cursor};
 use super::shapes::{EventShort, SilentLine, VerdictLine, WholeEvent};
 use crate::customer::CustomerId;
-use crate::event::{Arrival, Event, Position};
+use crate::event::{Arrival, Event};
+use crate::journal::Position;
+use crate::lookup;
 use crate::record::{Judged, Why};
-use crate::store::context;
 use crate::view::story;
 
 /// What is said when the rules of then cannot be made again for one answer.
@@ -31,8 +32,8 @@ pub struct Events {
 }
 
 /// `GET /v1/events`
-pub async fn list(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> Result<Json<Events>, Refusal> {
-    let viewer = house.overseer(&caller)?;
+pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Events>, Refusal> {
+    let viewer = app_state.overseer(&caller)?;
     let query = Query::of(&uri);
     query.only(&["limit", "before", "token"])?;
     let limit = query.number("limit", LIST_DEFAULT, LIST_MOST)?;
@@ -49,17 +50,17 @@ pub async fn list(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> 
             events: lines.into_iter().map(EventShort::of).collect(),
         }))
     };
-    house.read(viewer, answer).await
+    app_state.read(viewer, answer).await
 }
 
 /// `GET /v1/events/{id}`
 pub async fn one(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     Path(id): Path<String>,
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<WholeEvent>, Refusal> {
-    let viewer = house.overseer(&caller)?;
+    let viewer = app_state.overseer(&caller)?;
     let query = Query::of(&uri);
     query.only(&["customer", "token"])?;
     let at: Position = id.parse().map_err(|_| no_such_event())?;
@@ -68,7 +69,7 @@ pub async fn one(
         let about = about.clone();
         move |reading: &Reading| whole(reading, at, about.as_ref()).map(Json)
     };
-    house.read_about(about, viewer, answer).await
+    app_state.read_about(about, viewer, answer).await
 }
 
 fn no_such_event() -> Refusal {
@@ -88,7 +89,7 @@ fn whole(reading: &Reading, at: Position, about: Option<&CustomerId>) -> Result<
         );
     }
     let line = reading.store.event(at)?.ok_or_else(no_such_event)?;
-    let event = match context::event(&reading.journal, at) {
+    let event = match lookup::event(&reading.journal, at) {
         Ok(event) => Some(event),
         Err(error) => {
             tracing::warn!(event = %at, error = format!("{error:#}"), "an event's text cannot be read");

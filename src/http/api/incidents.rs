@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use serde::Serialize;
 
-use super::super::House;
+use super::super::AppState;
 use super::super::caller::Caller;
 use super::super::query::Query;
 use super::super::refusal::Refusal;
@@ -31,8 +31,12 @@ pub struct Incidents {
 }
 
 /// `GET /v1/incidents`
-pub async fn list(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> Result<Json<Incidents>, Refusal> {
-    let viewer = house.reader(&caller)?;
+pub async fn list(
+    State(app_state): State<Arc<AppState>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Incidents>, Refusal> {
+    let viewer = app_state.reader(&caller)?;
     let query = Query::of(&uri);
     query.only(&["limit", "before", "token"])?;
     let limit = query.number("limit", LIST_DEFAULT, LIST_MOST)?;
@@ -44,12 +48,12 @@ pub async fn list(State(house): State<Arc<House>>, caller: Caller, uri: Uri) -> 
             next,
         }))
     };
-    house.read(viewer, answer).await
+    app_state.read(viewer, answer).await
 }
 
 /// `GET /v1/incidents/{tracking_id}`
 pub async fn one(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     Path(tracking_id): Path<String>,
     caller: Caller,
     uri: Uri,
@@ -57,12 +61,12 @@ pub async fn one(
     let query = Query::of(&uri);
     query.only(&["provider", "token", "link"])?;
     let provider = super::provider(&query)?;
-    let viewer = house.opener(&caller, provider, &tracking_id)?;
+    let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let answer = move |reading: &super::super::reading::Reading| {
         let story = find(&reading.sources(), provider, &tracking_id)?;
         Ok(Json(WholeIncident::of(story)))
     };
-    house.read(viewer, answer).await
+    app_state.read(viewer, answer).await
 }
 
 /// Incidents, those with the newest communication first, and the cursor of the next ones.
@@ -75,7 +79,7 @@ pub fn list_of(
     most: usize,
 ) -> Result<(Vec<Incident>, Option<String>), Refusal> {
     let before = before.map(cursor).transpose()?;
-    let candidates = from.sight.candidates()?;
+    let candidates = from.visibility.candidates()?;
     let key = |one: &Incident| (one.updated, one.id.clone());
     let rest = candidates
         .into_iter()

@@ -1,4 +1,4 @@
-//! Questions and commands as JSON. Every answer is of one viewer's sight; none holds an address or a secret.
+//! Questions and commands as JSON. Every answer is of one viewer's visibility; none holds an address or a secret.
 
 pub mod deliveries;
 pub mod events;
@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::House;
+use super::AppState;
 use super::caller::Caller;
 use super::query::Query;
 use super::refusal::Refusal;
@@ -36,11 +36,11 @@ pub fn provider(query: &Query) -> Result<Option<Provider>, Refusal> {
 }
 
 /// `GET /v1/rules`: what is in force, and what is broken.
-pub async fn rules(State(house): State<Arc<House>>, caller: Caller) -> Result<Json<Value>, Refusal> {
-    let viewer = house.reader(&caller)?;
+pub async fn rules(State(app_state): State<Arc<AppState>>, caller: Caller) -> Result<Json<Value>, Refusal> {
+    let viewer = app_state.reader(&caller)?;
     let answer = |reading: &super::reading::Reading| {
         let sources = reading.sources();
-        let is_shown = |customer: &CustomerId| sources.sight.shows(customer);
+        let is_shown = |customer: &CustomerId| sources.visibility.shows(customer);
         let files = reading
             .rules
             .files
@@ -75,7 +75,7 @@ pub async fn rules(State(house): State<Arc<House>>, caller: Caller) -> Result<Js
             json!({ "revision": revision, "counts": counts, "files": files, "broken": broken }),
         ))
     };
-    house.read(viewer, answer).await
+    app_state.read(viewer, answer).await
 }
 
 /// `GET /healthz`: the process is up.
@@ -84,8 +84,8 @@ pub async fn healthz() -> Json<Value> {
 }
 
 /// `GET /readyz`: events are taken.
-pub async fn readyz(State(house): State<Arc<House>>) -> Result<Json<Value>, Refusal> {
-    match house.ledger.is_failed() {
+pub async fn readyz(State(app_state): State<Arc<AppState>>) -> Result<Json<Value>, Refusal> {
+    match app_state.ledger.is_failed() {
         false => Ok(Json(json!({ "ready": true }))),
         true => Err(Refusal::later(
             "writing to disk has failed; the daemon is about to be started again",

@@ -59,8 +59,8 @@ async fn what_was_posted_is_in_the_lists_with_what_became_of_it() {
 
 #[tokio::test]
 async fn a_store_that_a_question_finds_damaged_ends_the_ledger_and_any_other_error_does_not() {
-    let (house, place) = Place::house(Settings::default());
-    let other = house.read(Viewer::Operator, |_| {
+    let (app_state, place) = Place::app_state(Settings::default());
+    let other = app_state.read(Viewer::Operator, |_| {
         Err::<(), _>(Refusal::from(anyhow::anyhow!("a bug")))
     });
     assert_eq!(
@@ -73,7 +73,7 @@ async fn a_store_that_a_question_finds_damaged_ends_the_ledger_and_any_other_err
         is_damage: true,
         ..Refusal::not_found("what was asked for could not be read")
     };
-    let damaged = house.read(Viewer::Operator, move |_| Err::<(), _>(damage()));
+    let damaged = app_state.read(Viewer::Operator, move |_| Err::<(), _>(damage()));
     damaged.await.expect_err("refused");
     place.ledger.idle().await;
     assert!(place.ledger.is_failed(), "it is to be built anew");

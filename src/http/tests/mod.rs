@@ -91,9 +91,9 @@ impl Place {
     }
 
     /// What stands behind doors that nobody opens.
-    fn house(settings: Settings) -> (House, Self) {
+    fn app_state(settings: Settings) -> (AppState, Self) {
         let (doors, place) = Self::with_doors(settings);
-        (House::behind(doors), place)
+        (AppState::behind(doors), place)
     }
 
     /// Doors that nobody has opened yet.

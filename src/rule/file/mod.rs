@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::customer::{CustomerId, HOUSE};
+use crate::customer::{CustomerId, ORGANISATION};
 use crate::event::catalogue::Catalogue;
 use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
@@ -183,7 +183,7 @@ pub(super) const RULE: Keys = Keys {
 
 /// Whose a path below the rules folder is.
 pub fn customer_of(path: &str) -> CustomerId {
-    CustomerId::new(path.split_once('/').map_or(HOUSE, |(folder, _)| folder))
+    CustomerId::new(path.split_once('/').map_or(ORGANISATION, |(folder, _)| folder))
 }
 
 /// SHA-256 of a file's text, hex.

@@ -1,7 +1,7 @@
 //! The rules and receivers that nobody writes: they tell whoever answers for rule files that these are broken.
 
 use crate::channel::{Address, EmailAddress};
-use crate::customer::{CustomerId, Customers, HOUSE, OPERATOR};
+use crate::customer::{CustomerId, Customers, OPERATOR, ORGANISATION};
 use crate::event::Kind;
 use crate::rule::{Condition, Follow, Receiver, Rule};
 
@@ -13,23 +13,29 @@ const CONTACT: &str = "(contact)";
 
 /// The rules and receivers that nobody writes: contacts are told about their rule files.
 pub(super) fn of(customers: &Customers) -> Vec<(Rule, Receiver)> {
-    let house = if customers.are_separate() { OPERATOR } else { HOUSE };
-    let house = customers
+    let organisation = if customers.are_separate() {
+        OPERATOR
+    } else {
+        ORGANISATION
+    };
+    let organisation = customers
         .contact
         .as_deref()
-        .map(|contact| (CustomerId::new(house), contact, true));
+        .map(|contact| (CustomerId::new(organisation), contact, true));
     let known = customers.by_name.iter().flatten();
     let own = known.filter_map(|(id, one)| Some((id.clone(), one.contact.as_deref()?, false)));
-    let contacts = own.chain(house).filter_map(|(customer, contact, is_house)| {
-        let address = EmailAddress::read(contact).ok()?;
-        Some((rule_files(&customer, is_house), contact_of(customer, address)))
-    });
+    let contacts = own
+        .chain(organisation)
+        .filter_map(|(customer, contact, is_organisation)| {
+            let address = EmailAddress::read(contact).ok()?;
+            Some((rule_files(&customer, is_organisation), contact_of(customer, address)))
+        });
     contacts.collect()
 }
 
-fn rule_files(customer: &CustomerId, is_house: bool) -> Rule {
+fn rule_files(customer: &CustomerId, is_organisation: bool) -> Rule {
     let mut kinds = vec![Kind::RulesBroken, Kind::RulesMended];
-    kinds.extend(is_house.then_some(Kind::JournalLost));
+    kinds.extend(is_organisation.then_some(Kind::JournalLost));
     Rule {
         customer: customer.clone(),
         name: RULE_FILES.to_owned(),

@@ -7,13 +7,15 @@ use anyhow::Result;
 
 use super::{Chapter, Gathering, Ruling, Silent, Sources, Tracked};
 use crate::customer::CustomerId;
-use crate::event::{Arrival, Event, Position, Provider};
+use crate::event::{Arrival, Event, Provider};
 use crate::incident::{Entry, Hearing};
+use crate::journal::Position;
+use crate::lookup;
 use crate::record::{Judged, Tells};
 use crate::rule::Rule;
 use crate::rule::condition::Judgement;
 use crate::rule::set::RULE_FILES;
-use crate::store::{View, context};
+use crate::store::View;
 
 /// How many rules that did not match are named for one communication.
 const SILENT_MOST: usize = 200;
@@ -32,7 +34,7 @@ pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> 
     let accounts: BTreeSet<&String> = heard.iter().map(|hearing| &hearing.account).collect();
     let first = heard.first().copied();
     let at = first.map_or(entry.event, |hearing| hearing.event);
-    let line = from.sight.store.event(at)?;
+    let line = from.visibility.store.event(at)?;
     let mut chapter = Chapter {
         kind: first.map_or(entry.kind, |hearing| hearing.kind),
         stage: entry.stage,
@@ -63,7 +65,7 @@ pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> 
 
 /// An event's text; a part of the journal that is lost must not take the rest of the story with it.
 fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
-    match context::event(from.journal, at) {
+    match lookup::event(from.journal, at) {
         Ok(event) => Some(Box::new(event)),
         Err(error) => {
             tracing::warn!(event = %at, error = format!("{error:#}"), "an event's text cannot be read");
@@ -74,7 +76,7 @@ fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
 
 /// The verdicts on a chapter's events, and where they led.
 fn consequences(from: &Sources<'_>, chapter: &mut Chapter) -> Result<()> {
-    let store = from.sight.store;
+    let store = from.visibility.store;
     let mut tells: Vec<(CustomerId, Tells)> = Vec::new();
     for event in chapter.events.clone() {
         for judged in rulings(from, event)? {
@@ -115,9 +117,9 @@ fn consequences(from: &Sources<'_>, chapter: &mut Chapter) -> Result<()> {
 /// When the store cannot be read.
 pub fn rulings(from: &Sources<'_>, event: Position) -> Result<Vec<Judged>> {
     let mut all = Vec::new();
-    for line in from.sight.store.verdicts(event)? {
-        if from.sight.shows(&line.customer) {
-            all.extend(from.sight.store.judged(event, line.at, from.journal)?);
+    for line in from.visibility.store.verdicts(event)? {
+        if from.visibility.shows(&line.customer) {
+            all.extend(from.visibility.store.judged(event, line.at, from.journal)?);
         }
     }
     Ok(all)
@@ -186,7 +188,7 @@ fn silence(from: &Sources<'_>, at: Position, chapter: &mut Chapter) -> Result<()
     }
     let is_silent = |rule: &Rule| {
         let of_rule = |one: &Ruling| one.customer == rule.customer && one.rule == rule.name;
-        from.sight.shows(&rule.customer) && !chapter.verdicts.iter().any(of_rule)
+        from.visibility.shows(&rule.customer) && !chapter.verdicts.iter().any(of_rule)
     };
     let silent = silent(from, at, event, is_silent)?;
     chapter.is_unexplained = silent.is_none();

@@ -11,14 +11,14 @@ use crate::incident::{Hearing, Incident, IncidentId};
 use crate::store::View;
 
 /// What one viewer sees of the store.
-pub struct Sight<'a> {
+pub struct Visibility<'a> {
     /// What there is.
     pub store: &'a View,
     customers: &'a Customers,
     viewer: &'a Viewer,
 }
 
-impl<'a> Sight<'a> {
+impl<'a> Visibility<'a> {
     /// What `viewer` sees, where `customers` says who owns what.
     pub fn of(store: &'a View, customers: &'a Customers, viewer: &'a Viewer) -> Self {
         Self {
