@@ -73,11 +73,6 @@ fn expired_on_creation(delivery: &Delivery, now: Time) -> Change {
     }
 }
 
-/// When a delivery made now stops being tried.
-pub fn expires(delivery: &Delivery) -> Time {
-    delivery.created + LIFE
-}
-
 fn is_every(judged: &Judged, rules: &RuleSet) -> bool {
     rules
         .rule(&judged.customer, &judged.rule)

@@ -53,7 +53,7 @@ impl Writer {
                     Deadline::Endpoint { endpoint } => cycle.hint.vanished.push(endpoint.clone()),
                     Deadline::Tell { .. } | Deadline::Retention => {}
                 }
-                self.decide_here(Input::Due { deadline, at }, &context, cycle);
+                self.decide_here(Input::Due { deadline, at }, &context, cycle)?;
             }
             if is_idle || began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES {
                 return Ok(());
@@ -67,7 +67,7 @@ impl Writer {
         let input = Input::Tried {
             attempt: attempt.clone(),
         };
-        self.decide_here(input, &context, cycle);
+        self.decide_here(input, &context, cycle)?;
         cycle.undo.push(Undo::Tried(attempt));
         Ok(())
     }
@@ -113,16 +113,20 @@ impl Writer {
             .decided_through()?
             .is_some_and(|last| waiting.at <= last);
         match input {
-            _ if is_lost => self.decided(of, &Asked::Unread, &Context::Lost(Why::DecisionLost), cycle),
-            None => self.decided(of, &Asked::Unread, &Context::Lost(Why::InputLost), cycle),
+            _ if is_lost => self.decided(of, &Asked::Unread, &Context::Lost(Why::DecisionLost), cycle)?,
+            None => self.decided(of, &Asked::Unread, &Context::Lost(Why::InputLost), cycle)?,
             Some(Input::Heard { event }) => {
-                let heard = Context::Hear(self.store.view().hear_context(&event, &self.rules)?);
+                let heard = Context::Hear(
+                    self.store
+                        .view()
+                        .hear_context(&event, &self.rules, &self.shared.journal)?,
+                );
                 let event = &event;
-                self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle);
+                self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle)?;
             }
             Some(input @ Input::Rules { .. }) => self.decide_rules(&waiting, &input, cycle)?,
             Some(ref input @ Input::RuleTexts { .. }) => {
-                self.decided(of, &Asked::Input(input), &Context::Lost(Why::PartOfAChange), cycle);
+                self.decided(of, &Asked::Input(input), &Context::Lost(Why::PartOfAChange), cycle)?;
             }
             Some(
                 ref input @ Input::Commanded {
@@ -131,7 +135,7 @@ impl Writer {
                 },
             ) => {
                 let context = Context::Delivery(self.store.view().known(delivery)?);
-                self.decided(of, &Asked::Input(input), &context, cycle);
+                self.decided(of, &Asked::Input(input), &context, cycle)?;
             }
             _ => bail!("the input {} is of a kind that is never recorded", waiting.at),
         }
@@ -166,7 +170,7 @@ impl Writer {
             &Asked::Input(input),
             &Context::Rules(change),
             cycle,
-        );
+        )?;
         cycle.rules_before.get_or_insert_with(|| self.rules.clone());
         self.rules = next;
         Ok(())
@@ -234,13 +238,13 @@ impl Writer {
         Ok(Arc::new(compiled?))
     }
 
-    fn decide_here(&mut self, input: Input, context: &Context, cycle: &mut Cycle) {
+    fn decide_here(&mut self, input: Input, context: &Context, cycle: &mut Cycle) -> Result<()> {
         let of = Of::Here(input.clone());
-        self.decided(of, &Asked::Input(&input), context, cycle);
+        self.decided(of, &Asked::Input(&input), context, cycle)
     }
 
     /// Evaluates and stages.
-    fn decided(&mut self, of: Of, asked: &Asked<'_>, context: &Context, cycle: &mut Cycle) {
+    fn decided(&mut self, of: Of, asked: &Asked<'_>, context: &Context, cycle: &mut Cycle) -> Result<()> {
         let now = self.now();
         let changes = evaluate(asked, context, &self.rules, now);
         let raised: Vec<(u32, Input)> = (0..)
@@ -260,7 +264,7 @@ impl Writer {
             by: self.revision(),
             changes,
         };
-        let seq = self.stage(&record, cycle);
+        let seq = self.stage(&record, cycle)?;
         self.upkeep.thinning.note(seq, &record);
         cycle.decisions += 1;
         for (nth, input) in raised {
@@ -270,6 +274,7 @@ impl Writer {
                 rules: None,
             });
         }
+        Ok(())
     }
 
     pub(super) fn revision(&self) -> Revision {

@@ -43,23 +43,29 @@ impl Writer {
     }
 
     /// Stages what came in together as one record.
-    pub(super) fn record(&mut self, inputs: Vec<Input>, rules: Option<Arc<RuleSet>>, reply: Reply, cycle: &mut Cycle) {
+    pub(super) fn record(
+        &mut self,
+        inputs: Vec<Input>,
+        rules: Option<Arc<RuleSet>>,
+        reply: Reply,
+        cycle: &mut Cycle,
+    ) -> Result<()> {
         // what is left of the prepared space is for decisions and attempts
         if self.no_space_until.is_some()
             || self.is_short_of_space()
             || self.journal.room().next == journal::Next::NoSpace
         {
             let _ = reply.send(Err(Refused::NoSpace));
-            return;
+            return Ok(());
         }
         let record = Record::Recorded { at: self.now(), inputs };
         let bytes = record.to_bytes();
         if bytes.len() > RECORD_BYTES_MOST {
             let (bytes, most) = (bytes.len(), RECORD_BYTES_MOST);
             let _ = reply.send(Err(Refused::TooLarge { bytes, most }));
-            return;
+            return Ok(());
         }
-        let seq = self.stage_bytes(&record, bytes, cycle);
+        let seq = self.stage_bytes(&record, bytes, cycle)?;
         let Record::Recorded { inputs, .. } = record else {
             unreachable!("made above")
         };
@@ -74,33 +80,37 @@ impl Writer {
             });
         }
         cycle.replies.push((reply, positions));
+        Ok(())
     }
 
     /// Stages something that the ledger itself has to tell.
-    pub(super) fn record_raised(&mut self, input: Input, cycle: &mut Cycle) {
+    pub(super) fn record_raised(&mut self, input: Input, cycle: &mut Cycle) -> Result<()> {
         let record = Record::Recorded {
             at: self.now(),
             inputs: vec![input.clone()],
         };
-        let seq = self.stage(&record, cycle);
+        let seq = self.stage(&record, cycle)?;
         self.inbox.push_back(Waiting {
             at: Position { seq, nth: 0 },
             input: Some(input),
             rules: None,
         });
+        Ok(())
     }
 
-    pub(super) fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> u64 {
+    pub(super) fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> Result<u64> {
         self.stage_bytes(record, record.to_bytes(), cycle)
     }
 
-    fn stage_bytes(&mut self, record: &Record, bytes: Vec<u8>, cycle: &mut Cycle) -> u64 {
+    fn stage_bytes(&mut self, record: &Record, bytes: Vec<u8>, cycle: &mut Cycle) -> Result<u64> {
         let seq = cycle.next_seq;
         cycle.next_seq += 1;
         cycle.bytes += bytes.len();
         cycle.group.push(bytes);
-        self.store.stage(seq, record);
-        seq
+        self.store
+            .stage(seq, record)
+            .context("looking up what a record changes")?;
+        Ok(seq)
     }
 
     /// Writes the cycle's group, syncs it, brings the store up, answers, tells the lanes.

@@ -101,18 +101,19 @@ impl Writer {
     }
 
     /// Stages what upkeep has to put on record.
-    pub(super) fn stage_upkeep(&mut self, cycle: &mut Cycle) {
+    pub(super) fn stage_upkeep(&mut self, cycle: &mut Cycle) -> Result<()> {
         let before = cycle.next_seq;
-        self.stage_damage(cycle);
+        self.stage_damage(cycle)?;
         if let Some(thinned) = self.upkeep.thinning.retired {
             let record = Record::Retired {
                 at: self.now(),
                 through: thinned.through,
                 dropped: thinned.dropped,
             };
-            self.stage(&record, cycle);
+            self.stage(&record, cycle)?;
         }
         self.upkeep.staged = (cycle.next_seq > before).then(|| cycle.next_seq - 1);
+        Ok(())
     }
 
     /// After the cycle's group was written, or, without space, put back: then it is staged again by the next one.

@@ -242,13 +242,13 @@ impl Writer {
         self.housekeep();
         let taken = self.maintain(taken)?;
         let mut cycle = self.cycle();
-        self.stage_upkeep(&mut cycle);
+        self.stage_upkeep(&mut cycle)?;
         let mut stop = None;
         let taken: Vec<Submission> = self.backlog.drain(..).chain(taken).collect();
         for submission in taken {
             match submission {
                 Submission::Record { .. } if cycle.bytes >= CYCLE_BYTES => self.backlog.push_back(submission),
-                Submission::Record { inputs, rules, reply } => self.record(inputs, rules, reply, &mut cycle),
+                Submission::Record { inputs, rules, reply } => self.record(inputs, rules, reply, &mut cycle)?,
                 Submission::Tried(attempt) => self.tried.push_back(attempt),
                 Submission::Due(deadline) => self.noticed.push_back(deadline),
                 Submission::Idle(reply) => self.idle.push(reply),

@@ -16,7 +16,7 @@ use crate::lookup;
 use crate::rule::file::customer_of;
 use crate::rule::{Revision, RuleFile, RuleSet};
 use crate::store::View;
-use crate::store::keys::RuleFileLine;
+use crate::store::item::RuleFileLine;
 
 /// The most rule files that are made again for one answer.
 const FILES_MOST: usize = 1_000;
@@ -218,7 +218,7 @@ mod tests {
                 settings: true,
             }],
         };
-        store.stage(seq, &decided);
+        store.stage(seq, &decided).expect("reads");
     }
 
     #[test]

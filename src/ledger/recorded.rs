@@ -12,7 +12,7 @@ use crate::lookup;
 use crate::record::{Input, SealedFile};
 use crate::rule::RuleSet;
 use crate::store::View;
-use crate::store::keys::RuleFileLine;
+use crate::store::item::RuleFileLine;
 
 /// The rules in force, made of what was recorded; none at the very first start.
 pub fn in_force(compile: &Compile, view: &View, journal: &journal::Reader) -> Result<Arc<RuleSet>> {
@@ -199,7 +199,7 @@ mod tests {
             }],
         };
         let mut store = Store::open(&dir.path().join("store")).expect("opens");
-        store.stage(3, &decided);
+        store.stage(3, &decided).expect("reads");
         let texts = texts_in_force(store.view(), &journal.reader()).expect("texts");
         assert_eq!(texts, [text("a", "sealed a"), text("b", "sealed b")]);
     }

@@ -67,16 +67,16 @@ impl Writer {
     }
 
     /// Stages what owns up to the damage that was found.
-    pub(super) fn stage_damage(&mut self, cycle: &mut Cycle) {
+    pub(super) fn stage_damage(&mut self, cycle: &mut Cycle) -> Result<()> {
         if self.upkeep.scrub.damaged.is_empty() {
-            return;
+            return Ok(());
         }
         let (at, damaged) = (self.now(), self.upkeep.scrub.damaged.clone());
         for (from, to, why) in damaged.clone() {
-            self.stage(&Record::Lost { at, from, to, why }, cycle);
+            self.stage(&Record::Lost { at, from, to, why }, cycle)?;
         }
         let event = Box::new(obey::journal_damaged(true, &open::told_of(&damaged, &[]), at));
-        self.record_raised(Input::Heard { event }, cycle);
+        self.record_raised(Input::Heard { event }, cycle)
     }
 
     /// When the damage is on record: writes out what only the store knows, answers, and renews the store if that was to

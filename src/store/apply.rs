@@ -1,28 +1,31 @@
 //! What a record does to the store: puts and removals, nothing else. Applying it twice is applying it once.
 
 use crate::clock::Time;
-use crate::delivery::{End, LaneKey, Standing, State, StateWord};
-use crate::evaluate::tell;
+use crate::delivery::LIFE;
 use crate::event::Event;
 use crate::incident::IncidentId;
 use crate::journal::Position;
-use crate::notification::{EndpointId, SeriesId};
-use crate::record::{Change, Input, Judged, Of, Record, Verdict, Why};
-use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine};
+use crate::record::{Change, Deadline, Input, Judged, Of, Record, Verdict, Why};
+use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, Patch, RuleFileLine, VerdictLine};
+use crate::store::keys::{self, Key};
 
 /// A verdict larger than this (JSON bytes, roughly) is kept in the journal only.
 const WHOLE_JUDGED_ACCOUNTS: usize = 100;
 
 /// One change of the store.
 pub enum Op {
-    /// Under its own key.
+    /// Puts an item in place of what stood under its key; the other keys of what is replaced go.
     Put(Box<Item>),
+    /// Changes the delivery of this id.
+    Patch(String, Box<Patch>),
     /// A number of the store's own.
     Mark(Key, Position),
-    /// Whatever stands there.
+    /// The item that this key holds.
     Remove(Key),
-    /// Whatever stands under keys that begin like this.
+    /// The items held by keys that begin like this.
     RemoveUnder(Key),
+    /// All deliveries about an incident.
+    RemoveDeliveries(IncidentId),
 }
 
 /// What the record of this sequence number does.
@@ -61,10 +64,6 @@ fn recorded(at: Position, input: &Input, now: Time, ops: &mut Vec<Op>) {
 
 fn heard(at: Position, event: &Event, now: Time, ops: &mut Vec<Op>) {
     ops.push(put_of(Item::Event(line(at, event, now))));
-    ops.push(put_of(Item::EventOf {
-        incident: IncidentId::of(event),
-        at,
-    }));
 }
 
 fn line(at: Position, event: &Event, heard: Time) -> EventLine {
@@ -110,6 +109,15 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
             put(Item::Inbox { at });
             heard(at, event, now, ops);
         }
+        // what is planned is in the order in which it is due
+        Change::Wake {
+            deadline: Deadline::Tell { .. },
+            ..
+        }
+        | Change::Unwake {
+            deadline: Deadline::Tell { .. },
+            ..
+        } => {}
         Change::Wake { deadline, at } => put(Item::Wake {
             deadline: deadline.clone(),
             at: *at,
@@ -118,71 +126,62 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
         Change::Incident(incident) => put(Item::Incident(incident.clone())),
         Change::Entry(entry) => put(Item::Entry(entry.clone())),
         Change::Affected(hearing) => put(Item::Hearing(hearing.clone())),
-        Change::Notification(notification) => {
-            put(Item::SeriesOf {
-                incident: notification.incident.clone(),
-                series: notification.series.clone(),
-            });
-            if !notification.open {
-                // also when the delivery that closed it is retired
-                put(threaded(&notification.endpoint, &notification.incident));
-            }
-            put(Item::Notification(notification.clone()));
+        Change::Notification(notification) if notification.open => {
+            put(Item::Delivery(Box::new(DeliveryItem::planned(notification))));
         }
-        Change::IncidentForgotten {
-            incident,
-            events,
-            series,
-        } => incident_forgotten(incident, events, series, ops),
+        Change::Notification(notification) => {
+            let closed = Patch::Closed(Box::new(notification.clone()));
+            ops.push(patch_of(&notification.series.delivery(notification.part), closed));
+        }
+        Change::IncidentForgotten { incident, events, .. } => incident_forgotten(incident, events, ops),
         Change::Delivery { delivery, .. } => {
-            put(Item::Delivery {
-                delivery: delivery.clone(),
-                told: at,
-            });
-            put(Item::DeliveryOf {
-                incident: delivery.incident.clone(),
-                delivery: delivery.id.clone(),
-            });
-            put(threaded(&delivery.endpoint, &delivery.incident));
-            scheduled(&delivery.lane_key(), 0, delivery.created, tell::expires(delivery), ops);
+            let expires = delivery.created + LIFE;
+            let made = DeliveryItem::scheduled(delivery.clone(), at, expires);
+            put(Item::Delivery(Box::new(made)));
         }
         Change::Attempted {
             attempt,
             place,
             again,
             expires,
-        } => {
-            put(Item::Attempt(attempt.clone()));
-            scheduled(place, attempt.number, *again, *expires, ops);
-        }
+        } => ops.push(patch_of(
+            &place.delivery,
+            Patch::Attempted {
+                attempt: attempt.clone(),
+                at: *again,
+                expires: *expires,
+            },
+        )),
         Change::Ended {
             place,
             attempts,
             attempt,
             end,
             at,
-        } => {
-            if let Some(attempt) = attempt {
-                put(Item::Attempt(attempt.clone()));
-            }
-            ended(place, *attempts, end, *at, ops);
-        }
+        } => ops.push(patch_of(
+            &place.delivery,
+            Patch::Ended {
+                attempts: *attempts,
+                attempt: attempt.clone(),
+                end: end.clone(),
+                at: *at,
+            },
+        )),
         Change::Requeued {
             place,
-            ended,
-            ended_at,
             attempts,
             again,
             expires,
-        } => {
-            ops.push(Op::Remove(keys::ended_at(*ended_at, &place.delivery)));
-            ops.push(Op::Remove(keys::listed(ended.word(), place.created, &place.delivery)));
-            scheduled(place, *attempts, *again, *expires, ops);
-        }
-        Change::Carries { delivery, carried } => put(Item::Carries {
-            delivery: delivery.clone(),
-            carried: carried.clone(),
-        }),
+            ..
+        } => ops.push(patch_of(
+            &place.delivery,
+            Patch::Requeued {
+                attempts: *attempts,
+                at: *again,
+                expires: *expires,
+            },
+        )),
+        Change::Carries { delivery, carried } => ops.push(patch_of(delivery, Patch::Carries(carried.clone()))),
         Change::InForce {
             revision,
             recorded,
@@ -223,29 +222,22 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
         }
         Change::Broken { broken: Some(file), .. } => put(Item::Broken(file.clone())),
         Change::Broken { path, broken: None } => ops.push(Op::Remove(keys::broken(path))),
-        Change::Forgotten {
-            place,
-            end,
-            ended_at,
-            attempts,
-        } => {
-            ops.push(Op::Remove(keys::ended_at(*ended_at, &place.delivery)));
-            forgotten(place, end, *attempts, ops);
+        Change::Forgotten { place, .. } => {
+            ops.push(patch_of(&place.delivery, Patch::Forgotten));
+            ops.push(Op::RemoveUnder(keys::attempts(&place.delivery)));
         }
     }
 }
 
-fn threaded(endpoint: &EndpointId, incident: &IncidentId) -> Item {
-    Item::Threaded {
-        endpoint: endpoint.clone(),
-        incident: incident.clone(),
-    }
+/// Changes a delivery.
+pub fn patch_of(delivery: &str, patch: Patch) -> Op {
+    Op::Patch(delivery.to_owned(), Box::new(patch))
 }
 
 fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
     let accounts = judged.accounts.len() + judged.tells.iter().map(|tells| tells.new.len()).sum::<usize>();
     let whole = (accounts + judged.impact.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| Box::new(judged.clone()));
-    ops.push(put_of(Item::Judged(JudgedLine {
+    ops.push(put_of(Item::Verdict(VerdictLine {
         event: judged.event,
         at,
         customer: judged.customer.clone(),
@@ -262,91 +254,32 @@ fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
         }));
     }
     for tells in &judged.tells {
-        ops.push(put_of(Item::Gathered {
+        ops.push(put_of(Item::Gathered(Gathered {
+            incident: judged.incident.clone(),
             series: tells.series.clone(),
             part: tells.part,
             event: judged.event,
-            judged: at,
-        }));
-        for account in &tells.new {
-            let (series, account) = (tells.series.clone(), account.clone());
-            ops.push(put_of(Item::Reached {
-                series,
-                account,
-                part: tells.part,
-            }));
-        }
+            verdict: at,
+            new: (tells.new.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| tells.new.clone()),
+        })));
     }
 }
 
-fn scheduled(place: &LaneKey, attempts: u32, at: Time, expires: Time, ops: &mut Vec<Op>) {
-    let delivery = place.delivery.clone();
-    ops.push(put_of(Item::Standing(Standing {
-        delivery: delivery.clone(),
-        attempts,
-        state: State::Scheduled { at, expires },
-    })));
-    ops.push(put_of(Item::Lane(place.clone())));
-    ops.push(put_of(Item::Listed {
-        state: StateWord::Scheduled,
-        created: place.created,
-        delivery,
-    }));
-}
-
-fn ended(place: &LaneKey, attempts: u32, end: &End, at: Time, ops: &mut Vec<Op>) {
-    let delivery = place.delivery.clone();
-    ops.push(Op::Remove(keys::lane(place)));
-    ops.push(Op::Remove(keys::listed(StateWord::Scheduled, place.created, &delivery)));
-    ops.push(put_of(Item::Listed {
-        state: end.word(),
-        created: place.created,
-        delivery: delivery.clone(),
-    }));
-    ops.push(put_of(Item::EndedAt {
-        at,
-        delivery: delivery.clone(),
-    }));
-    ops.push(put_of(Item::Standing(Standing {
-        delivery,
-        attempts,
-        state: State::Ended { end: end.clone(), at },
-    })));
-}
-
-fn forgotten(place: &LaneKey, end: &End, attempts: u32, ops: &mut Vec<Op>) {
-    let id = &place.delivery;
-    ops.push(Op::Remove(keys::delivery_key(id)));
-    ops.push(Op::Remove(keys::delivery_of(&place.incident, id)));
-    ops.push(Op::Remove(keys::standing_key(id)));
-    ops.push(Op::Remove(keys::carries(id)));
-    ops.push(Op::Remove(keys::listed(end.word(), place.created, id)));
-    ops.extend((1..=attempts).map(|number| Op::Remove(keys::attempt_key(id, number))));
-}
-
-fn incident_forgotten(incident: &IncidentId, events: &[Position], series: &[SeriesId], ops: &mut Vec<Op>) {
+fn incident_forgotten(incident: &IncidentId, events: &[Position], ops: &mut Vec<Op>) {
     ops.push(Op::Remove(keys::incident_key(incident)));
     let lists = [
         keys::entries(incident),
         keys::hearings(incident),
         keys::follows(incident),
-        keys::events_of(incident),
-        keys::series_of(incident),
-        keys::threads(incident),
+        keys::gathered_about(incident),
     ];
     ops.extend(lists.into_iter().map(Op::RemoveUnder));
+    ops.push(Op::RemoveDeliveries(incident.clone()));
     for at in events {
         ops.extend([
             Op::Remove(keys::event(*at)),
             Op::Remove(keys::nothing(*at)),
             Op::RemoveUnder(keys::verdicts(*at)),
-        ]);
-    }
-    for one in series {
-        ops.extend([
-            Op::Remove(keys::notification_key(one)),
-            Op::RemoveUnder(keys::gathered_in(one)),
-            Op::RemoveUnder(keys::reached_by(one)),
         ]);
     }
 }

@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use crate::durable::sync_dir;
 use crate::journal::Position;
 use crate::store::View;
-use crate::store::keys::{self, Item};
+use crate::store::item::Item;
+use crate::store::keys;
 
 /// How many checkpoints are kept.
 const KEPT: usize = 2;
 
 /// Checkpoints' format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Head {
@@ -247,14 +248,42 @@ pub fn verify(path: &Path) -> Result<Read> {
 ///
 /// # Errors
 /// As [`verify`]; also what `take` returns. What was taken before the error must be thrown away.
-pub fn each(path: &Path, mut take: impl FnMut(&[u8], Item) -> Result<()>) -> Result<Read> {
+pub fn each(path: &Path, take: impl FnMut(&[u8], Item) -> Result<()>) -> Result<Read> {
+    each_as(path, FORMAT, take)
+}
+
+/// The format of a checkpoint.
+///
+/// # Errors
+/// When it does not begin like one.
+pub fn format(path: &Path) -> Result<u32> {
+    Ok(begin(path)?.1.checkpoint)
+}
+
+/// What a checkpoint is read from, line by line.
+type Packed = std::io::Split<BufReader<zstd::Decoder<'static, BufReader<File>>>>;
+
+fn begin(path: &Path) -> Result<(Vec<u8>, Head, Packed)> {
     let file = File::open(path).with_context(|| format!("reading the checkpoint {}", path.display()))?;
     let mut lines = BufReader::new(zstd::Decoder::new(file)?).split(b'\n');
     let first = lines.next().context("the checkpoint is empty")??;
-    let head: Head = serde_json::from_slice(&first).context("the checkpoint does not begin like one")?;
+    let head = serde_json::from_slice(&first).context("the checkpoint does not begin like one")?;
+    Ok((first, head, lines))
+}
+
+/// Goes through the items of a checkpoint of another format.
+///
+/// # Errors
+/// As [`each`].
+pub fn each_as<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    format: u32,
+    mut take: impl FnMut(&[u8], T) -> Result<()>,
+) -> Result<Read> {
+    let (first, head, lines) = begin(path)?;
     ensure!(
-        head.checkpoint == FORMAT,
-        "the checkpoint has format {}: it was written by a newer version",
+        head.checkpoint == format,
+        "the checkpoint has format {}, and not {format}",
         head.checkpoint
     );
     let (mut items, mut crc) = (0, crc32c::crc32c(&first));

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use crate::clock::Time;
-use crate::delivery::{Attempt, Delivery, Standing, State};
+use crate::delivery::{Attempt, Delivery, Standing};
 use crate::evaluate::hear::{self, Heard};
 use crate::evaluate::{OldIncident, Pending, placing, tell, tried};
 use crate::event::Event;
-use crate::incident::IncidentId;
+use crate::incident::{Hearing, IncidentId};
 use crate::journal;
 use crate::journal::Position;
 use crate::lookup;
@@ -17,6 +17,7 @@ use crate::notification::{EndpointId, SeriesId};
 use crate::record::{Change, Judged};
 use crate::rule::RuleSet;
 use crate::store::View;
+use crate::store::item::{Gathered, Progress};
 use crate::store::keys;
 
 /// How far a failed attempt looks for what waits behind it.
@@ -32,8 +33,8 @@ impl View {
     /// For an event: its incident, what its accounts heard, who asks, and the notifications it could lead to.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn hear_context(&self, event: &Event, rules: &RuleSet) -> Result<Heard> {
+    /// When store or journal cannot be read.
+    pub fn hear_context(&self, event: &Event, rules: &RuleSet, journal: &journal::Reader) -> Result<Heard> {
         let id = IncidentId::of(event);
         let mut heard = BTreeMap::new();
         for account in placing::accounts_of(event) {
@@ -47,27 +48,72 @@ impl View {
         };
         if context.placed.repeat_of.is_none() && event.arrival == crate::event::Arrival::Live {
             context.asking = hear::asking(event, incident.as_ref(), &self.follows(&id)?, rules);
-            self.add_series(event, rules, &mut context)?;
+            // of an incident that is not known yet, nobody was told
+            if incident.is_some() {
+                self.add_series(event, &heard, rules, journal, &mut context)?;
+            }
         }
         context.incident = incident;
         Ok(context)
     }
 
-    fn add_series(&self, event: &Event, rules: &RuleSet, context: &mut Heard) -> Result<()> {
+    fn add_series(
+        &self,
+        event: &Event,
+        heard: &BTreeMap<String, Vec<Hearing>>,
+        rules: &RuleSet,
+        journal: &journal::Reader,
+        context: &mut Heard,
+    ) -> Result<()> {
+        let id = IncidentId::of(event);
         for asking in &context.asking {
             for wanted in hear::wanted(event, &context.placed, &context.entries, asking, rules) {
-                let Some(notification) = self.notification(&wanted.series)? else {
+                let Some(known) = self.latest_part(&id, &wanted.endpoint, &wanted.series)? else {
                     continue;
                 };
                 for account in &asking.left.accounts {
-                    if self.has(&keys::reached(&wanted.series, account))? {
+                    let before = heard.get(account).map_or(&[][..], Vec::as_slice);
+                    if self.has_reached(&id, &wanted.series, account, before, journal)? {
                         context.reached.insert((wanted.series.clone(), account.clone()));
                     }
                 }
+                let notification = known.notification().unwrap_or_else(|| known.closed());
                 context.series.insert(wanted.series, notification);
             }
         }
         Ok(())
+    }
+
+    /// Whether an endpoint was told of an account by a series: by one of the events that the account heard `before`.
+    fn has_reached(
+        &self,
+        id: &IncidentId,
+        series: &SeriesId,
+        account: &String,
+        before: &[Hearing],
+        journal: &journal::Reader,
+    ) -> Result<bool> {
+        for hearing in before {
+            for gathered in self.gathered_from(id, series, hearing.event)? {
+                if self.new_accounts(&gathered, journal)?.contains(account) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The accounts that an event added to a series; none, if the journal lost them.
+    fn new_accounts(&self, gathered: &Gathered, journal: &journal::Reader) -> Result<Vec<String>> {
+        if let Some(new) = &gathered.new {
+            return Ok(new.clone());
+        }
+        let judged = self.judged(gathered.event, gathered.verdict, journal)?;
+        let tells = judged.into_iter().flat_map(|judged| judged.tells);
+        Ok(tells
+            .filter(|tells| tells.series == gathered.series && tells.part == gathered.part)
+            .flat_map(|tells| tells.new)
+            .collect())
     }
 
     /// For a due notification: what gathered for it. The public URL is the caller's to add.
@@ -75,8 +121,7 @@ impl View {
     /// # Errors
     /// When store or journal cannot be read.
     pub fn tell_context(&self, series: &SeriesId, part: u32, journal: &journal::Reader) -> Result<tell::Gathered> {
-        let notification = self.notification(series)?.filter(|one| one.open && one.part == part);
-        let Some(notification) = notification else {
+        let Some(notification) = self.notification(series, part)? else {
             return Ok(tell::Gathered {
                 notification: None,
                 verdicts: Vec::new(),
@@ -86,8 +131,10 @@ impl View {
             });
         };
         let mut verdicts = Vec::new();
-        for (event, at) in self.gathered(series, part)? {
-            verdicts.extend(self.judged(event, at, journal)?);
+        for one in self.gathered(&notification.incident, series)? {
+            if one.part == part {
+                verdicts.extend(self.judged(one.event, one.verdict, journal)?);
+            }
         }
         Ok(tell::Gathered {
             incident: self.incident(&notification.incident)?,
@@ -118,8 +165,16 @@ impl View {
     /// # Errors
     /// When the store cannot be read.
     pub fn gathers_from_journal(&self, series: &SeriesId, part: u32, from: u64) -> Result<bool> {
-        for (event, at) in self.gathered(series, part)? {
-            if at.seq >= from && self.verdict(event, at)?.is_none_or(|line| line.whole.is_none()) {
+        let Some(notification) = self.notification(series, part)? else {
+            return Ok(false);
+        };
+        for one in self.gathered(&notification.incident, series)? {
+            let is_staged = one.part == part && one.verdict.seq >= from;
+            if is_staged
+                && self
+                    .verdict(one.event, one.verdict)?
+                    .is_none_or(|line| line.whole.is_none())
+            {
                 return Ok(true);
             }
         }
@@ -196,17 +251,12 @@ impl View {
     /// # Errors
     /// When the store cannot be read.
     pub fn old_deliveries(&self, before: Time, most: usize) -> Result<Vec<(Delivery, Standing)>> {
-        let mut old = Vec::new();
-        for ended in self.ended_before(before) {
-            let (when, id) = ended?;
-            let known = self.known(&id)?;
-            // it may have been scheduled again since, or have ended later
-            old.extend(known.filter(|(_, standing)| matches!(standing.state, State::Ended { at, .. } if at == when)));
-            if old.len() >= most {
-                break;
-            }
-        }
-        Ok(old)
+        let known = self.ended_before(before).take(most).map(|ended| {
+            let ended = ended?;
+            let standing = ended.standing();
+            Ok(standing.map(|standing| (ended.delivery, standing)))
+        });
+        known.filter_map(Result::transpose).collect()
     }
 
     /// For retention: incidents that were last heard of before `before` (`before_review`, if they have a review), some
@@ -240,31 +290,25 @@ impl View {
         Ok((old, None))
     }
 
-    /// What goes with an incident, unless anything about it is pending.
+    /// What goes with an incident, unless anything about it is pending, or one of its deliveries is still known.
     fn forgettable(&self, id: &IncidentId) -> Result<Option<OldIncident>> {
-        let (events, series) = (self.events_of(id)?, self.series_of(id)?);
-        if self.has_deliveries(id)? || self.has_open(&series)? || self.has_undecided(&events)? {
+        let events = self.events_of(id)?;
+        if self.has_undecided(&events)? {
             return Ok(None);
+        }
+        let mut series = Vec::new();
+        for delivery in self.deliveries_about(id) {
+            let delivery = delivery?;
+            if delivery.progress != Progress::Forgotten {
+                return Ok(None);
+            }
+            series.push(delivery.delivery.series);
         }
         Ok(Some(OldIncident {
             incident: id.clone(),
             events,
             series,
         }))
-    }
-
-    /// Whether a delivery about an incident is known, wherever it went.
-    fn has_deliveries(&self, id: &IncidentId) -> Result<bool> {
-        Ok(self.scan(&keys::deliveries_of(id)).next().transpose()?.is_some())
-    }
-
-    fn has_open(&self, series: &[SeriesId]) -> Result<bool> {
-        for one in series {
-            if self.notification(one)?.is_some_and(|notification| notification.open) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn has_undecided(&self, events: &[Position]) -> Result<bool> {

@@ -4,11 +4,13 @@
 //! store to, and the whole can be thrown away and built again ([`rebuild`]). It is trusted only after a clean stop, or
 //! within one boot of the machine: sled's `flush` does not fsync. Even then it is gone through at the start: sled loses
 //! keys without a word where its file is damaged, so each batch also says how much there is ([`contents`]). This module
-//! and its files are the only ones that name sled; `keys` is the table of everything remembered, `apply` is what a
-//! record does, `packed` how an item is kept, `context` fetches what bears on a decision, `fold` makes a checkpoint of the
-//! one before it and the journal, `place` knows the directories.
+//! and its files are the only ones that name sled; `item` is the table of everything remembered, `keys` where it stands,
+//! `compact` how it is kept, `apply` what a record does, `context` fetches what bears on a decision, `fold` makes a
+//! checkpoint of the one before it and the journal, `former` reads what earlier versions wrote, `place` knows the
+//! directories.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -21,15 +23,18 @@ use crate::journal::Position;
 use crate::record::Record;
 use apply::{Op, ops};
 use contents::Contents;
-use keys::{Item, Key};
+use item::{Item, Patch};
+use keys::Key;
 
 pub(crate) mod apply;
 pub(crate) mod checkpoint;
+mod compact;
 mod contents;
 pub(crate) mod context;
 mod fold;
+mod former;
+pub(crate) mod item;
 pub(crate) mod keys;
-mod packed;
 pub(crate) mod place;
 pub(crate) mod read;
 mod reader;
@@ -51,7 +56,16 @@ const CACHE_BYTES: u64 = 32 << 20;
 const BATCH_OPS: usize = 500;
 
 /// What is put or removed but not in sled yet.
-type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+type Overlay = BTreeMap<Vec<u8>, Staged>;
+
+/// What will stand under a key.
+#[derive(Debug, Clone)]
+pub struct Staged {
+    /// The value; `None` if nothing will.
+    value: Option<Vec<u8>>,
+    /// The digest of what sled holds there now, if it holds anything.
+    before: Option<u64>,
+}
 
 /// The store as the ledger holds it: sled, and this cycle's own changes on top.
 pub struct Store {
@@ -78,6 +92,12 @@ impl Store {
         let tree = open_sled(dir)?;
         let view = View::of(Some(Arc::new(tree)));
         let applied_through = view.mark(&keys::applied_through())?.map_or(0, |at| at.seq);
+        let schema = view.mark(&keys::schema())?.map_or(0, |at| at.seq);
+        ensure!(
+            schema == compact::SCHEMA || (schema == 0 && applied_through == 0 && view.is_empty()?),
+            "the store has schema {schema}, and this version keeps schema {}",
+            compact::SCHEMA
+        );
         let contents = Contents::noted(&view)?;
         Ok(Self {
             view,
@@ -112,10 +132,11 @@ impl Store {
     }
 
     /// Stages what a record does: seen by `view`, not in sled yet.
-    pub fn stage(&mut self, seq: u64, record: &Record) {
-        for op in ops(seq, record) {
-            self.view.stage(op);
-        }
+    ///
+    /// # Errors
+    /// When what stands there now cannot be read.
+    pub fn stage(&mut self, seq: u64, record: &Record) -> Result<()> {
+        ops(seq, record).into_iter().try_for_each(|op| self.view.stage(op))
     }
 
     /// Stages one change that no record brought (a checkpoint's), and writes what is staged now and then.
@@ -123,7 +144,7 @@ impl Store {
     /// # Errors
     /// When sled cannot write.
     pub fn put(&mut self, op: Op) -> Result<()> {
-        self.view.stage(op);
+        self.view.stage(op)?;
         match self.is_batch_full() {
             false => Ok(()),
             true => self.commit(self.applied_through),
@@ -144,13 +165,13 @@ impl Store {
         // group is simply applied again; how much it holds comes with each
         let staged = std::mem::take(&mut self.view.overlay).into_iter();
         let (mut marks, rest): (Overlay, Overlay) = staged.partition(|(key, _)| key[0] == keys::letter::META);
-        let mark = serde_json::to_vec(&Position { seq, nth: 0 }).expect("a position is JSON");
-        marks.insert(keys::applied_through().0, Some(mark));
+        marks.insert(keys::applied_through().0, Staged::mark(seq));
+        marks.insert(keys::schema().0, Staged::mark(compact::SCHEMA));
         let mut rest = rest.into_iter().peekable();
         loop {
             let mut changes: Vec<_> = rest.by_ref().take(BATCH_OPS).collect();
-            let contents = self.count(&changes)?;
-            changes.push((keys::contents().0, Some(contents.to_bytes())));
+            let contents = self.count(&changes);
+            changes.push((keys::contents().0, Staged::of(contents.to_bytes())));
             let is_last = rest.peek().is_none();
             if is_last {
                 changes.extend(std::mem::take(&mut marks));
@@ -164,21 +185,21 @@ impl Store {
         }
     }
 
-    fn write(&self, changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
+    fn write(&self, changes: Vec<(Vec<u8>, Staged)>) -> Result<()> {
         let mut batch = sled::Batch::default();
         changes.into_iter().for_each(|change| add(&mut batch, change));
         guarded("writing to the store", || self.view.tree()?.apply_batch(batch))
     }
 
     /// What the store will hold with these changes.
-    fn count(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Contents> {
+    fn count(&self, changes: &[(Vec<u8>, Staged)]) -> Contents {
         let mut contents = self.contents;
-        for (key, value) in changes {
-            let before = guarded("reading the store", || self.view.tree()?.get(key))?;
-            before.iter().for_each(|value| contents.remove(key, value));
-            value.iter().for_each(|value| contents.add(key, value));
+        for (key, staged) in changes {
+            staged.before.iter().for_each(|digest| contents.remove(*digest));
+            let digest = staged.value.as_ref().map(|value| contents::digest(key, value));
+            digest.iter().for_each(|digest| contents.add(*digest));
         }
-        Ok(contents)
+        contents
     }
 
     /// Forgets everything staged.
@@ -261,24 +282,78 @@ impl View {
         self.tree.as_deref().ok_or_else(closed)
     }
 
-    fn stage(&mut self, op: Op) {
-        let (key, value) = match op {
-            Op::Put(item) => (item.key().0, Some(packed::pack(&item))),
-            Op::Mark(key, at) => (key.0, Some(serde_json::to_vec(&at).expect("a position is JSON"))),
-            Op::Remove(key) => (key.0, None),
-            Op::RemoveUnder(prefix) => return self.stage_removal(&prefix),
-        };
-        self.overlay.insert(key, value);
+    fn stage(&mut self, op: Op) -> Result<()> {
+        match op {
+            Op::Put(item) => self.put(&item),
+            Op::Patch(id, patch) => self.patch(&id, &patch),
+            Op::Mark(key, at) => {
+                let mark = serde_json::to_vec(&at).expect("a position is JSON");
+                self.overlay.insert(key.0, Staged::of(mark));
+                Ok(())
+            }
+            Op::Remove(key) => self.remove(&key),
+            Op::RemoveUnder(prefix) => {
+                let keys: Vec<Key> = self.keys_under(&prefix).collect::<Result<_>>()?;
+                keys.iter().try_for_each(|key| self.remove(key))
+            }
+            Op::RemoveDeliveries(incident) => {
+                let held: Vec<Key> = self.held_by(&keys::deliveries_of(&incident)).collect::<Result<_>>()?;
+                held.iter().try_for_each(|key| self.remove(key))
+            }
+        }
     }
 
-    fn stage_removal(&mut self, prefix: &Key) {
-        let under = (Bound::Included(prefix.0.clone()), end_of(&prefix.0));
-        let stored: Vec<Vec<u8>> = Stored::range(self.tree(), under.clone())
-            .filter_map(|found| Some(found.ok()?.0.to_vec()))
-            .collect();
-        let staged: Vec<Vec<u8>> = self.overlay.range(under).map(|(key, _)| key.clone()).collect();
-        self.overlay
-            .extend(stored.into_iter().chain(staged).map(|key| (key, None)));
+    /// Puts an item in place of what stood under its key.
+    fn put(&mut self, item: &Item) -> Result<()> {
+        let keys = item.keys();
+        let before = self.bytes(&keys[0])?;
+        let known = other_keys(&keys[0], before.as_deref())?;
+        let (holds, others) = keys.split_first().expect("an item has a key");
+        for gone in known.iter().filter(|key| !others.contains(key)) {
+            self.set(gone.0.clone(), None, Some(&holds.0));
+        }
+        for new in others.iter().filter(|key| !known.contains(key)) {
+            self.set(new.0.clone(), Some(holds.0.clone()), None);
+        }
+        self.set(holds.0.clone(), Some(compact::write(item)), before.as_deref());
+        Ok(())
+    }
+
+    fn patch(&mut self, id: &str, patch: &Patch) -> Result<()> {
+        let known = match self.get(&keys::delivery(id))? {
+            Some(Item::Delivery(known)) => Some(*known),
+            _ => None,
+        };
+        let (patched, before) = patch.apply(known);
+        if let Some(attempt) = before {
+            self.put(&Item::Attempt(attempt))?;
+        }
+        match patched {
+            Some(patched) => self.put(&Item::Delivery(Box::new(patched))),
+            None => Ok(()),
+        }
+    }
+
+    fn remove(&mut self, key: &Key) -> Result<()> {
+        let Some(before) = self.bytes(key)? else {
+            return Ok(());
+        };
+        for other in other_keys(key, Some(&before))? {
+            self.set(other.0, None, Some(&key.0));
+        }
+        self.set(key.0.clone(), None, Some(&before));
+        Ok(())
+    }
+
+    /// Stages a value under a key, where `now` stands as far as this view knows.
+    fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, now: Option<&[u8]>) {
+        match self.overlay.entry(key) {
+            Entry::Occupied(mut staged) => staged.get_mut().value = value,
+            Entry::Vacant(place) => {
+                let before = now.map(|now| contents::digest(place.key(), now));
+                place.insert(Staged { value, before });
+            }
+        }
     }
 
     /// The item under `key`.
@@ -286,7 +361,7 @@ impl View {
     /// # Errors
     /// When sled cannot read, or what stands there is not an item.
     pub fn get(&self, key: &Key) -> Result<Option<Item>> {
-        self.bytes(key)?.map(|bytes| packed::unpack(&bytes)).transpose()
+        self.bytes(key)?.map(|bytes| compact::read(&bytes)).transpose()
     }
 
     /// Whether something stands under `key`.
@@ -309,10 +384,41 @@ impl View {
 
     fn bytes(&self, key: &Key) -> Result<Option<Vec<u8>>> {
         if let Some(staged) = self.overlay.get(&key.0) {
-            return Ok(staged.clone());
+            return Ok(staged.value.clone());
         }
         let found = guarded("reading the store", || self.tree()?.get(&key.0))?;
         Ok(found.map(|bytes| bytes.to_vec()))
+    }
+
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.scan(&Key(Vec::new())).steps().next().transpose()?.is_none())
+    }
+
+    /// The keys that begin with `prefix`, in order.
+    pub fn keys_under<'a>(&'a self, prefix: &Key) -> impl Iterator<Item = Result<Key>> + use<'a> {
+        self.scan(prefix).steps().map(|found| Ok(Key(found?.0)))
+    }
+
+    /// What the keys that begin with `prefix` hold, where those are other keys of items: the keys that hold these items.
+    pub fn held_by<'a>(&'a self, prefix: &Key) -> impl Iterator<Item = Result<Key>> + use<'a> {
+        self.scan(prefix).steps().map(|found| Ok(Key(found?.1)))
+    }
+
+    /// The items that have keys beginning with `prefix`, where those are not the ones that hold them.
+    pub fn scan_other<'a>(&'a self, prefix: &Key) -> impl Iterator<Item = Result<Item>> + use<'a> {
+        self.scan_other_from(prefix, prefix).map(|found| Ok(found?.1))
+    }
+
+    /// The same from `from` on, each with that key.
+    pub fn scan_other_from<'a>(
+        &'a self,
+        prefix: &Key,
+        from: &Key,
+    ) -> impl Iterator<Item = Result<(Key, Item)>> + use<'a> {
+        self.scan_from(prefix, from).steps().filter_map(|found| {
+            let look_up = |(key, held): (Vec<u8>, Vec<u8>)| Ok(self.get(&Key(held))?.map(|item| (Key(key), item)));
+            found.and_then(look_up).transpose()
+        })
     }
 
     /// The items whose keys begin with `prefix`, in order.
@@ -326,31 +432,71 @@ impl View {
         Scan::new(Stored::range(self.tree(), bounds.clone()), self.overlay.range(bounds))
     }
 
+    /// The items that have other keys beginning with `prefix`, the last first. Reads sled only: for lists, never for
+    /// decisions.
+    pub fn scan_other_back<'a>(
+        &'a self,
+        prefix: &Key,
+        before: Option<&Key>,
+    ) -> impl Iterator<Item = Result<Item>> + use<'a> {
+        let mut stored = self.stored_back(prefix, before);
+        std::iter::from_fn(move || stored.step_back()).filter_map(|found| {
+            let look_up = |(_, held): (sled::IVec, sled::IVec)| self.get(&Key(held.to_vec()));
+            found.and_then(look_up).transpose()
+        })
+    }
+
+    fn stored_back(&self, prefix: &Key, before: Option<&Key>) -> Stored {
+        let end = before.map_or_else(|| end_of(&prefix.0), |key| Bound::Excluded(key.0.clone()));
+        Stored::range(self.tree(), (Bound::Included(prefix.0.clone()), end))
+    }
+
     /// The items whose keys begin with `prefix`, the last first. Reads sled only: for lists, never for decisions.
     pub fn scan_back<'a>(&'a self, prefix: &Key, before: Option<&Key>) -> impl Iterator<Item = Result<Item>> + 'a {
-        let end = before.map_or_else(|| end_of(&prefix.0), |key| Bound::Excluded(key.0.clone()));
-        let mut stored = Stored::range(self.tree(), (Bound::Included(prefix.0.clone()), end));
-        std::iter::from_fn(move || stored.step_back()).map(|found| packed::unpack(&found?.1))
+        let mut stored = self.stored_back(prefix, before);
+        std::iter::from_fn(move || stored.step_back()).map(|found| compact::read(&found?.1))
     }
 
     /// Every item there is, in the order of keys.
     pub fn items(&self) -> impl Iterator<Item = Result<Item>> + '_ {
         let everything = Key(Vec::new());
-        let is_item = |found: &Result<(Vec<u8>, Vec<u8>)>| {
-            found
-                .as_ref()
-                .map_or(true, |(key, _)| key.first() != Some(&keys::letter::META))
+        let is_held = |found: &Result<(Vec<u8>, Vec<u8>)>| {
+            let holds = |key: &Vec<u8>| key.first().is_none_or(|letter| keys::letter::holds(*letter));
+            found.as_ref().map_or(true, |(key, _)| holds(key))
         };
         let entries = self.scan(&everything).steps();
-        entries.filter(is_item).map(|found| packed::unpack(&found?.1))
+        entries.filter(is_held).map(|found| compact::read(&found?.1))
     }
 
-    /// The first key of `prefix` that is not below `from`.
+    /// The first item that has another key beginning with `prefix` that is not below `from`.
     ///
     /// # Errors
     /// When sled cannot read.
-    pub fn first_key(&self, prefix: &Key, from: &Key) -> Result<Option<(Key, Item)>> {
-        self.scan_from(prefix, from).entries().next().transpose()
+    pub fn first_other(&self, prefix: &Key, from: &Key) -> Result<Option<(Key, Item)>> {
+        self.scan_other_from(prefix, from).next().transpose()
+    }
+}
+
+impl Staged {
+    /// A number of the store's own: these are not counted.
+    fn mark(number: u64) -> Self {
+        let at = Position { seq: number, nth: 0 };
+        Self::of(serde_json::to_vec(&at).expect("a position is JSON"))
+    }
+
+    fn of(bytes: Vec<u8>) -> Self {
+        Self {
+            value: Some(bytes),
+            before: None,
+        }
+    }
+}
+
+/// The other keys of the item that stands under `key`.
+fn other_keys(key: &Key, value: Option<&[u8]>) -> Result<Vec<Key>> {
+    match value.filter(|_| Item::has_other_keys(key)) {
+        Some(value) => Ok(compact::read(value)?.keys().split_off(1)),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -366,8 +512,8 @@ pub fn end_of(prefix: &[u8]) -> Bound<Vec<u8>> {
     Bound::Unbounded
 }
 
-fn add(batch: &mut sled::Batch, (key, value): (Vec<u8>, Option<Vec<u8>>)) {
-    match value {
+fn add(batch: &mut sled::Batch, (key, staged): (Vec<u8>, Staged)) {
+    match staged.value {
         Some(value) => batch.insert(key, value),
         None => batch.remove(key),
     }

@@ -12,7 +12,8 @@ use crate::notification::{EndpointId, Notification, SeriesId};
 use crate::record::{BrokenFile, Deadline, Why};
 use crate::rule::Revision;
 use crate::store::View;
-use crate::store::keys::{self, EventLine, Item, JudgedLine, Key, RuleFileLine, letter};
+use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, VerdictLine};
+use crate::store::keys::{self, Key, letter};
 
 /// Takes the items of one variant out of a scan.
 macro_rules! collect {
@@ -82,8 +83,8 @@ impl View {
     }
 
     /// The verdicts on an event.
-    pub fn verdicts(&self, event: Position) -> Result<Vec<JudgedLine>> {
-        collect!(self.scan(&keys::verdicts(event)), Item::Judged(line) => line)
+    pub fn verdicts(&self, event: Position) -> Result<Vec<VerdictLine>> {
+        collect!(self.scan(&keys::verdicts(event)), Item::Verdict(line) => line)
     }
 
     /// Why nothing (more) followed from an input.
@@ -94,7 +95,7 @@ impl View {
     /// The record that decided an event; `None` if none did (or, in stores of before this was kept, if it is not known).
     pub fn decided_at(&self, event: Position) -> Result<Option<u64>> {
         let first = self.scan(&keys::verdicts(event)).next().transpose()?;
-        if let Some(Item::Judged(line)) = first {
+        if let Some(Item::Verdict(line)) = first {
             return Ok(Some(line.at.seq));
         }
         let nothing = self.get(&keys::nothing(event))?;
@@ -104,75 +105,103 @@ impl View {
         }))
     }
 
-    /// The latest part of a series.
-    pub fn notification(&self, series: &SeriesId) -> Result<Option<Notification>> {
-        one!(self, &keys::notification_key(series), Item::Notification(notification) => notification)
+    /// The latest part of a series about an incident, of one endpoint.
+    pub fn latest_part(&self, id: &IncidentId, to: &EndpointId, series: &SeriesId) -> Result<Option<DeliveryItem>> {
+        let parts = self.deliveries_to(id, to)?.into_iter();
+        let parts = parts.filter(|one| one.delivery.series == *series);
+        Ok(parts.max_by_key(|one| one.delivery.part))
+    }
+
+    /// Everything that was or will be told to an endpoint about an incident.
+    pub fn deliveries_to(&self, id: &IncidentId, to: &EndpointId) -> Result<Vec<DeliveryItem>> {
+        collect!(self.scan_other(&keys::deliveries_to(id, to)), Item::Delivery(one) => *one)
+    }
+
+    /// The notification that is still gathering for a part of a series.
+    pub fn notification(&self, series: &SeriesId, part: u32) -> Result<Option<Notification>> {
+        let item = self.delivery_item(&series.delivery(part))?;
+        Ok(item.and_then(|item| item.notification()))
     }
 
     /// One verdict on an event.
-    pub fn verdict(&self, event: Position, at: Position) -> Result<Option<JudgedLine>> {
-        one!(self, &keys::verdicts(event).position(at), Item::Judged(line) => line)
+    pub fn verdict(&self, event: Position, at: Position) -> Result<Option<VerdictLine>> {
+        one!(self, &keys::verdicts(event).position(at), Item::Verdict(line) => line)
     }
 
-    /// The verdicts that lead to a part of a series: on which event, and where they stand.
-    pub fn gathered(&self, series: &SeriesId, part: u32) -> Result<Vec<(Position, Position)>> {
-        collect!(self.scan(&keys::gathered(series, part)), Item::Gathered { event, judged, .. } => (event, judged))
+    /// What was gathered for a series, in the order of events.
+    pub fn gathered(&self, id: &IncidentId, series: &SeriesId) -> Result<Vec<Gathered>> {
+        collect!(self.scan(&keys::gathered(id, series)), Item::Gathered(one) => one)
+    }
+
+    /// What an event added to a series.
+    pub fn gathered_from(&self, id: &IncidentId, series: &SeriesId, event: Position) -> Result<Vec<Gathered>> {
+        let from = keys::gathered(id, series).position(event);
+        collect!(self.scan(&from), Item::Gathered(one) => one)
+    }
+
+    /// A delivery, planned and forgotten ones included.
+    pub fn delivery_item(&self, id: &str) -> Result<Option<DeliveryItem>> {
+        one!(self, &keys::delivery(id), Item::Delivery(one) => *one)
     }
 
     /// A delivery, where its content stands, and how far it is.
     pub fn delivery(&self, id: &str) -> Result<Option<(Delivery, Position, Standing)>> {
-        let delivery = match self.get(&keys::delivery_key(id))? {
-            Some(Item::Delivery { delivery, told }) => (delivery, told),
-            _ => return Ok(None),
-        };
-        one!(self, &keys::standing_key(id), Item::Standing(standing) => (delivery.0, delivery.1, standing))
+        Ok(self.delivery_item(id)?.and_then(|item| {
+            let (standing, content) = (item.standing()?, item.content?);
+            Some((item.delivery, content, standing))
+        }))
     }
 
     /// A delivery's finished attempts.
     pub fn attempts(&self, id: &str) -> Result<Vec<Attempt>> {
-        collect!(self.scan(&keys::attempts(id)), Item::Attempt(attempt) => attempt)
+        let mut attempts: Vec<Attempt> = collect!(self.scan(&keys::attempts(id)), Item::Attempt(attempt) => attempt)?;
+        attempts.extend(self.delivery_item(id)?.and_then(|item| item.last));
+        attempts.sort_by_key(|attempt| attempt.number);
+        attempts.dedup_by_key(|attempt| attempt.number);
+        Ok(attempts)
     }
 
     /// What a delivery carries of others.
     pub fn carried(&self, id: &str) -> Result<Vec<Carried>> {
-        Ok(match self.get(&keys::carries(id))? {
-            Some(Item::Carries { carried, .. }) => carried,
-            _ => Vec::new(),
-        })
+        Ok(self.delivery_item(id)?.map(|item| item.carried).unwrap_or_default())
     }
 
     /// Ids of deliveries in a state, the newest first, before `before` (time made, id).
     pub fn listed(&self, state: StateWord, before: Option<(Time, &str)>, most: usize) -> Result<Vec<(Time, String)>> {
         let before = before.map(|(created, id)| keys::listed(state, created, id));
-        let found = self.scan_back(&keys::listed_in(state), before.as_ref()).take(most);
-        collect!(found, Item::Listed { created, delivery, .. } => (created, delivery))
+        let found = self
+            .scan_other_back(&keys::listed_in(state), before.as_ref())
+            .take(most);
+        collect!(found, Item::Delivery(one) => (one.delivery.created, one.delivery.id))
     }
 
     /// When the oldest delivery in a state was made.
     pub fn oldest(&self, state: StateWord) -> Result<Option<Time>> {
-        match self.scan(&keys::listed_in(state)).next().transpose()? {
-            Some(Item::Listed { created, .. }) => Ok(Some(created)),
+        match self.scan_other(&keys::listed_in(state)).next().transpose()? {
+            Some(Item::Delivery(one)) => Ok(Some(one.delivery.created)),
             _ => Ok(None),
         }
     }
 
-    /// Deliveries that ended before `before`, the oldest first, with when.
-    pub fn ended_before(&self, before: Time) -> impl Iterator<Item = Result<(Time, String)>> + '_ {
-        let ended = self.scan(&Key::of(letter::ENDED_AT)).filter_map(|item| match item {
-            Ok(Item::EndedAt { at, delivery }) => Some(Ok((at, delivery))),
+    /// Deliveries that ended before `before`, the first that ended first.
+    pub fn ended_before(&self, before: Time) -> impl Iterator<Item = Result<DeliveryItem>> + '_ {
+        let until = Key::of(letter::ENDED_AT).time(before);
+        let ended = self.scan_other_from(&Key::of(letter::ENDED_AT), &Key::of(letter::ENDED_AT));
+        let ended = ended.take_while(move |found| found.as_ref().map_or(true, |(key, _)| *key < until));
+        ended.filter_map(|found| match found {
+            Ok((_, Item::Delivery(one))) => Some(Ok(*one)),
             Ok(_) => None,
             Err(error) => Some(Err(error)),
-        });
-        ended.take_while(move |ended| !matches!(ended, Ok((at, _)) if *at >= before))
+        })
     }
 
     /// The endpoints that have deliveries scheduled.
     pub fn endpoints_with_work(&self) -> Result<Vec<EndpointId>> {
         let mut endpoints = Vec::new();
         let mut from = keys::lanes();
-        while let Some((_, Item::Lane(place))) = self.first_key(&keys::lanes(), &from)? {
-            from = past(&keys::lane_of(&place.endpoint));
-            endpoints.push(place.endpoint);
+        while let Some((_, Item::Delivery(one))) = self.first_other(&keys::lanes(), &from)? {
+            from = past(&keys::lane_of(&one.delivery.endpoint));
+            endpoints.push(one.delivery.endpoint);
         }
         Ok(endpoints)
     }
@@ -194,24 +223,42 @@ impl View {
 
     /// Everything scheduled in an endpoint's lane, at most `most`.
     pub fn lane(&self, endpoint: &EndpointId, most: usize) -> Result<Vec<LaneKey>> {
-        collect!(self.scan(&keys::lane_of(endpoint)).take(most), Item::Lane(place) => place)
+        collect!(self.scan_other(&keys::lane_of(endpoint)).take(most), Item::Delivery(one) => one.lane_key())
     }
 
     /// What waits behind a delivery in its lane, about the same incident.
     pub fn behind(&self, place: &LaneKey, most: usize) -> Result<Vec<LaneKey>> {
         let about = keys::lane_about(&place.endpoint, &place.incident);
-        let behind = self.scan_from(&about, &past(&keys::lane(place))).take(most);
-        collect!(behind, Item::Lane(place) => place)
+        let behind = self.scan_other_from(&about, &past(&keys::lane(place))).take(most);
+        collect!(behind.map(|found| Ok(found?.1)), Item::Delivery(one) => one.lane_key())
     }
 
     /// Whether an endpoint was told of an incident.
     pub fn is_threaded(&self, endpoint: &EndpointId, incident: &IncidentId) -> Result<bool> {
-        self.has(&keys::threaded(endpoint, incident))
+        Ok(self
+            .deliveries_to(incident, endpoint)?
+            .iter()
+            .any(DeliveryItem::is_told))
     }
 
     /// What is to be looked at next, and when.
     pub fn next_wake(&self) -> Result<Option<(Deadline, Time)>> {
-        Ok(self.wakes(1)?.pop())
+        let (wake, planned) = (self.wakes(1)?.pop(), self.next_planned()?);
+        Ok([planned, wake].into_iter().flatten().min_by_key(|(_, at)| *at))
+    }
+
+    /// What is to be told next, and when.
+    fn next_planned(&self) -> Result<Option<(Deadline, Time)>> {
+        let first = self.first_other(&keys::all_planned(), &keys::all_planned())?;
+        Ok(first
+            .and_then(|(_, item)| match item {
+                Item::Delivery(one) => one.notification(),
+                _ => None,
+            })
+            .map(|one| {
+                let (series, part) = (one.series, one.part);
+                (Deadline::Tell { series, part }, one.due)
+            }))
     }
 
     /// What is to be looked at, the earliest first.
@@ -242,12 +289,17 @@ impl View {
 
     /// The events of an incident.
     pub fn events_of(&self, id: &IncidentId) -> Result<Vec<Position>> {
-        collect!(self.scan(&keys::events_of(id)), Item::EventOf { at, .. } => at)
+        collect!(self.scan_other(&keys::events_of(id)), Item::Event(line) => line.at)
     }
 
-    /// The series of notifications about an incident.
-    pub fn series_of(&self, id: &IncidentId) -> Result<Vec<SeriesId>> {
-        collect!(self.scan(&keys::series_of(id)), Item::SeriesOf { series, .. } => series)
+    /// Everything that was or will be told about an incident.
+    pub fn deliveries_about(&self, id: &IncidentId) -> impl Iterator<Item = Result<DeliveryItem>> + '_ {
+        let found = self.scan_other(&keys::deliveries_of(id));
+        found.filter_map(|item| match item {
+            Ok(Item::Delivery(one)) => Some(Ok(*one)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 
     /// The revision in force after the record `seq`.
@@ -313,25 +365,17 @@ pub struct Heads<'a> {
 
 impl Heads<'_> {
     fn head(&mut self) -> Result<Option<(LaneKey, Standing)>> {
-        while let Some((key, place)) = self.place()? {
-            match self.standing(&place)? {
-                Some(standing) => {
-                    self.from = past(&keys::lane_about(&place.endpoint, &place.incident));
-                    return Ok(Some((place, standing)));
-                }
-                None => self.from = past(&key),
-            }
-        }
-        Ok(None)
-    }
-
-    /// The next place.
-    fn place(&mut self) -> Result<Option<(Key, LaneKey)>> {
         loop {
-            let found = self.view.first_key(&self.lane, &self.from)?;
+            let found = self.view.first_other(&self.lane, &self.from)?;
             let is_behind = |key: &Key| self.is_last_round && self.until.as_ref().is_some_and(|until| key.0 >= until.0);
             match found {
-                Some((key, Item::Lane(place))) if !is_behind(&key) => return Ok(Some((key, place))),
+                Some((key, Item::Delivery(one))) if !is_behind(&key) => {
+                    let lane_key = one.lane_key();
+                    self.from = past(&keys::lane_about(&lane_key.endpoint, &lane_key.incident));
+                    if let Some(standing) = one.standing() {
+                        return Ok(Some((lane_key, standing)));
+                    }
+                }
                 _ if self.is_last_round => return Ok(None),
                 _ => {
                     self.is_last_round = true;
@@ -339,16 +383,6 @@ impl Heads<'_> {
                 }
             }
         }
-    }
-
-    /// How far a delivery is; `None` if it is not known: its making is in a part of the journal that is lost, and an
-    /// attempt after it is not.
-    fn standing(&self, place: &LaneKey) -> Result<Option<Standing>> {
-        let standing = self.view.get(&keys::standing_key(&place.delivery))?;
-        Ok(match standing {
-            Some(Item::Standing(standing)) if self.view.has(&keys::delivery_key(&place.delivery))? => Some(standing),
-            _ => None,
-        })
     }
 }
 
@@ -371,7 +405,6 @@ fn past(key: &Key) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::State;
     use crate::event::{Kind, Provider};
     use crate::notification::{Channel, Form};
     use crate::store::Store;
@@ -408,22 +441,9 @@ mod tests {
         let mut store = Store::open(dir).expect("opens");
         for (lane, tracking_id, minute) in deliveries {
             let delivery = delivery(lane, tracking_id, *minute);
-            let standing = Standing {
-                delivery: delivery.id.clone(),
-                attempts: 0,
-                state: State::Scheduled {
-                    at: Time::UNIX_EPOCH,
-                    expires: Time::UNIX_EPOCH,
-                },
-            };
-            let told = delivery.event;
-            for item in [
-                Item::Lane(delivery.lane_key()),
-                Item::Standing(standing),
-                Item::Delivery { delivery, told },
-            ] {
-                store.put(Op::Put(Box::new(item))).expect("puts");
-            }
+            let (content, expires) = (delivery.event, Time::UNIX_EPOCH);
+            let item = Item::Delivery(Box::new(DeliveryItem::scheduled(delivery, content, expires)));
+            store.put(Op::Put(Box::new(item))).expect("puts");
         }
         store.commit(0).expect("writes");
         store
@@ -470,7 +490,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let mut store = store(dir.path(), &[("l", "a", 1), ("l", "a", 2), ("l", "b", 1)]);
         for lost in ["l a 1", "l b 1"] {
-            store.put(Op::Remove(keys::delivery_key(lost))).expect("puts");
+            store.put(Op::Remove(keys::delivery(lost))).expect("puts");
         }
         assert_eq!(heads(&store, "l", None), ["l a 2"]);
     }

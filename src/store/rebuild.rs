@@ -14,7 +14,7 @@ use crate::journal;
 use crate::record::Record;
 use crate::store::apply::{self, Op};
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, checkpoint, fold, is_no_space, keys, place};
+use crate::store::{Store, checkpoint, fold, former, is_no_space, keys, place};
 
 /// Records applied in one batch while catching up, if they are small.
 const BATCH_RECORDS: usize = 500;
@@ -45,6 +45,7 @@ pub fn open(state: &Path, reader: &journal::Reader, last: u64, boot: Option<&str
     if let Err(error) = place::sweep(state) {
         tracing::warn!(error = format!("{error:#}"), "an old store could not be removed");
     }
+    former::bring_up(state).context("bringing the checkpoints up to this version")?;
     let trust = trust::judge(state, boot);
     if matches!(trust, Trust::CleanStop | Trust::SameBoot) {
         // no longer "closed in an orderly way" before sled touches it
@@ -158,7 +159,7 @@ fn none_of(mut damaged: Vec<Damage>) -> Result<()> {
 pub fn catch_up(store: &mut Store, reader: &journal::Reader, stop: &AtomicBool) -> Result<Vec<Damage>> {
     let (mut staged, mut last) = (0, store.applied_through());
     let damaged = each_record(reader, last + 1, u64::MAX, stop, |seq, record| {
-        store.stage(seq, record);
+        store.stage(seq, record)?;
         (staged, last) = (staged + 1, seq);
         if staged < BATCH_RECORDS && !store.is_batch_full() {
             return Ok(());
@@ -246,7 +247,7 @@ mod tests {
     use crate::journal::Position;
     use crate::journal::{Journal, Options};
     use crate::record::BrokenFile;
-    use crate::store::keys::Item;
+    use crate::store::item::Item;
 
     const BOOT: Option<&str> = Some("b");
 

@@ -6,8 +6,8 @@ use std::ops::Bound;
 
 use anyhow::{Result, anyhow};
 
-use super::keys::{Item, Key};
-use super::{guarded, packed};
+use super::item::Item;
+use super::{Staged, compact, guarded};
 
 /// What sled holds, in order; where sled panics on damage, an error.
 pub struct Stored(sled::Result<sled::Iter>);
@@ -46,12 +46,12 @@ impl Iterator for Stored {
 /// A scan that looks through staged changes at what is stored.
 pub struct Scan<'a> {
     stored: Peekable<Stored>,
-    staged: Peekable<Range<'a, Vec<u8>, Option<Vec<u8>>>>,
+    staged: Peekable<Range<'a, Vec<u8>, Staged>>,
 }
 
 impl<'a> Scan<'a> {
     /// Over what is stored and what is staged between the same keys.
-    pub fn new(stored: Stored, staged: Range<'a, Vec<u8>, Option<Vec<u8>>>) -> Self {
+    pub fn new(stored: Stored, staged: Range<'a, Vec<u8>, Staged>) -> Self {
         Self {
             stored: stored.peekable(),
             staged: staged.peekable(),
@@ -61,12 +61,6 @@ impl<'a> Scan<'a> {
     /// With their keys, as bytes.
     pub fn steps(mut self) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + 'a {
         std::iter::from_fn(move || self.step())
-    }
-
-    /// With their keys.
-    pub fn entries(self) -> impl Iterator<Item = Result<(Key, Item)>> + 'a {
-        self.steps()
-            .map(|found| found.and_then(|(key, value)| Ok((Key(key), packed::unpack(&value)?))))
     }
 
     /// The next key and value, staged before stored; a staged removal hides what is stored.
@@ -87,8 +81,8 @@ impl<'a> Scan<'a> {
                     if stored.as_ref() == Some(&key) {
                         self.stored.next();
                     }
-                    let (key, value) = self.staged.next()?;
-                    if let Some(value) = value {
+                    let (key, staged) = self.staged.next()?;
+                    if let Some(value) = &staged.value {
                         return Some(Ok((key.clone(), value.clone())));
                     }
                 }
@@ -106,6 +100,6 @@ impl Iterator for Scan<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step()
-            .map(|found| found.and_then(|(_, value)| packed::unpack(&value)))
+            .map(|found| found.and_then(|(_, value)| compact::read(&value)))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
-use crate::delivery::{Delivery, End, Standing, State};
+use crate::delivery::{Delivery, End};
 use crate::incident::{Incident, IncidentId};
 use crate::journal::Position;
 use crate::record::{BrokenFile, Change, Deadline, Input, Of, Why};
@@ -120,7 +120,7 @@ fn how_far_the_store_is_comes_once_and_how_much_it_holds_with_each_batch() {
     let (mut how_far, mut how_much) = (written(keys::applied_through()), written(keys::contents()));
     for seq in 0..2 * BATCH_OPS as u64 + 5 {
         let at = Position { seq, nth: 0 };
-        store.view.stage(apply::put_of(Item::Inbox { at }));
+        store.view.stage(apply::put_of(Item::Inbox { at })).expect("reads");
     }
     store.commit(7).expect("writes");
     let count =
@@ -146,10 +146,12 @@ fn a_store_half_of_whose_group_is_written_is_whole_and_takes_the_group_again() {
         })
         .collect();
     // what `commit` does with the first of two batches
-    all.into_iter().take(5).for_each(|op| store.view.stage(op));
+    all.into_iter()
+        .take(5)
+        .for_each(|op| store.view.stage(op).expect("reads"));
     let mut half: Vec<_> = std::mem::take(&mut store.view.overlay).into_iter().collect();
-    let contents = store.count(&half).expect("reads");
-    half.push((keys::contents().0, Some(contents.to_bytes())));
+    let contents = store.count(&half);
+    half.push((keys::contents().0, Staged::of(contents.to_bytes())));
     store.write(half).expect("writes");
     drop(store);
     let mut store = open(dir.path());
@@ -157,7 +159,7 @@ fn a_store_half_of_whose_group_is_written_is_whole_and_takes_the_group_again() {
     store.check().expect("is whole");
     for seq in 0..10 {
         let at = Position { seq, nth: 0 };
-        store.view.stage(apply::put_of(Item::Inbox { at }));
+        store.view.stage(apply::put_of(Item::Inbox { at })).expect("reads");
     }
     store.commit(2).expect("writes");
     store.check().expect("is whole");
@@ -233,7 +235,7 @@ fn only_a_full_disk_is_a_full_disk() {
 
 #[test]
 fn damage_is_told_from_everything_else_that_fails() {
-    let junk = packed::unpack(b"junk").expect_err("no item").context("looking up");
+    let junk = compact::read(b"junk").expect_err("no item").context("looking up");
     let panicked = guarded("reading the store", || -> sled::Result<()> { panic!("a page is gone") });
     let broken = anyhow!(sled::Error::ReportableBug("a page".to_owned())).context("reading the store");
     assert!([junk, panicked.expect_err("a panic"), broken].iter().all(is_damage));
@@ -264,7 +266,7 @@ fn of_a_forgotten_incident_and_its_deliveries_nothing_is_left() {
         events: Vec::new(),
         series: Vec::new(),
     });
-    store.stage(1, &decided(changes));
+    store.stage(1, &decided(changes)).expect("reads");
     assert_eq!(items(&store), []);
 }
 
@@ -272,9 +274,13 @@ fn of_a_forgotten_incident_and_its_deliveries_nothing_is_left() {
 fn what_is_retired_leaves_no_trace() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut store = open(dir.path());
-    store.stage(1, &decided(vec![Change::Nothing { why: Why::Retired }]));
+    store
+        .stage(1, &decided(vec![Change::Nothing { why: Why::Retired }]))
+        .expect("reads");
     assert_eq!(items(&store), []);
-    store.stage(2, &decided(vec![Change::Nothing { why: Why::NoLongerDue }]));
+    store
+        .stage(2, &decided(vec![Change::Nothing { why: Why::NoLongerDue }]))
+        .expect("reads");
     assert_eq!(items(&store).len(), 1);
 }
 
@@ -301,15 +307,17 @@ fn old_incidents_are_found_a_few_at_a_time_and_each_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut store = open(dir.path());
     let ids: Vec<String> = (0..1_050).map(|nth| format!("old-{nth:04}")).collect();
-    store.stage(
-        1,
-        &decided(ids.iter().map(|id| Change::Incident(incident(id))).collect()),
-    );
+    store
+        .stage(
+            1,
+            &decided(ids.iter().map(|id| Change::Incident(incident(id))).collect()),
+        )
+        .expect("reads");
     let young = Incident {
         updated: at() + chrono::Duration::days(2),
         ..incident("old-0003a")
     };
-    store.stage(2, &decided(vec![Change::Incident(young)]));
+    store.stage(2, &decided(vec![Change::Incident(young)])).expect("reads");
     assert_eq!(forgettable(&store, 20), ids);
     assert_eq!(forgettable(&store, usize::MAX), ids);
 }
@@ -327,9 +335,11 @@ fn an_incident_stays_while_one_of_its_events_is_not_decided() {
     });
     let event = event.expect("the fixture has one");
     let incident = incident(&IncidentId::of(&event).tracking_id);
-    store.stage(1, &decided(vec![Change::Incident(incident.clone())]));
+    store
+        .stage(1, &decided(vec![Change::Incident(incident.clone())]))
+        .expect("reads");
     let inputs = vec![Input::Heard { event }];
-    store.stage(2, &Record::Recorded { at: at(), inputs });
+    store.stage(2, &Record::Recorded { at: at(), inputs }).expect("reads");
     assert_eq!(forgettable(&store, 20), Vec::<String>::new());
     let Record::Decided { at, by, changes, .. } = decided(vec![Change::Nothing {
         why: Why::NoRuleMatched,
@@ -339,7 +349,7 @@ fn an_incident_stays_while_one_of_its_events_is_not_decided() {
     let of = Of::Kept {
         at: Position { seq: 2, nth: 0 },
     };
-    store.stage(3, &Record::Decided { at, of, by, changes });
+    store.stage(3, &Record::Decided { at, of, by, changes }).expect("reads");
     assert_eq!(forgettable(&store, 20), [incident.id.tracking_id]);
 }
 
@@ -352,12 +362,14 @@ fn an_incident_stays_while_a_delivery_of_it_is_known_wherever_that_went() {
         ..delivery()
     };
     let incident = incident(&moved.incident.tracking_id);
-    store.stage(
-        1,
-        &decided(vec![Change::Incident(incident.clone()), made(moved.clone())]),
-    );
+    store
+        .stage(
+            1,
+            &decided(vec![Change::Incident(incident.clone()), made(moved.clone())]),
+        )
+        .expect("reads");
     assert_eq!(forgettable(&store, 20), Vec::<String>::new());
-    store.stage(2, &decided(ended(&moved).into()));
+    store.stage(2, &decided(ended(&moved).into())).expect("reads");
     assert_eq!(forgettable(&store, 20), [incident.id.tracking_id]);
 }
 
@@ -366,20 +378,19 @@ fn a_delivery_that_was_scheduled_again_is_not_old() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut store = open(dir.path());
     let one = delivery();
-    store.stage(1, &decided(vec![made(one.clone()), ended(&one)[0].clone()]));
+    store
+        .stage(1, &decided(vec![made(one.clone()), ended(&one)[0].clone()]))
+        .expect("reads");
     let old = |store: &Store| {
         let later = at() + chrono::Duration::days(1);
         store.view().old_deliveries(later, 10).expect("reads").len()
     };
     assert_eq!(old(&store), 1);
-    let standing = Standing {
-        delivery: one.id,
+    let requeued = Patch::Requeued {
         attempts: 0,
-        state: State::Scheduled {
-            at: at(),
-            expires: at(),
-        },
+        at: at(),
+        expires: at(),
     };
-    store.put(apply::put_of(Item::Standing(standing))).expect("puts");
-    assert_eq!(old(&store), 0, "though its end is still in the list");
+    store.put(apply::patch_of(&one.id, requeued)).expect("puts");
+    assert_eq!(old(&store), 0);
 }

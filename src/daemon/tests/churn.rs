@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::schedule::Cron;
-use crate::store::keys::Item;
+use crate::store::item::{Item, Progress};
 
 /// Events of one round, and who hears each.
 const EVENTS: u64 = 50;
@@ -60,7 +60,7 @@ fn rules() -> String {
 fn deliveries(daemon: &Handle) -> u64 {
     let view = daemon.ledger.view();
     view.items()
-        .filter(|item| matches!(item, Ok(Item::Delivery { .. })))
+        .filter(|item| matches!(item, Ok(Item::Delivery(one)) if one.progress != Progress::Forgotten))
         .count() as u64
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::delivery::State;
 use crate::journal;
 use crate::record::Record;
-use crate::store::keys::Item;
+use crate::store::item::Item;
 
 const RULES: &str = r#"
 receivers:
@@ -246,7 +246,7 @@ fn last_start(records: &BTreeMap<u64, Vec<u8>>) -> u64 {
 fn deliveries(daemon: &Handle) -> BTreeSet<String> {
     let view = daemon.ledger.view();
     let ids = view.items().filter_map(|item| match item {
-        Ok(Item::Delivery { delivery, .. }) => Some(delivery.id),
+        Ok(Item::Delivery(one)) => Some(one.delivery.id),
         _ => None,
     });
     ids.collect()

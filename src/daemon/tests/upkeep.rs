@@ -4,7 +4,7 @@ use super::*;
 use crate::folder::Part;
 use crate::incident::IncidentId;
 use crate::record::{Change, Command, Record};
-use crate::store::keys::Item;
+use crate::store::item::Item;
 
 const RULES: &str = r#"
 receivers:
@@ -131,9 +131,7 @@ async fn a_forgotten_event_leaves_those_that_came_in_with_it_where_they_were() {
     daemon.hear(vec![update(900, now()), update(901, now())]).await;
     place.pass(&daemon, 10).await;
     let delivery = items(&daemon).into_iter().find_map(|item| match item {
-        Item::Delivery { delivery, .. } if delivery.incident == IncidentId::of(&update(900, now())) => {
-            Some(delivery.id)
-        }
+        Item::Delivery(one) if one.delivery.incident == IncidentId::of(&update(900, now())) => Some(one.delivery.id),
         _ => None,
     });
     daemon

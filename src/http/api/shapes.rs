@@ -8,7 +8,7 @@ use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
 use crate::incident::{Incident, Status};
 use crate::notification::Form;
 use crate::record::{Judged, Verdict};
-use crate::store::keys::EventLine;
+use crate::store::item::EventLine;
 use crate::view::story::{Affected, Chapter, Gathering, Ruling, Silent, Story, Tracked};
 use crate::view::words::without_addresses;
 

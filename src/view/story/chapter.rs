@@ -168,8 +168,7 @@ fn follow(store: &View, customer: &CustomerId, tells: &Tells, chapter: &mut Chap
             return Ok(());
         }
     }
-    let open = store.notification(&tells.series)?;
-    if let Some(open) = open.filter(|one| one.open && one.part == tells.part) {
+    if let Some(open) = store.notification(&tells.series, tells.part)? {
         chapter.gathering.push(Gathering {
             customer: customer.clone(),
             receiver: tells.receiver.clone(),
