@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::event::Event;
 use crate::journal::{self, Position};
-use crate::message::FrozenContent;
+use crate::message::{FrozenContent, SharedContent};
 use crate::record::{Change, Input, Of, Record};
 
 /// A record that is not in the journal (any more).
@@ -54,13 +54,23 @@ pub fn change(journal: &journal::Reader, at: Position) -> Result<Change> {
     }
 }
 
+/// What a delivery says, as it was frozen.
+#[derive(Debug, Clone)]
+pub enum Frozen {
+    /// All of it, in records of before it was shared.
+    Whole(FrozenContent),
+    /// What it shares with others.
+    Shared(SharedContent),
+}
+
 /// A delivery's frozen content by where it stands.
 ///
 /// # Errors
 /// When it is not there.
-pub fn content(journal: &journal::Reader, at: Position) -> Result<FrozenContent> {
+pub fn content(journal: &journal::Reader, at: Position) -> Result<Frozen> {
     match change(journal, at)? {
-        Change::Delivery { content, .. } => Ok(*content),
+        Change::Delivery { content, .. } => Ok(Frozen::Whole(*content)),
+        Change::Content(content) => Ok(Frozen::Shared(*content)),
         _ => bail!("change {at} is no delivery"),
     }
 }

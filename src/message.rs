@@ -3,6 +3,8 @@
 //! A [`Message`] holds everything a channel needs to render the same bytes at every attempt: nothing is looked up
 //! while rendering but the address and the signing key. Pure.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
@@ -20,7 +22,7 @@ pub struct Message {
     /// What was decided to be told.
     pub content: FrozenContent,
     /// The communication itself.
-    pub event: Event,
+    pub event: Arc<Event>,
 }
 
 /// The decided part of a message: small, journalled with the delivery. The event's body stays where it was recorded.
@@ -40,11 +42,11 @@ pub struct FrozenContent {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub part: u32,
     /// The impact that is left of the event for this receiver, in the event's order, without repeats.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub impact: Vec<Impact>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub impact: Arc<Vec<Impact>>,
     /// The receiver's accounts concerned, sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub subscriptions: Vec<Subscription>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub subscriptions: Arc<Vec<Subscription>>,
     /// When impact began for the incident, as known when this was frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
@@ -58,6 +60,27 @@ pub struct FrozenContent {
     /// What this message carries for others that were superseded by it: their titles and times, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carries: Vec<Carried>,
+}
+
+/// What the messages of one communication to one customer share, if the same verdicts led to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedContent {
+    /// Whose receivers they go to.
+    pub customer: CustomerId,
+    /// The rules that asked, the first first.
+    pub rules: Vec<String>,
+    /// The impact that is left of the event, in its order, without repeats.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub impact: Arc<Vec<Impact>>,
+    /// The accounts concerned, sorted.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub subscriptions: Arc<Vec<Subscription>>,
+    /// When impact began for the incident, as known when this was frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Links.
+    #[serde(default)]
+    pub links: Links,
 }
 
 /// One of the receiver's accounts.
@@ -88,6 +111,10 @@ pub struct Carried {
     pub title: String,
     /// The provider's time of it.
     pub published: Time,
+}
+
+fn is_empty<T>(shared: &Arc<Vec<T>>) -> bool {
+    shared.is_empty()
 }
 
 fn is_zero(part: &u32) -> bool {

@@ -67,12 +67,9 @@ pub fn hash(parts: &[&str]) -> String {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digest = hasher.finalize();
+    let first = digest.first_chunk::<16>().expect("SHA-256 has 32 bytes");
+    format!("{:032x}", u128::from_be_bytes(*first))
 }
 
 /// The series of parts by which one endpoint is told of one communication in one form.

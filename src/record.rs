@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, LaneKey};
-use crate::event::{Event, Impact};
+use crate::event::{Event, Impact, Kind};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
-use crate::message::{Carried, FrozenContent};
-use crate::notification::{EndpointId, Notification, SeriesId};
+use crate::message::{Carried, FrozenContent, SharedContent};
+use crate::notification::{Channel, EndpointId, Form, Notification, SeriesId};
 use crate::rule::Revision;
 
 /// One line of the journal.
@@ -133,6 +133,11 @@ pub enum Input {
         /// How.
         attempt: Attempt,
     },
+    /// Attempts ended, each of another delivery.
+    AttemptsEnded {
+        /// How.
+        attempts: Vec<Attempt>,
+    },
     /// A deadline has come.
     Due {
         /// Which.
@@ -189,6 +194,15 @@ pub enum Deadline {
         series: SeriesId,
         /// Its part.
         part: u32,
+    },
+    /// Notifications of one communication to one customer have gathered long enough.
+    Notifications {
+        /// About which incident.
+        incident: IncidentId,
+        /// Whose.
+        customer: CustomerId,
+        /// Which communication.
+        communication: String,
     },
     /// An endpoint with pending deliveries is no longer in the rules.
     Endpoint {
@@ -297,6 +311,41 @@ pub enum Change {
         /// All that it carries, oldest first.
         carried: Vec<Carried>,
     },
+    /// Accounts or impacts that are too many to be named by each that refers to them.
+    Set(Set),
+    /// Notifications were opened.
+    Planned(Planned),
+    /// An event adds to notifications that are open, or says again what was told.
+    Gathered(Gathers),
+    /// A notification is told sooner.
+    BroughtForward {
+        /// Its delivery.
+        delivery: String,
+        /// When it is due now.
+        due: Time,
+    },
+    /// What the notifications of one communication share is frozen.
+    Content(Box<SharedContent>),
+    /// Notifications became deliveries.
+    Told(Told),
+    /// An attempt of the input ended, and the delivery will be tried again.
+    Again {
+        /// Which.
+        delivery: String,
+        /// When it is tried next.
+        at: Time,
+        /// When its life ends.
+        expires: Time,
+    },
+    /// A delivery ended, by its attempt in the input if there is one.
+    Finished {
+        /// Which.
+        delivery: String,
+        /// How many attempts there were.
+        attempts: u32,
+        /// How.
+        end: End,
+    },
     /// Rules came into force.
     InForce {
         /// Which.
@@ -343,6 +392,192 @@ pub enum Change {
     },
 }
 
+/// Accounts and impacts of an event that several verdicts and notifications refer to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// The event.
+    pub event: Position,
+    /// The accounts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<String>,
+    /// The impact.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impact: Vec<Impact>,
+}
+
+/// A reference to a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ref {
+    /// Of the same record.
+    Here(u32),
+    /// Of an earlier one.
+    At(Position),
+}
+
+impl Ref {
+    /// Where it stands, seen from the record `seq`.
+    pub fn position(self, seq: u64) -> Position {
+        match self {
+            Ref::Here(nth) => Position { seq, nth },
+            Ref::At(at) => at,
+        }
+    }
+}
+
+/// Accounts: some, or a set that was written down once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accounts {
+    /// These.
+    These(Vec<String>),
+    /// Those of a set.
+    Of(Ref),
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+impl Accounts {
+    /// The same, seen from outside of the record `seq`.
+    pub fn seen_from_outside(&self, seq: u64) -> Self {
+        match self {
+            Self::These(_) => self.clone(),
+            Self::Of(set) => Self::Of(Ref::At(set.position(seq))),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::These(accounts) if accounts.is_empty())
+    }
+}
+
+/// Notifications that an event opens, of one customer and due together: what they share, then what each has of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// About which incident.
+    pub incident: IncidentId,
+    /// Its tracking id as the provider wrote it.
+    pub tracking_id: String,
+    /// Whose.
+    pub customer: CustomerId,
+    /// Which communication.
+    pub communication: String,
+    /// The event that opens them: the text that is told.
+    pub event: Position,
+    /// The provider's time of it.
+    pub published: Time,
+    /// Its title.
+    pub title: String,
+    /// What it is.
+    pub kind: Kind,
+    /// When they are told.
+    pub due: Time,
+    /// The accounts that they tell of.
+    #[serde(default, skip_serializing_if = "Accounts::is_empty")]
+    pub new: Accounts,
+    /// Who is told.
+    pub to: Vec<PlannedFor>,
+}
+
+/// One endpoint that is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFor {
+    /// Its series.
+    pub series: SeriesId,
+    /// The part of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u32,
+    /// Who is told.
+    pub endpoint: EndpointId,
+    /// The receiver that named it first.
+    pub receiver: String,
+    /// How.
+    pub channel: Channel,
+    /// Message or invitation.
+    pub form: Form,
+    /// The verdict that asked for it.
+    pub verdict: Ref,
+}
+
+/// What a verdict on an event adds to notifications that are there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gathers {
+    /// About which incident.
+    pub incident: IncidentId,
+    /// The event.
+    pub event: Position,
+    /// The verdict.
+    pub verdict: Ref,
+    /// The accounts that they were not to tell of before.
+    #[serde(default, skip_serializing_if = "Accounts::is_empty")]
+    pub new: Accounts,
+    /// To which.
+    pub to: Vec<PartOf>,
+}
+
+/// A part of a series.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PartOf {
+    /// The series.
+    pub series: SeriesId,
+    /// Which part.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u32,
+    /// The receiver that names the endpoint in the rule.
+    pub receiver: String,
+}
+
+/// Notifications that became deliveries: what they share, then what each has of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// About which incident.
+    pub incident: IncidentId,
+    /// What they share of what they say.
+    pub content: Ref,
+    /// The rules that asked, the first first.
+    pub rules: Vec<String>,
+    /// When their life ends.
+    pub expires: Time,
+    /// Which.
+    pub to: Vec<ToldTo>,
+}
+
+/// One delivery that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldTo {
+    /// Its id.
+    pub delivery: String,
+    /// The zone its receiver reads times in.
+    #[serde(default = "utc", skip_serializing_if = "is_utc")]
+    pub zone: chrono_tz::Tz,
+    /// Whether its endpoint was told of the incident before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_reply: bool,
+    /// Whether it is told even if something newer waits behind it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every: bool,
+    /// Its retention is over: it is known only that it was told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
+}
+
+fn utc() -> chrono_tz::Tz {
+    chrono_tz::UTC
+}
+
+fn is_utc(zone: &chrono_tz::Tz) -> bool {
+    *zone == chrono_tz::UTC
+}
+
+fn is_zero(part: &u32) -> bool {
+    *part == 0
+}
+
 /// A rule matched an event; what follows for whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
@@ -365,7 +600,13 @@ pub struct Judged {
     /// The accounts that were left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<String>,
-    /// The notifications it leads to.
+    /// The impact that was left, if it is a set that was written down once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact_of: Option<Ref>,
+    /// The accounts that were left, if they are a set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts_of: Option<Ref>,
+    /// The notifications it leads to, in records of before they were written down apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tells: Vec<Tells>,
 }

@@ -1,5 +1,7 @@
 //! Messages for the tests of all media: usual ones, and hostile text in every field that text can reach.
 
+use std::sync::Arc;
+
 use super::EmailAddress;
 use super::email::Sender;
 use crate::clock::Time;
@@ -22,7 +24,7 @@ pub fn update() -> Message {
         id: "dlv_0123456789abcdef0123456789abcdef".into(),
         created: time("2026-11-24T14:10:12Z"),
         content: content(),
-        event: event(),
+        event: event().into(),
     }
 }
 
@@ -35,7 +37,7 @@ pub fn review() -> Message {
         title: "App Service – Erroneous 404 failures – Mitigated".into(),
         published: time("2026-11-24T16:00:00Z"),
     }];
-    let event = &mut message.event;
+    let event = Arc::make_mut(&mut message.event);
     (event.kind, event.stage) = (Kind::FinalReview, Stage::Rca);
     event.title = "Post Incident Review (PIR) – App Service – Erroneous 404 failures".into();
     event.impact_end = Some(time("2026-11-24T15:36:00Z"));
@@ -52,8 +54,8 @@ pub fn review() -> Message {
 pub fn invitation(session: usize, sequence: u32) -> Message {
     let mut message = as_invitation(update());
     message.content.form = Form::Invitation { session, sequence };
-    message.event.title = "Azure Incident Retrospective – App Service – Southeast Asia".into();
-    message.event.text = "You are invited.\n\nRegister; it's free.".into();
+    Arc::make_mut(&mut message.event).title = "Azure Incident Retrospective – App Service – Southeast Asia".into();
+    Arc::make_mut(&mut message.event).text = "You are invited.\n\nRegister; it's free.".into();
     message
 }
 
@@ -62,8 +64,8 @@ pub fn as_invitation(mut message: Message) -> Message {
         session: 0,
         sequence: 0,
     };
-    message.event.kind = Kind::Retrospective;
-    message.event.sessions = vec![
+    Arc::make_mut(&mut message.event).kind = Kind::Retrospective;
+    Arc::make_mut(&mut message.event).sessions = vec![
         Session {
             start: time("2026-12-10T15:00:00Z"),
             end: time("2026-12-10T16:30:00Z"),
@@ -73,14 +75,15 @@ pub fn as_invitation(mut message: Message) -> Message {
             end: time("2026-12-11T02:30:00Z"),
         },
     ];
-    message.event.link = Some(url::Url::parse("https://aka.ms/AIR/0NIH-U2O/RSVP?a=1&b=2").expect("a URL"));
+    Arc::make_mut(&mut message.event).link =
+        Some(url::Url::parse("https://aka.ms/AIR/0NIH-U2O/RSVP?a=1&b=2").expect("a URL"));
     message
 }
 
 pub fn with_text(text: &str) -> Message {
     let mut message = update();
-    message.event.text = text.into();
-    message.event.html = format!("<p>{}</p>", text.replace('&', "&amp;").replace('<', "&lt;"));
+    Arc::make_mut(&mut message.event).text = text.into();
+    Arc::make_mut(&mut message.event).html = format!("<p>{}</p>", text.replace('&', "&amp;").replace('<', "&lt;"));
     message
 }
 
@@ -90,7 +93,7 @@ pub fn with_subscriptions(many: usize) -> Message {
         id: format!("{n:08}-aaaa-4bbb-8ccc-111111111111"),
         groups: vec![],
     };
-    message.content.subscriptions = (0..many).map(one).collect();
+    message.content.subscriptions = Arc::new((0..many).map(one).collect());
     message
 }
 
@@ -134,7 +137,7 @@ fn line_ends() -> Vec<String> {
 
 fn poisoned(text: &str) -> Message {
     let mut message = update();
-    let event = &mut message.event;
+    let event = Arc::make_mut(&mut message.event);
     event.tracking_id = text.into();
     event.title = text.into();
     event.text = text.into();
@@ -153,11 +156,13 @@ fn poisoned(text: &str) -> Message {
         service_id: Some(text.into()),
         region: Some(text.into()),
         accounts: vec![text.into()],
-    }];
+    }]
+    .into();
     content.subscriptions = vec![Subscription {
         id: text.into(),
         groups: vec![text.into()],
-    }];
+    }]
+    .into();
     content.carries = vec![Carried {
         title: text.into(),
         published: time("2026-11-24T13:00:00Z"),
@@ -212,7 +217,8 @@ fn content() -> FrozenContent {
             affected("App Service", "East US"),
             affected("App Service", "West Europe"),
             affected("Storage", "East US"),
-        ],
+        ]
+        .into(),
         subscriptions: vec![
             Subscription {
                 id: "11111111-aaaa-4bbb-8ccc-111111111111".into(),
@@ -222,7 +228,8 @@ fn content() -> FrozenContent {
                 id: "22222222-aaaa-4bbb-8ccc-222222222222".into(),
                 groups: vec![],
             },
-        ],
+        ]
+        .into(),
         since: Some(time("2026-11-24T14:00:00Z")),
         zone: chrono_tz::Europe::Berlin,
         links: Links {

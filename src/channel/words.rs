@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn an_issue_that_goes_on_has_no_end_whatever_its_metadata_holds() {
         let mut message = sample::update();
-        message.event.impact_end = Some(at("2026-11-24T13:00:00Z"));
+        std::sync::Arc::make_mut(&mut message.event).impact_end = Some(at("2026-11-24T13:00:00Z"));
         let has_end = |message: &Message| Words::of(message).facts.iter().any(|fact| fact.label == "Mitigated");
         assert!(!has_end(&message));
-        message.event.kind = Kind::Mitigation;
+        std::sync::Arc::make_mut(&mut message.event).kind = Kind::Mitigation;
         assert!(has_end(&message));
     }
 
@@ -269,7 +269,7 @@ mod tests {
             .flat_map(|kind| EventType::ALL.iter().map(move |other| (*kind, *other)))
         {
             for stage in Stage::ALL {
-                let event = &mut message.event;
+                let event = std::sync::Arc::make_mut(&mut message.event);
                 (event.kind, event.event_type, event.stage) = (kind, event_type, *stage);
                 let words = Words::of(&message);
                 assert!(words.lead.ends_with('.') && words.subject.starts_with('['), "{words:?}");
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_test_says_so_first() {
         let mut message = sample::update();
-        message.event.test = true;
+        std::sync::Arc::make_mut(&mut message.event).test = true;
         let words = Words::of(&message);
         assert!(words.subject.starts_with("[Test] ") && words.lead.starts_with("This is a test."));
     }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_link_that_is_not_of_the_web_is_left_out() {
         let mut message = sample::update();
-        message.event.link = url::Url::parse("javascript:alert(1)").ok();
+        std::sync::Arc::make_mut(&mut message.event).link = url::Url::parse("javascript:alert(1)").ok();
         assert_eq!(Words::of(&message).links.len(), 2);
     }
 

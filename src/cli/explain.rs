@@ -26,8 +26,8 @@ use crate::evaluate::placing::place;
 use crate::evaluate::{Asked, Context, evaluate};
 use crate::event::{self, Arrival, Event, Ignored, Malformed};
 use crate::journal::Position;
-use crate::notification::{Channel, Form, Notification, SeriesId};
-use crate::record::{Change, Judged, Verdict};
+use crate::notification::{Channel, Form};
+use crate::record::{Change, Judged, Planned, PlannedFor, Ref, Verdict};
 use crate::rule::condition::{Judgement, Left};
 use crate::rule::{Rule, RuleSet};
 
@@ -233,9 +233,10 @@ impl Reason {
 impl Story {
     /// Decides the event as the first one of its incident.
     fn of(event: Event, rules: &RuleSet, now: Time) -> Self {
+        let placed = place(&event, &BTreeMap::new());
         let heard = Heard {
-            placed: place(&event, &BTreeMap::new()),
-            asking: asking(&event, None, &[], rules),
+            asking: asking(&event, None, &[], &placed, &[], rules),
+            placed,
             ..Heard::default()
         };
         let at = Position { seq: 1, nth: 0 };
@@ -243,10 +244,11 @@ impl Story {
         let changes = evaluate(&asked, &Context::Hear(heard), rules, now);
         let judged: Vec<&Judged> = changes.iter().filter_map(judged).collect();
         let judgments = rules.rules().map(|rule| Judgment::of(rule, &event, rules, &judged));
-        let notifications = changes.iter().filter_map(notification);
+        let planned = changes.iter().filter_map(planned);
+        let tellings = planned.flat_map(|planned| planned.to.iter().map(move |to| (planned, to)));
         Self {
             rules: judgments.collect(),
-            told: sorted(notifications.map(|one| Telling::of(one, &event, rules, &judged, now))),
+            told: sorted(tellings.map(|(planned, to)| Telling::of(planned, to, &event, rules, &changes, now))),
             event,
         }
     }
@@ -259,9 +261,9 @@ fn judged(change: &Change) -> Option<&Judged> {
     }
 }
 
-fn notification(change: &Change) -> Option<&Notification> {
+fn planned(change: &Change) -> Option<&Planned> {
     match change {
-        Change::Notification(notification) => Some(notification),
+        Change::Planned(planned) => Some(planned),
         _ => None,
     }
 }
@@ -290,24 +292,22 @@ impl Judgment {
 }
 
 impl Telling {
-    fn of(notification: &Notification, event: &Event, rules: &RuleSet, judged: &[&Judged], now: Time) -> Self {
-        let session = session_of(event, notification.form);
-        let address = rules
-            .endpoint(&notification.endpoint)
-            .map(|(_, _, address)| shown(address));
+    fn of(planned: &Planned, to: &PlannedFor, event: &Event, rules: &RuleSet, changes: &[Change], now: Time) -> Self {
+        let session = session_of(event, to.form);
+        let address = rules.endpoint(&to.endpoint).map(|(_, _, address)| shown(address));
         Self {
-            customer: notification.customer.clone(),
-            receiver: notification.receiver.clone(),
-            channel: notification.channel,
+            customer: planned.customer.clone(),
+            receiver: to.receiver.clone(),
+            channel: to.channel,
             address: address.unwrap_or_default(),
             form: match session {
                 None => "message",
                 Some(_) => "invitation",
             },
             session,
-            rules: asked_by(&notification.series, judged),
-            due: notification.due,
-            due_in_seconds: (notification.due - now).num_seconds(),
+            rules: asked_by(to, changes),
+            due: planned.due,
+            due_in_seconds: (planned.due - now).num_seconds(),
         }
     }
 
@@ -337,11 +337,22 @@ fn sorted(told: impl Iterator<Item = Telling>) -> Vec<Telling> {
     told
 }
 
-fn asked_by(series: &SeriesId, judged: &[&Judged]) -> Vec<String> {
-    let asked = judged
-        .iter()
-        .filter(|one| one.tells.iter().any(|tells| tells.series == *series));
-    asked.map(|one| one.rule.clone()).collect()
+/// The rules that asked for a notification, the one that opened it first.
+fn asked_by(to: &PlannedFor, changes: &[Change]) -> Vec<String> {
+    let joined = changes.iter().filter_map(|change| match change {
+        Change::Gathered(gathers) if gathers.to.iter().any(|part| part.series == to.series) => Some(gathers.verdict),
+        _ => None,
+    });
+    let mut verdicts: Vec<Ref> = std::iter::once(to.verdict).chain(joined).collect();
+    verdicts.sort();
+    let rule = |verdict: Ref| match verdict {
+        Ref::Here(nth) => changes
+            .get(nth as usize)
+            .and_then(judged)
+            .map(|judged| judged.rule.clone()),
+        Ref::At(_) => None,
+    };
+    verdicts.into_iter().filter_map(rule).collect()
 }
 
 /// An address without anything secret: URLs show their host only.

@@ -30,7 +30,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const HEADERS_MAX_BYTES: usize = 16 * 1024;
 const CLIENTS_MAX: usize = 256;
-const IDLE_MAX_PER_HOST: usize = 4;
+/// As many as there may be attempts at once: many receivers may be paths of one host (a chat service), and a connection
+/// made anew for each message takes longer than the message.
+const IDLE_MAX_PER_HOST: usize = 512;
 const ADDRESSES_MAX: usize = 32;
 
 /// Sends HTTP requests to receivers.

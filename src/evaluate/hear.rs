@@ -12,10 +12,11 @@ use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, Impact, Kind, Stage, visible_digest};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
-use crate::notification::{Channel, EndpointId, Form, Notification, SeriesId};
+use crate::notification::{Channel, EndpointId, Form, SeriesId};
 use crate::record::{Change, Why};
 use crate::rule::condition::Left;
 use crate::rule::{Follow, Receiver, Rule, RuleSet};
+pub use plan::LatestPart;
 use plan::Plan;
 
 mod plan;
@@ -31,10 +32,12 @@ pub struct Heard {
     pub entries: Vec<Entry>,
     /// The rules that ask for it.
     pub asking: Vec<Asking>,
-    /// The notifications known of the series it could lead to.
-    pub series: BTreeMap<SeriesId, Notification>,
-    /// Which accounts those series have told of.
+    /// The latest parts of the series it could lead to.
+    pub series: BTreeMap<SeriesId, LatestPart>,
+    /// Which of its accounts those series have told of.
     pub reached: BTreeSet<(SeriesId, String)>,
+    /// The series that have told of any of its accounts.
+    pub has_reached: BTreeSet<SeriesId>,
 }
 
 /// A rule that asks for an event, and for which part of it.
@@ -46,9 +49,12 @@ pub struct Asking {
     pub left: Left,
     /// Whether only the incident's earlier messages make it ask (`follow`).
     pub followed: bool,
+    /// The notifications that it wants.
+    pub wanted: Vec<Wanted>,
 }
 
 /// One notification that a rule wants.
+#[derive(Clone)]
 pub struct Wanted {
     /// Its series.
     pub series: SeriesId,
@@ -67,6 +73,8 @@ pub fn asking(
     event: &Event,
     incident: Option<&Incident>,
     told_before: &[(CustomerId, String)],
+    placed: &Placed,
+    entries: &[Entry],
     rules: &RuleSet,
 ) -> Vec<Asking> {
     let mut asking: Vec<Asking> = rules
@@ -76,6 +84,7 @@ pub fn asking(
             rule: matched.rule,
             left: matched.left,
             followed: false,
+            wanted: Vec::new(),
         })
         .collect();
     let matched: BTreeSet<(CustomerId, String)> = asking
@@ -90,8 +99,12 @@ pub fn asking(
                 rule: rule.clone(),
                 left,
                 followed: true,
+                wanted: Vec::new(),
             });
         }
+    }
+    for one in &mut asking {
+        one.wanted = wanted(event, placed, entries, one, rules);
     }
     asking
 }
@@ -107,7 +120,7 @@ fn follows(rule: &Rule, event: &Event, reopened: bool) -> bool {
 }
 
 /// The notifications that a rule wants for an event, one per endpoint and form.
-pub fn wanted(event: &Event, placed: &Placed, entries: &[Entry], asking: &Asking, rules: &RuleSet) -> Vec<Wanted> {
+fn wanted(event: &Event, placed: &Placed, entries: &[Entry], asking: &Asking, rules: &RuleSet) -> Vec<Wanted> {
     let rule = &asking.rule;
     let mut all = Vec::new();
     let messages = rule
@@ -171,7 +184,7 @@ fn invitations_before(entries: &[Entry], communication: &str) -> u32 {
 }
 
 /// What follows from an event that stands at `at`.
-pub fn hear(at: Position, event: &Event, heard: &Heard, rules: &RuleSet, now: Time) -> Vec<Change> {
+pub fn hear(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change> {
     if let Some(of) = heard.placed.repeat_of {
         return vec![Change::Nothing {
             why: Why::Repeat { of },
@@ -188,13 +201,11 @@ pub fn hear(at: Position, event: &Event, heard: &Heard, rules: &RuleSet, now: Ti
         });
         return changes;
     }
-    let mut plan = Plan::of(at, event, heard, now);
+    let mut plan = Plan::of(at, event, heard, now, changes);
     for asking in &heard.asking {
-        let judged = plan.judge(asking, rules);
-        changes.push(Change::Judged(judged));
+        plan.judge(asking);
     }
-    changes.extend(plan.notifications());
-    changes
+    plan.changes()
 }
 
 /// The incident, its history and who heard it.

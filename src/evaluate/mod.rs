@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! Heard     ──▶ hear   repeats, history, who asks, gates, notifications that gather
-//! Due(Tell) ──▶ tell   gathered notifications become one delivery, its content frozen
-//! Tried     ──▶ tried  done, again at, dead, superseded
+//! Due       ──▶ tell   notifications that are due become deliveries, their content frozen
+//! Attempts  ──▶ tried  done, again at, dead, superseded
 //! the rest  ──▶ obey   rules in force and broken, receivers that moved or are gone, redelivery, retention
 //! ```
 
@@ -31,10 +31,10 @@ pub(crate) mod tried;
 pub enum Context {
     /// For a heard or raised event.
     Hear(hear::Heard),
-    /// For a notification that is due.
+    /// For notifications that are due.
     Tell(Box<tell::Gathered>),
-    /// For an attempt that ended.
-    Tried(tried::Lane),
+    /// For attempts that ended, each one's lane.
+    AttemptsEnded(Vec<tried::Lane>),
     /// For rules that changed.
     Rules(RulesChange),
     /// For an endpoint that is in no rule file any more.
@@ -94,9 +94,14 @@ pub struct Pending {
 pub fn evaluate(input: &Asked<'_>, context: &Context, rules: &RuleSet, now: Time) -> Vec<Change> {
     let changes = match (input, context) {
         (_, Context::Lost(why)) => vec![Change::Nothing { why: why.clone() }],
-        (Asked::Event { at, event }, Context::Hear(heard)) => hear::hear(*at, event, heard, rules, now),
+        (Asked::Event { at, event }, Context::Hear(heard)) => hear::hear(*at, event, heard, now),
         (Asked::Input(Input::Due { .. }), Context::Tell(gathered)) => tell::tell(gathered, rules, now),
-        (Asked::Input(Input::Tried { attempt }), Context::Tried(lane)) => tried::tried(attempt, lane, now),
+        (Asked::Input(Input::AttemptsEnded { attempts }), Context::AttemptsEnded(lanes)) => {
+            let ended = attempts.iter().zip(lanes);
+            ended
+                .flat_map(|(attempt, lane)| tried::tried(attempt, lane, now))
+                .collect()
+        }
         (Asked::Input(Input::RuleTexts { .. }), _) => vec![Change::Nothing {
             why: Why::PartOfAChange,
         }],

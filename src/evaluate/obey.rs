@@ -192,7 +192,7 @@ pub fn endpoint(pending: &[Pending], rules: &RuleSet, now: Time) -> Vec<Change> 
                     "no rule file names the receiver `{}` with this address any more",
                     one.delivery.receiver
                 );
-                changes.push(tried::end(&one.delivery, &one.standing, End::ReceiverGone { why }, now));
+                changes.push(tried::end(&one.delivery, &one.standing, End::ReceiverGone { why }));
             }
         }
     }
@@ -220,7 +220,7 @@ fn move_to(pending: &Pending, endpoint: EndpointId, content: &FrozenContent, now
         ..old.clone()
     };
     vec![
-        tried::end(old, &pending.standing, End::Superseded { by: id }, now),
+        tried::end(old, &pending.standing, End::Superseded { by: id }),
         Change::Delivery {
             delivery: successor,
             content: Box::new(content.clone()),
@@ -238,7 +238,7 @@ pub fn expire(found: Option<&(Delivery, Standing)>, now: Time) -> Vec<Change> {
                 ..
             },
         )) if *expires <= now => {
-            vec![tried::end(delivery, standing, End::Expired, now)]
+            vec![tried::end(delivery, standing, End::Expired)]
         }
         _ => Vec::new(),
     }

@@ -1,135 +1,159 @@
-//! A notification is due: what gathered becomes one delivery, its content frozen, and the part closes.
+//! Notifications are due: what gathered for them becomes deliveries, their content frozen, and their parts close.
+//!
+//! Those of one communication and customer that are due together are decided together; those that the same verdicts led
+//! to share what they say.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::clock::Time;
-use crate::delivery::{Delivery, End, LIFE};
+use crate::customer::CustomerId;
+use crate::delivery::{End, LIFE};
 use crate::event::{Impact, Provider};
 use crate::incident::Incident;
-use crate::message::{FrozenContent, Links, Subscription};
+use crate::journal::Position;
+use crate::message::{Links, SharedContent, Subscription};
 use crate::notification::Notification;
-use crate::record::{Change, Judged, Tells};
+use crate::record::{Change, Ref, Told, ToldTo};
 use crate::rule::RuleSet;
 
-/// What gathered for one notification.
+/// What gathered for notifications that are due together.
+#[derive(Default)]
 pub struct Gathered {
-    /// The notification; `None` if it is not open any more.
-    pub notification: Option<Notification>,
-    /// The verdicts that lead to it, in the order in which they asked.
-    pub verdicts: Vec<Judged>,
+    /// Those that the same verdicts led to.
+    pub groups: Vec<Group>,
     /// The incident as known now.
     pub incident: Option<Incident>,
-    /// Whether this endpoint was told of the incident before.
-    pub is_reply: bool,
     /// Where the pages are, for links.
     pub public_url: Option<url::Url>,
 }
 
-/// Makes the delivery.
-pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
-    let Some(notification) = &gathered.notification else {
-        return Vec::new();
-    };
-    let content = freeze(notification, gathered, rules);
-    let delivery = Delivery {
-        id: notification.series.delivery(notification.part),
-        customer: notification.customer.clone(),
-        receiver: notification.receiver.clone(),
-        endpoint: notification.endpoint.clone(),
-        channel: notification.channel,
-        form: notification.form,
-        incident: notification.incident.clone(),
-        tracking_id: notification.tracking_id.clone(),
-        rules: content.rules.clone(),
-        series: notification.series.clone(),
-        part: notification.part,
-        event: notification.event,
-        published: notification.published,
-        title: notification.title.clone(),
-        kind: notification.kind,
-        created: now,
-        every: gathered.verdicts.iter().any(|judged| is_every(judged, rules)),
-    };
-    // one that nobody could make in time (a long outage, or damage that brought it back) is old news
-    let ended = (notification.due + LIFE <= now).then(|| expired_on_creation(&delivery, now));
-    let closed = Change::Notification(Notification {
-        open: false,
-        ..notification.clone()
-    });
-    let made = Change::Delivery {
-        delivery,
-        content: Box::new(content),
-    };
-    [closed, made].into_iter().chain(ended).collect()
+/// Notifications that say the same.
+pub struct Group {
+    /// The verdicts that led to them, in the order in which they asked.
+    pub verdicts: Vec<Asked>,
+    /// Who is told.
+    pub notifications: Vec<Due>,
+    /// Where the same was frozen before, if that is known.
+    pub frozen: Option<Position>,
 }
 
-fn expired_on_creation(delivery: &Delivery, now: Time) -> Change {
-    Change::Ended {
-        place: delivery.lane_key(),
-        attempts: 0,
-        attempt: None,
-        end: End::Expired,
-        at: now,
+/// A verdict that led to notifications.
+pub struct Asked {
+    /// The rule.
+    pub rule: String,
+    /// The impact that was left after its narrowing.
+    pub impact: Arc<Vec<Impact>>,
+    /// The accounts that it adds.
+    pub new: Arc<Vec<String>>,
+}
+
+/// A notification that is due.
+pub struct Due {
+    /// Which.
+    pub notification: Notification,
+    /// Whether its endpoint was told of the incident before.
+    pub is_reply: bool,
+}
+
+/// Makes the deliveries.
+pub fn tell(gathered: &Gathered, rules: &RuleSet, now: Time) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for group in &gathered.groups {
+        make(group, gathered, rules, now, &mut changes);
+    }
+    changes
+}
+
+fn make(group: &Group, gathered: &Gathered, rules: &RuleSet, now: Time, changes: &mut Vec<Change>) {
+    let Some(first) = group.notifications.first() else {
+        return;
+    };
+    let first = &first.notification;
+    let content = match group.frozen {
+        Some(at) => Ref::At(at),
+        None => {
+            let content = freeze(first, group, gathered, rules);
+            changes.push(Change::Content(Box::new(content)));
+            Ref::Here(u32::try_from(changes.len() - 1).unwrap_or(u32::MAX))
+        }
+    };
+    let is_every = |asked: &Asked| rules.rule(&first.customer, &asked.rule).is_some_and(|rule| rule.every);
+    let every = group.verdicts.iter().any(is_every);
+    let to = group.notifications.iter().map(|due| told_to(due, every, rules));
+    changes.push(Change::Told(Told {
+        incident: first.incident.clone(),
+        content,
+        rules: names(&group.verdicts),
+        expires: now + LIFE,
+        to: to.collect(),
+    }));
+    // one that nobody could make in time (a long outage, or damage that brought it back) is old news
+    let late = group
+        .notifications
+        .iter()
+        .filter(|due| due.notification.due + LIFE <= now);
+    changes.extend(late.map(|due| expired_on_creation(&due.notification)));
+}
+
+fn told_to(due: &Due, every: bool, rules: &RuleSet) -> ToldTo {
+    let one = &due.notification;
+    let receiver = rules.receiver(&one.customer, &one.receiver);
+    ToldTo {
+        delivery: one.series.delivery(one.part),
+        zone: receiver.map_or(chrono_tz::UTC, |receiver| receiver.zone),
+        is_reply: due.is_reply,
+        every,
+        forgotten: false,
     }
 }
 
-fn is_every(judged: &Judged, rules: &RuleSet) -> bool {
-    rules
-        .rule(&judged.customer, &judged.rule)
-        .is_some_and(|rule| rule.every)
+fn expired_on_creation(notification: &Notification) -> Change {
+    Change::Finished {
+        delivery: notification.series.delivery(notification.part),
+        attempts: 0,
+        end: End::Expired,
+    }
 }
 
-fn freeze(notification: &Notification, gathered: &Gathered, rules: &RuleSet) -> FrozenContent {
-    let subscriptions = subscriptions(notification, &gathered.verdicts, rules);
-    let receiver = rules.receiver(&notification.customer, &notification.receiver);
-    FrozenContent {
+fn freeze(notification: &Notification, group: &Group, gathered: &Gathered, rules: &RuleSet) -> SharedContent {
+    let subscriptions = subscriptions(&notification.customer, &group.verdicts, rules);
+    SharedContent {
         customer: notification.customer.clone(),
-        receiver: notification.receiver.clone(),
-        channel: notification.channel,
-        form: notification.form,
-        rules: names(&gathered.verdicts),
-        part: notification.part,
-        impact: impact(&gathered.verdicts),
+        rules: names(&group.verdicts),
+        impact: Arc::new(impact(&group.verdicts)),
         since: gathered.incident.as_ref().and_then(|incident| incident.impact_start),
-        zone: receiver.map_or(chrono_tz::UTC, |receiver| receiver.zone),
         links: links(notification, &subscriptions, gathered.public_url.as_ref()),
-        subscriptions,
-        is_reply: gathered.is_reply,
-        carries: Vec::new(),
+        subscriptions: Arc::new(subscriptions),
     }
 }
 
 /// The rules that asked, each once, the first first.
-fn names(verdicts: &[Judged]) -> Vec<String> {
+fn names(verdicts: &[Asked]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     verdicts
         .iter()
-        .map(|judged| judged.rule.clone())
+        .map(|asked| asked.rule.clone())
         .filter(|rule| seen.insert(rule.clone()))
         .collect()
 }
 
-fn impact(verdicts: &[Judged]) -> Vec<Impact> {
+fn impact(verdicts: &[Asked]) -> Vec<Impact> {
     let mut seen = BTreeSet::new();
     verdicts
         .iter()
-        .flat_map(|judged| &judged.impact)
-        .filter(|impact| seen.insert((*impact).clone()))
+        .flat_map(|asked| asked.impact.iter())
+        .filter(|impact| seen.insert(*impact))
         .cloned()
         .collect()
 }
 
-fn subscriptions(notification: &Notification, verdicts: &[Judged], rules: &RuleSet) -> Vec<Subscription> {
-    let is_this = |tells: &&Tells| tells.series == notification.series && tells.part == notification.part;
-    let ids: BTreeSet<&String> = verdicts
-        .iter()
-        .flat_map(|judged| judged.tells.iter().filter(is_this))
-        .flat_map(|tells| &tells.new)
-        .collect();
+fn subscriptions(customer: &CustomerId, verdicts: &[Asked], rules: &RuleSet) -> Vec<Subscription> {
+    let ids: BTreeSet<&String> = verdicts.iter().flat_map(|asked| asked.new.iter()).collect();
     ids.into_iter()
         .map(|id| Subscription {
             id: id.clone(),
-            groups: rules.groups_of(&notification.customer, id),
+            groups: rules.groups_of(customer, id),
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! An attempt ended: done, again, dead, or superseded by something newer that waits behind it.
 
 use crate::clock::Time;
-use crate::delivery::{Attempt, Delivery, End, LaneKey, Next, Standing, State, next};
+use crate::delivery::{Attempt, Delivery, End, Next, Standing, State, next};
 use crate::message::Carried;
 use crate::record::Change;
 
@@ -26,26 +26,22 @@ pub fn tried(attempt: &Attempt, lane: &Lane, now: Time) -> Vec<Change> {
     let State::Scheduled { expires, .. } = standing.state else {
         return Vec::new();
     };
-    let place = delivery.lane_key();
     let attempts = attempt.number.max(standing.attempts);
     let ended = |end| {
-        vec![Change::Ended {
-            place: place.clone(),
+        vec![Change::Finished {
+            delivery: delivery.id.clone(),
             attempts,
-            attempt: Some(attempt.clone()),
             end,
-            at: now,
         }]
     };
     match next(attempt, expires, now) {
         Next::Done => ended(End::Delivered),
         Next::Dead { end } => ended(end),
         Next::Again { at } => match successor(delivery, lane) {
-            Some(successor) => supersede(attempt, attempts, successor, lane, now),
-            None => vec![Change::Attempted {
-                attempt: attempt.clone(),
-                place,
-                again: at,
+            Some(successor) => supersede(attempt, attempts, successor, lane),
+            None => vec![Change::Again {
+                delivery: delivery.id.clone(),
+                at,
                 expires,
             }],
         },
@@ -63,7 +59,7 @@ fn successor<'a>(delivery: &Delivery, lane: &'a Lane) -> Option<&'a Delivery> {
 
 /// Ends the delivery that failed and everything between it and its successor that the successor can stand for: when
 /// the receiver is back, it gets the latest.
-fn supersede(attempt: &Attempt, attempts: u32, successor: &Delivery, lane: &Lane, now: Time) -> Vec<Change> {
+fn supersede(attempt: &Attempt, attempts: u32, successor: &Delivery, lane: &Lane) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut carried: Vec<Carried> = Vec::new();
     let failed = lane.delivery.iter();
@@ -72,14 +68,12 @@ fn supersede(attempt: &Attempt, attempts: u32, successor: &Delivery, lane: &Lane
             continue;
         }
         let is_this = delivery.id == attempt.delivery;
-        changes.push(Change::Ended {
-            place: delivery.lane_key(),
+        changes.push(Change::Finished {
+            delivery: delivery.id.clone(),
             attempts: if is_this { attempts } else { standing.attempts },
-            attempt: is_this.then(|| attempt.clone()),
             end: End::Superseded {
                 by: successor.id.clone(),
             },
-            at: now,
         });
         carried.extend(carries(lane, &delivery.id));
         carried.push(Carried {
@@ -107,14 +101,11 @@ fn carries(lane: &Lane, delivery: &str) -> Vec<Carried> {
 }
 
 /// Ends a delivery without an attempt.
-pub fn end(delivery: &Delivery, standing: &Standing, end: End, now: Time) -> Change {
-    let place: LaneKey = delivery.lane_key();
-    Change::Ended {
-        place,
+pub fn end(delivery: &Delivery, standing: &Standing, end: End) -> Change {
+    Change::Finished {
+        delivery: delivery.id.clone(),
         attempts: standing.attempts,
-        attempt: None,
         end,
-        at: now,
     }
 }
 
@@ -237,17 +228,17 @@ mod tests {
             };
             for change in tried(&attempt, &lane, time(1)) {
                 match change {
-                    Change::Ended {
-                        place,
+                    Change::Finished {
+                        delivery,
                         end: End::Superseded { by },
                         ..
                     } => {
-                        waiting.retain(|(one, _)| one.id != place.delivery);
-                        assert!(told.superseded.insert(place.delivery, by).is_none(), "ended once");
+                        waiting.retain(|(one, _)| one.id != delivery);
+                        assert!(told.superseded.insert(delivery, by).is_none(), "ended once");
                     }
                     Change::Carries { delivery, carried: all } => drop(carried.insert(delivery, all)),
                     // then it is taken
-                    Change::Attempted { .. } => {
+                    Change::Again { .. } => {
                         waiting.remove(0);
                         let carried = carried.remove(&head.id).unwrap_or_default();
                         told.told.push((head.clone(), carried));

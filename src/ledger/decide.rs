@@ -2,7 +2,7 @@
 //!
 //! Three calls each time: the rules that match, what is known that bears on it, and `evaluate`, which is pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,10 @@ use crate::lookup;
 use crate::notification::EndpointId;
 use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Why};
 use crate::rule::{Revision, RuleSet};
+use crate::store::context::DueTogether;
+
+/// How many attempts that ended are written down in one record at most.
+const ATTEMPTS_TOGETHER: usize = 256;
 
 /// How long one cycle decides at most, so that what was recorded is answered soon.
 const CYCLE_DECIDES: Duration = Duration::from_millis(10);
@@ -37,9 +41,9 @@ impl Writer {
                 is_idle = false;
                 self.decide_kept(waiting, cycle)?;
             }
-            if let Some(attempt) = self.tried.pop_front() {
+            if !self.tried.is_empty() {
                 is_idle = false;
-                self.decide_tried(attempt, cycle)?;
+                self.decide_attempts(cycle)?;
             }
             if let Some((deadline, at)) = self.due(cycle)? {
                 is_idle = false;
@@ -47,11 +51,11 @@ impl Writer {
                     self.postpone(deadline, cycle);
                     return Ok(());
                 }
-                let context = self.deadline_context(&deadline)?;
+                let context = self.deadline_context(&deadline, at)?;
                 match &deadline {
                     Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
                     Deadline::Endpoint { endpoint } => cycle.hint.vanished.push(endpoint.clone()),
-                    Deadline::Tell { .. } | Deadline::Retention => {}
+                    Deadline::Tell { .. } | Deadline::Notifications { .. } | Deadline::Retention => {}
                 }
                 self.decide_here(Input::Due { deadline, at }, &context, cycle)?;
             }
@@ -61,14 +65,35 @@ impl Writer {
         }
     }
 
-    pub(super) fn decide_tried(&mut self, attempt: Attempt, cycle: &mut Cycle) -> Result<()> {
-        cycle.hint.decided.push(attempt.delivery.clone());
-        let context = Context::Tried(self.store.view().tried_context(&attempt)?);
-        let input = Input::Tried {
-            attempt: attempt.clone(),
+    /// Decides attempts that ended, several in one record.
+    pub(super) fn decide_attempts(&mut self, cycle: &mut Cycle) -> Result<()> {
+        let most = self.tried.len().min(ATTEMPTS_TOGETHER);
+        let mut attempts: Vec<Attempt> = self.tried.drain(..most).collect();
+        // of one delivery one attempt at a time: the next one is decided by what follows from it
+        let mut seen = BTreeSet::new();
+        let later = attempts.extract_if(.., |attempt| !seen.insert(attempt.delivery.clone()));
+        let later: Vec<Attempt> = later.collect();
+        later
+            .into_iter()
+            .rev()
+            .for_each(|attempt| self.tried.push_front(attempt));
+        let view = self.store.view();
+        let lanes: Vec<_> = attempts
+            .iter()
+            .map(|attempt| view.tried_context(attempt))
+            .collect::<Result<_>>()?;
+        let decided = attempts.iter().map(|attempt| attempt.delivery.clone());
+        cycle.hint.decided.extend(decided);
+        let endpoints = lanes.iter().filter_map(|lane| lane.delivery.as_ref());
+        cycle
+            .hint
+            .endpoints
+            .extend(endpoints.map(|(delivery, _)| delivery.endpoint.clone()));
+        let input = Input::AttemptsEnded {
+            attempts: attempts.clone(),
         };
-        self.decide_here(input, &context, cycle)?;
-        cycle.undo.push(Undo::Tried(attempt));
+        self.decide_here(input, &Context::AttemptsEnded(lanes), cycle)?;
+        cycle.undo.extend(attempts.into_iter().map(Undo::Tried));
         Ok(())
     }
 
@@ -86,9 +111,10 @@ impl Writer {
     fn needs_what_is_staged(&self, deadline: &Deadline) -> Result<bool> {
         let (view, from) = (self.store.view(), self.journal.next());
         match deadline {
-            Deadline::Tell { series, part } => view.gathers_from_journal(series, *part, from),
             Deadline::Endpoint { endpoint } => view.was_told_since(endpoint, from),
-            Deadline::Expire { .. } | Deadline::Retention => Ok(false),
+            Deadline::Tell { .. } | Deadline::Notifications { .. } | Deadline::Expire { .. } | Deadline::Retention => {
+                Ok(false)
+            }
         }
     }
 
@@ -258,6 +284,13 @@ impl Writer {
             .hint
             .endpoints
             .extend(changes.iter().filter_map(endpoint_of).cloned());
+        if let Context::Tell(gathered) = context {
+            let told = gathered.groups.iter().flat_map(|group| &group.notifications);
+            cycle
+                .hint
+                .endpoints
+                .extend(told.map(|due| due.notification.endpoint.clone()));
+        }
         let record = Record::Decided {
             at: now,
             of,
@@ -281,14 +314,26 @@ impl Writer {
         self.rules.revision.clone()
     }
 
-    fn deadline_context(&self, deadline: &Deadline) -> Result<Context> {
+    fn deadline_context(&self, deadline: &Deadline, at: Time) -> Result<Context> {
         let view = self.store.view();
         Ok(match deadline {
-            Deadline::Tell { series, part } => {
-                let mut gathered = view.tell_context(series, *part, &self.shared.journal)?;
+            Deadline::Notifications {
+                incident,
+                customer,
+                communication,
+            } => {
+                let due = DueTogether {
+                    at,
+                    incident,
+                    customer,
+                    communication,
+                };
+                let mut gathered = view.tell_context(&due, &self.shared.journal)?;
                 gathered.public_url.clone_from(&self.settings.public_url);
                 Context::Tell(Box::new(gathered))
             }
+            // earlier versions looked at each by itself
+            Deadline::Tell { .. } => Context::Lost(Why::NoLongerDue),
             Deadline::Endpoint { endpoint } => {
                 Context::Endpoint(view.endpoint_context(endpoint, &self.shared.journal)?)
             }

@@ -310,10 +310,8 @@ impl Writer {
                 return Ok(());
             }
             let mut cycle = self.cycle();
-            while cycle.bytes < CYCLE_BYTES
-                && let Some(attempt) = self.tried.pop_front()
-            {
-                self.decide_tried(attempt, &mut cycle)?;
+            while cycle.bytes < CYCLE_BYTES && !self.tried.is_empty() {
+                self.decide_attempts(&mut cycle)?;
             }
             self.write(cycle)?;
         }

@@ -14,7 +14,7 @@ use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::journal::{self, Keep};
 use crate::notification::SeriesId;
-use crate::record::{Change, Deadline, Input, Of, Record, Why};
+use crate::record::{Change, Deadline, Input, Of, Record, ToldTo, Why};
 use crate::rule::Revision;
 
 /// What is forgotten, each with the sequence number of the record that says so: only what stands before that goes. The
@@ -106,13 +106,14 @@ impl Forgotten {
         }
     }
 
-    fn retire_changes(&self, seq: u64, at: Time, of: Of, by: Revision, mut changes: Vec<Change>) -> Keep {
-        let mut is_changed = false;
+    fn retire_changes(&self, seq: u64, at: Time, mut of: Of, by: Revision, mut changes: Vec<Change>) -> Keep {
+        let mut is_changed = self.retire_attempts(seq, &mut of);
         for (nth, change) in (0..).zip(&mut changes) {
             if self.covers(Position { seq, nth }, &of, change) {
                 *change = RETIRED;
                 is_changed = true;
             }
+            is_changed |= self.retire_told(seq, change);
         }
         let is_empty = cut_back(&mut changes, |change| *change == RETIRED);
         if is_empty && self.is_needless(seq, &of) {
@@ -127,17 +128,58 @@ impl Forgotten {
         Keep::Replace(Record::Decided { at, of, by, changes }.to_bytes())
     }
 
+    /// Takes out the attempts of deliveries that are forgotten.
+    fn retire_attempts(&self, seq: u64, of: &mut Of) -> bool {
+        let Of::Here(Input::AttemptsEnded { attempts }) = of else {
+            return false;
+        };
+        let before = attempts.len();
+        attempts.retain(|attempt| !is_later(seq, self.deliveries.get(&attempt.delivery)));
+        attempts.len() < before
+    }
+
+    /// Of the deliveries that were made together, says of those that are forgotten only that they were told.
+    fn retire_told(&self, seq: u64, change: &mut Change) -> bool {
+        let Change::Told(told) = change else { return false };
+        let is_old = |to: &&mut ToldTo| !to.forgotten && is_later(seq, self.deliveries.get(&to.delivery));
+        let mut is_changed = false;
+        for to in told.to.iter_mut().filter(is_old) {
+            *to = ToldTo {
+                zone: chrono_tz::UTC,
+                is_reply: false,
+                every: false,
+                forgotten: true,
+                delivery: to.delivery.clone(),
+            };
+            is_changed = true;
+        }
+        is_changed
+    }
+
     /// Whether a decision without changes says nothing: what it decided is gone too.
     fn is_needless(&self, seq: u64, of: &Of) -> bool {
         match of {
             Of::Kept { at } => self.is_gone(*at),
             Of::Here(Input::Tried { .. }) => true,
+            Of::Here(Input::AttemptsEnded { attempts }) => attempts.is_empty(),
             Of::Here(Input::Due { deadline, .. }) => match deadline {
                 Deadline::Tell { series, .. } => is_later(seq, self.series.get(series)),
+                Deadline::Notifications { incident, .. } => is_later(seq, self.incidents.get(incident)),
                 Deadline::Expire { .. } => true,
                 Deadline::Endpoint { .. } | Deadline::Retention => false,
             },
             Of::Here(_) => false,
+        }
+    }
+
+    /// Whether the incident that a frozen content is about is forgotten.
+    fn is_gone_content(&self, at: Position, of: &Of) -> bool {
+        match of {
+            Of::Here(Input::Due {
+                deadline: Deadline::Notifications { incident, .. },
+                ..
+            }) => is_later(at.seq, self.incidents.get(incident)),
+            Of::Here(_) | Of::Kept { .. } => false,
         }
     }
 
@@ -158,6 +200,11 @@ impl Forgotten {
             Change::Entry(entry) => is_old(&entry.incident),
             Change::Affected(hearing) => is_old(&hearing.incident),
             Change::Judged(judged) => is_old(&judged.incident),
+            Change::Set(set) => self.is_gone(set.event),
+            Change::Planned(planned) => is_old(&planned.incident),
+            Change::Gathered(gathers) => is_old(&gathers.incident),
+            Change::Told(told) => is_old(&told.incident),
+            Change::Content(_) => self.is_gone_content(at, of),
             Change::Notification(notification) => is_old(&notification.incident),
             Change::IncidentForgotten { incident, .. } => self.is_whole && is_old(incident),
             Change::Raised { .. } => self.is_gone(at),
@@ -202,7 +249,10 @@ fn delivery_of(change: &Change) -> Option<&str> {
         | Change::Ended { place, .. }
         | Change::Requeued { place, .. }
         | Change::Forgotten { place, .. } => Some(&place.delivery),
-        Change::Carries { delivery, .. } => Some(delivery),
+        Change::Carries { delivery, .. }
+        | Change::Again { delivery, .. }
+        | Change::Finished { delivery, .. }
+        | Change::BroughtForward { delivery, .. } => Some(delivery),
         _ => None,
     }
 }

@@ -34,6 +34,7 @@ variants! {
         Input::Rules { .. } => "input rules",
         Input::Commanded { .. } => "input commanded",
         Input::Tried { .. } => "input tried",
+        Input::AttemptsEnded { .. } => "input attempts-ended",
         Input::Due { .. } => "input due",
         Input::Retired => "input retired",
     }
@@ -42,6 +43,7 @@ variants! {
     }
     deadline(Deadline), DEADLINES {
         Deadline::Tell { .. } => "deadline tell",
+        Deadline::Notifications { .. } => "deadline notifications",
         Deadline::Endpoint { .. } => "deadline endpoint",
         Deadline::Expire { .. } => "deadline expire",
         Deadline::Retention => "deadline retention",
@@ -61,6 +63,14 @@ variants! {
         Change::Ended { .. } => "change ended",
         Change::Requeued { .. } => "change requeued",
         Change::Carries { .. } => "change carries",
+        Change::Set(_) => "change set",
+        Change::Planned(_) => "change planned",
+        Change::Gathered(_) => "change gathered",
+        Change::BroughtForward { .. } => "change brought-forward",
+        Change::Content(_) => "change content",
+        Change::Told(_) => "change told",
+        Change::Again { .. } => "change again",
+        Change::Finished { .. } => "change finished",
         Change::InForce { .. } => "change in-force",
         Change::Broken { .. } => "change broken",
         Change::Forgotten { .. } => "change forgotten",
@@ -132,6 +142,7 @@ impl Seen {
             Input::Commanded { command: one, .. } => drop(self.0.insert(command(one))),
             Input::Due { deadline: one, .. } => drop(self.0.insert(deadline(one))),
             Input::Tried { attempt } => self.attempt(attempt),
+            Input::AttemptsEnded { attempts } => attempts.iter().for_each(|attempt| self.attempt(attempt)),
             Input::Heard { .. } | Input::RuleTexts { .. } | Input::Rules { .. } | Input::Retired => {}
         }
     }

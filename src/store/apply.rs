@@ -1,12 +1,14 @@
 //! What a record does to the store: puts and removals, nothing else. Applying it twice is applying it once.
 
 use crate::clock::Time;
-use crate::delivery::LIFE;
+use crate::delivery::{Attempt, LIFE};
 use crate::event::Event;
 use crate::incident::IncidentId;
 use crate::journal::Position;
-use crate::record::{Change, Deadline, Input, Judged, Of, Record, Verdict, Why};
-use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, Patch, RuleFileLine, VerdictLine};
+use crate::record::{Accounts, Change, Deadline, Input, Judged, Of, Record, Ref, Set, Told, ToldTo, Verdict, Why};
+use crate::store::item::{
+    DeliveryItem, EventLine, Gathered, Item, OwnContent, Patch, RuleFileLine, SET_PART, VerdictLine,
+};
 use crate::store::keys::{self, Key};
 
 /// A verdict larger than this (JSON bytes, roughly) is kept in the journal only.
@@ -39,8 +41,12 @@ pub fn ops(seq: u64, record: &Record) -> Vec<Op> {
         }
         Record::Decided { at, of, changes, .. } => {
             let input = decided(of, seq, &mut ops);
+            let attempts = match of {
+                Of::Here(Input::AttemptsEnded { attempts }) => &attempts[..],
+                Of::Here(_) | Of::Kept { .. } => &[],
+            };
             for (nth, change) in (0..).zip(changes) {
-                changed(Position { seq, nth }, input, change, *at, &mut ops);
+                changed(Position { seq, nth }, input, change, *at, attempts, &mut ops);
             }
         }
         Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => {}
@@ -94,7 +100,8 @@ fn decided(of: &Of, seq: u64, ops: &mut Vec<Op>) -> Position {
     }
 }
 
-fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut Vec<Op>) {
+fn changed(at: Position, input: Position, change: &Change, now: Time, attempts: &[Attempt], ops: &mut Vec<Op>) {
+    let attempt_of = |delivery: &String| attempts.iter().find(|attempt| attempt.delivery == *delivery);
     let mut put = |item| ops.push(put_of(item));
     match change {
         Change::Judged(judged) => self::judged(at, judged, ops),
@@ -182,6 +189,49 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
             },
         )),
         Change::Carries { delivery, carried } => ops.push(patch_of(delivery, Patch::Carries(carried.clone()))),
+        Change::Set(set) => set_parts(at, set, ops),
+        Change::Planned(planned) => {
+            for to in &planned.to {
+                put(Item::Delivery(Box::new(DeliveryItem::opened(planned, to, at.seq))));
+            }
+        }
+        Change::Gathered(gathers) => {
+            for to in &gathers.to {
+                put(Item::Gathered(Gathered {
+                    incident: gathers.incident.clone(),
+                    series: to.series.clone(),
+                    part: to.part,
+                    event: gathers.event,
+                    verdict: gathers.verdict.position(at.seq),
+                    new: Some(gathers.new.seen_from_outside(at.seq)),
+                }));
+            }
+        }
+        Change::BroughtForward { delivery, due } => ops.push(patch_of(delivery, Patch::BroughtForward(*due))),
+        // it is read where it stands
+        Change::Content(_) => {}
+        Change::Told(told) => ops.extend(told.to.iter().map(|to| self::told(at.seq, told, to, now))),
+        Change::Again { delivery, at, expires } => {
+            let (at, expires) = (*at, *expires);
+            let patch = attempt_of(delivery).map(|attempt| {
+                let attempt = attempt.clone();
+                patch_of(delivery, Patch::Attempted { attempt, at, expires })
+            });
+            ops.extend(patch);
+        }
+        Change::Finished {
+            delivery,
+            attempts,
+            end,
+        } => ops.push(patch_of(
+            delivery,
+            Patch::Ended {
+                attempts: *attempts,
+                attempt: attempt_of(delivery).cloned(),
+                end: end.clone(),
+                at: now,
+            },
+        )),
         Change::InForce {
             revision,
             recorded,
@@ -229,6 +279,45 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, ops: &mut 
     }
 }
 
+/// A set, in parts.
+fn set_parts(at: Position, set: &Set, ops: &mut Vec<Op>) {
+    let accounts = set
+        .accounts
+        .chunks(SET_PART)
+        .map(|accounts| (accounts.to_vec(), Vec::new()));
+    let impact = set.impact.chunks(SET_PART).map(|impact| (Vec::new(), impact.to_vec()));
+    ops.extend((0..).zip(accounts.chain(impact)).map(|(part, (accounts, impact))| {
+        let event = set.event;
+        put_of(Item::Set {
+            at,
+            part,
+            set: Set {
+                event,
+                accounts,
+                impact,
+            },
+        })
+    }));
+}
+
+fn told(seq: u64, told: &Told, to: &ToldTo, now: Time) -> Op {
+    let patch = match to.forgotten {
+        true => Patch::Forgotten,
+        false => Patch::Told {
+            content: told.content.position(seq),
+            own: OwnContent {
+                zone: to.zone,
+                is_reply: to.is_reply,
+            },
+            rules: told.rules.clone(),
+            every: to.every,
+            created: now,
+            expires: told.expires,
+        },
+    };
+    patch_of(&to.delivery, patch)
+}
+
 /// Changes a delivery.
 pub fn patch_of(delivery: &str, patch: Patch) -> Op {
     Op::Patch(delivery.to_owned(), Box::new(patch))
@@ -236,7 +325,14 @@ pub fn patch_of(delivery: &str, patch: Patch) -> Op {
 
 fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
     let accounts = judged.accounts.len() + judged.tells.iter().map(|tells| tells.new.len()).sum::<usize>();
-    let whole = (accounts + judged.impact.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| Box::new(judged.clone()));
+    let whole = (accounts + judged.impact.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| {
+        let outside = |set: Ref| Ref::At(set.position(at.seq));
+        Box::new(Judged {
+            impact_of: judged.impact_of.map(outside),
+            accounts_of: judged.accounts_of.map(outside),
+            ..judged.clone()
+        })
+    });
     ops.push(put_of(Item::Verdict(VerdictLine {
         event: judged.event,
         at,
@@ -260,7 +356,7 @@ fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
             part: tells.part,
             event: judged.event,
             verdict: at,
-            new: (tells.new.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| tells.new.clone()),
+            new: (tells.new.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| Accounts::These(tells.new.clone())),
         })));
     }
 }
@@ -280,6 +376,7 @@ fn incident_forgotten(incident: &IncidentId, events: &[Position], ops: &mut Vec<
             Op::Remove(keys::event(*at)),
             Op::Remove(keys::nothing(*at)),
             Op::RemoveUnder(keys::verdicts(*at)),
+            Op::RemoveUnder(keys::sets(*at)),
         ]);
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Damaged;
-use super::item::{DeliveryItem, EventLine, Gathered, Item, Progress};
+use super::item::{DeliveryItem, EventLine, FirstGathered, Gathered, Item, OwnContent, Progress};
 use super::keys::{packed_id, unpacked_id};
 use crate::channel::Outcome;
 use crate::clock::Time;
@@ -21,9 +21,10 @@ use crate::incident::{Hearing, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
+use crate::record::{Accounts, Ref};
 
 /// The schema of the store's keys and values.
-pub const SCHEMA: u64 = 2;
+pub const SCHEMA: u64 = 3;
 
 /// What a value begins with.
 mod tag {
@@ -47,6 +48,7 @@ pub fn write(item: &Item) -> Vec<u8> {
         | Item::Verdict(_)
         | Item::Nothing { .. }
         | Item::Follows { .. }
+        | Item::Set { .. }
         | Item::Attempt(_)
         | Item::Wake { .. }
         | Item::RuleFile(_)
@@ -188,6 +190,31 @@ struct DeliveryValue {
     last: Option<AttemptValue>,
     content: Option<Where>,
     carried: Vec<(String, Moment)>,
+    first: Option<(Where, AccountsValue)>,
+    own: Option<(chrono_tz::Tz, bool)>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum AccountsValue {
+    These(Vec<String>),
+    Of(Where),
+}
+
+impl AccountsValue {
+    fn of(accounts: &Accounts) -> Self {
+        match accounts {
+            Accounts::These(accounts) => Self::These(accounts.clone()),
+            // an item refers to other records only: see `Accounts::seen_from_outside`
+            Accounts::Of(set) => Self::Of(place(set.position(0))),
+        }
+    }
+
+    fn accounts(self) -> Accounts {
+        match self {
+            Self::These(accounts) => Accounts::These(accounts),
+            Self::Of(at) => Accounts::Of(Ref::At(position(at))),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -254,6 +281,11 @@ impl DeliveryValue {
                 .iter()
                 .map(|one| (one.title.clone(), moment(one.published)))
                 .collect(),
+            first: item
+                .first
+                .as_ref()
+                .map(|first| (place(first.verdict), AccountsValue::of(&first.new))),
+            own: item.own.map(|own| (own.zone, own.is_reply)),
         }
     }
 
@@ -289,6 +321,11 @@ impl DeliveryValue {
             attempts: self.attempts,
             content: self.content.map(position),
             carried: carried.collect::<Result<_>>()?,
+            first: self.first.map(|(verdict, new)| FirstGathered {
+                verdict: position(verdict),
+                new: new.accounts(),
+            }),
+            own: self.own.map(|(zone, is_reply)| OwnContent { zone, is_reply }),
         })
     }
 }
@@ -485,7 +522,7 @@ struct GatheredValue {
     part: u32,
     event: Where,
     verdict: Where,
-    new: Option<Vec<String>>,
+    new: Option<AccountsValue>,
 }
 
 impl GatheredValue {
@@ -496,7 +533,7 @@ impl GatheredValue {
             part: one.part,
             event: place(one.event),
             verdict: place(one.verdict),
-            new: one.new.clone(),
+            new: one.new.as_ref().map(AccountsValue::of),
         }
     }
 
@@ -507,7 +544,7 @@ impl GatheredValue {
             part: self.part,
             event: position(self.event),
             verdict: position(self.verdict),
-            new: self.new,
+            new: self.new.map(AccountsValue::accounts),
         })
     }
 }
@@ -554,6 +591,7 @@ impl EventValue {
 mod tests {
     use super::*;
     use crate::notification::Notification;
+    use crate::record::Set;
 
     const TIME: &str = "2026-11-24T09:00:00.123456789Z";
 
@@ -629,6 +667,14 @@ mod tests {
                 title: "before".to_owned(),
                 published: now(),
             }],
+            first: Some(FirstGathered {
+                verdict: at(3),
+                new: Accounts::These(vec!["an account".to_owned()]),
+            }),
+            own: Some(OwnContent {
+                zone: chrono_tz::Europe::Berlin,
+                is_reply: true,
+            }),
         };
         let by = "dlv_0123456789abcdef0123456789abcdef".to_owned();
         let why = || "a reason".to_owned();
@@ -700,7 +746,17 @@ mod tests {
             Item::Hearing(hearing(None, Vec::new())),
             Item::Hearing(hearing(Some("azure"), vec![impact(None), impact(Some("x"))])),
             Item::Gathered(gathered(None)),
-            Item::Gathered(gathered(Some(vec!["an account".to_owned()]))),
+            Item::Gathered(gathered(Some(Accounts::These(vec!["an account".to_owned()])))),
+            Item::Gathered(gathered(Some(Accounts::Of(Ref::At(at(4)))))),
+            Item::Set {
+                at: at(4),
+                part: 1,
+                set: Set {
+                    event: at(1),
+                    accounts: vec!["an account".to_owned()],
+                    impact: vec![impact(None), impact(Some("x"))],
+                },
+            },
             Item::Event(EventLine {
                 at: at(1),
                 heard: now(),

@@ -1,23 +1,26 @@
 //! What bears on a decision, fetched before it: see [`crate::evaluate::Context`].
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use crate::clock::Time;
+use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, Standing};
 use crate::evaluate::hear::{self, Heard};
 use crate::evaluate::{OldIncident, Pending, placing, tell, tried};
-use crate::event::Event;
+use crate::event::{Event, Impact};
 use crate::incident::{Hearing, IncidentId};
 use crate::journal;
 use crate::journal::Position;
 use crate::lookup;
 use crate::notification::{EndpointId, SeriesId};
-use crate::record::{Change, Judged};
+use crate::record::{Accounts, Change, Judged};
 use crate::rule::RuleSet;
 use crate::store::View;
-use crate::store::item::{Gathered, Progress};
+use crate::store::item::{DeliveryItem, Gathered, Item, Progress};
 use crate::store::keys;
 
 /// How far a failed attempt looks for what waits behind it.
@@ -28,6 +31,81 @@ const MOVED_MOST: usize = 200;
 
 /// How many incidents one decision of retention looks at.
 const LOOKED_AT_MOST: usize = 1_000;
+
+/// How many notifications are decided together at most.
+const TOGETHER_MOST: usize = 256;
+
+/// After so many things that were gathered, the rest of the notifications is left to the next decision.
+const GATHERED_MOST: usize = 5_000;
+
+/// Notifications of one communication to one customer that are due at the same time.
+pub struct DueTogether<'a> {
+    /// When.
+    pub at: Time,
+    /// About which incident.
+    pub incident: &'a IncidentId,
+    /// Whose.
+    pub customer: &'a CustomerId,
+    /// Which communication.
+    pub communication: &'a str,
+}
+
+/// What two notifications have in common if they say the same.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct GatheredKey {
+    verdict: Position,
+    new: Option<Accounts>,
+    /// Where only the verdict itself holds the accounts, it holds those of each series.
+    series: Option<SeriesId>,
+}
+
+impl GatheredKey {
+    fn of(gathered: &Gathered) -> Self {
+        Self {
+            verdict: gathered.verdict,
+            new: gathered.new.clone(),
+            series: gathered.new.is_none().then(|| gathered.series.clone()),
+        }
+    }
+}
+
+/// Sets of accounts, each read once.
+#[derive(Default)]
+struct Sets(HashMap<Position, Arc<Vec<String>>>);
+
+impl Sets {
+    fn accounts(&mut self, view: &View, event: Position, accounts: &Accounts) -> Result<Arc<Vec<String>>> {
+        let set = match accounts {
+            Accounts::These(accounts) => return Ok(Arc::new(accounts.clone())),
+            Accounts::Of(set) => *set,
+        };
+        if let Some(known) = self.0.get(&set.position(0)) {
+            return Ok(known.clone());
+        }
+        let read = Arc::new(view.whole_set(event, set)?.accounts);
+        self.0.insert(set.position(0), read.clone());
+        Ok(read)
+    }
+}
+
+/// The rule of a verdict, and the impact that it left.
+type Asking = (String, Arc<Vec<Impact>>);
+
+/// Verdicts, each read once.
+#[derive(Default)]
+struct Verdicts(HashMap<Position, Option<Asking>>);
+
+impl Verdicts {
+    fn find(&mut self, view: &View, gathered: &Gathered, journal: &journal::Reader) -> Result<Option<Asking>> {
+        if let Some(known) = self.0.get(&gathered.verdict) {
+            return Ok(known.clone());
+        }
+        let judged = view.judged(gathered.event, gathered.verdict, journal)?;
+        let found = judged.map(|judged| (judged.rule, Arc::new(judged.impact)));
+        self.0.insert(gathered.verdict, found.clone());
+        Ok(found)
+    }
+}
 
 impl View {
     /// For an event: its incident, what its accounts heard, who asks, and the notifications it could lead to.
@@ -47,10 +125,18 @@ impl View {
             ..Heard::default()
         };
         if context.placed.repeat_of.is_none() && event.arrival == crate::event::Arrival::Live {
-            context.asking = hear::asking(event, incident.as_ref(), &self.follows(&id)?, rules);
+            let follows = self.follows(&id)?;
+            context.asking = hear::asking(
+                event,
+                incident.as_ref(),
+                &follows,
+                &context.placed,
+                &context.entries,
+                rules,
+            );
             // of an incident that is not known yet, nobody was told
             if incident.is_some() {
-                self.add_series(event, &heard, rules, journal, &mut context)?;
+                self.add_series(&id, &heard, journal, &mut context)?;
             }
         }
         context.incident = incident;
@@ -59,26 +145,29 @@ impl View {
 
     fn add_series(
         &self,
-        event: &Event,
+        id: &IncidentId,
         heard: &BTreeMap<String, Vec<Hearing>>,
-        rules: &RuleSet,
         journal: &journal::Reader,
         context: &mut Heard,
     ) -> Result<()> {
-        let id = IncidentId::of(event);
         for asking in &context.asking {
-            for wanted in hear::wanted(event, &context.placed, &context.entries, asking, rules) {
-                let Some(known) = self.latest_part(&id, &wanted.endpoint, &wanted.series)? else {
+            for wanted in &asking.wanted {
+                let Some(known) = self.latest_part(id, &wanted.endpoint, &wanted.series)? else {
                     continue;
                 };
+                let mut told = HashMap::new();
                 for account in &asking.left.accounts {
                     let before = heard.get(account).map_or(&[][..], Vec::as_slice);
-                    if self.has_reached(&id, &wanted.series, account, before, journal)? {
+                    if self.has_reached(id, &wanted.series, account, before, &mut told, journal)? {
+                        context.has_reached.insert(wanted.series.clone());
                         context.reached.insert((wanted.series.clone(), account.clone()));
                     }
                 }
-                let notification = known.notification().unwrap_or_else(|| known.closed());
-                context.series.insert(wanted.series, notification);
+                let latest = hear::LatestPart {
+                    part: known.delivery.part,
+                    due: known.notification().map(|open| open.due),
+                };
+                context.series.insert(wanted.series.clone(), latest);
             }
         }
         Ok(())
@@ -91,58 +180,111 @@ impl View {
         series: &SeriesId,
         account: &String,
         before: &[Hearing],
+        told: &mut HashMap<Position, HashSet<String>>,
         journal: &journal::Reader,
     ) -> Result<bool> {
         for hearing in before {
-            for gathered in self.gathered_from(id, series, hearing.event)? {
-                if self.new_accounts(&gathered, journal)?.contains(account) {
-                    return Ok(true);
+            if !told.contains_key(&hearing.event) {
+                let mut accounts = HashSet::new();
+                for gathered in self.gathered_by(id, series, hearing.event)? {
+                    let new = self.new_accounts(&gathered, &mut Sets::default(), journal)?;
+                    accounts.extend(new.iter().cloned());
                 }
+                told.insert(hearing.event, accounts);
+            }
+            if told[&hearing.event].contains(account) {
+                return Ok(true);
             }
         }
         Ok(false)
     }
 
     /// The accounts that an event added to a series; none, if the journal lost them.
-    fn new_accounts(&self, gathered: &Gathered, journal: &journal::Reader) -> Result<Vec<String>> {
-        if let Some(new) = &gathered.new {
-            return Ok(new.clone());
+    fn new_accounts(
+        &self,
+        gathered: &Gathered,
+        sets: &mut Sets,
+        journal: &journal::Reader,
+    ) -> Result<Arc<Vec<String>>> {
+        match &gathered.new {
+            Some(accounts) => sets.accounts(self, gathered.event, accounts),
+            None => {
+                let judged = self.judged(gathered.event, gathered.verdict, journal)?;
+                let tells = judged.into_iter().flat_map(|judged| judged.tells);
+                let own = tells.filter(|tells| tells.series == gathered.series && tells.part == gathered.part);
+                Ok(Arc::new(own.flat_map(|tells| tells.new).collect()))
+            }
         }
-        let judged = self.judged(gathered.event, gathered.verdict, journal)?;
-        let tells = judged.into_iter().flat_map(|judged| judged.tells);
-        Ok(tells
-            .filter(|tells| tells.series == gathered.series && tells.part == gathered.part)
-            .flat_map(|tells| tells.new)
-            .collect())
     }
 
-    /// For a due notification: what gathered for it. The public URL is the caller's to add.
+    /// For notifications that are due together: what gathered for some of them. The public URL is the caller's to add.
     ///
     /// # Errors
     /// When store or journal cannot be read.
-    pub fn tell_context(&self, series: &SeriesId, part: u32, journal: &journal::Reader) -> Result<tell::Gathered> {
-        let Some(notification) = self.notification(series, part)? else {
-            return Ok(tell::Gathered {
-                notification: None,
-                verdicts: Vec::new(),
-                incident: None,
-                is_reply: false,
-                public_url: None,
+    pub fn tell_context(&self, due: &DueTogether<'_>, journal: &journal::Reader) -> Result<tell::Gathered> {
+        let mut groups: BTreeMap<Vec<GatheredKey>, tell::Group> = BTreeMap::new();
+        let mut sets = Sets::default();
+        let mut verdicts = Verdicts::default();
+        let has_one_communication = self.entries(due.incident)?.len() <= 1;
+        let mut read = 0;
+        let planned = keys::planned(due.at, due.customer, due.communication);
+        for item in self.scan_other(&planned).take(TOGETHER_MOST) {
+            let Item::Delivery(item) = item? else { continue };
+            let Some(notification) = item.notification() else {
+                continue;
+            };
+            let gathered = self.gathered_for(&item)?;
+            read += gathered.len();
+            let key = gathered.iter().map(GatheredKey::of).collect();
+            let group = match groups.entry(key) {
+                Entry::Occupied(group) => group.into_mut(),
+                Entry::Vacant(place) => place.insert(tell::Group {
+                    verdicts: self.asked(&gathered, &mut sets, &mut verdicts, journal)?,
+                    notifications: Vec::new(),
+                    frozen: None,
+                }),
+            };
+            let is_first = has_one_communication && notification.part == 0;
+            group.notifications.push(tell::Due {
+                is_reply: !is_first && self.is_threaded(&notification.endpoint, &notification.incident)?,
+                notification,
             });
-        };
-        let mut verdicts = Vec::new();
-        for one in self.gathered(&notification.incident, series)? {
-            if one.part == part {
-                verdicts.extend(self.judged(one.event, one.verdict, journal)?);
+            if read >= GATHERED_MOST {
+                break;
             }
         }
         Ok(tell::Gathered {
-            incident: self.incident(&notification.incident)?,
-            is_reply: self.is_threaded(&notification.endpoint, &notification.incident)?,
-            notification: Some(notification),
-            verdicts,
+            groups: groups.into_values().collect(),
+            incident: self.incident(due.incident)?,
             public_url: None,
         })
+    }
+
+    /// What gathered for a delivery that is planned, in the order of events.
+    fn gathered_for(&self, item: &DeliveryItem) -> Result<Vec<Gathered>> {
+        let one = &item.delivery;
+        let mut gathered: Vec<Gathered> = item.first_gathered().into_iter().collect();
+        let later = self.gathered_since(&one.incident, &one.series, one.event)?;
+        gathered.extend(later.into_iter().filter(|gathered| gathered.part == one.part));
+        gathered.sort_by_key(|gathered| (gathered.event, gathered.verdict));
+        Ok(gathered)
+    }
+
+    fn asked(
+        &self,
+        gathered: &[Gathered],
+        sets: &mut Sets,
+        verdicts: &mut Verdicts,
+        journal: &journal::Reader,
+    ) -> Result<Vec<tell::Asked>> {
+        let mut asked = Vec::new();
+        for one in gathered {
+            let new = self.new_accounts(one, sets, journal)?;
+            if let Some((rule, impact)) = verdicts.find(self, one, journal)? {
+                asked.push(tell::Asked { rule, impact, new });
+            }
+        }
+        Ok(asked)
     }
 
     /// A verdict by where it stands: from the store if it is small, else from the journal; if it is lost there, `None`.
@@ -151,7 +293,7 @@ impl View {
     /// When store or journal cannot be read.
     pub fn judged(&self, event: Position, at: Position, journal: &journal::Reader) -> Result<Option<Judged>> {
         if let Some(whole) = self.verdict(event, at)?.and_then(|line| line.whole) {
-            return Ok(Some(*whole));
+            return self.with_sets(*whole).map(Some);
         }
         match lookup::unless_lost(lookup::change(journal, at))? {
             Some(Change::Judged(judged)) => Ok(Some(judged)),
@@ -160,25 +302,15 @@ impl View {
         }
     }
 
-    /// Whether a verdict that a notification gathers is kept in the journal only, by a record from `from` on.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn gathers_from_journal(&self, series: &SeriesId, part: u32, from: u64) -> Result<bool> {
-        let Some(notification) = self.notification(series, part)? else {
-            return Ok(false);
-        };
-        for one in self.gathered(&notification.incident, series)? {
-            let is_staged = one.part == part && one.verdict.seq >= from;
-            if is_staged
-                && self
-                    .verdict(one.event, one.verdict)?
-                    .is_none_or(|line| line.whole.is_none())
-            {
-                return Ok(true);
-            }
+    /// A verdict with the accounts and the impact that it refers to.
+    fn with_sets(&self, mut judged: Judged) -> Result<Judged> {
+        if let Some(set) = judged.accounts_of.take() {
+            judged.accounts = self.whole_set(judged.event, set)?.accounts;
         }
-        Ok(false)
+        if let Some(set) = judged.impact_of.take() {
+            judged.impact = self.whole_set(judged.event, set)?.impact;
+        }
+        Ok(judged)
     }
 
     /// Whether something that waits for an endpoint was made by a record from `from` on.
@@ -236,8 +368,10 @@ impl View {
         let mut pending = Vec::new();
         for place in self.lane(endpoint, MOVED_MOST)? {
             if let Some((delivery, at, standing)) = self.delivery(&place.delivery)? {
+                let frozen = lookup::unless_lost(lookup::content(journal, at))?;
+                let item = self.delivery_item(&delivery.id)?;
                 pending.push(Pending {
-                    content: lookup::unless_lost(lookup::content(journal, at))?,
+                    content: item.zip(frozen).map(|(item, frozen)| item.content_of(&frozen)),
                     delivery,
                     standing,
                 });

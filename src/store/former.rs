@@ -22,7 +22,7 @@ use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{Notification, SeriesId};
-use crate::record::{BrokenFile, Deadline, Why};
+use crate::record::{Accounts, BrokenFile, Deadline, Why};
 use crate::rule::Revision;
 
 /// The format of checkpoints before the store had a schema.
@@ -222,7 +222,7 @@ fn judged(line: VerdictLine) -> Vec<Op> {
             part: tells.part,
             event: line.event,
             verdict: line.at,
-            new: Some(tells.new.clone()),
+            new: Some(Accounts::These(tells.new.clone())),
         })
     });
     let mut ops: Vec<Op> = gathered.map(|one| put_of(Item::Gathered(one))).collect();

@@ -14,9 +14,10 @@ use crate::delivery::{Attempt, Delivery, End, LaneKey, Standing, State, StateWor
 use crate::event::{Arrival, Kind};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
-use crate::message::Carried;
+use crate::lookup::Frozen;
+use crate::message::{Carried, FrozenContent};
 use crate::notification::{Notification, SeriesId};
-use crate::record::{BrokenFile, Deadline, Judged, Verdict, Why};
+use crate::record::{Accounts, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, Verdict, Why};
 use crate::rule::Revision;
 
 /// One thing the store holds.
@@ -48,6 +49,15 @@ pub enum Item {
         incident: IncidentId,
         customer: CustomerId,
         rule: String,
+    },
+    /// A part of the accounts and impacts that several verdicts and notifications refer to.
+    Set {
+        /// Where the set stands as a change.
+        at: Position,
+        /// Which part of it, 0-based: see [`SET_PART`].
+        part: u32,
+        /// Its accounts and impacts.
+        set: Set,
     },
     /// What an event adds to what an endpoint is told.
     Gathered(Gathered),
@@ -118,10 +128,13 @@ pub struct Gathered {
     /// Where the verdict stands as a change.
     pub verdict: Position,
     /// The accounts that the endpoint was not told of before by this communication; `None` where there are so many that
-    /// only the verdict itself holds them.
+    /// only the verdict itself holds them, in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new: Option<Vec<String>>,
+    pub new: Option<Accounts>,
 }
+
+/// How many accounts, or impacts, one part of a set holds: sled writes values of more than 128 KiB to files of their own.
+pub const SET_PART: usize = 1_000;
 
 /// A delivery from planned to ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +155,30 @@ pub struct DeliveryItem {
     /// What it carries of others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<Carried>,
+    /// What the event that opened it adds to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<FirstGathered>,
+    /// What it has of its own of what it says, where the rest is shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnContent>,
+}
+
+/// What the event that opened a delivery adds to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstGathered {
+    /// Where the verdict stands as a change.
+    pub verdict: Position,
+    /// The accounts it tells of.
+    pub new: Accounts,
+}
+
+/// What a delivery has of its own of what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnContent {
+    /// The zone its receiver reads times in.
+    pub zone: chrono_tz::Tz,
+    /// Whether its endpoint was told of the incident before.
+    pub is_reply: bool,
 }
 
 /// How far a delivery is.
@@ -207,6 +244,7 @@ impl Item {
                 customer,
                 rule,
             } => keys::follows(incident).text(customer.as_str()).text(rule),
+            Item::Set { at, part, set } => keys::sets(set.event).position(*at).number(u64::from(*part)),
             Item::Gathered(one) => keys::gathered(&one.incident, &one.series)
                 .position(one.event)
                 .position(one.verdict),
@@ -233,6 +271,7 @@ impl Item {
             | Item::Verdict(_)
             | Item::Nothing { .. }
             | Item::Follows { .. }
+            | Item::Set { .. }
             | Item::Gathered(_)
             | Item::Attempt(_)
             | Item::Wake { .. }
@@ -262,6 +301,37 @@ impl DeliveryItem {
             last: None,
             content: None,
             carried: Vec::new(),
+            first: None,
+            own: None,
+        }
+    }
+
+    /// One that an event opened, as the record `seq` says.
+    pub fn opened(planned: &Planned, to: &PlannedFor, seq: u64) -> Self {
+        let notification = Notification {
+            series: to.series.clone(),
+            part: to.part,
+            open: true,
+            due: planned.due,
+            customer: planned.customer.clone(),
+            incident: planned.incident.clone(),
+            communication: planned.communication.clone(),
+            event: planned.event,
+            form: to.form,
+            endpoint: to.endpoint.clone(),
+            receiver: to.receiver.clone(),
+            channel: to.channel,
+            tracking_id: planned.tracking_id.clone(),
+            published: planned.published,
+            title: planned.title.clone(),
+            kind: planned.kind,
+        };
+        Self {
+            first: Some(FirstGathered {
+                verdict: to.verdict.position(seq),
+                new: planned.new.seen_from_outside(seq),
+            }),
+            ..Self::planned(&notification)
         }
     }
 
@@ -275,6 +345,8 @@ impl DeliveryItem {
             last: None,
             content: Some(content),
             carried: Vec::new(),
+            first: None,
+            own: None,
         }
     }
 
@@ -291,6 +363,16 @@ impl DeliveryItem {
             last: None,
             content: None,
             carried: Vec::new(),
+            first: None,
+            own: None,
+        }
+    }
+
+    /// What is left of it when its retention is over.
+    fn reduced(self) -> Self {
+        Self {
+            first: self.first,
+            ..Self::forgotten(self.delivery)
         }
     }
 
@@ -327,6 +409,36 @@ impl DeliveryItem {
         })
     }
 
+    /// What it says, of what was frozen for it or for it and others.
+    pub fn content_of(&self, frozen: &Frozen) -> FrozenContent {
+        let one = &self.delivery;
+        let shared = match frozen {
+            Frozen::Whole(content) => {
+                let carries = self.carried.clone();
+                return FrozenContent {
+                    carries,
+                    ..content.clone()
+                };
+            }
+            Frozen::Shared(shared) => shared,
+        };
+        FrozenContent {
+            customer: shared.customer.clone(),
+            receiver: one.receiver.clone(),
+            channel: one.channel,
+            form: one.form,
+            rules: shared.rules.clone(),
+            part: one.part,
+            impact: shared.impact.clone(),
+            subscriptions: shared.subscriptions.clone(),
+            since: shared.since,
+            zone: self.own.map_or(chrono_tz::UTC, |own| own.zone),
+            links: shared.links.clone(),
+            is_reply: self.own.is_some_and(|own| own.is_reply),
+            carries: self.carried.clone(),
+        }
+    }
+
     /// The notification it was; nobody asks a closed one when it was due, or of which communication.
     pub fn closed(&self) -> Notification {
         let one = &self.delivery;
@@ -348,6 +460,19 @@ impl DeliveryItem {
             title: one.title.clone(),
             kind: one.kind,
         }
+    }
+
+    /// What the event that opened it added.
+    pub fn first_gathered(&self) -> Option<Gathered> {
+        let first = self.first.as_ref()?;
+        Some(Gathered {
+            incident: self.delivery.incident.clone(),
+            series: self.delivery.series.clone(),
+            part: self.delivery.part,
+            event: self.delivery.event,
+            verdict: first.verdict,
+            new: Some(first.new.clone()),
+        })
     }
 
     /// Whether its endpoint was told, or is about to be.
@@ -408,6 +533,17 @@ fn delivery_of(notification: &Notification) -> Delivery {
 pub enum Patch {
     /// Its notification is closed.
     Closed(Box<Notification>),
+    /// Its notification is told sooner.
+    BroughtForward(Time),
+    /// It was made.
+    Told {
+        content: Position,
+        own: OwnContent,
+        rules: Vec<String>,
+        every: bool,
+        created: Time,
+        expires: Time,
+    },
     /// An attempt ended, and it will be tried again.
     Attempted { attempt: Attempt, at: Time, expires: Time },
     /// It ended.
@@ -439,10 +575,32 @@ impl Patch {
         let mut before = None;
         match self {
             Patch::Closed(_) if item.is_told() => {}
+            Patch::BroughtForward(sooner) => {
+                if let Progress::Planned { due, .. } = &mut item.progress {
+                    *due = *sooner;
+                    item.delivery.created = *sooner;
+                }
+            }
+            Patch::Told {
+                content,
+                own,
+                rules,
+                every,
+                created,
+                expires,
+            } => {
+                item.delivery.rules.clone_from(rules);
+                (item.delivery.every, item.delivery.created) = (*every, *created);
+                (item.content, item.own) = (Some(*content), Some(*own));
+                item.progress = Progress::Scheduled {
+                    at: *created,
+                    expires: *expires,
+                };
+            }
             // its making was lost: one that ended is not told again, and one that was tried is made again
-            Patch::Ended { .. } if item.content.is_none() => item = DeliveryItem::forgotten(item.delivery),
+            Patch::Ended { .. } if item.content.is_none() => item = item.reduced(),
             Patch::Attempted { .. } | Patch::Requeued { .. } | Patch::Carries(_) if item.content.is_none() => {}
-            Patch::Closed(_) | Patch::Forgotten => item = DeliveryItem::forgotten(item.delivery),
+            Patch::Closed(_) | Patch::Forgotten => item = item.reduced(),
             Patch::Attempted { attempt, at, expires } => {
                 before = item.add_attempt(attempt);
                 item.progress = Progress::Scheduled {

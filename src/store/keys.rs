@@ -85,6 +85,7 @@ pub mod letter {
     pub const VERDICT: u8 = b'J';
     pub const NOTHING: u8 = b'N';
     pub const FOLLOWS: u8 = b'F';
+    pub const SET: u8 = b'A';
     pub const GATHERED: u8 = b'g';
     pub const WAKE: u8 = b'w';
     pub const DELIVERY: u8 = b'd';
@@ -140,6 +141,11 @@ pub fn hearings(id: &IncidentId) -> Key {
 
 pub fn verdicts(event: Position) -> Key {
     Key::of(letter::VERDICT).position(event)
+}
+
+/// Sets of an event.
+pub fn sets(event: Position) -> Key {
+    Key::of(letter::SET).position(event)
 }
 
 pub fn follows(id: &IncidentId) -> Key {

@@ -1,5 +1,7 @@
 //! Typed look-ups, for contexts, doors and pages.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 
 use crate::clock::Time;
@@ -9,7 +11,7 @@ use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{EndpointId, Notification, SeriesId};
-use crate::record::{BrokenFile, Deadline, Why};
+use crate::record::{BrokenFile, Deadline, Ref, Set, Why};
 use crate::rule::Revision;
 use crate::store::View;
 use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, VerdictLine};
@@ -128,15 +130,56 @@ impl View {
         one!(self, &keys::verdicts(event).position(at), Item::Verdict(line) => line)
     }
 
-    /// What was gathered for a series, in the order of events.
-    pub fn gathered(&self, id: &IncidentId, series: &SeriesId) -> Result<Vec<Gathered>> {
-        collect!(self.scan(&keys::gathered(id, series)), Item::Gathered(one) => one)
+    /// What gathered for a series by the event `event` and later ones, in their order, but for what opened its parts.
+    pub fn gathered_since(&self, id: &IncidentId, series: &SeriesId, event: Position) -> Result<Vec<Gathered>> {
+        let all = keys::gathered(id, series);
+        collect!(self.scan_from(&all, &all.clone().position(event)), Item::Gathered(one) => one)
     }
 
     /// What an event added to a series.
-    pub fn gathered_from(&self, id: &IncidentId, series: &SeriesId, event: Position) -> Result<Vec<Gathered>> {
-        let from = keys::gathered(id, series).position(event);
-        collect!(self.scan(&from), Item::Gathered(one) => one)
+    pub fn gathered_by(&self, id: &IncidentId, series: &SeriesId, event: Position) -> Result<Vec<Gathered>> {
+        let by_event = keys::gathered(id, series).position(event);
+        let mut gathered: Vec<Gathered> = collect!(self.scan(&by_event), Item::Gathered(one) => one)?;
+        let mut part = 0;
+        while let Some(item) = self.delivery_item(&series.delivery(part))? {
+            gathered.extend(item.first_gathered().filter(|first| first.event == event));
+            part += 1;
+        }
+        Ok(gathered)
+    }
+
+    /// Everything that gathered for what was or will be told about an incident, with the receivers and customers.
+    pub fn gathered_about(&self, id: &IncidentId) -> Result<Vec<(Gathered, DeliveryItem)>> {
+        let mut parts = HashMap::new();
+        let mut all = Vec::new();
+        for item in self.deliveries_about(id) {
+            let item = item?;
+            all.extend(item.first_gathered().map(|first| (first, item.clone())));
+            parts.insert((item.delivery.series.clone(), item.delivery.part), item);
+        }
+        let later: Vec<Gathered> = collect!(self.scan(&keys::gathered_about(id)), Item::Gathered(one) => one)?;
+        for one in later {
+            if let Some(item) = parts.get(&(one.series.clone(), one.part)) {
+                all.push((one, item.clone()));
+            }
+        }
+        Ok(all)
+    }
+
+    /// A set of accounts and impacts of an event.
+    pub fn whole_set(&self, event: Position, set: Ref) -> Result<Set> {
+        let parts = self.scan(&keys::sets(event).position(set.position(0)));
+        let parts: Vec<Set> = collect!(parts, Item::Set { set, .. } => set)?;
+        let mut whole = Set {
+            event,
+            accounts: Vec::new(),
+            impact: Vec::new(),
+        };
+        for part in parts {
+            whole.accounts.extend(part.accounts);
+            whole.impact.extend(part.impact);
+        }
+        Ok(whole)
     }
 
     /// A delivery, planned and forgotten ones included.
@@ -250,15 +293,18 @@ impl View {
     /// What is to be told next, and when.
     fn next_planned(&self) -> Result<Option<(Deadline, Time)>> {
         let first = self.first_other(&keys::all_planned(), &keys::all_planned())?;
-        Ok(first
-            .and_then(|(_, item)| match item {
-                Item::Delivery(one) => one.notification(),
-                _ => None,
-            })
-            .map(|one| {
-                let (series, part) = (one.series, one.part);
-                (Deadline::Tell { series, part }, one.due)
-            }))
+        let notification = match first {
+            Some((_, Item::Delivery(one))) => one.notification(),
+            _ => None,
+        };
+        Ok(notification.map(|one| {
+            let deadline = Deadline::Notifications {
+                incident: one.incident,
+                customer: one.customer,
+                communication: one.communication,
+            };
+            (deadline, one.due)
+        }))
     }
 
     /// What is to be looked at, the earliest first.

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_long_subject_keeps_its_tracking_id() {
         let mut message = crate::channel::sample::with_text("");
-        message.event.title = "word ".repeat(100);
+        std::sync::Arc::make_mut(&mut message.event).title = "word ".repeat(100);
         let subject = subject(&message.content, &message.event);
         assert!(
             subject.chars().count() <= 200 && subject.ends_with("… (0NIH-U2O)"),

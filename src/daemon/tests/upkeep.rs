@@ -80,13 +80,12 @@ fn of_deliveries(records: &[Record]) -> usize {
         Record::Decided { changes, .. } => Some(changes),
         _ => None,
     });
-    let is_of_one = |change: &&Change| {
-        matches!(
-            change,
-            Change::Delivery { .. } | Change::Ended { .. } | Change::Forgotten { .. }
-        )
+    let of_one = |change: &Change| match change {
+        Change::Told(told) => told.to.iter().filter(|to| !to.forgotten).count(),
+        Change::Finished { .. } | Change::Forgotten { .. } => 1,
+        _ => 0,
     };
-    decided.flatten().filter(is_of_one).count()
+    decided.flatten().map(of_one).sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

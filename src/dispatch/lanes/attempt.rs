@@ -13,17 +13,41 @@ use crate::delivery::{Attempt, Delivery, LaneKey};
 use crate::event::Event;
 use crate::journal;
 use crate::journal::Position;
-use crate::lookup;
+use crate::lookup::{self, Frozen};
 use crate::message::Message;
 use crate::store::View;
 
-/// How many events' texts are held for the messages that tell them.
-const EVENTS_HELD: usize = 32;
+/// How many texts, and how many contents, are held for the messages that tell them.
+const HELD: usize = 64;
 
 /// What deliveries tell.
 #[derive(Default)]
 pub struct Texts {
-    events: VecDeque<(Position, Arc<Event>)>,
+    events: Held<Event>,
+    contents: Held<Frozen>,
+}
+
+/// What stands at positions of the journal, the latest few.
+struct Held<T>(VecDeque<(Position, Arc<T>)>);
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Held<T> {
+    fn at(&mut self, at: Position, read: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        if let Some((_, known)) = self.0.iter().find(|(position, _)| *position == at) {
+            return Ok(known.clone());
+        }
+        let new = Arc::new(read()?);
+        self.0.push_back((at, new.clone()));
+        if self.0.len() > HELD {
+            self.0.pop_front();
+        }
+        Ok(new)
+    }
 }
 
 impl Texts {
@@ -32,32 +56,19 @@ impl Texts {
     /// # Errors
     /// When store or journal cannot be read, or it is not there.
     pub fn of(&mut self, lane_key: &LaneKey, view: &View, journal: &journal::Reader) -> Result<(Delivery, Message)> {
-        let (delivery, content, _) = view
-            .delivery(&lane_key.delivery)?
+        let item = view
+            .delivery_item(&lane_key.delivery)?
             .context("the delivery is not known")?;
-        let mut content = lookup::content(journal, content)?;
-        content.carries = view.carried(&delivery.id)?;
-        let event = self.event(delivery.event, journal)?;
+        let at = item.content.context("the delivery is not made yet")?;
+        let frozen = self.contents.at(at, || lookup::content(journal, at))?;
+        let event = item.delivery.event;
         let message = Message {
-            id: delivery.id.clone(),
-            created: delivery.created,
-            content,
-            event: (*event).clone(),
+            id: item.delivery.id.clone(),
+            created: item.delivery.created,
+            content: item.content_of(&frozen),
+            event: self.events.at(event, || lookup::event(journal, event))?,
         };
-        Ok((delivery, message))
-    }
-
-    /// An event's text, held for the other messages that tell it.
-    fn event(&mut self, at: Position, journal: &journal::Reader) -> Result<Arc<Event>> {
-        if let Some((_, event)) = self.events.iter().find(|(position, _)| *position == at) {
-            return Ok(event.clone());
-        }
-        let event = Arc::new(lookup::event(journal, at)?);
-        self.events.push_back((at, event.clone()));
-        if self.events.len() > EVENTS_HELD {
-            self.events.pop_front();
-        }
-        Ok(event)
+        Ok((item.delivery, message))
     }
 }
 

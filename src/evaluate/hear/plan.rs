@@ -1,16 +1,31 @@
 //! The gates that every rule that asks must pass, and the notifications that gather behind them, one per endpoint.
+//!
+//! What follows is linear in what is told: accounts and impacts of which there are many are written down once and
+//! referred to, and an endpoint takes one line in what its customer's notifications share.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Asking, Heard, Wanted, wanted, without_accounts};
+use super::{Asking, Heard, Wanted, without_accounts};
 use crate::clock::Time;
-use crate::event::{Event, Kind};
+use crate::customer::CustomerId;
+use crate::event::{Event, Impact, Kind};
 use crate::incident::IncidentId;
 use crate::journal::Position;
-use crate::notification::{Form, Notification, SeriesId};
-use crate::record::{Change, Deadline, Judged, Tells, Verdict, Why};
-use crate::rule::RuleSet;
+use crate::notification::{Form, SeriesId};
+use crate::record::{Accounts, Change, Gathers, Judged, PartOf, Planned, PlannedFor, Ref, Set, Verdict, Why};
 use crate::rule::condition::Left;
+
+/// Up to so many accounts or impacts are named where they are needed; more are a set of their own.
+const NAMED_MOST: usize = 8;
+
+/// The latest part of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatestPart {
+    /// Which.
+    pub part: u32,
+    /// When it is due; `None` if it was told.
+    pub due: Option<Time>,
+}
 
 /// The notifications that one event leads to, as they gather rule by rule.
 pub(super) struct Plan<'a> {
@@ -18,52 +33,80 @@ pub(super) struct Plan<'a> {
     event: &'a Event,
     heard: &'a Heard,
     now: Time,
-    series: BTreeMap<SeriesId, Notification>,
-    reached: BTreeSet<(SeriesId, String)>,
-    touched: BTreeMap<SeriesId, Option<Time>>,
+    changes: Vec<Change>,
+    sets: BTreeMap<Vec<String>, Accounts>,
+    impacts: BTreeMap<Vec<Impact>, Ref>,
+    series: BTreeMap<SeriesId, LatestPart>,
+    /// What this event tells by each series so far.
+    told: BTreeMap<SeriesId, Vec<Accounts>>,
+    /// What is left of a set of accounts after others were told.
+    rest: BTreeMap<(Vec<Accounts>, Accounts), Vec<String>>,
+    opened: BTreeMap<(CustomerId, Time, Accounts), Vec<PlannedFor>>,
+    /// What was open already, and when it is due now.
+    brought_forward: BTreeMap<SeriesId, (u32, Time)>,
 }
 
 impl<'a> Plan<'a> {
-    /// Nothing yet, for the event that stands at `at`.
-    pub fn of(at: Position, event: &'a Event, heard: &'a Heard, now: Time) -> Self {
+    /// Nothing yet but `changes`, for the event that stands at `at`.
+    pub fn of(at: Position, event: &'a Event, heard: &'a Heard, now: Time, changes: Vec<Change>) -> Self {
         Self {
             at,
             event,
             heard,
             now,
+            changes,
+            sets: BTreeMap::new(),
+            impacts: BTreeMap::new(),
             series: heard.series.clone(),
-            reached: heard.reached.clone(),
-            touched: BTreeMap::new(),
+            told: BTreeMap::new(),
+            rest: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            brought_forward: BTreeMap::new(),
         }
     }
 
     /// Lets one rule pass the gates, and gathers what it wants.
-    pub fn judge(&mut self, asking: &Asking, rules: &RuleSet) -> Judged {
+    pub fn judge(&mut self, asking: &Asking) {
         let left = self.not_overtaken(asking);
-        let (verdict, tells) = match self.gate(asking, left.as_ref(), rules) {
-            Some(why) => (Verdict::Withheld { why }, Vec::new()),
-            None => self.gather(asking, left.as_ref().unwrap_or(&asking.left), rules),
+        let accounts = self.accounts(asking.left.accounts.clone());
+        let impact: Vec<Impact> = asking.left.impact.iter().map(without_accounts).collect();
+        let impact_of = self.impact_set(&impact);
+        let why = self.gate(asking, left.as_ref());
+        let verdict = here(self.changes.len());
+        let nth = self.changes.len();
+        let (accounts, accounts_of) = match accounts {
+            Accounts::These(accounts) => (accounts, None),
+            Accounts::Of(set) => (Vec::new(), Some(set)),
         };
-        Judged {
+        self.changes.push(Change::Judged(Judged {
             event: self.at,
             incident: IncidentId::of(self.event),
             customer: asking.rule.customer.clone(),
             rule: asking.rule.name.clone(),
-            verdict,
+            verdict: Verdict::Joined,
             followed: asking.followed,
-            impact: asking.left.impact.iter().map(without_accounts).collect(),
-            accounts: asking.left.accounts.clone(),
-            tells,
+            impact: if impact_of.is_some() { Vec::new() } else { impact },
+            accounts,
+            impact_of,
+            accounts_of,
+            tells: Vec::new(),
+        }));
+        let found = match why {
+            Some(why) => Verdict::Withheld { why },
+            None => self.gather(asking, left.unwrap_or_else(|| asking.left.clone()), verdict),
+        };
+        if let Change::Judged(judged) = &mut self.changes[nth] {
+            judged.verdict = found;
         }
     }
 
     /// Why a rule that matched tells nobody.
-    fn gate(&self, asking: &Asking, left: Option<&Left>, rules: &RuleSet) -> Option<Why> {
+    fn gate(&self, asking: &Asking, left: Option<&Left>) -> Option<Why> {
         if left.is_none() {
             let by = self.heard.placed.overtaken.values().next().copied()?;
             return Some(Why::Overtaken { by });
         }
-        if !wanted(self.event, &self.heard.placed, &self.heard.entries, asking, rules).is_empty() {
+        if !asking.wanted.is_empty() {
             let over = self.event.kind == Kind::Retrospective && !self.event.sessions.is_empty();
             let over = over
                 && asking.rule.notify.is_empty()
@@ -95,106 +138,198 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn gather(&mut self, asking: &Asking, left: &Left, rules: &RuleSet) -> (Verdict, Vec<Tells>) {
-        let due =
-            self.now + chrono::Duration::seconds(i64::try_from(asking.rule.settle_seconds).unwrap_or(i64::MAX / 2_000));
-        let mut verdict = Verdict::Joined;
-        let mut tells = Vec::new();
-        for wanted in wanted(self.event, &self.heard.placed, &self.heard.entries, asking, rules) {
+    /// Adds what a rule wants to the notifications; says what comes of it.
+    fn gather(&mut self, asking: &Asking, left: Left, verdict: Ref) -> Verdict {
+        let settle = i64::try_from(asking.rule.settle_seconds).unwrap_or(i64::MAX / 2_000);
+        let due = self.now + chrono::Duration::seconds(settle);
+        let all = self.accounts(left.accounts.clone());
+        let mut is_planned = false;
+        let mut joined: BTreeMap<Accounts, Vec<PartOf>> = BTreeMap::new();
+        for wanted in &asking.wanted {
             let is_past =
                 matches!(wanted.form, Form::Invitation { session, .. } if self.event.sessions[session].end <= self.now);
             if is_past {
                 continue;
             }
-            let new: Vec<String> = left
-                .accounts
-                .iter()
-                .filter(|account| !self.reached.contains(&(wanted.series.clone(), (*account).clone())))
-                .cloned()
-                .collect();
-            let (part, is_planned) = self.join(asking, &wanted, due, !new.is_empty());
-            if is_planned {
-                verdict = Verdict::Planned;
+            let new = self.new_accounts(wanted, &left, &all);
+            self.told.entry(wanted.series.clone()).or_default().push(new.clone());
+            match self.open(asking, wanted, due, &new, verdict) {
+                Some(part) => joined.entry(new).or_default().push(PartOf {
+                    series: wanted.series.clone(),
+                    part,
+                    receiver: wanted.receiver.clone(),
+                }),
+                None => is_planned = true,
             }
-            self.reached
-                .extend(new.iter().map(|account| (wanted.series.clone(), account.clone())));
-            tells.push(Tells {
-                series: wanted.series,
-                part,
-                endpoint: wanted.endpoint,
-                receiver: wanted.receiver,
+        }
+        let (incident, event) = (IncidentId::of(self.event), self.at);
+        self.changes.extend(joined.into_iter().map(|(new, to)| {
+            Change::Gathered(Gathers {
+                incident: incident.clone(),
+                event,
+                verdict,
                 new,
-            });
+                to,
+            })
+        }));
+        match is_planned {
+            true => Verdict::Planned,
+            false => Verdict::Joined,
         }
-        (verdict, tells)
     }
 
-    /// Opens a notification, or joins the open one, or (for accounts that come later) opens the next part. Says which
-    /// part, and whether it was opened here.
-    fn join(&mut self, asking: &Asking, wanted: &Wanted, due: Time, has_new: bool) -> (u32, bool) {
-        let known = self.series.get(&wanted.series).cloned();
-        let (mut next, was_due, is_planned) = match known {
-            None => (self.notification(asking, wanted, 0, due), None, true),
-            Some(known) if known.open => {
-                let was = known.due;
-                (known, Some(was), false)
+    /// The accounts of `left` that a series was not, and by this event is not yet, told of.
+    fn new_accounts(&mut self, wanted: &Wanted, left: &Left, all: &Accounts) -> Accounts {
+        let before = self.told.get(&wanted.series);
+        let is_reached = |account: &String| self.heard.reached.contains(&(wanted.series.clone(), account.clone()));
+        let has_reached = self.heard.has_reached.contains(&wanted.series);
+        if before.is_none() && !has_reached {
+            return all.clone();
+        }
+        let before = before.cloned().unwrap_or_default();
+        let rest = match self.rest.get(&(before.clone(), all.clone())) {
+            Some(rest) => rest.clone(),
+            None => {
+                let told: BTreeSet<&String> = before.iter().flat_map(|one| self.named(one)).collect();
+                let rest = left.accounts.iter().filter(|account| !told.contains(account));
+                let rest: Vec<String> = rest.cloned().collect();
+                self.rest.insert((before, all.clone()), rest.clone());
+                rest
             }
-            Some(known) if has_new && wanted.form == Form::Message => {
-                (self.notification(asking, wanted, known.part + 1, due), None, true)
-            }
-            Some(known) => return (known.part, false),
         };
-        next.due = next.due.min(due);
-        let part = next.part;
-        if was_due != Some(next.due) {
-            self.touched.entry(wanted.series.clone()).or_insert(was_due);
+        match has_reached {
+            false => self.accounts(rest),
+            true => {
+                let rest = rest.into_iter().filter(|account| !is_reached(account)).collect();
+                self.accounts(rest)
+            }
         }
-        self.series.insert(wanted.series.clone(), next);
-        (part, is_planned)
     }
 
-    fn notification(&self, asking: &Asking, wanted: &Wanted, part: u32, due: Time) -> Notification {
-        Notification {
+    /// The accounts that are meant.
+    fn named<'s>(&'s self, accounts: &'s Accounts) -> &'s [String] {
+        match accounts {
+            Accounts::These(accounts) => accounts,
+            Accounts::Of(Ref::Here(nth)) => match self.changes.get(*nth as usize) {
+                Some(Change::Set(set)) => &set.accounts,
+                _ => &[],
+            },
+            Accounts::Of(Ref::At(_)) => &[],
+        }
+    }
+
+    /// Opens a notification, or joins the open one, or (for accounts that come later) opens the next part. Gives back
+    /// the part that was joined, if none was opened.
+    fn open(&mut self, asking: &Asking, wanted: &Wanted, due: Time, new: &Accounts, verdict: Ref) -> Option<u32> {
+        let part = match self.series.get_mut(&wanted.series) {
+            None => 0,
+            Some(LatestPart {
+                part,
+                due: Some(was_due),
+            }) => {
+                let part = *part;
+                if due < *was_due {
+                    *was_due = due;
+                    self.bring_forward(wanted, part, due);
+                }
+                return Some(part);
+            }
+            Some(told) if !new.is_empty() && wanted.form == Form::Message => told.part + 1,
+            Some(told) => return Some(told.part),
+        };
+        let latest = LatestPart { part, due: Some(due) };
+        self.series.insert(wanted.series.clone(), latest);
+        let key = (asking.rule.customer.clone(), due, new.clone());
+        self.opened.entry(key).or_default().push(PlannedFor {
             series: wanted.series.clone(),
             part,
-            open: true,
-            due,
-            customer: asking.rule.customer.clone(),
-            incident: IncidentId::of(self.event),
-            communication: self.heard.placed.communication.clone(),
-            event: self.at,
-            form: wanted.form,
             endpoint: wanted.endpoint.clone(),
             receiver: wanted.receiver.clone(),
             channel: wanted.channel,
-            tracking_id: self.event.tracking_id.clone(),
-            published: self.event.published,
-            title: self.event.title.clone(),
-            kind: self.event.kind,
+            form: wanted.form,
+            verdict,
+        });
+        None
+    }
+
+    /// A notification is told sooner: one of this event is opened so, and one that was open is moved.
+    fn bring_forward(&mut self, wanted: &Wanted, part: u32, due: Time) {
+        let mut moved = None;
+        for (key, to) in &mut self.opened {
+            if let Some(nth) = to.iter().position(|one| one.series == wanted.series) {
+                moved = Some((key.clone(), to.remove(nth)));
+                break;
+            }
+        }
+        match moved {
+            Some(((customer, _, new), one)) => self.opened.entry((customer, due, new)).or_default().push(one),
+            None => drop(self.brought_forward.insert(wanted.series.clone(), (part, due))),
         }
     }
 
-    /// The notifications that were opened or brought forward, and when to look at them.
-    pub fn notifications(self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (series, was_due) in self.touched {
-            let notification = &self.series[&series];
-            let deadline = Deadline::Tell {
-                series,
-                part: notification.part,
-            };
-            if let Some(at) = was_due {
-                changes.push(Change::Unwake {
-                    deadline: deadline.clone(),
-                    at,
-                });
-            }
-            changes.push(Change::Wake {
-                deadline,
-                at: notification.due,
-            });
-            changes.push(Change::Notification(notification.clone()));
+    /// Accounts as they are written down: named, or a set of their own that the next one refers to as well.
+    fn accounts(&mut self, accounts: Vec<String>) -> Accounts {
+        if accounts.len() <= NAMED_MOST {
+            return Accounts::These(accounts);
         }
-        changes
+        if let Some(known) = self.sets.get(&accounts) {
+            return known.clone();
+        }
+        let set = Accounts::Of(here(self.changes.len()));
+        self.changes.push(Change::Set(Set {
+            event: self.at,
+            accounts: accounts.clone(),
+            impact: Vec::new(),
+        }));
+        self.sets.insert(accounts, set.clone());
+        set
     }
+
+    fn impact_set(&mut self, impact: &[Impact]) -> Option<Ref> {
+        if impact.len() <= NAMED_MOST {
+            return None;
+        }
+        if let Some(known) = self.impacts.get(impact) {
+            return Some(*known);
+        }
+        let set = here(self.changes.len());
+        self.changes.push(Change::Set(Set {
+            event: self.at,
+            accounts: Vec::new(),
+            impact: impact.to_vec(),
+        }));
+        self.impacts.insert(impact.to_vec(), set);
+        Some(set)
+    }
+
+    /// Everything that follows.
+    pub fn changes(mut self) -> Vec<Change> {
+        let opened = self.opened.into_iter().filter(|(_, to)| !to.is_empty());
+        self.changes.extend(opened.map(|((customer, due, new), to)| {
+            Change::Planned(Planned {
+                incident: IncidentId::of(self.event),
+                tracking_id: self.event.tracking_id.clone(),
+                customer,
+                communication: self.heard.placed.communication.clone(),
+                event: self.at,
+                published: self.event.published,
+                title: self.event.title.clone(),
+                kind: self.event.kind,
+                due,
+                new,
+                to,
+            })
+        }));
+        let moved = self.brought_forward.into_iter();
+        self.changes
+            .extend(moved.map(|(series, (part, due))| Change::BroughtForward {
+                delivery: series.delivery(part),
+                due,
+            }));
+        self.changes
+    }
+}
+
+fn here(nth: usize) -> Ref {
+    Ref::Here(u32::try_from(nth).unwrap_or(u32::MAX))
 }

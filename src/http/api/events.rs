@@ -97,7 +97,7 @@ fn whole(reading: &Reading, at: Position, about: Option<&CustomerId>) -> Result<
         }
     };
     let is_asked = |customer: &CustomerId| about.is_none_or(|about| about == customer);
-    let mut judged = story::rulings(&from, at)?;
+    let mut judged = story::rulings(&from, &line.incident, at)?;
     judged.retain(|one| is_asked(&one.customer));
     let nothing = reading.store.nothing(at)?;
     let silent = match event.as_ref().filter(|event| were_rules_asked(event, nothing.as_ref())) {

@@ -1,6 +1,6 @@
 //! One communication of a story: who heard it, what the rules made of it, and who was told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Chapter, Gathering, Ruling, Silent, Sources, Tracked};
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, Provider};
-use crate::incident::{Entry, Hearing};
+use crate::incident::{Entry, Hearing, IncidentId};
 use crate::journal::Position;
 use crate::lookup;
 use crate::record::{Judged, Tells};
@@ -58,7 +58,7 @@ pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> 
         rules_changed: from.past.revision_of(at)?.as_ref() != Some(&from.past.now().revision),
         is_unexplained: false,
     };
-    consequences(from, &mut chapter)?;
+    consequences(from, &entry.incident, &mut chapter)?;
     silence(from, at, &mut chapter)?;
     Ok(chapter)
 }
@@ -75,11 +75,11 @@ fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
 }
 
 /// The verdicts on a chapter's events, and where they led.
-fn consequences(from: &Sources<'_>, chapter: &mut Chapter) -> Result<()> {
+fn consequences(from: &Sources<'_>, incident: &IncidentId, chapter: &mut Chapter) -> Result<()> {
     let store = from.visibility.store;
     let mut tells: Vec<(CustomerId, Tells)> = Vec::new();
     for event in chapter.events.clone() {
-        for judged in rulings(from, event)? {
+        for judged in rulings(from, incident, event)? {
             tells.extend(
                 judged
                     .tells
@@ -115,11 +115,36 @@ fn consequences(from: &Sources<'_>, chapter: &mut Chapter) -> Result<()> {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn rulings(from: &Sources<'_>, event: Position) -> Result<Vec<Judged>> {
+pub fn rulings(from: &Sources<'_>, incident: &IncidentId, event: Position) -> Result<Vec<Judged>> {
+    let mut tells = tells(from.visibility.store, incident, event)?;
     let mut all = Vec::new();
     for line in from.visibility.store.verdicts(event)? {
         if from.visibility.shows(&line.customer) {
-            all.extend(from.visibility.store.judged(event, line.at, from.journal)?);
+            let judged = from.visibility.store.judged(event, line.at, from.journal)?;
+            all.extend(judged.map(|judged| {
+                let tells = tells.remove(&line.at).filter(|_| judged.tells.is_empty());
+                Judged {
+                    tells: tells.unwrap_or(judged.tells),
+                    ..judged
+                }
+            }));
+        }
+    }
+    Ok(all)
+}
+
+/// The notifications that each verdict on an event leads to.
+fn tells(store: &View, incident: &IncidentId, event: Position) -> Result<HashMap<Position, Vec<Tells>>> {
+    let mut all: HashMap<Position, Vec<Tells>> = HashMap::new();
+    for (gathered, item) in store.gathered_about(incident)? {
+        if gathered.event == event {
+            all.entry(gathered.verdict).or_default().push(Tells {
+                series: gathered.series,
+                part: gathered.part,
+                endpoint: item.delivery.endpoint,
+                receiver: item.delivery.receiver,
+                new: Vec::new(),
+            });
         }
     }
     Ok(all)
