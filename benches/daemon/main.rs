@@ -13,7 +13,7 @@
 //!
 //! - `pairs`: the daemon and each peer five times in turn, with medians, spreads and ratios
 //! - `memory`: one communication for 500 subscriptions, told to 200 receivers
-//! - `restart [DELIVERIES]`: the start where many deliveries (1,000,000) are scheduled
+//! - `restart [DELIVERIES] [FAN-OUT]`: the start where many deliveries (1,000,000) are scheduled
 //! - `churn [DELIVERIES]`: many deliveries through the daemon in this process, its clock moved by hand, with a retention
 //!   that keeps 100,000 of them, and what disk and memory they take
 //!
@@ -63,20 +63,23 @@ fn main() {
 async fn run(what: Option<&str>, numbers: &[usize]) {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path();
-    let first = numbers.first().copied();
+    let (first, second) = (numbers.first().copied(), numbers.get(1).copied());
     match what {
         None => all(dir).await,
         Some("start") => start(dir).await,
         Some("intake") => intake::all(dir).await,
         Some("fan-out") => {
             let fan_outs = first.map_or(fanout::FAN_OUTS.to_vec(), |fan_out| vec![fan_out]);
-            fanout::all(dir, &fan_outs, numbers.get(1).copied().unwrap_or(fanout::DELIVERIES)).await;
+            fanout::all(dir, &fan_outs, second.unwrap_or(fanout::DELIVERIES)).await;
         }
         Some("alertmanager") => alertmanager::all(dir).await,
         Some("bare") => bare::all(dir).await,
         Some("pairs") => pairs::all(dir).await,
         Some("memory") => memory::run(dir).await,
-        Some("restart") => restart::run(dir, first.unwrap_or(1_000_000)).await,
+        Some("restart") => {
+            let fan_out = second.unwrap_or(restart::FAN_OUT);
+            restart::run(dir, first.unwrap_or(1_000_000), fan_out).await;
+        }
         Some("churn") => churn::run(first.unwrap_or(2_000_000)).await,
         Some(other) => panic!("`{other}`? The head of benches/daemon/main.rs says what there is"),
     }

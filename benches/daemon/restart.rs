@@ -14,8 +14,8 @@ use super::process::{self, Process};
 use super::receiver::Receiver;
 use super::{client, events, load, say};
 
-/// How many receivers each event is told to, if there are enough.
-const FAN_OUT: usize = 1_000;
+/// How many receivers each event is told to, unless something else is asked for.
+pub const FAN_OUT: usize = 1_000;
 
 /// Bytes of an event.
 const BYTES: usize = 1_000;
@@ -36,9 +36,8 @@ const QUIET_LOOKS: usize = 4;
 const LIST_MOST: usize = 1_000;
 
 /// Schedules so many, then starts again after each kind of end.
-pub async fn run(dir: &Path, deliveries: usize) {
+pub async fn run(dir: &Path, deliveries: usize, fan_out: usize) {
     let receiver = Receiver::start().await;
-    let fan_out = FAN_OUT.min(deliveries);
     receiver.write_silent_rules(&process::rules(dir), fan_out);
     let daemon = Process::daemon(dir).await;
     let began = Instant::now();
