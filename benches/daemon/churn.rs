@@ -10,8 +10,11 @@ use bellwether::config::{Flags, Settings};
 use bellwether::daemon;
 use serde_json::json;
 
+use super::disk::allocated;
+use super::events::event;
+use super::process::rss_mib;
 use super::receiver::Receiver;
-use super::{client, event, rss_mib, say};
+use super::{client, say};
 
 /// Receivers of each event.
 const FAN_OUT: usize = 100;
@@ -26,8 +29,7 @@ const RETENTION_SECONDS: usize = 86_400;
 pub async fn run(deliveries: usize) {
     let dir = tempfile::tempdir().expect("a folder");
     let receiver = Receiver::start().await;
-    std::fs::create_dir_all(dir.path().join("rules/bench")).expect("a folder");
-    std::fs::write(dir.path().join("rules/bench/rules.yaml"), receiver.rules(FAN_OUT)).expect("a file");
+    receiver.write_rules(&dir.path().join("rules/bench"), FAN_OUT);
     let flags = Flags {
         state: Some(dir.path().join("state")),
         rules: Some(dir.path().join("rules")),
@@ -112,17 +114,5 @@ fn clock_time(clock: &ByHand) -> chrono::DateTime<chrono::Utc> {
 
 /// What a folder takes on disk, MiB.
 fn mib(folder: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    let mut folders = vec![folder.to_owned()];
-    let mut bytes = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
-                Ok(meta) => bytes += meta.blocks() * 512,
-                Err(_) => {}
-            }
-        }
-    }
-    bytes >> 20
+    allocated(folder) >> 20
 }
