@@ -46,7 +46,7 @@ pub fn record(journal: &journal::Reader, seq: u64) -> Result<Record> {
 /// When it is not there.
 pub fn change(journal: &journal::Reader, at: Position) -> Result<Change> {
     match record(journal, at.seq)? {
-        Record::Decided { changes, .. } => changes
+        Record::Decided { changes, .. } | Record::Continued { changes, .. } => changes
             .into_iter()
             .nth(at.nth as usize)
             .with_context(|| format!("there is no change {at}")),
@@ -89,7 +89,8 @@ pub fn input(journal: &journal::Reader, at: Position) -> Result<Input> {
             changes,
             of: Of::Kept { .. } | Of::Here(_),
             ..
-        } => match changes.into_iter().nth(at.nth as usize) {
+        }
+        | Record::Continued { changes, .. } => match changes.into_iter().nth(at.nth as usize) {
             Some(Change::Raised { event }) => Ok(Input::Heard { event }),
             _ => bail!("change {at} raised no event"),
         },

@@ -39,7 +39,20 @@ pub enum Record {
         of: Of,
         /// By which rules.
         by: Revision,
+        /// The first of the records that hold changes before these, where a decision is too large for one record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
         /// What follows, at least one.
+        changes: Vec<Change>,
+    },
+    /// The beginning, or the middle, of a decision that is too large for one record. It counts only with the `Decided`
+    /// behind it that names it: without that, after a crash, the input is decided again as if this had not been written.
+    Continued {
+        /// When.
+        at: Time,
+        /// Of which input.
+        of: Position,
+        /// Some of what follows.
         changes: Vec<Change>,
     },
     /// The daemon started.
@@ -409,19 +422,52 @@ pub struct Set {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ref {
-    /// Of the same record.
+    /// Of the same decision: which of its changes, in all its records.
     Here(u32),
     /// Of an earlier one.
     At(Position),
 }
 
 impl Ref {
-    /// Where it stands, seen from the record `seq`.
-    pub fn position(self, seq: u64) -> Position {
+    /// Where it stands, seen from a decision whose changes stand so.
+    pub fn position(self, stands: &Stands) -> Position {
         match self {
-            Ref::Here(nth) => Position { seq, nth },
+            Ref::Here(nth) => stands.position(nth),
             Ref::At(at) => at,
         }
+    }
+}
+
+/// What a record before a decision's last one holds of it, by its sequence number.
+pub type Piece = (u64, Vec<Change>);
+
+/// Where the changes of a decision stand: the first change of each of its records, and the record's number.
+#[derive(Debug, Clone)]
+pub struct Stands(Vec<(u32, u64)>);
+
+impl Stands {
+    /// In one record.
+    pub fn alone(seq: u64) -> Self {
+        Self(vec![(0, seq)])
+    }
+
+    /// In several records, then in the last one.
+    pub fn behind(pieces: &[Piece], last: u64) -> Self {
+        let mut first = 0;
+        let mut stands = Vec::with_capacity(pieces.len() + 1);
+        for (seq, changes) in pieces {
+            stands.push((first, *seq));
+            first += u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        }
+        stands.push((first, last));
+        Self(stands)
+    }
+
+    /// Where the change `nth` of the whole decision stands.
+    pub fn position(&self, nth: u32) -> Position {
+        let behind = self.0.iter().rev().find(|(first, _)| *first <= nth);
+        let (first, seq) = behind.copied().unwrap_or_default();
+        Position { seq, nth: nth - first }
     }
 }
 
@@ -442,11 +488,11 @@ impl Default for Accounts {
 }
 
 impl Accounts {
-    /// The same, seen from outside of the record `seq`.
-    pub fn seen_from_outside(&self, seq: u64) -> Self {
+    /// The same, seen from outside of a decision whose changes stand so.
+    pub fn seen_from_outside(&self, stands: &Stands) -> Self {
         match self {
             Self::These(_) => self.clone(),
-            Self::Of(set) => Self::Of(Ref::At(set.position(seq))),
+            Self::Of(set) => Self::Of(Ref::At(set.position(stands))),
         }
     }
 

@@ -356,7 +356,7 @@ mod tests {
         let dir = state(&[started().to_bytes(), started().to_bytes()]);
         let apply = |seq| {
             let mut store = Store::open(&directory(dir.path())).expect("a store");
-            store.stage(seq, &started()).expect("reads");
+            store.stage(seq, &started(), &[]).expect("reads");
             store.commit(seq).expect("applied");
             store.close(&directory(dir.path())).expect("closed");
         };

@@ -15,9 +15,13 @@ use crate::evaluate::{Asked, Context, RulesChange, evaluate};
 use crate::journal::Position;
 use crate::lookup;
 use crate::notification::EndpointId;
-use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Why};
+use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Piece, Record, Stands, Why};
 use crate::rule::{Revision, RuleSet};
 use crate::store::context::DueTogether;
+
+/// The most bytes that one record of a decision takes, as JSON; but for a single change that takes more. Well below a
+/// segment of the journal ([`super::SEGMENT_BYTES`]).
+const DECISION_BYTES: usize = 4 << 20;
 
 /// How many attempts that ended are written down in one record at most.
 const ATTEMPTS_TOGETHER: usize = 256;
@@ -273,13 +277,13 @@ impl Writer {
     fn decided(&mut self, of: Of, asked: &Asked<'_>, context: &Context, cycle: &mut Cycle) -> Result<()> {
         let now = self.now();
         let changes = evaluate(asked, context, &self.rules, now);
-        let raised: Vec<(u32, Input)> = (0..)
+        let (nths, raised): (Vec<u32>, Vec<Input>) = (0..)
             .zip(&changes)
             .filter_map(|(nth, change)| match change {
                 Change::Raised { event } => Some((nth, Input::Heard { event: event.clone() })),
                 _ => None,
             })
-            .collect();
+            .unzip();
         cycle
             .hint
             .endpoints
@@ -295,18 +299,79 @@ impl Writer {
             at: now,
             of,
             by: self.revision(),
+            after: None,
             changes,
         };
-        let seq = self.stage(&record, cycle)?;
-        self.upkeep.thinning.note(seq, &record);
+        let bytes = record.to_bytes();
+        let stands = match bytes.len() > DECISION_BYTES {
+            true => self.stage_in_pieces(record, cycle)?,
+            false => {
+                let seq = self.stage_bytes(&record, bytes, &[], cycle)?;
+                self.upkeep.thinning.note(seq, &record);
+                Stands::alone(seq)
+            }
+        };
         cycle.decisions += 1;
-        for (nth, input) in raised {
+        for (nth, input) in nths.into_iter().zip(raised) {
             self.inbox.push_back(Waiting {
-                at: Position { seq, nth },
+                at: stands.position(nth),
                 input: Some(input),
                 rules: None,
             });
         }
+        Ok(())
+    }
+
+    /// Writes down a decision that is too large for one record in several; each but the last one is on disk before the
+    /// next one is staged, if the cycle has become too large for one group.
+    fn stage_in_pieces(&mut self, record: Record, cycle: &mut Cycle) -> Result<Stands> {
+        let Record::Decided {
+            at, of, by, changes, ..
+        } = record
+        else {
+            bail!("only a decision is written in pieces")
+        };
+        let input = match of {
+            Of::Kept { at } => at,
+            Of::Here(_) => Position { seq: 0, nth: 0 },
+        };
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut chunks = chunks(changes, DECISION_BYTES);
+        let last = chunks.pop().unwrap_or_default();
+        for changes in chunks {
+            let piece = Record::Continued { at, of: input, changes };
+            let bytes = piece.to_bytes();
+            if cycle.bytes + bytes.len() > CYCLE_BYTES {
+                self.write_so_far(cycle)?;
+            }
+            let seq = self.stage_bytes(&piece, bytes, &[], cycle)?;
+            let Record::Continued { changes, .. } = piece else {
+                bail!("made above")
+            };
+            pieces.push((seq, changes));
+        }
+        let last = Record::Decided {
+            at,
+            of,
+            by,
+            after: pieces.first().map(|(seq, _)| *seq),
+            changes: last,
+        };
+        let bytes = last.to_bytes();
+        let seq = self.stage_bytes(&last, bytes, &pieces, cycle)?;
+        self.upkeep.thinning.note(seq, &last);
+        Ok(Stands::behind(&pieces, seq))
+    }
+
+    /// Writes what a cycle has staged so far; without space the rest of it fails like the whole.
+    fn write_so_far(&mut self, cycle: &mut Cycle) -> Result<()> {
+        let hint = std::mem::take(&mut cycle.hint);
+        let rules_before = cycle.rules_before.clone();
+        let written = std::mem::take(cycle);
+        self.write(written)?;
+        *cycle = self.cycle();
+        cycle.hint = hint;
+        cycle.rules_before = rules_before;
         Ok(())
     }
 
@@ -341,6 +406,26 @@ impl Writer {
             Deadline::Retention => self.retention_context()?,
         })
     }
+}
+
+/// Changes in pieces of about so many bytes as JSON, each of one change at least.
+fn chunks(changes: Vec<Change>, bytes_most: usize) -> Vec<Vec<Change>> {
+    let mut chunks: Vec<Vec<Change>> = Vec::new();
+    let mut left = 0;
+    for change in changes {
+        let bytes = serde_json::to_vec(&change).map_or(0, |json| json.len());
+        match chunks.last_mut().filter(|_| bytes <= left) {
+            Some(chunk) => {
+                chunk.push(change);
+                left -= bytes;
+            }
+            None => {
+                chunks.push(vec![change]);
+                left = bytes_most.saturating_sub(bytes);
+            }
+        }
+    }
+    chunks
 }
 
 /// The endpoint whose lane a change concerns.

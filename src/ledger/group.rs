@@ -11,7 +11,7 @@ use super::{HELD_MOST, Hint, MEASURE_EVERY, NO_SPACE_WAIT, RECORD_BYTES_MOST, Re
 use crate::delivery::Attempt;
 use crate::journal;
 use crate::journal::Position;
-use crate::record::{Deadline, Input, Record};
+use crate::record::{Deadline, Input, Piece, Record};
 use crate::rule::RuleSet;
 
 /// What one cycle writes, and what it must put back if it cannot.
@@ -65,7 +65,7 @@ impl Writer {
             let _ = reply.send(Err(Refused::TooLarge { bytes, most }));
             return Ok(());
         }
-        let seq = self.stage_bytes(&record, bytes, cycle)?;
+        let seq = self.stage_bytes(&record, bytes, &[], cycle)?;
         let Record::Recorded { inputs, .. } = record else {
             unreachable!("made above")
         };
@@ -99,16 +99,23 @@ impl Writer {
     }
 
     pub(super) fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> Result<u64> {
-        self.stage_bytes(record, record.to_bytes(), cycle)
+        self.stage_bytes(record, record.to_bytes(), &[], cycle)
     }
 
-    fn stage_bytes(&mut self, record: &Record, bytes: Vec<u8>, cycle: &mut Cycle) -> Result<u64> {
+    /// Stages a record, with the earlier pieces of its decision.
+    pub(super) fn stage_bytes(
+        &mut self,
+        record: &Record,
+        bytes: Vec<u8>,
+        pieces: &[Piece],
+        cycle: &mut Cycle,
+    ) -> Result<u64> {
         let seq = cycle.next_seq;
         cycle.next_seq += 1;
         cycle.bytes += bytes.len();
         cycle.group.push(bytes);
         self.store
-            .stage(seq, record)
+            .stage(seq, record, pieces)
             .context("looking up what a record changes")?;
         Ok(seq)
     }

@@ -153,7 +153,7 @@ fn first_records(
         .losses_recorded()
         .context("noting that the losses are on record")?;
     for (seq, record) in (first..).zip(&records) {
-        store.stage(seq, record)?;
+        store.stage(seq, record, &[])?;
     }
     store.commit(journal.next() - 1).inspect_err(|error| {
         if space::is_cause(&settings.state, error) {

@@ -210,6 +210,7 @@ mod tests {
             at: "2026-11-24T09:00:00Z".parse().expect("a time"),
             of: Of::Kept { at: at(recorded) },
             by: revision.clone(),
+            after: None,
             changes: vec![Change::InForce {
                 revision,
                 recorded: at(recorded),
@@ -218,7 +219,7 @@ mod tests {
                 settings: true,
             }],
         };
-        store.stage(seq, &decided).expect("reads");
+        store.stage(seq, &decided, &[]).expect("reads");
     }
 
     #[test]

@@ -184,6 +184,7 @@ mod tests {
                 at: Position { seq: 1, nth: 0 },
             },
             by: Revision("r".to_owned()),
+            after: None,
             changes: vec![Change::InForce {
                 revision: Revision("r".to_owned()),
                 recorded: Position { seq: 1, nth: 0 },
@@ -199,7 +200,7 @@ mod tests {
             }],
         };
         let mut store = Store::open(&dir.path().join("store")).expect("opens");
-        store.stage(3, &decided).expect("reads");
+        store.stage(3, &decided, &[]).expect("reads");
         let texts = texts_in_force(store.view(), &journal.reader()).expect("texts");
         assert_eq!(texts, [text("a", "sealed a"), text("b", "sealed b")]);
     }

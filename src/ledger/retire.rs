@@ -54,7 +54,7 @@ impl Forgotten {
     }
 
     fn note(&mut self, seq: u64, record: &Record) {
-        let Record::Decided { changes, .. } = record else {
+        let (Record::Decided { changes, .. } | Record::Continued { changes, .. }) = record else {
             return;
         };
         for change in changes {
@@ -82,7 +82,14 @@ impl Forgotten {
     pub fn retire(&self, seq: u64, bytes: &[u8]) -> Result<Keep> {
         Ok(match Record::from_bytes(bytes)? {
             Record::Recorded { at, inputs } => self.retire_inputs(seq, at, inputs),
-            Record::Decided { at, of, by, changes } => self.retire_changes(seq, at, of, by, changes),
+            Record::Decided {
+                at,
+                of,
+                by,
+                after,
+                changes,
+            } => self.retire_decided(seq, at, of, by, after, changes),
+            Record::Continued { at, of, changes } => self.retire_continued(seq, at, of, changes),
             Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Keep::Keep,
         })
     }
@@ -106,17 +113,19 @@ impl Forgotten {
         }
     }
 
-    fn retire_changes(&self, seq: u64, at: Time, mut of: Of, by: Revision, mut changes: Vec<Change>) -> Keep {
-        let mut is_changed = self.retire_attempts(seq, &mut of);
-        for (nth, change) in (0..).zip(&mut changes) {
-            if self.covers(Position { seq, nth }, &of, change) {
-                *change = RETIRED;
-                is_changed = true;
-            }
-            is_changed |= self.retire_told(seq, change);
-        }
+    fn retire_decided(
+        &self,
+        seq: u64,
+        at: Time,
+        mut of: Of,
+        by: Revision,
+        after: Option<u64>,
+        mut changes: Vec<Change>,
+    ) -> Keep {
+        let has_attempts = self.retire_attempts(seq, &mut of);
+        let is_changed = self.retire_changes(seq, &of, &mut changes) || has_attempts;
         let is_empty = cut_back(&mut changes, |change| *change == RETIRED);
-        if is_empty && self.is_needless(seq, &of) {
+        if is_empty && after.is_none() && self.is_needless(seq, &of) {
             return Keep::Drop;
         }
         if !is_changed {
@@ -125,7 +134,35 @@ impl Forgotten {
         if is_empty {
             changes.push(RETIRED);
         }
-        Keep::Replace(Record::Decided { at, of, by, changes }.to_bytes())
+        let retired = Record::Decided {
+            at,
+            of,
+            by,
+            after,
+            changes,
+        };
+        Keep::Replace(retired.to_bytes())
+    }
+
+    /// A piece of a decision stays as long as it is: those behind it count their changes from it.
+    fn retire_continued(&self, seq: u64, at: Time, of: Position, mut changes: Vec<Change>) -> Keep {
+        match self.retire_changes(seq, &Of::Kept { at: of }, &mut changes) {
+            true => Keep::Replace(Record::Continued { at, of, changes }.to_bytes()),
+            false => Keep::Keep,
+        }
+    }
+
+    /// Takes out what is forgotten, each where it stands; whether anything was.
+    fn retire_changes(&self, seq: u64, of: &Of, changes: &mut [Change]) -> bool {
+        let mut is_changed = false;
+        for (nth, change) in (0..).zip(changes) {
+            if self.covers(Position { seq, nth }, of, change) {
+                *change = RETIRED;
+                is_changed = true;
+            }
+            is_changed |= self.retire_told(seq, change);
+        }
+        is_changed
     }
 
     /// Takes out the attempts of deliveries that are forgotten.

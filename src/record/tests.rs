@@ -24,6 +24,7 @@ variants! {
     record(Record), RECORDS {
         Record::Recorded { .. } => "record recorded",
         Record::Decided { .. } => "record decided",
+        Record::Continued { .. } => "record continued",
         Record::Started { .. } => "record started",
         Record::Lost { .. } => "record lost",
         Record::Retired { .. } => "record retired",
@@ -132,6 +133,7 @@ impl Seen {
                 }
                 changes.iter().for_each(|one| self.change(one));
             }
+            Record::Continued { changes, .. } => changes.iter().for_each(|one| self.change(one)),
             Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => {}
         }
     }

@@ -5,7 +5,9 @@ use crate::delivery::{Attempt, LIFE};
 use crate::event::Event;
 use crate::incident::IncidentId;
 use crate::journal::Position;
-use crate::record::{Accounts, Change, Deadline, Input, Judged, Of, Record, Ref, Set, Told, ToldTo, Verdict, Why};
+use crate::record::{
+    Accounts, Change, Deadline, Input, Judged, Of, Piece, Record, Ref, Set, Stands, Told, ToldTo, Verdict, Why,
+};
 use crate::store::item::{
     DeliveryItem, EventLine, Gathered, Item, OwnContent, Patch, RuleFileLine, SET_PART, VerdictLine,
 };
@@ -30,8 +32,8 @@ pub enum Op {
     RemoveDeliveries(IncidentId),
 }
 
-/// What the record of this sequence number does.
-pub fn ops(seq: u64, record: &Record) -> Vec<Op> {
+/// What the record of this sequence number does; a decision's last one does what those before it hold, too.
+pub fn ops(seq: u64, record: &Record, pieces: &[Piece]) -> Vec<Op> {
     let mut ops = Vec::new();
     match record {
         Record::Recorded { at, inputs } => {
@@ -45,10 +47,18 @@ pub fn ops(seq: u64, record: &Record) -> Vec<Op> {
                 Of::Here(Input::AttemptsEnded { attempts }) => &attempts[..],
                 Of::Here(_) | Of::Kept { .. } => &[],
             };
-            for (nth, change) in (0..).zip(changes) {
-                changed(Position { seq, nth }, input, change, *at, attempts, &mut ops);
+            let decision = Decision {
+                input,
+                now: *at,
+                stands: Stands::behind(pieces, seq),
+                attempts,
+            };
+            let all = pieces.iter().flat_map(|(_, changes)| changes).chain(changes);
+            for (nth, change) in (0..).zip(all) {
+                changed(decision.stands.position(nth), change, &decision, &mut ops);
             }
         }
+        Record::Continued { .. } => {}
         Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => {}
     }
     ops
@@ -100,11 +110,23 @@ fn decided(of: &Of, seq: u64, ops: &mut Vec<Op>) -> Position {
     }
 }
 
-fn changed(at: Position, input: Position, change: &Change, now: Time, attempts: &[Attempt], ops: &mut Vec<Op>) {
-    let attempt_of = |delivery: &String| attempts.iter().find(|attempt| attempt.delivery == *delivery);
+/// What the changes of a decision have in common.
+struct Decision<'a> {
+    input: Position,
+    now: Time,
+    stands: Stands,
+    attempts: &'a [Attempt],
+}
+
+fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec<Op>) {
+    let (input, now, stands) = (decision.input, decision.now, &decision.stands);
+    let attempt_of = |delivery: &String| {
+        let mut attempts = decision.attempts.iter();
+        attempts.find(|attempt| attempt.delivery == *delivery)
+    };
     let mut put = |item| ops.push(put_of(item));
     match change {
-        Change::Judged(judged) => self::judged(at, judged, ops),
+        Change::Judged(judged) => self::judged(at, judged, stands, ops),
         // it stands where a change was that is not needed any more
         Change::Nothing { why: Why::Retired } => {}
         Change::Nothing { why } => put(Item::Nothing {
@@ -192,7 +214,7 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, attempts: 
         Change::Set(set) => set_parts(at, set, ops),
         Change::Planned(planned) => {
             for to in &planned.to {
-                put(Item::Delivery(Box::new(DeliveryItem::opened(planned, to, at.seq))));
+                put(Item::Delivery(Box::new(DeliveryItem::opened(planned, to, stands))));
             }
         }
         Change::Gathered(gathers) => {
@@ -202,15 +224,15 @@ fn changed(at: Position, input: Position, change: &Change, now: Time, attempts: 
                     series: to.series.clone(),
                     part: to.part,
                     event: gathers.event,
-                    verdict: gathers.verdict.position(at.seq),
-                    new: Some(gathers.new.seen_from_outside(at.seq)),
+                    verdict: gathers.verdict.position(stands),
+                    new: Some(gathers.new.seen_from_outside(stands)),
                 }));
             }
         }
         Change::BroughtForward { delivery, due } => ops.push(patch_of(delivery, Patch::BroughtForward(*due))),
         // it is read where it stands
         Change::Content(_) => {}
-        Change::Told(told) => ops.extend(told.to.iter().map(|to| self::told(at.seq, told, to, now))),
+        Change::Told(told) => ops.extend(told.to.iter().map(|to| self::told(stands, told, to, now))),
         Change::Again { delivery, at, expires } => {
             let (at, expires) = (*at, *expires);
             let patch = attempt_of(delivery).map(|attempt| {
@@ -300,11 +322,11 @@ fn set_parts(at: Position, set: &Set, ops: &mut Vec<Op>) {
     }));
 }
 
-fn told(seq: u64, told: &Told, to: &ToldTo, now: Time) -> Op {
+fn told(stands: &Stands, told: &Told, to: &ToldTo, now: Time) -> Op {
     let patch = match to.forgotten {
         true => Patch::Forgotten,
         false => Patch::Told {
-            content: told.content.position(seq),
+            content: told.content.position(stands),
             own: OwnContent {
                 zone: to.zone,
                 is_reply: to.is_reply,
@@ -323,10 +345,10 @@ pub fn patch_of(delivery: &str, patch: Patch) -> Op {
     Op::Patch(delivery.to_owned(), Box::new(patch))
 }
 
-fn judged(at: Position, judged: &Judged, ops: &mut Vec<Op>) {
+fn judged(at: Position, judged: &Judged, stands: &Stands, ops: &mut Vec<Op>) {
     let accounts = judged.accounts.len() + judged.tells.iter().map(|tells| tells.new.len()).sum::<usize>();
     let whole = (accounts + judged.impact.len() <= WHOLE_JUDGED_ACCOUNTS).then(|| {
-        let outside = |set: Ref| Ref::At(set.position(at.seq));
+        let outside = |set: Ref| Ref::At(set.position(stands));
         Box::new(Judged {
             impact_of: judged.impact_of.map(outside),
             accounts_of: judged.accounts_of.map(outside),

@@ -21,7 +21,7 @@ use crate::incident::{Hearing, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
-use crate::record::{Accounts, Ref};
+use crate::record::{Accounts, Ref, Stands};
 
 /// The schema of the store's keys and values.
 pub const SCHEMA: u64 = 3;
@@ -205,7 +205,7 @@ impl AccountsValue {
         match accounts {
             Accounts::These(accounts) => Self::These(accounts.clone()),
             // an item refers to other records only: see `Accounts::seen_from_outside`
-            Accounts::Of(set) => Self::Of(place(set.position(0))),
+            Accounts::Of(set) => Self::Of(place(set.position(&Stands::alone(0)))),
         }
     }
 
@@ -783,7 +783,7 @@ mod tests {
         let mut seen = 0;
         for (seq, line) in (1..).zip(lines) {
             let record = crate::record::Record::from_bytes(line.as_bytes()).expect("a record");
-            for op in super::super::apply::ops(seq, &record) {
+            for op in super::super::apply::ops(seq, &record, &[]) {
                 if let super::super::Op::Put(item) = op {
                     assert_eq!(read(&write(&item)).expect("reads"), *item);
                     seen += 1;

@@ -1,7 +1,7 @@
 //! What bears on a decision, fetched before it: see [`crate::evaluate::Context`].
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -17,7 +17,7 @@ use crate::journal;
 use crate::journal::Position;
 use crate::lookup;
 use crate::notification::{EndpointId, SeriesId};
-use crate::record::{Accounts, Change, Judged};
+use crate::record::{Accounts, Change, Judged, Stands};
 use crate::rule::RuleSet;
 use crate::store::View;
 use crate::store::item::{DeliveryItem, Gathered, Item, Progress};
@@ -79,11 +79,11 @@ impl Sets {
             Accounts::These(accounts) => return Ok(Arc::new(accounts.clone())),
             Accounts::Of(set) => *set,
         };
-        if let Some(known) = self.0.get(&set.position(0)) {
+        if let Some(known) = self.0.get(&set.position(&Stands::alone(0))) {
             return Ok(known.clone());
         }
         let read = Arc::new(view.whole_set(event, set)?.accounts);
-        self.0.insert(set.position(0), read.clone());
+        self.0.insert(set.position(&Stands::alone(0)), read.clone());
         Ok(read)
     }
 }
@@ -184,15 +184,18 @@ impl View {
         journal: &journal::Reader,
     ) -> Result<bool> {
         for hearing in before {
-            if !told.contains_key(&hearing.event) {
-                let mut accounts = HashSet::new();
-                for gathered in self.gathered_by(id, series, hearing.event)? {
-                    let new = self.new_accounts(&gathered, &mut Sets::default(), journal)?;
-                    accounts.extend(new.iter().cloned());
+            let accounts = match told.entry(hearing.event) {
+                hash_map::Entry::Occupied(known) => known.into_mut(),
+                hash_map::Entry::Vacant(place) => {
+                    let mut accounts = HashSet::new();
+                    for gathered in self.gathered_by(id, series, hearing.event)? {
+                        let new = self.new_accounts(&gathered, &mut Sets::default(), journal)?;
+                        accounts.extend(new.iter().cloned());
+                    }
+                    place.insert(accounts)
                 }
-                told.insert(hearing.event, accounts);
-            }
-            if told[&hearing.event].contains(account) {
+            };
+            if accounts.contains(account) {
                 return Ok(true);
             }
         }

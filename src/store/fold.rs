@@ -18,7 +18,7 @@ use super::rebuild::{self, Damage};
 use crate::incident::IncidentId;
 use crate::journal;
 use crate::journal::Position;
-use crate::record::Record;
+use crate::record::{Piece, Record};
 
 /// How much of what changes is held in memory at most, bytes.
 const HELD_BYTES: usize = 48 << 20;
@@ -49,8 +49,8 @@ pub fn fold(state: &Path, reader: &journal::Reader, through: u64, stop: &AtomicB
 fn folded(state: &Path, reader: &journal::Reader, through: u64, stop: &AtomicBool, held: usize) -> Result<Folded> {
     let mut fold = Fold::on(checkpoint::newest(state)?, checkpoint::Unfinished::of(state)?);
     let (from, old) = (fold.through + 1, fold.base.clone());
-    let damaged = rebuild::each_record(reader, from, through, stop, |seq, record| {
-        fold.take(seq, record);
+    let damaged = rebuild::each_record(reader, from, through, stop, |seq, record, pieces| {
+        fold.take(seq, record, pieces);
         match fold.bytes > held {
             true => fold.spill(stop),
             false => Ok(()),
@@ -98,8 +98,8 @@ impl Fold {
         }
     }
 
-    fn take(&mut self, seq: u64, record: &Record) {
-        for op in ops(seq, record) {
+    fn take(&mut self, seq: u64, record: &Record, pieces: &[Piece]) {
+        for op in ops(seq, record, pieces) {
             self.change(op);
         }
         self.through = seq;

@@ -17,7 +17,7 @@ use crate::journal::Position;
 use crate::lookup::Frozen;
 use crate::message::{Carried, FrozenContent};
 use crate::notification::{Notification, SeriesId};
-use crate::record::{Accounts, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, Verdict, Why};
+use crate::record::{Accounts, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, Stands, Verdict, Why};
 use crate::rule::Revision;
 
 /// One thing the store holds.
@@ -306,8 +306,8 @@ impl DeliveryItem {
         }
     }
 
-    /// One that an event opened, as the record `seq` says.
-    pub fn opened(planned: &Planned, to: &PlannedFor, seq: u64) -> Self {
+    /// One that an event opened, by a decision whose changes stand so.
+    pub fn opened(planned: &Planned, to: &PlannedFor, stands: &Stands) -> Self {
         let notification = Notification {
             series: to.series.clone(),
             part: to.part,
@@ -328,8 +328,8 @@ impl DeliveryItem {
         };
         Self {
             first: Some(FirstGathered {
-                verdict: to.verdict.position(seq),
-                new: planned.new.seen_from_outside(seq),
+                verdict: to.verdict.position(stands),
+                new: planned.new.seen_from_outside(stands),
             }),
             ..Self::planned(&notification)
         }

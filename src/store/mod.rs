@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::journal;
 use crate::journal::Position;
-use crate::record::Record;
+use crate::record::{Piece, Record};
 use apply::{Op, ops};
 use contents::Contents;
 use item::{Item, Patch};
@@ -131,12 +131,14 @@ impl Store {
         self.applied_through
     }
 
-    /// Stages what a record does: seen by `view`, not in sled yet.
+    /// Stages what a record does, with the earlier pieces of its decision: seen by `view`, not in sled yet.
     ///
     /// # Errors
     /// When what stands there now cannot be read.
-    pub fn stage(&mut self, seq: u64, record: &Record) -> Result<()> {
-        ops(seq, record).into_iter().try_for_each(|op| self.view.stage(op))
+    pub fn stage(&mut self, seq: u64, record: &Record, pieces: &[Piece]) -> Result<()> {
+        ops(seq, record, pieces)
+            .into_iter()
+            .try_for_each(|op| self.view.stage(op))
     }
 
     /// Stages one change that no record brought (a checkpoint's), and writes what is staged now and then.

@@ -11,7 +11,7 @@ use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{EndpointId, Notification, SeriesId};
-use crate::record::{BrokenFile, Deadline, Ref, Set, Why};
+use crate::record::{BrokenFile, Deadline, Ref, Set, Stands, Why};
 use crate::rule::Revision;
 use crate::store::View;
 use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, VerdictLine};
@@ -168,7 +168,7 @@ impl View {
 
     /// A set of accounts and impacts of an event.
     pub fn whole_set(&self, event: Position, set: Ref) -> Result<Set> {
-        let parts = self.scan(&keys::sets(event).position(set.position(0)));
+        let parts = self.scan(&keys::sets(event).position(set.position(&Stands::alone(0))));
         let parts: Vec<Set> = collect!(parts, Item::Set { set, .. } => set)?;
         let mut whole = Set {
             event,

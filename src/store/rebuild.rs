@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::journal;
-use crate::record::Record;
+use crate::lookup;
+use crate::record::{Piece, Record};
 use crate::store::apply::{self, Op};
 use crate::store::trust::{self, Trust};
 use crate::store::{Store, checkpoint, fold, former, is_no_space, keys, place};
@@ -158,8 +159,8 @@ fn none_of(mut damaged: Vec<Damage>) -> Result<()> {
 /// When the journal cannot be read or the store not written, or `stop` was set.
 pub fn catch_up(store: &mut Store, reader: &journal::Reader, stop: &AtomicBool) -> Result<Vec<Damage>> {
     let (mut staged, mut last) = (0, store.applied_through());
-    let damaged = each_record(reader, last + 1, u64::MAX, stop, |seq, record| {
-        store.stage(seq, record)?;
+    let damaged = each_record(reader, last + 1, u64::MAX, stop, |seq, record, pieces| {
+        store.stage(seq, record, pieces)?;
         (staged, last) = (staged + 1, seq);
         if staged < BATCH_RECORDS && !store.is_batch_full() {
             return Ok(());
@@ -182,7 +183,7 @@ pub fn each_record(
     from: u64,
     through: u64,
     stop: &AtomicBool,
-    mut take: impl FnMut(u64, &Record) -> Result<()>,
+    mut take: impl FnMut(u64, &Record, &[Piece]) -> Result<()>,
 ) -> Result<Vec<Damage>> {
     let mut damaged: Vec<Damage> = Vec::new();
     for record in reader.tail(from) {
@@ -202,9 +203,24 @@ pub fn each_record(
         if let Record::Lost { from, to, .. } = &record {
             owned_up(&mut damaged, *from, *to);
         }
-        take(seq, &record)?;
+        take(seq, &record, &pieces_of(reader, seq, &record)?)?;
     }
     Ok(damaged)
+}
+
+/// What the records before a decision's last one hold of it. What is lost of them is left out: it is damage like any
+/// other, and reported where it is met.
+fn pieces_of(reader: &journal::Reader, seq: u64, record: &Record) -> Result<Vec<Piece>> {
+    let Record::Decided { after: Some(first), .. } = record else {
+        return Ok(Vec::new());
+    };
+    let mut pieces = Vec::new();
+    for seq in *first..seq {
+        if let Some(Record::Continued { changes, .. }) = lookup::unless_lost(lookup::record(reader, seq))? {
+            pieces.push((seq, changes));
+        }
+    }
+    Ok(pieces)
 }
 
 /// Looks whether to go on.

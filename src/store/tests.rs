@@ -91,6 +91,7 @@ fn decided(changes: Vec<Change>) -> Record {
         at: at(),
         of: Of::Here(due),
         by: Revision("0123456789abcdef".to_owned()),
+        after: None,
         changes,
     }
 }
@@ -266,7 +267,7 @@ fn of_a_forgotten_incident_and_its_deliveries_nothing_is_left() {
         events: Vec::new(),
         series: Vec::new(),
     });
-    store.stage(1, &decided(changes)).expect("reads");
+    store.stage(1, &decided(changes), &[]).expect("reads");
     assert_eq!(items(&store), []);
 }
 
@@ -275,11 +276,11 @@ fn what_is_retired_leaves_no_trace() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut store = open(dir.path());
     store
-        .stage(1, &decided(vec![Change::Nothing { why: Why::Retired }]))
+        .stage(1, &decided(vec![Change::Nothing { why: Why::Retired }]), &[])
         .expect("reads");
     assert_eq!(items(&store), []);
     store
-        .stage(2, &decided(vec![Change::Nothing { why: Why::NoLongerDue }]))
+        .stage(2, &decided(vec![Change::Nothing { why: Why::NoLongerDue }]), &[])
         .expect("reads");
     assert_eq!(items(&store).len(), 1);
 }
@@ -311,13 +312,16 @@ fn old_incidents_are_found_a_few_at_a_time_and_each_once() {
         .stage(
             1,
             &decided(ids.iter().map(|id| Change::Incident(incident(id))).collect()),
+            &[],
         )
         .expect("reads");
     let young = Incident {
         updated: at() + chrono::Duration::days(2),
         ..incident("old-0003a")
     };
-    store.stage(2, &decided(vec![Change::Incident(young)])).expect("reads");
+    store
+        .stage(2, &decided(vec![Change::Incident(young)]), &[])
+        .expect("reads");
     assert_eq!(forgettable(&store, 20), ids);
     assert_eq!(forgettable(&store, usize::MAX), ids);
 }
@@ -336,10 +340,12 @@ fn an_incident_stays_while_one_of_its_events_is_not_decided() {
     let event = event.expect("the fixture has one");
     let incident = incident(&IncidentId::of(&event).tracking_id);
     store
-        .stage(1, &decided(vec![Change::Incident(incident.clone())]))
+        .stage(1, &decided(vec![Change::Incident(incident.clone())]), &[])
         .expect("reads");
     let inputs = vec![Input::Heard { event }];
-    store.stage(2, &Record::Recorded { at: at(), inputs }).expect("reads");
+    store
+        .stage(2, &Record::Recorded { at: at(), inputs }, &[])
+        .expect("reads");
     assert_eq!(forgettable(&store, 20), Vec::<String>::new());
     let Record::Decided { at, by, changes, .. } = decided(vec![Change::Nothing {
         why: Why::NoRuleMatched,
@@ -349,7 +355,19 @@ fn an_incident_stays_while_one_of_its_events_is_not_decided() {
     let of = Of::Kept {
         at: Position { seq: 2, nth: 0 },
     };
-    store.stage(3, &Record::Decided { at, of, by, changes }).expect("reads");
+    store
+        .stage(
+            3,
+            &Record::Decided {
+                at,
+                of,
+                by,
+                after: None,
+                changes,
+            },
+            &[],
+        )
+        .expect("reads");
     assert_eq!(forgettable(&store, 20), [incident.id.tracking_id]);
 }
 
@@ -366,10 +384,11 @@ fn an_incident_stays_while_a_delivery_of_it_is_known_wherever_that_went() {
         .stage(
             1,
             &decided(vec![Change::Incident(incident.clone()), made(moved.clone())]),
+            &[],
         )
         .expect("reads");
     assert_eq!(forgettable(&store, 20), Vec::<String>::new());
-    store.stage(2, &decided(ended(&moved).into())).expect("reads");
+    store.stage(2, &decided(ended(&moved).into()), &[]).expect("reads");
     assert_eq!(forgettable(&store, 20), [incident.id.tracking_id]);
 }
 
@@ -379,7 +398,7 @@ fn a_delivery_that_was_scheduled_again_is_not_old() {
     let mut store = open(dir.path());
     let one = delivery();
     store
-        .stage(1, &decided(vec![made(one.clone()), ended(&one)[0].clone()]))
+        .stage(1, &decided(vec![made(one.clone()), ended(&one)[0].clone()]), &[])
         .expect("reads");
     let old = |store: &Store| {
         let later = at() + chrono::Duration::days(1);

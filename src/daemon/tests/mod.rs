@@ -16,6 +16,7 @@ use crate::record::Input;
 mod churn;
 mod damage;
 mod former;
+mod large;
 mod upkeep;
 
 /// When every test begins.

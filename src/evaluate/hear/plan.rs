@@ -18,6 +18,9 @@ use crate::rule::condition::Left;
 /// Up to so many accounts or impacts are named where they are needed; more are a set of their own.
 const NAMED_MOST: usize = 8;
 
+/// How many endpoints one change names at most: a record of the journal must be able to hold it.
+const TOGETHER_MOST: usize = 1_000;
+
 /// The latest part of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LatestPart {
@@ -304,7 +307,10 @@ impl<'a> Plan<'a> {
 
     /// Everything that follows.
     pub fn changes(mut self) -> Vec<Change> {
-        let opened = self.opened.into_iter().filter(|(_, to)| !to.is_empty());
+        let opened = self.opened.into_iter().flat_map(|(key, to)| {
+            let chunks: Vec<Vec<PlannedFor>> = to.chunks(TOGETHER_MOST).map(<[_]>::to_vec).collect();
+            chunks.into_iter().map(move |to| (key.clone(), to))
+        });
         self.changes.extend(opened.map(|((customer, due, new), to)| {
             Change::Planned(Planned {
                 incident: IncidentId::of(self.event),
