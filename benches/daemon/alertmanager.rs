@@ -91,7 +91,7 @@ async fn deliveries_by(dir: &Path, binary: &Path, bytes: usize, (connections, to
         "measure": "Alertmanager's deliveries, one to one", "alert_bytes": bytes, "deliveries": came,
         "connections": connections, "alerts_per_request": together, "per_second": (came as f64 / took).round(),
         "cpu_us_per_delivery": cpu, "rss_mib": process.rss_mib(), "posted_ms": posted.as_millis(),
-        "came_again": receiver.count() - came, "connections_made": seen.made, "connections_most": seen.most,
+        "came_again": receiver.came_again(), "connections_made": seen.made, "connections_most": seen.most,
         "is_whole": came == ALERTS,
     })
 }

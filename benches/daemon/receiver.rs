@@ -122,6 +122,12 @@ impl Receiver {
         self.tally().messages
     }
 
+    /// How many came that had come before.
+    pub fn came_again(&self) -> usize {
+        let tally = self.tally();
+        tally.count - tally.messages
+    }
+
     pub fn connections(&self) -> Connections {
         self.tally().connections
     }
