@@ -343,12 +343,12 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_newer_version_is_damage_with_its_number() {
+    fn a_record_that_is_none_is_damage_with_its_number() {
         let dir = state(&[started().to_bytes(), br#"{"foretold":{}}"#.to_vec()]);
         let found = Found::of(dir.path()).expect("looked at");
         assert!(!found.sound);
         assert!(found.damage[0].starts_with("record 2: "), "{:?}", found.damage);
-        assert!(found.damage[0].contains("newer version"), "{:?}", found.damage);
+        assert!(found.damage[0].contains("foretold"), "{:?}", found.damage);
     }
 
     #[test]

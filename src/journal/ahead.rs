@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::{Error, Result};
-use super::segment::{Header, Raw, path_of};
+use super::segment::{FORMAT, Header, Raw, path_of};
 use crate::durable::is_no_space;
 
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -69,6 +69,7 @@ impl Plan {
     /// Makes segment `number` now.
     pub(super) fn make(&self, number: u64, stop: &AtomicBool) -> io::Result<Raw> {
         let header = Header {
+            format: FORMAT,
             number,
             salt: (self.salt)(),
             bytes: self.bytes,

@@ -253,7 +253,7 @@ fn read_header(file: &File, bytes: u64, path: &Path) -> Result<Option<Identity>>
         return Ok(None);
     }
     match u32_at(&head, 8) {
-        FORMAT => Ok(Some(Identity {
+        1..=FORMAT => Ok(Some(Identity {
             number: u64_at(&head, 16),
             salt: u64_at(&head, 24),
             link: Link {

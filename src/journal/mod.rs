@@ -269,6 +269,13 @@ impl Journal {
         if bytes > self.most {
             return Err(Error::TooLarge { bytes, most: self.most });
         }
+        while self.open.format < segment::FORMAT {
+            // without space for a segment of today's format, what is written down is worth more than its number
+            match self.turn() {
+                Err(Error::NoSpace) if bytes <= self.open.room() => return Ok(()),
+                turned => turned?,
+            }
+        }
         if bytes > self.open.room() { self.turn() } else { Ok(()) }
     }
 

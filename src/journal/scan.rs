@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::frame::{self, Group, Link};
-use super::segment::{Found, HEADER, Header, Index};
+use super::segment::{FORMAT, Found, HEADER, Header, Index};
 
 /// One segment, looked through from the first byte to the last.
 #[derive(Debug)]
@@ -133,6 +133,7 @@ fn start(bytes: &[u8], number: u64) -> Result<Scan, u32> {
         _ => None,
     };
     let header = found.unwrap_or(Header {
+        format: FORMAT,
         number,
         salt: 0,
         bytes: bytes.len() as u64,
@@ -170,6 +171,7 @@ mod tests {
 
     fn segment(groups: &[(u64, &[&str])]) -> (Vec<u8>, Vec<Range<usize>>) {
         let mut bytes = Header {
+            format: FORMAT,
             number: 1,
             salt: 99,
             bytes: 2048,
@@ -243,15 +245,16 @@ mod tests {
     #[test]
     fn a_newer_format_is_not_read() {
         let mut bytes = Header {
+            format: FORMAT,
             number: 1,
             salt: 1,
             bytes: 2048,
         }
         .encode()
         .to_vec();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let crc = crc32c::crc32c(&bytes[..44]);
         bytes[44..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(scan(&bytes, 1).unwrap_err(), 2);
+        assert_eq!(scan(&bytes, 1).unwrap_err(), 3);
     }
 }

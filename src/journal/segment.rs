@@ -16,8 +16,10 @@ use crate::durable;
 
 /// Bytes before the first group.
 pub(super) const HEADER: usize = 48;
-/// The format this version writes.
-pub(super) const FORMAT: u32 = 1;
+/// The format this version writes. It grows with what may stand in a record: a version that does not know it does not
+/// read a part of what a segment says and take that for all of it. What is read: this one and every earlier one. 2: what
+/// notifications share is written once.
+pub(super) const FORMAT: u32 = 2;
 const MAGIC: &[u8; 8] = b"bw-jrnl\n";
 /// How many bytes one entry of the index stands for, at least: what a random read reads too much.
 const STRETCH_BYTES: u64 = 16 * 1024;
@@ -26,6 +28,8 @@ static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
 /// What a segment's first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
+    /// Its format, at most [`FORMAT`].
+    pub format: u32,
     /// The segment's number; 1 is the first.
     pub number: u64,
     /// What tells its groups from stale bytes of other files.
@@ -78,6 +82,8 @@ struct Entry {
 /// An open or closed segment that is not packed.
 #[derive(Debug)]
 pub(super) struct Raw {
+    /// Its format.
+    pub format: u32,
     /// Its number.
     pub number: u64,
     /// Its file's name.
@@ -95,7 +101,7 @@ impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.format.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.number.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.salt.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.bytes.to_le_bytes());
@@ -115,7 +121,8 @@ impl Header {
 
     fn checked(head: &[u8]) -> Found {
         match u32_at(head, 8) {
-            FORMAT => Found::Sound(Header {
+            format @ 1..=FORMAT => Found::Sound(Header {
+                format,
                 number: u64_at(head, 16),
                 salt: u64_at(head, 24),
                 bytes: u64_at(head, 32),
@@ -189,8 +196,14 @@ impl Raw {
     }
 
     fn new(path: PathBuf, file: File, header: Header, index: Index) -> Raw {
-        let Header { number, salt, bytes } = header;
+        let Header {
+            format,
+            number,
+            salt,
+            bytes,
+        } = header;
         Raw {
+            format,
             number,
             path,
             salt,
@@ -344,6 +357,7 @@ mod tests {
     use super::*;
 
     const HEAD: Header = Header {
+        format: FORMAT,
         number: 3,
         salt: 77,
         bytes: 4096,

@@ -226,11 +226,3 @@ fn every_line_ever_written_is_read_and_written_again_without_loss() {
         assert!(is_kept(&old, &new), "something is lost:\n{old}\n{new}");
     }
 }
-
-#[test]
-fn a_record_of_a_newer_version_is_called_that() {
-    let error = Record::from_bytes(br#"{"forked":{"at":"2026-11-24T09:00:00Z"}}"#).expect_err("unknown");
-    assert!(error.to_string().contains("newer version"), "{error}");
-    let error = Record::from_bytes(br#"{"started":{}}"#).expect_err("incomplete");
-    assert!(!error.to_string().contains("newer version"), "{error}");
-}

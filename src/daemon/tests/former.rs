@@ -114,6 +114,16 @@ async fn goes_on(place: &Place) {
         "our own one included"
     );
     daemon.stop().await.expect("stops");
+    let formats = files_below(&place.state().join("journal"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|kind| kind == "raw" || kind == "packed"))
+        .map(|path| std::fs::read(path).expect("a file")[8]);
+    let formats: BTreeSet<u8> = formats.collect();
+    assert_eq!(
+        formats,
+        BTreeSet::from([1, 2]),
+        "what is written now stands in segments of a new format"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::segment::{Header, Index};
+use super::super::segment::{FORMAT, Header, Index};
 use super::*;
 
 #[test]
@@ -123,6 +123,7 @@ fn other_segment_sizes_than_before_are_fine() {
 /// Puts a device in the place of the open segment's file.
 fn write_to(journal: &mut Journal, device: &str) {
     let header = Header {
+        format: FORMAT,
         number: 1,
         salt: 1,
         bytes: 1 << 20,
