@@ -9,7 +9,7 @@
 //! | `0000000006.packed` | a closed segment: zstd blocks and an index | [`closed`], [`pack`], [`background`], [`rewrite`] |
 //! | `losses.json` | which numbers are known to be lost | [`losses`] |
 //! | `….damaged-N` | a damaged file as it was, kept for people | [`open`] |
-//! | `….tmp` | unfinished work, deleted at the next start | [`mod@file`] |
+//! | `….tmp` | unfinished work, deleted at the next start | [`crate::durable`] |
 //!
 //! One thread writes: `append` one group, `sync` it, answer for it, append the next. Any thread reads ([`Reader`]) or
 //! rewrites closed segments ([`Rewriter`]). After a failed write or sync the journal is poisoned, because what is on
