@@ -17,9 +17,9 @@
 //!    in. A bad body is a 4xx that names the field; nothing is written.
 //! 2. `ledger` writes it down (`Recorded`), decides it in its turn (`Decided`), and syncs both as one group; only then
 //!    is the 202 answered.
-//! 3. Deciding is `rule::RuleSet::matching`, then `store::context`, then `evaluate`: a pure function of what is known.
+//! 3. Deciding is `rule::RuleSet::matching`, then the `facts` of the decision, then `evaluate`: a pure function of what is known.
 //!    What it plans gathers for a few seconds, so that 500 subscriptions become one message.
-//! 4. When a notification is due, `evaluate::tell` freezes what is said into a delivery. Bytes are rendered when they
+//! 4. When a notification is due, `evaluate::notifications_due` freezes what is said into a delivery. Bytes are rendered when they
 //!    are sent, by `channel`, the same at every attempt.
 //! 5. `dispatch::lanes` tries it, one lane per endpoint, in order per incident. How an attempt ended is an input like
 //!    any other: `delivery::next` says done, again at, or dead.
@@ -66,8 +66,8 @@ pub(crate) mod delivery;
 pub(crate) mod rule;
 pub(crate) mod record;
 pub(crate) mod lookup;
-pub(crate) mod evaluate;
 pub(crate) mod store;
+pub(crate) mod evaluate;
 pub(crate) mod ledger;
 pub(crate) mod view;
 pub(crate) mod folder;

@@ -21,9 +21,9 @@ use super::rules::{Decides, Folder};
 use crate::channel::{Address, Target};
 use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
-use crate::evaluate::hear::{Heard, asking};
+use crate::evaluate::event_received::{Heard, asking};
 use crate::evaluate::placing::place;
-use crate::evaluate::{Asked, Context, evaluate};
+use crate::evaluate::{Case, evaluate};
 use crate::event::{self, Arrival, Event, Ignored, Malformed};
 use crate::journal::Position;
 use crate::notification::{Channel, Form};
@@ -240,8 +240,12 @@ impl Story {
             ..Heard::default()
         };
         let at = Position { seq: 1, nth: 0 };
-        let asked = Asked::Event { at, event: &event };
-        let changes = evaluate(&asked, &Context::Hear(heard), rules, now);
+        let event_received = Case::EventReceived {
+            at,
+            event: &event,
+            heard,
+        };
+        let changes = evaluate(&event_received, rules, now);
         let judged: Vec<&Judged> = changes.iter().filter_map(judged).collect();
         let judgments = rules.rules().map(|rule| Judgment::of(rule, &event, rules, &judged));
         let planned = changes.iter().filter_map(planned);

@@ -11,13 +11,12 @@ use anyhow::{Result, bail};
 use super::{CYCLE_BYTES, Cycle, Undo, Waiting, Writer, recorded};
 use crate::clock::Time;
 use crate::delivery::Attempt;
-use crate::evaluate::{Asked, Context, RulesChange, evaluate};
+use crate::evaluate::{Case, DueTogether, RulesChange, evaluate};
 use crate::journal::Position;
 use crate::lookup;
 use crate::notification::EndpointId;
 use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Piece, Record, Stands, Why};
 use crate::rule::{Revision, RuleSet};
-use crate::store::context::DueTogether;
 
 /// The most bytes that one record of a decision takes, as JSON; but for a single change that takes more. Well below a
 /// segment of the journal ([`super::SEGMENT_BYTES`]).
@@ -55,13 +54,14 @@ impl Writer {
                     self.postpone(deadline, cycle);
                     return Ok(());
                 }
-                let context = self.deadline_context(&deadline, at)?;
+                let case = self.case_of(&deadline, at)?;
                 match &deadline {
                     Deadline::Expire { delivery } => cycle.hint.decided.push(delivery.clone()),
                     Deadline::Endpoint { endpoint } => cycle.hint.vanished.push(endpoint.clone()),
                     Deadline::Tell { .. } | Deadline::Notifications { .. } | Deadline::Retention => {}
                 }
-                self.decide_here(Input::Due { deadline, at }, &context, cycle)?;
+                let of = Of::Here(Input::Due { deadline, at });
+                self.decided(of, &case, cycle)?;
             }
             if is_idle || began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES {
                 return Ok(());
@@ -96,7 +96,8 @@ impl Writer {
         let input = Input::AttemptsEnded {
             attempts: attempts.clone(),
         };
-        self.decide_here(input, &Context::AttemptsEnded(lanes), cycle)?;
+        let ended = attempts.iter().cloned().zip(lanes).collect();
+        self.decided(Of::Here(input), &Case::AttemptsFinished(ended), cycle)?;
         cycle.undo.extend(attempts.into_iter().map(Undo::Tried));
         Ok(())
     }
@@ -143,31 +144,28 @@ impl Writer {
             .decided_through()?
             .is_some_and(|last| waiting.at <= last);
         match input {
-            _ if is_lost => self.decided(of, &Asked::Unread, &Context::Lost(Why::DecisionLost), cycle)?,
-            None => self.decided(of, &Asked::Unread, &Context::Lost(Why::InputLost), cycle)?,
+            _ if is_lost => self.decided(of, &Case::Nothing(Why::DecisionLost), cycle)?,
+            None => self.decided(of, &Case::Nothing(Why::InputLost), cycle)?,
             Some(Input::Heard { event }) => {
-                let heard = Context::Hear(
-                    self.store
-                        .view()
-                        .hear_context(&event, &self.rules, &self.shared.journal)?,
-                );
-                let event = &event;
-                self.decided(of, &Asked::Event { at: waiting.at, event }, &heard, cycle)?;
+                let heard = self
+                    .store
+                    .view()
+                    .hear_context(&event, &self.rules, &self.shared.journal)?;
+                let (at, event) = (waiting.at, &event);
+                self.decided(of, &Case::EventReceived { at, event, heard }, cycle)?;
             }
             Some(input @ Input::Rules { .. }) => self.decide_rules(&waiting, &input, cycle)?,
-            Some(ref input @ Input::RuleTexts { .. }) => {
-                self.decided(of, &Asked::Input(input), &Context::Lost(Why::PartOfAChange), cycle)?;
+            Some(Input::RuleTexts { .. }) => self.decided(of, &Case::Nothing(Why::PartOfAChange), cycle)?,
+            Some(Input::Commanded {
+                command: Command::Redeliver { delivery },
+                ..
+            }) => {
+                let found = self.store.view().known(&delivery)?;
+                self.decided(of, &Case::RedeliveryAsked(found), cycle)?;
             }
-            Some(
-                ref input @ Input::Commanded {
-                    command: Command::Redeliver { ref delivery },
-                    ..
-                },
-            ) => {
-                let context = Context::Delivery(self.store.view().known(delivery)?);
-                self.decided(of, &Asked::Input(input), &context, cycle)?;
+            Some(Input::Tried { .. } | Input::AttemptsEnded { .. } | Input::Due { .. } | Input::Retired) => {
+                bail!("the input {} is of a kind that is never recorded", waiting.at)
             }
-            _ => bail!("the input {} is of a kind that is never recorded", waiting.at),
         }
         cycle.undo.push(Undo::Inbox(waiting));
         Ok(())
@@ -195,12 +193,7 @@ impl Writer {
             .hint
             .endpoints
             .extend(pending.into_iter().filter(|endpoint| next.endpoint(endpoint).is_none()));
-        self.decided(
-            Of::Kept { at: waiting.at },
-            &Asked::Input(input),
-            &Context::Rules(change),
-            cycle,
-        )?;
+        self.decided(Of::Kept { at: waiting.at }, &Case::RulesChanged(input, change), cycle)?;
         cycle.rules_before.get_or_insert_with(|| self.rules.clone());
         self.rules = next;
         Ok(())
@@ -268,15 +261,10 @@ impl Writer {
         Ok(Arc::new(compiled?))
     }
 
-    fn decide_here(&mut self, input: Input, context: &Context, cycle: &mut Cycle) -> Result<()> {
-        let of = Of::Here(input.clone());
-        self.decided(of, &Asked::Input(&input), context, cycle)
-    }
-
     /// Evaluates and stages.
-    fn decided(&mut self, of: Of, asked: &Asked<'_>, context: &Context, cycle: &mut Cycle) -> Result<()> {
+    fn decided(&mut self, of: Of, case: &Case<'_>, cycle: &mut Cycle) -> Result<()> {
         let now = self.now();
-        let changes = evaluate(asked, context, &self.rules, now);
+        let changes = evaluate(case, &self.rules, now);
         let (nths, raised): (Vec<u32>, Vec<Input>) = (0..)
             .zip(&changes)
             .filter_map(|(nth, change)| match change {
@@ -288,7 +276,7 @@ impl Writer {
             .hint
             .endpoints
             .extend(changes.iter().filter_map(endpoint_of).cloned());
-        if let Context::Tell(gathered) = context {
+        if let Case::NotificationsDue(gathered) = case {
             let told = gathered.groups.iter().flat_map(|group| &group.notifications);
             cycle
                 .hint
@@ -379,7 +367,7 @@ impl Writer {
         self.rules.revision.clone()
     }
 
-    fn deadline_context(&self, deadline: &Deadline, at: Time) -> Result<Context> {
+    fn case_of(&self, deadline: &Deadline, at: Time) -> Result<Case<'static>> {
         let view = self.store.view();
         Ok(match deadline {
             Deadline::Notifications {
@@ -395,15 +383,15 @@ impl Writer {
                 };
                 let mut gathered = view.tell_context(&due, &self.shared.journal)?;
                 gathered.public_url.clone_from(&self.settings.public_url);
-                Context::Tell(Box::new(gathered))
+                Case::NotificationsDue(Box::new(gathered))
             }
             // earlier versions looked at each by itself
-            Deadline::Tell { .. } => Context::Lost(Why::NoLongerDue),
+            Deadline::Tell { .. } => Case::Nothing(Why::NoLongerDue),
             Deadline::Endpoint { endpoint } => {
-                Context::Endpoint(view.endpoint_context(endpoint, &self.shared.journal)?)
+                Case::ReceiverGone(view.endpoint_context(endpoint, &self.shared.journal)?)
             }
-            Deadline::Expire { delivery } => Context::Delivery(view.known(delivery)?),
-            Deadline::Retention => self.retention_context()?,
+            Deadline::Expire { delivery } => Case::DeliveryExpired(view.known(delivery)?),
+            Deadline::Retention => self.retention_case()?,
         })
     }
 }

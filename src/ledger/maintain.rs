@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::thin::Thinning;
 use super::{Cycle, Submission, Writer, scrub, space};
-use crate::evaluate::{Context, Old};
+use crate::evaluate::{Case, Old};
 use crate::incident::IncidentId;
 use crate::record::{Deadline, Record};
 use crate::store::{Former, Store, place, rebuild, trust};
@@ -199,7 +199,7 @@ impl Writer {
     }
 
     /// For retention: what is old enough to be forgotten, and whether to look again at once.
-    pub(super) fn retention_context(&self) -> Result<Context> {
+    pub(super) fn retention_case(&self) -> Result<Case<'static>> {
         let (now, keep, view) = (self.now(), &self.settings.keep, self.store.view());
         let before = |kept: Option<chrono::Duration>| kept.map(|kept| now - kept);
         let deliveries = match before(keep.deliveries) {
@@ -221,7 +221,7 @@ impl Writer {
         if is_for_incidents {
             self.upkeep.retention_after.set(on_from);
         }
-        Ok(Context::Retention(Old {
+        Ok(Case::RetentionDue(Old {
             deliveries,
             incidents,
             again: has_more.then_some(now),

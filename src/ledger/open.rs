@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use super::maintain::Upkeep;
 use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
 use crate::clock::Time;
-use crate::evaluate::obey;
+use crate::evaluate::own;
 use crate::journal::{self, Journal};
 use crate::record::{Input, Record};
 use crate::rule::RuleSet;
@@ -137,7 +137,7 @@ fn first_records(
         tracing::error!("the journal is damaged, but holds everything else: {note}");
     }
     if !lost.is_empty() || !notes.is_empty() {
-        let event = Box::new(obey::journal_damaged(!lost.is_empty(), &told_of(lost, notes), at));
+        let event = Box::new(own::journal_damaged(!lost.is_empty(), &told_of(lost, notes), at));
         records.push(Record::Recorded {
             at,
             inputs: vec![Input::Heard { event }],

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::maintain::Waits;
 use super::{Cycle, Submission, Writer, open};
-use crate::evaluate::obey;
+use crate::evaluate::own;
 use crate::journal;
 use crate::record::{Input, Record};
 use crate::store::{checkpoint, rebuild};
@@ -75,7 +75,7 @@ impl Writer {
         for (from, to, why) in damaged.clone() {
             self.stage(&Record::Lost { at, from, to, why }, cycle)?;
         }
-        let event = Box::new(obey::journal_damaged(true, &open::told_of(&damaged, &[]), at));
+        let event = Box::new(own::journal_damaged(true, &open::told_of(&damaged, &[]), at));
         self.record_raised(Input::Heard { event }, cycle)
     }
 

@@ -5,7 +5,7 @@
 //! within one boot of the machine: sled's `flush` does not fsync. Even then it is gone through at the start: sled loses
 //! keys without a word where its file is damaged, so each batch also says how much there is ([`contents`]). This module
 //! and its files are the only ones that name sled; `item` is the table of everything remembered, `keys` where it stands,
-//! `compact` how it is kept, `apply` what a record does, `context` fetches what bears on a decision, `fold` makes a
+//! `compact` how it is kept, `apply` what a record does, `fold` makes a
 //! checkpoint of the one before it and the journal, `former` reads what earlier versions wrote, `place` knows the
 //! directories.
 
@@ -30,7 +30,6 @@ pub(crate) mod apply;
 pub(crate) mod checkpoint;
 mod compact;
 mod contents;
-pub(crate) mod context;
 mod fold;
 mod former;
 pub(crate) mod item;

@@ -267,6 +267,31 @@ fn what_decides_names_no_clock_file_or_socket() {
 }
 
 #[test]
+fn a_decision_looks_nothing_up_but_in_its_facts() {
+    let looking = Regex::new(r"\bView\b|\bjournal::Reader\b|\blookup\b|\bcrate::store\b").expect("a pattern");
+    let sources = sources();
+    let deciding = sources
+        .iter()
+        .filter(|source| source.module == "evaluate" && !source.path.ends_with("facts.rs"));
+    none(
+        "what is known is looked up in `facts`",
+        deciding.flat_map(|source| source.places(&looking)).collect(),
+    );
+}
+
+#[test]
+fn the_store_names_no_decision() {
+    let sources = sources();
+    let deciding = sources
+        .iter()
+        .filter(|source| source.module == "store" && uses(source).contains("evaluate"));
+    none(
+        "the store knows nothing of decisions",
+        deciding.map(|source| source.path.display().to_string()).collect(),
+    );
+}
+
+#[test]
 fn only_the_store_names_sled() {
     let sled = Regex::new(r"\bsled\b").expect("a pattern");
     let sources = sources();

@@ -5,6 +5,8 @@ use crate::delivery::{Attempt, Delivery, End, Next, Standing, State, next};
 use crate::message::Carried;
 use crate::record::Change;
 
+mod facts;
+
 /// The most that one delivery lists of what it carries.
 const CARRIED_MOST: usize = 50;
 
@@ -19,7 +21,7 @@ pub struct Lane {
 }
 
 /// What follows.
-pub fn tried(attempt: &Attempt, lane: &Lane, now: Time) -> Vec<Change> {
+pub fn finished(attempt: &Attempt, lane: &Lane, now: Time) -> Vec<Change> {
     let Some((delivery, standing)) = &lane.delivery else {
         return Vec::new();
     };
@@ -226,7 +228,7 @@ mod tests {
                 behind: waiting[1..].to_vec(),
                 carried: carried.clone().into_iter().collect(),
             };
-            for change in tried(&attempt, &lane, time(1)) {
+            for change in finished(&attempt, &lane, time(1)) {
                 match change {
                     Change::Finished {
                         delivery,

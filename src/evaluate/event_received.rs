@@ -19,6 +19,7 @@ use crate::rule::{Follow, Receiver, Rule, RuleSet};
 pub use plan::LatestPart;
 use plan::Plan;
 
+mod facts;
 mod plan;
 
 /// What is known that bears on an event.

@@ -17,6 +17,10 @@ use crate::notification::Notification;
 use crate::record::{Change, Ref, Told, ToldTo};
 use crate::rule::RuleSet;
 
+pub use facts::DueTogether;
+
+mod facts;
+
 /// What gathered for notifications that are due together.
 #[derive(Default)]
 pub struct Gathered {

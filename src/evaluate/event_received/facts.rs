@@ -1,0 +1,111 @@
+//! What is known that bears on an event: its incident, what its accounts heard, who asks, and what they were told.
+
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+
+use anyhow::Result;
+
+use super::super::facts::Sets;
+use super::super::placing;
+use super::{Heard, LatestPart, asking};
+use crate::event::{Arrival, Event};
+use crate::incident::{Hearing, IncidentId};
+use crate::journal::{self, Position};
+use crate::notification::SeriesId;
+use crate::rule::RuleSet;
+use crate::store::View;
+
+impl View {
+    /// For an event: its incident, what its accounts heard, who asks, and the notifications it could lead to.
+    ///
+    /// # Errors
+    /// When store or journal cannot be read.
+    pub fn hear_context(&self, event: &Event, rules: &RuleSet, journal: &journal::Reader) -> Result<Heard> {
+        let id = IncidentId::of(event);
+        let mut heard = BTreeMap::new();
+        for account in placing::accounts_of(event) {
+            heard.insert(account.clone(), self.hearings_of(&id, &account)?);
+        }
+        let incident = self.incident(&id)?;
+        let mut context = Heard {
+            placed: placing::place(event, &heard),
+            entries: self.entries(&id)?,
+            ..Heard::default()
+        };
+        if context.placed.repeat_of.is_none() && event.arrival == Arrival::Live {
+            let follows = self.follows(&id)?;
+            context.asking = asking(
+                event,
+                incident.as_ref(),
+                &follows,
+                &context.placed,
+                &context.entries,
+                rules,
+            );
+            // of an incident that is not known yet, nobody was told
+            if incident.is_some() {
+                self.add_series(&id, &heard, journal, &mut context)?;
+            }
+        }
+        context.incident = incident;
+        Ok(context)
+    }
+
+    fn add_series(
+        &self,
+        id: &IncidentId,
+        heard: &BTreeMap<String, Vec<Hearing>>,
+        journal: &journal::Reader,
+        context: &mut Heard,
+    ) -> Result<()> {
+        for asking in &context.asking {
+            for wanted in &asking.wanted {
+                let Some(known) = self.latest_part(id, &wanted.endpoint, &wanted.series)? else {
+                    continue;
+                };
+                let mut told = HashMap::new();
+                for account in &asking.left.accounts {
+                    let before = heard.get(account).map_or(&[][..], Vec::as_slice);
+                    if self.has_reached(id, &wanted.series, account, before, &mut told, journal)? {
+                        context.has_reached.insert(wanted.series.clone());
+                        context.reached.insert((wanted.series.clone(), account.clone()));
+                    }
+                }
+                let latest = LatestPart {
+                    part: known.delivery.part,
+                    due: known.notification().map(|open| open.due),
+                };
+                context.series.insert(wanted.series.clone(), latest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an endpoint was told of an account by a series: by one of the events that the account heard `before`.
+    fn has_reached(
+        &self,
+        id: &IncidentId,
+        series: &SeriesId,
+        account: &String,
+        before: &[Hearing],
+        told: &mut HashMap<Position, HashSet<String>>,
+        journal: &journal::Reader,
+    ) -> Result<bool> {
+        for hearing in before {
+            let accounts = match told.entry(hearing.event) {
+                hash_map::Entry::Occupied(known) => known.into_mut(),
+                hash_map::Entry::Vacant(place) => {
+                    let mut accounts = HashSet::new();
+                    for gathered in self.gathered_by(id, series, hearing.event)? {
+                        let new = self.new_accounts(&gathered, &mut Sets::default(), journal)?;
+                        accounts.extend(new.iter().cloned());
+                    }
+                    place.insert(accounts)
+                }
+            };
+            if accounts.contains(account) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
