@@ -192,7 +192,9 @@ async fn ended(thread: std::thread::JoinHandle<()>) -> bool {
 /// When it cannot start, or writing or delivering broke off: the service manager starts it again, from disk.
 pub async fn run(settings: Settings, listener: TcpListener) -> Result<()> {
     let mut signals = Signals::listen()?;
+    let starting = systemd::Starting::begin();
     let handle = start(settings, Clock::System, listener).await?;
+    drop(starting);
     systemd::ready();
     signals.until_stopped(&handle).await;
     systemd::stopping();

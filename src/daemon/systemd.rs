@@ -1,5 +1,6 @@
 //! What only a process has: signals, and the service manager that watches it.
 
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -17,6 +18,36 @@ pub fn ready() {
 /// It is about to stop.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
+}
+
+/// How often the service manager is told that the start goes on, and that it must wait so much longer.
+const STILL_STARTING_EVERY: Duration = Duration::from_secs(10);
+const WAIT_LONGER: Duration = Duration::from_secs(60);
+
+/// Tells the service manager, while it lives, that the start takes longer than usual: a store that is built again from
+/// a large journal may take minutes.
+pub struct Starting {
+    /// Dropped, it ends the thread.
+    _going_on: Sender<()>,
+}
+
+impl Starting {
+    /// Begins to tell.
+    pub fn begin() -> Self {
+        let (going_on, is_over) = channel::<()>();
+        let work = move || {
+            let began = std::time::Instant::now();
+            while is_over.recv_timeout(STILL_STARTING_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let seconds = began.elapsed().as_secs();
+                tracing::info!(seconds, "still opening journal, store and rules");
+                let longer = u32::try_from(WAIT_LONGER.as_micros()).unwrap_or(u32::MAX);
+                tell(&[NotifyState::ExtendTimeoutUsec(longer)]);
+            }
+        };
+        // without the thread the unit's own limit applies
+        let _ = std::thread::Builder::new().name("starting".into()).spawn(work);
+        Self { _going_on: going_on }
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {

@@ -75,7 +75,7 @@ impl Writer {
             self.next_housekeeping = self.settings.housekeeping.next_after(now, chrono_tz::UTC);
             self.noticed.push_back(Deadline::Retention);
             self.upkeep.retention_after.set(None);
-            self.is_renewal_next = true;
+            self.background.is_renewal_next = true;
             self.begin_scrub();
             self.make_ballast();
         }
@@ -162,7 +162,7 @@ impl Writer {
     fn reopen(&mut self) -> Result<()> {
         self.store.reopen(&self.shared.reader)?;
         self.store.check()?;
-        let damaged = rebuild::catch_up(&mut self.store, &self.journal.reader(), &self.is_closing)?;
+        let damaged = rebuild::catch_up(&mut self.store, &self.journal.reader(), &self.background.is_closing)?;
         ensure!(damaged.is_empty(), "the journal is damaged where the store needs it");
         Ok(())
     }
@@ -189,7 +189,7 @@ impl Writer {
     /// Removes the store before this one when nobody reads it any more.
     fn sweep(&mut self) {
         let is_read = self.upkeep.former.as_ref().is_none_or(Former::is_read);
-        if is_read || self.renewing.is_some() {
+        if is_read || self.background.renewing.is_some() {
             return;
         }
         match place::sweep(&self.settings.state) {
@@ -230,7 +230,7 @@ impl Writer {
 
     /// Starts folding a fresh store beside the running one, if there is room for it.
     pub(super) fn begin_renewal(&mut self) {
-        if self.renewing.is_some() {
+        if self.background.renewing.is_some() {
             return;
         }
         if self.upkeep.thinning.thread.is_some() {
@@ -243,12 +243,12 @@ impl Writer {
             return self.not_renewed("there is not enough space for a fresh one beside it");
         }
         let (reader, closed) = (self.journal.reader(), self.journal.closed_through());
-        let (submit, stop) = (self.submit.clone(), self.is_closing.clone());
+        let (submit, stop) = (self.submit.clone(), self.background.is_closing.clone());
         let work = move || {
             let _ = submit.send(Submission::Renewed(rebuild::renew(&state, &reader, closed, &stop)));
         };
         match std::thread::Builder::new().name("renewal".into()).spawn(work) {
-            Ok(thread) => self.renewing = Some(thread),
+            Ok(thread) => self.background.renewing = Some(thread),
             Err(error) => self.not_renewed(&error.to_string()),
         }
     }
@@ -256,7 +256,7 @@ impl Writer {
     fn not_renewed(&mut self, why: &str) {
         tracing::warn!(why, "the store could not be renewed; it will be tried again");
         self.upkeep.renewal_failed = Some(Instant::now());
-        for reply in self.renewal_waits.drain(..) {
+        for reply in self.background.renewal_waits.drain(..) {
             let _ = reply.send(());
         }
     }
@@ -264,7 +264,7 @@ impl Writer {
     /// Takes the fresh store into use: catches up with what was written meanwhile, then swaps. The journal is thinned
     /// out afterwards, by what the fresh store still knows. Whatever fails, the store in use stays.
     pub(super) fn swap_in(&mut self, fresh: Result<Store>) {
-        if let Some(thread) = self.renewing.take() {
+        if let Some(thread) = self.background.renewing.take() {
             let _ = thread.join();
         }
         if let Err(error) = fresh.and_then(|fresh| self.swap(fresh)) {
@@ -273,7 +273,7 @@ impl Writer {
         self.upkeep.renewal_failed = None;
         self.fresh_bytes = self.store.size_bytes();
         tracing::info!(bytes = self.fresh_bytes, "the store was renewed");
-        let waits = std::mem::take(&mut self.renewal_waits);
+        let waits = std::mem::take(&mut self.background.renewal_waits);
         self.begin_thinning(waits);
     }
 
@@ -293,7 +293,7 @@ impl Writer {
     /// Brings a fresh store up to the journal's end and points to it. The signs of trust name the one before it until
     /// the fresh one is vouched for: after a crash in between one is built again.
     fn ready(&self, mut fresh: Store) -> Result<Store> {
-        let damaged = rebuild::catch_up(&mut fresh, &self.journal.reader(), &self.is_closing)?;
+        let damaged = rebuild::catch_up(&mut fresh, &self.journal.reader(), &self.background.is_closing)?;
         ensure!(
             damaged.is_empty(),
             "a part of the journal is damaged; the store in use stays"
@@ -304,10 +304,10 @@ impl Writer {
 
     /// Ends what works in the background, and waits for it.
     pub(super) fn end_background(&mut self) {
-        self.is_closing.store(true, Ordering::Relaxed);
+        self.background.is_closing.store(true, Ordering::Relaxed);
         let threads = [
-            self.renewing.take(),
-            self.scrubbing.take(),
+            self.background.renewing.take(),
+            self.background.scrubbing.take(),
             self.upkeep.thinning.thread.take(),
         ];
         for thread in threads.into_iter().flatten() {

@@ -141,6 +141,21 @@ struct Waiting {
     rules: Option<Arc<RuleSet>>,
 }
 
+/// What works beside the writing thread, and who waits for it.
+#[derive(Default)]
+struct Background {
+    /// A fresh store is being folded.
+    renewing: Option<JoinHandle<()>>,
+    renewal_waits: Vec<oneshot::Sender<()>>,
+    /// The journal is being gone through.
+    scrubbing: Option<JoinHandle<()>>,
+    scrub_waits: Vec<oneshot::Sender<()>>,
+    /// The store is renewed when the journal was gone through.
+    is_renewal_next: bool,
+    /// Set when the daemon stops: whatever works here ends.
+    is_closing: Arc<AtomicBool>,
+}
+
 /// The thread's own things.
 struct Writer {
     journal: Journal,
@@ -155,12 +170,7 @@ struct Writer {
     noticed: VecDeque<Deadline>,
     idle: Vec<oneshot::Sender<u64>>,
     decided_waits: Vec<(Position, oneshot::Sender<()>)>,
-    renewing: Option<JoinHandle<()>>,
-    renewal_waits: Vec<oneshot::Sender<()>>,
-    scrubbing: Option<JoinHandle<()>>,
-    scrub_waits: Vec<oneshot::Sender<()>>,
-    is_closing: Arc<AtomicBool>,
-    is_renewal_next: bool,
+    background: Background,
     upkeep: maintain::Upkeep,
     submit: Sender<Submission>,
     no_space_until: Option<Instant>,
@@ -255,11 +265,11 @@ impl Writer {
                 Submission::Decided(at, reply) => self.decided_waits.push((at, reply)),
                 Submission::Tick => {}
                 Submission::Renew(reply) => {
-                    self.renewal_waits.extend(reply);
+                    self.background.renewal_waits.extend(reply);
                     self.begin_renewal();
                 }
                 Submission::Scrub(reply) => {
-                    self.scrub_waits.push(reply);
+                    self.background.scrub_waits.push(reply);
                     self.begin_scrub();
                 }
                 Submission::Stop(reply) => stop = Some(reply),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 
 use super::maintain::Upkeep;
-use super::{Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
+use super::{Background, Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
 use crate::clock::Time;
 use crate::evaluate::own;
 use crate::journal::{self, Journal};
@@ -222,12 +222,7 @@ fn spawn(
         noticed: VecDeque::new(),
         idle: Vec::new(),
         decided_waits: Vec::new(),
-        renewing: None,
-        renewal_waits: Vec::new(),
-        scrubbing: None,
-        scrub_waits: Vec::new(),
-        is_closing: Arc::new(AtomicBool::new(false)),
-        is_renewal_next: false,
+        background: Background::default(),
         upkeep,
         submit,
         no_space_until: None,

@@ -26,22 +26,26 @@ pub(super) struct Found {
 impl Writer {
     /// Starts going through the journal, unless that is under way.
     pub(super) fn begin_scrub(&mut self) {
-        if self.scrubbing.is_some() {
+        if self.background.scrubbing.is_some() {
             return;
         }
-        let (reader, submit, is_closing) = (self.journal.reader(), self.submit.clone(), self.is_closing.clone());
+        let (reader, submit, is_closing) = (
+            self.journal.reader(),
+            self.submit.clone(),
+            self.background.is_closing.clone(),
+        );
         let work = move || {
             let _ = submit.send(Submission::Scrubbed(unknown_damage(&reader, &is_closing)));
         };
         match std::thread::Builder::new().name("scrub".into()).spawn(work) {
-            Ok(thread) => self.scrubbing = Some(thread),
+            Ok(thread) => self.background.scrubbing = Some(thread),
             Err(error) => tracing::warn!(%error, "the journal could not be gone through; it will be tried again"),
         }
     }
 
     /// Takes up what was found; it is put on record by this cycle.
     pub(super) fn scrubbed(&mut self, found: Result<Vec<rebuild::Damage>>) {
-        if let Some(thread) = self.scrubbing.take() {
+        if let Some(thread) = self.background.scrubbing.take() {
             let _ = thread.join();
         }
         let damaged = found.unwrap_or_else(|error| {
@@ -59,7 +63,7 @@ impl Writer {
                 "a part of the journal is damaged; what it said can only be looked up in part"
             );
         }
-        let waits = std::mem::take(&mut self.scrub_waits);
+        let waits = std::mem::take(&mut self.background.scrub_waits);
         let found = &mut self.upkeep.scrub;
         found.is_over = true;
         found.damaged.extend(damaged);
@@ -91,7 +95,7 @@ impl Writer {
         for reply in self.upkeep.scrub.waits.drain(..) {
             let _ = reply.send(());
         }
-        if std::mem::take(&mut self.is_renewal_next) {
+        if std::mem::take(&mut self.background.is_renewal_next) {
             self.begin_renewal();
         }
         Ok(())

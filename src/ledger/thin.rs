@@ -122,7 +122,7 @@ impl Writer {
             forgotten: self.upkeep.thinning.forgotten,
             // one is open; what is closed and not packed yet is not looked into
             is_whole: segments.count <= segments.packed + 1,
-            stop: self.is_closing.clone(),
+            stop: self.background.is_closing.clone(),
         }
     }
 
