@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-use super::{CYCLE_BYTES, Cycle, Undo, Waiting, Writer, recorded};
+use super::{CYCLE_BYTES, Cycle, Undo, Waiting, Writer, recorded, thin};
 use crate::clock::Time;
 use crate::delivery::Attempt;
 use crate::evaluate::{Case, DueTogether, RulesChange, evaluate};
-use crate::journal::Position;
+use crate::journal::{self, Position};
 use crate::lookup;
 use crate::notification::EndpointId;
 use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Piece, Record, Stands, Why};
@@ -323,6 +323,8 @@ impl Writer {
             Of::Kept { at } => at,
             Of::Here(_) => Position { seq: 0, nth: 0 },
         };
+        // what else this cycle decided is on disk, and told, before the first piece
+        self.write_what_came_before(cycle)?;
         let mut pieces: Vec<Piece> = Vec::new();
         let mut chunks = chunks(changes, DECISION_BYTES);
         let last = chunks.pop().unwrap_or_default();
@@ -330,7 +332,9 @@ impl Writer {
             let piece = Record::Continued { at, of: input, changes };
             let bytes = piece.to_bytes();
             if cycle.bytes + bytes.len() > CYCLE_BYTES {
+                let hint = std::mem::take(&mut cycle.hint);
                 self.write_so_far(cycle)?;
+                cycle.hint = hint;
             }
             let seq = self.stage_bytes(&piece, bytes, &[], cycle)?;
             let Record::Continued { changes, .. } = piece else {
@@ -348,18 +352,38 @@ impl Writer {
         let bytes = last.to_bytes();
         let seq = self.stage_bytes(&last, bytes, &pieces, cycle)?;
         self.upkeep.thinning.note(seq, &last);
+        let forgets = pieces.iter().any(|(_, changes)| thin::forget(changes));
+        if forgets {
+            self.upkeep.thinning.forgets(seq);
+        }
         Ok(Stands::behind(&pieces, seq))
     }
 
-    /// Writes what a cycle has staged so far; without space the rest of it fails like the whole.
+    /// Writes what a cycle has staged before a decision of several records, which is left to be undone by itself.
+    fn write_what_came_before(&mut self, cycle: &mut Cycle) -> Result<()> {
+        if cycle.group.is_empty() {
+            return Ok(());
+        }
+        let noticed = cycle.undo.pop_if(|undo| matches!(undo, Undo::Noticed(_)));
+        let endpoints = cycle.hint.endpoints.clone();
+        self.write_so_far(cycle)?;
+        cycle.undo.extend(noticed);
+        cycle.hint.endpoints = endpoints;
+        Ok(())
+    }
+
+    /// Writes what a cycle has staged so far.
+    ///
+    /// # Errors
+    /// When it cannot be written, also for want of space: half of a decision is no state to go on from, so the daemon
+    /// ends, and the input is decided at the next start.
     fn write_so_far(&mut self, cycle: &mut Cycle) -> Result<()> {
-        let hint = std::mem::take(&mut cycle.hint);
-        let rules_before = cycle.rules_before.clone();
         let written = std::mem::take(cycle);
         self.write(written)?;
+        if self.is_full {
+            return Err(journal::Error::NoSpace).context("writing a decision of several records");
+        }
         *cycle = self.cycle();
-        cycle.hint = hint;
-        cycle.rules_before = rules_before;
         Ok(())
     }
 

@@ -40,11 +40,24 @@ impl Forgotten {
             is_whole,
             ..Self::default()
         };
+        let mut pieces = Vec::new();
         for record in reader.tail(1) {
             ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
             match record {
                 Ok((seq, _)) if seq > through => break,
-                Ok((seq, bytes)) => forgotten.note(seq, &Record::from_bytes(&bytes)?),
+                Ok((seq, bytes)) => match Record::from_bytes(&bytes)? {
+                    piece @ Record::Continued { .. } => pieces.push((seq, piece)),
+                    record => {
+                        // without the decision that names them, pieces say nothing
+                        let first = match &record {
+                            Record::Decided { after, .. } => after.unwrap_or(u64::MAX),
+                            _ => u64::MAX,
+                        };
+                        let counted = pieces.drain(..).filter(|(seq, _)| *seq >= first);
+                        counted.for_each(|(seq, piece)| forgotten.note(seq, &piece));
+                        forgotten.note(seq, &record);
+                    }
+                },
                 // what is damaged stays, and may be of what is forgotten
                 Err(journal::Error::Damaged { .. }) => forgotten.is_whole = false,
                 Err(error) => return Err(error).context("reading the journal"),

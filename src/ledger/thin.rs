@@ -60,10 +60,14 @@ impl Thinning {
         let Record::Decided { changes, .. } = record else {
             return;
         };
-        let forgets = |change: &Change| matches!(change, Change::Forgotten { .. } | Change::IncidentForgotten { .. });
-        if changes.iter().any(forgets) {
-            self.forgotten = seq;
+        if forget(changes) {
+            self.forgets(seq);
         }
+    }
+
+    /// Notes that a decision forgets something.
+    pub fn forgets(&mut self, seq: u64) {
+        self.forgotten = seq;
     }
 
     /// Whether segments closed up to this number may hold something that is forgotten.
@@ -83,6 +87,12 @@ impl Thinning {
             self.retired = Some(*thinned);
         }
     }
+}
+
+/// Whether changes forget something.
+pub(super) fn forget(changes: &[Change]) -> bool {
+    let forgets = |change: &Change| matches!(change, Change::Forgotten { .. } | Change::IncidentForgotten { .. });
+    changes.iter().any(forgets)
 }
 
 impl Writer {

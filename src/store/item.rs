@@ -258,6 +258,15 @@ impl Item {
         }
     }
 
+    /// The key that what belongs together is written by: an attempt goes with its delivery, which says whether it is
+    /// known yet.
+    pub fn owner(&self) -> Key {
+        match self {
+            Item::Attempt(attempt) => keys::delivery(&attempt.delivery),
+            _ => self.key(),
+        }
+    }
+
     /// All keys it stands under: the one that holds it, then those that hold that key.
     pub fn keys(&self) -> Vec<Key> {
         let mut keys = vec![self.key()];

@@ -64,6 +64,8 @@ pub struct Staged {
     value: Option<Vec<u8>>,
     /// The digest of what sled holds there now, if it holds anything.
     before: Option<u64>,
+    /// The key that holds the item it belongs to: all of an item is written in one batch.
+    owner: Vec<u8>,
 }
 
 /// The store as the ledger holds it: sled, and this cycle's own changes on top.
@@ -98,12 +100,16 @@ impl Store {
             compact::SCHEMA
         );
         let contents = Contents::noted(&view)?;
-        Ok(Self {
+        let store = Self {
             view,
             dir: dir.to_owned(),
             applied_through,
             contents,
-        })
+        };
+        if schema == 0 {
+            store.write(vec![(keys::schema().0, Staged::mark(compact::SCHEMA))])?;
+        }
+        Ok(store)
     }
 
     /// Goes through everything there is: whether it is what the last batch said.
@@ -162,28 +168,28 @@ impl Store {
     /// # Errors
     /// When sled cannot write; nothing is staged any more, and how much of it was written is not known.
     pub fn commit(&mut self, seq: u64) -> Result<()> {
-        // how far the store is comes with the last of several batches: a change only puts or removes, so a half-applied
-        // group is simply applied again; how much it holds comes with each
+        // how far the store is comes with the last of several batches, so a half-applied group is simply applied again; how
+        // much it holds comes with each. What belongs to one item is never torn apart: its other keys follow from what
+        // stands under the one that holds it
         let staged = std::mem::take(&mut self.view.overlay).into_iter();
         let (mut marks, rest): (Overlay, Overlay) = staged.partition(|(key, _)| key[0] == keys::letter::META);
         marks.insert(keys::applied_through().0, Staged::mark(seq));
-        marks.insert(keys::schema().0, Staged::mark(compact::SCHEMA));
-        let mut rest = rest.into_iter().peekable();
-        loop {
-            let mut changes: Vec<_> = rest.by_ref().take(BATCH_OPS).collect();
-            let contents = self.count(&changes);
-            changes.push((keys::contents().0, Staged::of(contents.to_bytes())));
-            let is_last = rest.peek().is_none();
-            if is_last {
-                changes.extend(std::mem::take(&mut marks));
-            }
-            self.write(changes)?;
-            self.contents = contents;
-            if is_last {
-                self.applied_through = seq;
-                return Ok(());
-            }
-        }
+        let mut batches = batches(rest);
+        let mut last = batches.pop().unwrap_or_default();
+        batches.into_iter().try_for_each(|batch| self.write_counted(batch))?;
+        last.extend(marks);
+        self.write_counted(last)?;
+        self.applied_through = seq;
+        Ok(())
+    }
+
+    /// Writes one batch, and how much there is then.
+    fn write_counted(&mut self, mut batch: Vec<(Vec<u8>, Staged)>) -> Result<()> {
+        let contents = self.count(&batch);
+        batch.push((keys::contents().0, Staged::of(contents.to_bytes())));
+        self.write(batch)?;
+        self.contents = contents;
+        Ok(())
     }
 
     fn write(&self, changes: Vec<(Vec<u8>, Staged)>) -> Result<()> {
@@ -195,7 +201,8 @@ impl Store {
     /// What the store will hold with these changes.
     fn count(&self, changes: &[(Vec<u8>, Staged)]) -> Contents {
         let mut contents = self.contents;
-        for (key, staged) in changes {
+        let counted = changes.iter().filter(|(key, _)| key[0] != keys::letter::META);
+        for (key, staged) in counted {
             staged.before.iter().for_each(|digest| contents.remove(*digest));
             let digest = staged.value.as_ref().map(|value| contents::digest(key, value));
             digest.iter().for_each(|digest| contents.add(*digest));
@@ -310,13 +317,14 @@ impl View {
         let before = self.bytes(&keys[0])?;
         let known = other_keys(&keys[0], before.as_deref())?;
         let (holds, others) = keys.split_first().expect("an item has a key");
+        let owner = item.owner();
         for gone in known.iter().filter(|key| !others.contains(key)) {
-            self.set(gone.0.clone(), None, Some(&holds.0));
+            self.set(gone.0.clone(), None, Some(&holds.0), &owner);
         }
         for new in others.iter().filter(|key| !known.contains(key)) {
-            self.set(new.0.clone(), Some(holds.0.clone()), None);
+            self.set(new.0.clone(), Some(holds.0.clone()), None, &owner);
         }
-        self.set(holds.0.clone(), Some(compact::write(item)), before.as_deref());
+        self.set(holds.0.clone(), Some(compact::write(item)), before.as_deref(), &owner);
         Ok(())
     }
 
@@ -340,19 +348,20 @@ impl View {
             return Ok(());
         };
         for other in other_keys(key, Some(&before))? {
-            self.set(other.0, None, Some(&key.0));
+            self.set(other.0, None, Some(&key.0), key);
         }
-        self.set(key.0.clone(), None, Some(&before));
+        self.set(key.0.clone(), None, Some(&before), key);
         Ok(())
     }
 
     /// Stages a value under a key, where `now` stands as far as this view knows.
-    fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, now: Option<&[u8]>) {
+    fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, now: Option<&[u8]>, owner: &Key) {
         match self.overlay.entry(key) {
             Entry::Occupied(mut staged) => staged.get_mut().value = value,
             Entry::Vacant(place) => {
                 let before = now.map(|now| contents::digest(place.key(), now));
-                place.insert(Staged { value, before });
+                let owner = owner.0.clone();
+                place.insert(Staged { value, before, owner });
             }
         }
     }
@@ -489,6 +498,7 @@ impl Staged {
         Self {
             value: Some(bytes),
             before: None,
+            owner: Vec::new(),
         }
     }
 }
@@ -511,6 +521,24 @@ pub fn end_of(prefix: &[u8]) -> Bound<Vec<u8>> {
         }
     }
     Bound::Unbounded
+}
+
+/// What is staged, in batches of about [`BATCH_OPS`]: an item is whole in one of them.
+fn batches(staged: Overlay) -> Vec<Vec<(Vec<u8>, Staged)>> {
+    let mut staged: Vec<(Vec<u8>, Staged)> = staged.into_iter().collect();
+    staged.sort_by(|(_, one), (_, other)| one.owner.cmp(&other.owner));
+    let mut batches: Vec<Vec<(Vec<u8>, Staged)>> = Vec::new();
+    for change in staged {
+        let belongs = |batch: &Vec<(Vec<u8>, Staged)>| {
+            let last = batch.last().map(|(_, last)| &last.owner);
+            batch.len() < BATCH_OPS || last == Some(&change.1.owner)
+        };
+        match batches.last_mut().filter(|batch| belongs(batch)) {
+            Some(batch) => batch.push(change),
+            None => batches.push(vec![change]),
+        }
+    }
+    batches
 }
 
 fn add(batch: &mut sled::Batch, (key, staged): (Vec<u8>, Staged)) {

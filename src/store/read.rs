@@ -292,11 +292,13 @@ impl View {
 
     /// What is to be told next, and when.
     fn next_planned(&self) -> Result<Option<(Deadline, Time)>> {
-        let first = self.first_other(&keys::all_planned(), &keys::all_planned())?;
-        let notification = match first {
-            Some((_, Item::Delivery(one))) => one.notification(),
-            _ => None,
-        };
+        let planned = self.scan_other(&keys::all_planned());
+        let mut open = planned.filter_map(|item| match item {
+            Ok(Item::Delivery(one)) => one.notification().map(Ok),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        });
+        let notification = open.next().transpose()?;
         Ok(notification.map(|one| {
             let deadline = Deadline::Notifications {
                 incident: one.incident,

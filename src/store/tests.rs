@@ -150,10 +150,8 @@ fn a_store_half_of_whose_group_is_written_is_whole_and_takes_the_group_again() {
     all.into_iter()
         .take(5)
         .for_each(|op| store.view.stage(op).expect("reads"));
-    let mut half: Vec<_> = std::mem::take(&mut store.view.overlay).into_iter().collect();
-    let contents = store.count(&half);
-    half.push((keys::contents().0, Staged::of(contents.to_bytes())));
-    store.write(half).expect("writes");
+    let half: Vec<_> = std::mem::take(&mut store.view.overlay).into_iter().collect();
+    store.write_counted(half).expect("writes");
     drop(store);
     let mut store = open(dir.path());
     assert_eq!(store.applied_through(), 1);
@@ -412,4 +410,123 @@ fn a_delivery_that_was_scheduled_again_is_not_old() {
     };
     store.put(apply::patch_of(&one.id, requeued)).expect("puts");
     assert_eq!(old(&store), 0);
+}
+
+/// The fixture's notifications, to very many endpoints: planned, told, and finished at the second attempt.
+fn a_large_story() -> Vec<Record> {
+    let find = |of: &dyn Fn(&Change) -> bool| {
+        fixture_changes()
+            .find(|change| of(change))
+            .expect("the fixture has one")
+    };
+    let Change::Planned(mut planned) = find(&|change| matches!(change, Change::Planned(_))) else {
+        unreachable!("found so")
+    };
+    let Change::Told(mut told) = find(&|change| matches!(change, Change::Told(_))) else {
+        unreachable!("found so")
+    };
+    let series = |nth: usize| crate::notification::SeriesId(format!("{nth:032x}"));
+    let (for_one, to_one) = (planned.to[0].clone(), told.to[0].clone());
+    planned.to = (0..400)
+        .map(|nth| crate::record::PlannedFor {
+            series: series(nth),
+            endpoint: crate::notification::EndpointId(format!("ep_{nth:032x}")),
+            ..for_one.clone()
+        })
+        .collect();
+    told.to = (0..400)
+        .map(|nth| crate::record::ToldTo {
+            delivery: series(nth).delivery(0),
+            ..to_one.clone()
+        })
+        .collect();
+    let attempts = |number: u32, outcome: &crate::channel::Outcome| -> Vec<crate::delivery::Attempt> {
+        let attempt = |nth: usize| crate::delivery::Attempt {
+            delivery: series(nth).delivery(0),
+            number,
+            started: at(),
+            ended: at(),
+            outcome: outcome.clone(),
+            digest: String::new(),
+        };
+        (0..400).map(attempt).collect()
+    };
+    let ended = |number, outcome, change: &dyn Fn(String) -> Change| {
+        let attempts = attempts(number, &outcome);
+        let changes = attempts.iter().map(|one| change(one.delivery.clone())).collect();
+        let Record::Decided { at, by, after, .. } = decided(Vec::new()) else {
+            unreachable!("made so")
+        };
+        Record::Decided {
+            at,
+            of: Of::Here(Input::AttemptsEnded { attempts }),
+            by,
+            after,
+            changes,
+        }
+    };
+    let retry = crate::channel::Outcome::Retry {
+        why: "503".to_owned(),
+        after_seconds: None,
+    };
+    vec![
+        decided(vec![Change::Planned(planned)]),
+        decided(vec![Change::Told(told)]),
+        ended(1, retry, &|delivery| Change::Again {
+            delivery,
+            at: at(),
+            expires: at(),
+        }),
+        ended(2, crate::channel::Outcome::Delivered, &|delivery| Change::Finished {
+            delivery,
+            attempts: 2,
+            end: End::Delivered,
+        }),
+    ]
+}
+
+/// Everything that sled holds.
+fn everything(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let all = Stored::range(store.view.tree(), (Bound::Unbounded, Bound::Unbounded));
+    let all = all.map(|found| found.expect("reads"));
+    all.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+#[test]
+fn a_group_that_was_cut_between_any_two_batches_is_taken_again_with_all_its_keys() {
+    let story = a_large_story();
+    let mut cut = 0;
+    for cut_record in 0..story.len() {
+        for written in 1..4 {
+            let dir = tempfile::tempdir().expect("a folder");
+            let mut store = open(&dir.path().join("cut"));
+            let mut whole = open(&dir.path().join("whole"));
+            for (seq, record) in (1..).zip(&story[..=cut_record]) {
+                whole.stage(seq, record, &[]).expect("reads");
+                whole.commit(seq).expect("writes");
+                store.stage(seq, record, &[]).expect("reads");
+                if seq <= cut_record as u64 {
+                    store.commit(seq).expect("writes");
+                }
+            }
+            let staged = std::mem::take(&mut store.view.overlay);
+            let batches = batches(staged);
+            cut += usize::from(written < batches.len());
+            for batch in batches.into_iter().take(written) {
+                store.write_counted(batch).expect("writes");
+            }
+            drop(store);
+            let mut store = open(&dir.path().join("cut"));
+            store.check().expect("is whole");
+            let last = cut_record as u64 + 1;
+            store.stage(last, &story[cut_record], &[]).expect("reads");
+            store.commit(last).expect("writes");
+            store.check().expect("is whole");
+            assert!(
+                everything(&store) == everything(&whole),
+                "record {cut_record} after {written} batches"
+            );
+        }
+    }
+    assert!(cut >= 5, "{cut} were cut in the middle");
 }

@@ -246,7 +246,8 @@ fn last_start(records: &BTreeMap<u64, Vec<u8>>) -> u64 {
 fn deliveries(daemon: &Handle) -> BTreeSet<String> {
     let view = daemon.ledger.view();
     let ids = view.items().filter_map(|item| match item {
-        Ok(Item::Delivery(one)) => Some(one.delivery.id),
+        // what is planned, or only known to have been told, is no delivery
+        Ok(Item::Delivery(one)) => one.standing().map(|_| one.delivery.id),
         _ => None,
     });
     ids.collect()

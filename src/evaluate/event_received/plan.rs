@@ -30,6 +30,14 @@ pub struct LatestPart {
     pub due: Option<Time>,
 }
 
+/// A notification that this event opens.
+struct Opened {
+    customer: CustomerId,
+    due: Time,
+    new: Accounts,
+    to: PlannedFor,
+}
+
 /// The notifications that one event leads to, as they gather rule by rule.
 pub(super) struct Plan<'a> {
     at: Position,
@@ -44,7 +52,7 @@ pub(super) struct Plan<'a> {
     told: BTreeMap<SeriesId, Vec<Accounts>>,
     /// What is left of a set of accounts after others were told.
     rest: BTreeMap<(Vec<Accounts>, Accounts), Vec<String>>,
-    opened: BTreeMap<(CustomerId, Time, Accounts), Vec<PlannedFor>>,
+    opened: BTreeMap<SeriesId, Opened>,
     /// What was open already, and when it is due now.
     brought_forward: BTreeMap<SeriesId, (u32, Time)>,
 }
@@ -242,8 +250,7 @@ impl<'a> Plan<'a> {
         };
         let latest = LatestPart { part, due: Some(due) };
         self.series.insert(wanted.series.clone(), latest);
-        let key = (asking.rule.customer.clone(), due, new.clone());
-        self.opened.entry(key).or_default().push(PlannedFor {
+        let to = PlannedFor {
             series: wanted.series.clone(),
             part,
             endpoint: wanted.endpoint.clone(),
@@ -251,21 +258,17 @@ impl<'a> Plan<'a> {
             channel: wanted.channel,
             form: wanted.form,
             verdict,
-        });
+        };
+        let (customer, new) = (asking.rule.customer.clone(), new.clone());
+        self.opened
+            .insert(wanted.series.clone(), Opened { customer, due, new, to });
         None
     }
 
     /// A notification is told sooner: one of this event is opened so, and one that was open is moved.
     fn bring_forward(&mut self, wanted: &Wanted, part: u32, due: Time) {
-        let mut moved = None;
-        for (key, to) in &mut self.opened {
-            if let Some(nth) = to.iter().position(|one| one.series == wanted.series) {
-                moved = Some((key.clone(), to.remove(nth)));
-                break;
-            }
-        }
-        match moved {
-            Some(((customer, _, new), one)) => self.opened.entry((customer, due, new)).or_default().push(one),
+        match self.opened.get_mut(&wanted.series) {
+            Some(opened) => opened.due = due,
             None => drop(self.brought_forward.insert(wanted.series.clone(), (part, due))),
         }
     }
@@ -307,7 +310,12 @@ impl<'a> Plan<'a> {
 
     /// Everything that follows.
     pub fn changes(mut self) -> Vec<Change> {
-        let opened = self.opened.into_iter().flat_map(|(key, to)| {
+        let mut together: BTreeMap<(CustomerId, Time, Accounts), Vec<PlannedFor>> = BTreeMap::new();
+        for one in self.opened.into_values() {
+            let key = (one.customer, one.due, one.new);
+            together.entry(key).or_default().push(one.to);
+        }
+        let opened = together.into_iter().flat_map(|(key, to)| {
             let chunks: Vec<Vec<PlannedFor>> = to.chunks(TOGETHER_MOST).map(<[_]>::to_vec).collect();
             chunks.into_iter().map(move |to| (key.clone(), to))
         });

@@ -85,15 +85,15 @@ impl View {
         let mut sets = Sets::default();
         let mut verdicts = Verdicts::default();
         let has_one_communication = self.entries(due.incident)?.len() <= 1;
-        let mut read = 0;
+        let (mut read, mut taken) = (0, 0);
         let planned = keys::planned(due.at, due.customer, due.communication);
-        for item in self.scan_other(&planned).take(TOGETHER_MOST) {
+        for item in self.scan_other(&planned) {
             let Item::Delivery(item) = item? else { continue };
             let Some(notification) = item.notification() else {
                 continue;
             };
             let gathered = self.gathered_for(&item)?;
-            read += gathered.len();
+            (read, taken) = (read + gathered.len(), taken + 1);
             let key = gathered.iter().map(GatheredKey::of).collect();
             let group = match groups.entry(key) {
                 Entry::Occupied(group) => group.into_mut(),
@@ -108,7 +108,7 @@ impl View {
                 is_reply: !is_first && self.is_threaded(&notification.endpoint, &notification.incident)?,
                 notification,
             });
-            if read >= GATHERED_MOST {
+            if read >= GATHERED_MOST || taken >= TOGETHER_MOST {
                 break;
             }
         }
