@@ -17,17 +17,18 @@
 //!    in. A bad body is a 4xx that names the field; nothing is written.
 //! 2. `ledger` writes it down (`Recorded`), decides it in its turn (`Decided`), and syncs both as one group; only then
 //!    is the 202 answered.
-//! 3. Deciding is `rule::RuleSet::matching`, then the `facts` of the decision, then `evaluate`: a pure function of what is known.
-//!    What it plans gathers for a few seconds, so that 500 subscriptions become one message.
-//! 4. When a notification is due, `evaluate::notifications_due` freezes what is said into a delivery. Bytes are rendered when they
-//!    are sent, by `channel`, the same at every attempt.
+//! 3. Deciding is `rule::RuleSet::matching`, then the `facts` of the decision, then `evaluate`: a pure function of what
+//!    is known. What it plans gathers for a few seconds, so that 500 subscriptions become one message.
+//! 4. When notifications are due, `evaluate::notifications_due` makes deliveries of them and freezes what they say. Bytes
+//!    are rendered when they are sent, by `channel`, the same at every attempt.
 //! 5. `dispatch::lanes` tries it, one lane per endpoint, in order per incident. How an attempt ended is an input like
 //!    any other: `delivery::next` says done, again at, or dead.
 //!
 //! # A crash
 //!
 //! Before the sync: nobody was told that the event was taken, and nobody was told of it. After: it is in the journal,
-//! and what was not decided is decided at the next start. The store is believed only after a clean stop or within one
+//! and what was not decided is decided at the next start; of a decision that takes several records, only the last one
+//! makes it count. The store is believed only after a clean stop or within one
 //! boot; otherwise it is built again from checkpoint and journal.
 //!
 //! # A bad rule file

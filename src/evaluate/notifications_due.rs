@@ -11,7 +11,6 @@ use crate::customer::CustomerId;
 use crate::delivery::{End, LIFE};
 use crate::event::{Impact, Provider};
 use crate::incident::Incident;
-use crate::journal::Position;
 use crate::message::{Links, SharedContent, Subscription};
 use crate::notification::Notification;
 use crate::record::{Change, Ref, Told, ToldTo};
@@ -38,8 +37,6 @@ pub struct Group {
     pub verdicts: Vec<Asked>,
     /// Who is told.
     pub notifications: Vec<Due>,
-    /// Where the same was frozen before, if that is known.
-    pub frozen: Option<Position>,
 }
 
 /// A verdict that led to notifications.
@@ -74,14 +71,9 @@ fn make(group: &Group, gathered: &Gathered, rules: &RuleSet, now: Time, changes:
         return;
     };
     let first = &first.notification;
-    let content = match group.frozen {
-        Some(at) => Ref::At(at),
-        None => {
-            let content = freeze(first, group, gathered, rules);
-            changes.push(Change::Content(Box::new(content)));
-            Ref::Here(u32::try_from(changes.len() - 1).unwrap_or(u32::MAX))
-        }
-    };
+    let content = freeze(first, group, gathered, rules);
+    changes.push(Change::Content(Box::new(content)));
+    let content = Ref::Here(u32::try_from(changes.len() - 1).unwrap_or(u32::MAX));
     let is_every = |asked: &Asked| rules.rule(&first.customer, &asked.rule).is_some_and(|rule| rule.every);
     let every = group.verdicts.iter().any(is_every);
     let to = group.notifications.iter().map(|due| told_to(due, every, rules));

@@ -100,7 +100,6 @@ impl View {
                 Entry::Vacant(place) => place.insert(Group {
                     verdicts: self.asked(&gathered, &mut sets, &mut verdicts, journal)?,
                     notifications: Vec::new(),
-                    frozen: None,
                 }),
             };
             let is_first = has_one_communication && notification.part == 0;
