@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Event, Impact};
+use crate::incident::IncidentId;
 use crate::notification::{Channel, Form};
 
 /// What one endpoint is told by one delivery.
@@ -65,6 +66,9 @@ pub struct FrozenContent {
 /// What the messages of one communication to one customer share, if the same verdicts led to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SharedContent {
+    /// The incident that it is about: it is kept as long as that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
     /// Whose receivers they go to.
     pub customer: CustomerId,
     /// The rules that asked, the first first.

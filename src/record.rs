@@ -42,6 +42,9 @@ pub enum Record {
         /// The first of the records that hold changes before these, where a decision is too large for one record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<u64>,
+        /// How many changes of the decision those records hold: [`Ref::Here`] counts through all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<u32>,
         /// What follows, at least one.
         changes: Vec<Change>,
     },
@@ -52,6 +55,9 @@ pub enum Record {
         at: Time,
         /// Of which input.
         of: Position,
+        /// How many changes of the decision stand in the records before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<u32>,
         /// Some of what follows.
         changes: Vec<Change>,
     },
@@ -194,6 +200,11 @@ pub enum Command {
     Redeliver {
         /// Its id.
         delivery: String,
+    },
+    /// Decide again what was set aside.
+    Retry {
+        /// Where it is listed.
+        at: Position,
     },
 }
 
@@ -383,6 +394,13 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         broken: Option<BrokenFile>,
     },
+    /// The input could not be decided, and is left until somebody asks for it to be decided again.
+    SetAside(SetAside),
+    /// What was set aside was decided after all, by the changes before this one.
+    TakenUp {
+        /// Where it was listed.
+        at: Position,
+    },
     /// An incident's retention is over: all that is known of it goes.
     IncidentForgotten {
         /// Which.
@@ -403,6 +421,42 @@ pub enum Change {
         /// How many attempts there were.
         attempts: u32,
     },
+}
+
+/// Something that could not be decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// What it is.
+    pub what: Undecided,
+    /// What went wrong.
+    pub why: String,
+    /// Whether the operator is told: once in an hour for each reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_told: bool,
+    /// Notifications that stay open, by their deliveries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<String>,
+}
+
+/// What was to be decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undecided {
+    /// An event.
+    Event {
+        /// Of which incident.
+        incident: IncidentId,
+        /// Its title.
+        title: String,
+    },
+    /// A change of rules.
+    Rules,
+    /// A command.
+    Command(Command),
+    /// Something that was due.
+    Deadline(Deadline),
+    /// An input that cannot even be read.
+    Unreadable,
 }
 
 /// Accounts and impacts of an event that several verdicts and notifications refer to.
@@ -438,8 +492,16 @@ impl Ref {
     }
 }
 
-/// What a record before a decision's last one holds of it, by its sequence number.
-pub type Piece = (u64, Vec<Change>);
+/// What a record before a decision's last one holds of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// The record's sequence number.
+    pub seq: u64,
+    /// How many changes of the decision stand before it, if the record says so.
+    pub first: Option<u32>,
+    /// Its changes.
+    pub changes: Vec<Change>,
+}
 
 /// Where the changes of a decision stand: the first change of each of its records, and the record's number.
 #[derive(Debug, Clone)]
@@ -451,15 +513,17 @@ impl Stands {
         Self(vec![(0, seq)])
     }
 
-    /// In several records, then in the last one.
-    pub fn behind(pieces: &[Piece], last: u64) -> Self {
-        let mut first = 0;
+    /// In several records, then in the last one, which says how many changes stand before it (`first`). A record that
+    /// is lost leaves its numbers free; only those that do not say where they begin are counted on from the one before.
+    pub fn behind(pieces: &[Piece], last: u64, first: Option<u32>) -> Self {
+        let mut counted = 0;
         let mut stands = Vec::with_capacity(pieces.len() + 1);
-        for (seq, changes) in pieces {
-            stands.push((first, *seq));
-            first += u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        for piece in pieces {
+            let first = piece.first.unwrap_or(counted);
+            stands.push((first, piece.seq));
+            counted = first + u32::try_from(piece.changes.len()).unwrap_or(u32::MAX);
         }
-        stands.push((first, last));
+        stands.push((first.unwrap_or(counted), last));
         Self(stands)
     }
 
@@ -733,6 +797,13 @@ pub enum Why {
     NothingToForget,
     /// It was about something whose retention is over.
     Retired,
+    /// It could not be decided.
+    SetAside {
+        /// What went wrong.
+        why: String,
+    },
+    /// Nothing is set aside there that can be decided again.
+    NotSetAside,
 }
 
 /// One file that came into force.
@@ -787,6 +858,8 @@ impl std::fmt::Display for Why {
             Why::NoLongerDue => f.write_str("there was nothing left to do"),
             Why::Retired => f.write_str("it was about something whose retention is over"),
             Why::NothingToForget => f.write_str("nothing is past its retention"),
+            Why::SetAside { why } => write!(f, "it could not be decided and is set aside: {why}"),
+            Why::NotSetAside => f.write_str("nothing is set aside there that can be decided again"),
         }
     }
 }

@@ -265,6 +265,7 @@ fn event() -> Event {
         properties: Default::default(),
         test: false,
         communication_id: Some("11000001234567".into()),
+        published_said: None,
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
     }

@@ -104,7 +104,7 @@ fn lead(content: &FrozenContent, event: &Event) -> String {
     match content.part {
         0 => says,
         _ => format!(
-            "{says} Also affected: {}. You were content of this before.",
+            "{says} Also affected: {}. You were told of this before.",
             named(&content.subscriptions).join(", ")
         ),
     }
@@ -122,6 +122,8 @@ fn state(event: &Event) -> &'static str {
         Kind::RulesBroken => "a rule file has problems. Its last good version stays in force.",
         Kind::RulesMended => "the rule file is good again and in force.",
         Kind::JournalLost => "a part of the journal was damaged and is lost.",
+        Kind::SetAside => "something could not be decided. It is set aside, and everything else goes on.",
+        Kind::ClockJumped => "the machine's clock jumped. For an hour nothing expires and nothing is deleted.",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "a health advisory. There may be something for you to do.",
             EventType::SecurityAdvisory => "a security advisory. There may be something for you to do.",

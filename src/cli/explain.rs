@@ -233,9 +233,9 @@ impl Reason {
 impl Story {
     /// Decides the event as the first one of its incident.
     fn of(event: Event, rules: &RuleSet, now: Time) -> Self {
-        let placed = place(&event, &BTreeMap::new());
+        let placed = place(&event, &BTreeMap::new(), &[]);
         let heard = Heard {
-            asking: asking(&event, None, &[], &placed, &[], rules),
+            asking: asking(&event, None, &[], &placed, 0, rules),
             placed,
             ..Heard::default()
         };

@@ -16,6 +16,7 @@ mod reasons;
 mod rules;
 mod schema;
 mod serve;
+mod set_aside;
 mod shell;
 mod test;
 mod verify;
@@ -51,6 +52,7 @@ enum Command {
     Incidents(incidents::Incidents),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
+    SetAside(set_aside::SetAside),
     Verify(verify::Verify),
     Schema(schema::Schema),
     Completions(shell::Completions),
@@ -89,6 +91,7 @@ impl Command {
             Command::Incidents(incidents) => wait(incidents.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
+            Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::Verify(verify) => verify.run(),
             Command::Schema(schema) => schema.run(),
             Command::Completions(completions) => completions.run(Typed::command()),

@@ -3,7 +3,7 @@
 //! In order: [place](super::placing) it in each account's own sequence of communications (repeat? overtaken?), remember it, then let
 //! every rule that asks pass the gates, and gather notifications per endpoint.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::placing::{Placed, accounts_of};
@@ -29,8 +29,10 @@ pub struct Heard {
     pub incident: Option<Incident>,
     /// Where the event stands among what its accounts heard before.
     pub placed: Placed,
-    /// The incident's communications so far.
-    pub entries: Vec<Entry>,
+    /// Whether its communication is in the incident's history already.
+    pub is_known: bool,
+    /// How many other communications of the incident were invitations.
+    pub invitations: u32,
     /// The rules that ask for it.
     pub asking: Vec<Asking>,
     /// The latest parts of the series it could lead to.
@@ -75,7 +77,7 @@ pub fn asking(
     incident: Option<&Incident>,
     told_before: &[(CustomerId, String)],
     placed: &Placed,
-    entries: &[Entry],
+    invitations: u32,
     rules: &RuleSet,
 ) -> Vec<Asking> {
     let mut asking: Vec<Asking> = rules
@@ -105,7 +107,7 @@ pub fn asking(
         }
     }
     for one in &mut asking {
-        one.wanted = wanted(event, placed, entries, one, rules);
+        one.wanted = wanted(event, placed, invitations, one, rules);
     }
     asking
 }
@@ -121,7 +123,7 @@ fn follows(rule: &Rule, event: &Event, reopened: bool) -> bool {
 }
 
 /// The notifications that a rule wants for an event, one per endpoint and form.
-fn wanted(event: &Event, placed: &Placed, entries: &[Entry], asking: &Asking, rules: &RuleSet) -> Vec<Wanted> {
+fn wanted(event: &Event, placed: &Placed, invitations: u32, asking: &Asking, rules: &RuleSet) -> Vec<Wanted> {
     let rule = &asking.rule;
     let mut all = Vec::new();
     let messages = rule
@@ -132,7 +134,6 @@ fn wanted(event: &Event, placed: &Placed, entries: &[Entry], asking: &Asking, ru
         all.extend(to_receiver(rule, receiver, &placed.communication, Form::Message));
     }
     if event.kind == Kind::Retrospective {
-        let sequence = invitations_before(entries, &placed.communication);
         for receiver in rule
             .invite
             .iter()
@@ -142,7 +143,7 @@ fn wanted(event: &Event, placed: &Placed, entries: &[Entry], asking: &Asking, ru
                 let about = SeriesId::session(&IncidentId::of(event), session);
                 let form = Form::Invitation {
                     session: index,
-                    sequence,
+                    sequence: invitations,
                 };
                 all.extend(to_receiver(rule, receiver, &about, form).filter(|wanted| wanted.channel == Channel::Email));
             }
@@ -219,18 +220,15 @@ fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
     if heard.incident.as_ref() != Some(&incident) {
         changes.push(Change::Incident(incident));
     }
-    if !heard
-        .entries
-        .iter()
-        .any(|entry| entry.communication == heard.placed.communication)
-    {
+    if !heard.is_known {
         changes.push(Change::Entry(entry(at, event, &heard.placed, now)));
     }
     let visible = visible_digest(event);
+    let whom = Whom::of(event);
     changes.extend(
         accounts_of(event)
             .into_iter()
-            .map(|account| Change::Affected(hearing(at, event, &heard.placed, &visible, account))),
+            .map(|account| Change::Affected(hearing(at, event, &heard.placed, &visible, &whom, account))),
     );
     changes
 }
@@ -240,6 +238,7 @@ fn entry(at: Position, event: &Event, placed: &Placed, now: Time) -> Entry {
         incident: IncidentId::of(event),
         communication: placed.communication.clone(),
         published: event.published,
+        published_said: event.published_said,
         kind: event.kind,
         stage: event.stage,
         title: event.title.clone(),
@@ -252,10 +251,28 @@ fn entry(at: Position, event: &Event, placed: &Placed, now: Time) -> Entry {
 /// With more accounts than this, what is impacted is not written down again for each of them.
 const IMPACT_REPEATED_MOST: usize = 50;
 
-fn hearing(at: Position, event: &Event, placed: &Placed, visible: &str, account: String) -> Hearing {
-    let is_here = |impact: &&Impact| impact.accounts.is_empty() || impact.accounts.contains(&account);
-    let as_event = event.accounts.len() > IMPACT_REPEATED_MOST && event.impact.iter().all(|impact| is_here(&impact));
-    let here = event.impact.iter().filter(is_here).filter(|_| !as_event);
+/// Which accounts each impact of an event names.
+struct Whom<'a>(Vec<(&'a Impact, HashSet<&'a str>)>);
+
+impl<'a> Whom<'a> {
+    fn of(event: &'a Event) -> Self {
+        let named = |impact: &'a Impact| impact.accounts.iter().map(String::as_str).collect();
+        Self(event.impact.iter().map(|impact| (impact, named(impact))).collect())
+    }
+
+    /// The impacts that an account has: those that name it, or nobody.
+    fn on<'s>(&'s self, account: &'s str) -> impl Iterator<Item = &'a Impact> + 's {
+        let here = self
+            .0
+            .iter()
+            .filter(move |(_, named)| named.is_empty() || named.contains(account));
+        here.map(|(impact, _)| *impact)
+    }
+}
+
+fn hearing(at: Position, event: &Event, placed: &Placed, visible: &str, whom: &Whom<'_>, account: String) -> Hearing {
+    let as_event = event.accounts.len() > IMPACT_REPEATED_MOST && whom.on(&account).count() == event.impact.len();
+    let here = whom.on(&account).filter(|_| !as_event);
     Hearing {
         incident: IncidentId::of(event),
         impact: here.map(without_accounts).collect(),
@@ -273,7 +290,9 @@ fn hearing(at: Position, event: &Event, placed: &Placed, visible: &str, account:
 
 fn without_accounts(impact: &Impact) -> Impact {
     Impact {
+        service: impact.service.clone(),
+        service_id: impact.service_id.clone(),
+        region: impact.region.clone(),
         accounts: Vec::new(),
-        ..impact.clone()
     }
 }

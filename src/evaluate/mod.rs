@@ -14,6 +14,8 @@
 //! a delivery's life is over   ──▶ delivery_expired
 //! redelivery was asked for    ──▶ redelivery_asked
 //! retention is over           ──▶ retention_due      what is old is forgotten
+//! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
+//! that is to be tried again   ──▶ retry_asked
 //! ```
 
 use crate::clock::Time;
@@ -33,7 +35,9 @@ pub(crate) mod placing;
 mod receiver_gone;
 mod redelivery_asked;
 mod retention_due;
+mod retry_asked;
 mod rules_changed;
+pub(crate) mod set_aside;
 
 pub use notifications_due::DueTogether;
 pub use retention_due::Old;
@@ -64,6 +68,12 @@ pub enum Case<'a> {
     RedeliveryAsked(Option<(Delivery, Standing)>),
     /// Retention is looked at.
     RetentionDue(Old),
+    /// Something could not be decided.
+    SetAside(set_aside::Trouble),
+    /// What attempts led to could not be decided; how far their deliveries are.
+    AttemptsUndecided(Vec<(Attempt, Option<Standing>)>),
+    /// What is set aside is to be decided again.
+    RetryAsked(retry_asked::Retry),
     /// There is nothing to decide, for this reason.
     Nothing(Why),
 }
@@ -84,6 +94,14 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
         Case::DeliveryExpired(found) => delivery_expired::expire(found.as_ref(), now),
         Case::RedeliveryAsked(found) => redelivery_asked::redeliver(found.as_ref(), now),
         Case::RetentionDue(old) => retention_due::retention(old),
+        Case::SetAside(trouble) => set_aside::set_aside(trouble, now),
+        Case::AttemptsUndecided(attempts) => {
+            let each = attempts
+                .iter()
+                .map(|(attempt, standing)| set_aside::plain_attempt(attempt, standing.as_ref(), now));
+            each.flatten().collect()
+        }
+        Case::RetryAsked(retry) => retry_asked::retry(retry, now),
         Case::Nothing(why) => vec![Change::Nothing { why: why.clone() }],
     };
     match changes.is_empty() {

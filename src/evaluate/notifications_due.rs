@@ -115,6 +115,7 @@ fn expired_on_creation(notification: &Notification) -> Change {
 fn freeze(notification: &Notification, group: &Group, gathered: &Gathered, rules: &RuleSet) -> SharedContent {
     let subscriptions = subscriptions(&notification.customer, &group.verdicts, rules);
     SharedContent {
+        incident: Some(notification.incident.clone()),
         customer: notification.customer.clone(),
         rules: names(&group.verdicts),
         impact: Arc::new(impact(&group.verdicts)),

@@ -54,6 +54,7 @@ pub(super) fn own(
         properties: std::collections::BTreeMap::new(),
         test: false,
         communication_id: None,
+        published_said: None,
         arrival: Arrival::Live,
         form: Form::Bellwether,
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Time;
 use crate::event::{Arrival, Event, communication_of, visible_digest};
-use crate::incident::Hearing;
+use crate::incident::{Entry, Hearing};
 use crate::journal::Position;
 
 /// Where an event stands among what its accounts heard before.
@@ -27,9 +27,14 @@ pub fn accounts_of(event: &Event) -> Vec<String> {
     }
 }
 
-/// Places an event among what each of its accounts heard before (any order). A test event is never a repeat, nor
-/// overtaken: whoever presses the button again wants to see it again.
-pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>) -> Placed {
+/// How many hearings of an account an event is placed among: the latest that came. What is said again after so many
+/// other texts is taken for a new telling, and most likely overtaken by one of them.
+pub const HEARINGS_MOST: usize = 32;
+
+/// Places an event among what each of its accounts heard before (any order; at most [`HEARINGS_MOST`] of each), with the
+/// tellings of its text that the incident knows. A test event is never a repeat, nor overtaken: whoever presses the
+/// button again wants to see it again.
+pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>, told: &[Entry]) -> Placed {
     let (text, visible) = (communication_of(event), visible_digest(event));
     let none = Vec::new();
     let mut placed = Placed::default();
@@ -37,10 +42,10 @@ pub fn place(event: &Event, heard: &BTreeMap<String, Vec<Hearing>>) -> Placed {
     for account in accounts_of(event) {
         let before = heard.get(&account).unwrap_or(&none);
         if event.test {
-            news.push(tellings(&text, before));
+            news.push(tellings(&text, before, told));
             continue;
         }
-        let nth = occurrence(&text, event.published, before);
+        let nth = occurrence(&text, event.published, before, told);
         let communication = name(&text, nth);
         let same = before.iter().find(|one| {
             one.communication == communication
@@ -71,7 +76,7 @@ fn name(text: &str, nth: usize) -> String {
 
 /// Which telling of the same text this is: the neighbours in the provider's own order tell. The same text next to
 /// itself is the same communication; after another one it is a new one.
-fn occurrence(text: &str, published: Time, before: &[Hearing]) -> usize {
+fn occurrence(text: &str, published: Time, before: &[Hearing], told: &[Entry]) -> usize {
     let same = |one: Option<&Hearing>| one.and_then(|one| nth_of(text, &one.communication));
     let at_once = before.iter().filter(|one| one.published == published);
     let at_once = at_once.filter_map(|one| nth_of(text, &one.communication)).max();
@@ -86,12 +91,15 @@ fn occurrence(text: &str, published: Time, before: &[Hearing]) -> usize {
     at_once
         .or_else(|| same(earlier))
         .or_else(|| same(later))
-        .unwrap_or_else(|| tellings(text, before))
+        .unwrap_or_else(|| tellings(text, before, told))
 }
 
-/// How often a text was told already.
-fn tellings(text: &str, before: &[Hearing]) -> usize {
-    let last = before.iter().filter_map(|one| nth_of(text, &one.communication)).max();
+/// How often a text was told already: to the account, or, where more was heard than is looked at, to anybody.
+fn tellings(text: &str, before: &[Hearing], told: &[Entry]) -> usize {
+    let is_cut = before.len() >= HEARINGS_MOST;
+    let by_account = before.iter().map(|one| &one.communication);
+    let by_anybody = told.iter().map(|one| &one.communication).filter(|_| is_cut);
+    let last = by_account.chain(by_anybody).filter_map(|one| nth_of(text, one)).max();
     last.map_or(0, |nth| nth + 1)
 }
 
@@ -143,7 +151,7 @@ mod tests {
     impl Told {
         /// Whether it was news; if so, it is remembered.
         fn hear(&mut self, event: &Event) -> bool {
-            let placed = place(event, &self.heard);
+            let placed = place(event, &self.heard, &[]);
             self.events += 1;
             if placed.repeat_of.is_some() {
                 return false;

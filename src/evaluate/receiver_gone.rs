@@ -66,11 +66,18 @@ fn move_to(pending: &Pending, endpoint: EndpointId, content: &FrozenContent, now
         created: now,
         ..old.clone()
     };
-    vec![
-        attempt_finished::end(old, &pending.standing, End::Superseded { by: id }),
+    let mut changes = vec![
+        attempt_finished::end(old, &pending.standing, End::Superseded { by: id.clone() }),
         Change::Delivery {
             delivery: successor,
             content: Box::new(content.clone()),
         },
-    ]
+    ];
+    if !content.carries.is_empty() {
+        changes.push(Change::Carries {
+            delivery: id,
+            carried: content.carries.clone(),
+        });
+    }
+    changes
 }

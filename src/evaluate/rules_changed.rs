@@ -19,6 +19,8 @@ pub struct RulesChange {
     pub before: Option<Revision>,
     /// What is known to be broken.
     pub broken: Vec<BrokenFile>,
+    /// Where earlier changes of rules are listed as set aside.
+    pub set_aside: Vec<Position>,
 }
 
 /// A change of rules comes into force; what newly broke, or was mended, is told to its customer.
@@ -61,10 +63,12 @@ pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
         });
     }
     changes.extend(broken_and_mended(broken, &change.broken, now));
-    if changes.is_empty() {
-        changes.push(Change::Nothing {
+    match changes.is_empty() {
+        true => changes.push(Change::Nothing {
             why: Why::RulesUnchanged,
-        });
+        }),
+        // this change holds all that those before it wanted
+        false => changes.extend(change.set_aside.iter().map(|at| Change::TakenUp { at: *at })),
     }
     changes
 }

@@ -80,6 +80,7 @@ impl Draft {
             properties: self.properties,
             test: self.test,
             communication_id: self.communication_id,
+            published_said: None,
             arrival,
             form: self.form,
         }

@@ -70,8 +70,12 @@ pub struct Event {
     /// When impact was mitigated; for maintenance the planned end, for advisories the deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impact_end: Option<Time>,
-    /// The provider's own time of this communication: what orders communications, never the arrival.
+    /// The provider's own time of this communication: what orders communications, never the arrival, unless it is wild
+    /// (see [`Event::correct_time`]).
     pub published: Time,
+    /// The provider's word for that time, where it is wild.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_said: Option<Time>,
     /// The retrospective's sessions, for kind `retrospective`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<Session>,
@@ -246,6 +250,10 @@ words! {
         RulesMended = "rules-mended",
         /// Ours: a part of the journal was lost.
         JournalLost = "journal-lost",
+        /// Ours: something could not be decided and is set aside.
+        SetAside = "set-aside",
+        /// Ours: the machine's clock jumped.
+        ClockJumped = "clock-jumped",
     }
 }
 
@@ -283,10 +291,26 @@ words! {
     }
 }
 
+/// How far ahead of the clock a provider's time may be.
+const AHEAD_MOST: chrono::Duration = chrono::Duration::days(1);
+
+impl Event {
+    /// Takes a time of publishing that is more than a day ahead for wild: the event counts as published `now`, when it is
+    /// written down, or everything that comes later would be older news than it.
+    pub fn correct_time(&mut self, now: Time) {
+        if self.published > now + AHEAD_MOST {
+            self.published_said = Some(std::mem::replace(&mut self.published, now));
+        }
+    }
+}
+
 impl Kind {
     /// Kinds that only this daemon raises.
     pub fn is_own(self) -> bool {
-        matches!(self, Kind::RulesBroken | Kind::RulesMended | Kind::JournalLost)
+        matches!(
+            self,
+            Kind::RulesBroken | Kind::RulesMended | Kind::JournalLost | Kind::SetAside | Kind::ClockJumped
+        )
     }
 
     /// Whether it is a post incident review.

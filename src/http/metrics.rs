@@ -24,6 +24,9 @@ use crate::ledger::Ledger;
 /// The content type of the text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// So much of what is set aside is counted.
+const SET_ASIDE_COUNTED: usize = 10_000;
+
 /// What the doors count; what the ledger counts is read when it is asked for.
 pub struct Metrics {
     registry: Registry,
@@ -150,6 +153,7 @@ impl Collector for Behind {
         self.figures(&mut encoder)?;
         self.attempts(&mut encoder)?;
         self.rules(&mut encoder)?;
+        self.set_aside(&mut encoder)?;
         self.waiting(&mut encoder)
     }
 }
@@ -225,6 +229,18 @@ impl Behind {
                 "rule_files_broken",
                 "Rule files that are broken",
                 broken.len() as i64,
+            ),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn set_aside(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        match self.ledger.view().set_aside(None, SET_ASIDE_COUNTED) {
+            Ok(lines) => gauge(
+                encoder,
+                "set_aside",
+                "Inputs and deadlines that could not be decided",
+                lines.len() as i64,
             ),
             Err(_) => Ok(()),
         }

@@ -162,6 +162,8 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/deliveries", get(api::deliveries::list))
         .route("/v1/deliveries/{id}", get(api::deliveries::one))
         .route("/v1/deliveries/{id}/redeliver", post(api::deliveries::redeliver))
+        .route("/v1/set-aside", get(api::set_aside::list))
+        .route("/v1/set-aside/{id}/retry", post(api::set_aside::retry))
         .route("/v1/rules", get(api::rules))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))

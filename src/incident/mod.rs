@@ -188,6 +188,9 @@ pub struct Entry {
     pub communication: String,
     /// The provider's time of it.
     pub published: Time,
+    /// The provider's word for that time, where it is wild.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_said: Option<Time>,
     /// What it is.
     pub kind: Kind,
     /// Its stage.

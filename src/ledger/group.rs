@@ -45,7 +45,7 @@ impl Writer {
     /// Stages what came in together as one record.
     pub(super) fn record(
         &mut self,
-        inputs: Vec<Input>,
+        mut inputs: Vec<Input>,
         rules: Option<Arc<RuleSet>>,
         reply: Reply,
         cycle: &mut Cycle,
@@ -58,7 +58,13 @@ impl Writer {
             let _ = reply.send(Err(Refused::NoSpace));
             return Ok(());
         }
-        let record = Record::Recorded { at: self.now(), inputs };
+        let at = self.now();
+        for input in &mut inputs {
+            if let Input::Heard { event } = input {
+                event.correct_time(at);
+            }
+        }
+        let record = Record::Recorded { at, inputs };
         let bytes = record.to_bytes();
         if bytes.len() > RECORD_BYTES_MOST {
             let (bytes, most) = (bytes.len(), RECORD_BYTES_MOST);
@@ -169,7 +175,7 @@ impl Writer {
     }
 
     /// The disk is full: nothing of the cycle happened. Who wanted to record is told; the rest waits.
-    fn put_back(&mut self, cycle: Cycle) {
+    pub(super) fn put_back(&mut self, cycle: Cycle) {
         if !self.is_full {
             self.is_full = true;
             tracing::error!("the disk is full: events are answered with 503 until there is space");

@@ -68,6 +68,15 @@ pub struct Hint {
     pub vanished: Vec<EndpointId>,
 }
 
+impl Hint {
+    /// Adds what else the lanes are to be told.
+    pub(super) fn add(&mut self, other: Self) {
+        self.endpoints.extend(other.endpoints);
+        self.decided.extend(other.decided);
+        self.vanished.extend(other.vanished);
+    }
+}
+
 /// A place among those who wait, given back also when nobody waits for the answer any more.
 struct Place<'a>(&'a AtomicUsize);
 

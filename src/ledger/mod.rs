@@ -27,18 +27,25 @@ use crate::rule::RuleSet;
 use crate::store::{Store, trust};
 
 mod decide;
+mod deciding;
 mod figures;
 mod group;
 mod handle;
 pub(crate) mod maintain;
+mod make;
 pub(crate) mod open;
 mod past;
+mod pieces;
 mod recorded;
 mod retire;
 mod scrub;
 mod space;
 mod thin;
+#[cfg(test)]
+pub(crate) mod trap;
 
+#[cfg(test)]
+pub(crate) use deciding::note_of_deaths;
 pub use figures::Figures;
 use group::{Cycle, Undo};
 pub use handle::{Hint, Ledger, Refused};
@@ -168,6 +175,7 @@ struct Writer {
     inbox: VecDeque<Waiting>,
     tried: VecDeque<Attempt>,
     noticed: VecDeque<Deadline>,
+    deciding: deciding::Deciding,
     idle: Vec<oneshot::Sender<u64>>,
     decided_waits: Vec<(Position, oneshot::Sender<()>)>,
     background: Background,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 
+use super::deciding::Deciding;
 use super::maintain::Upkeep;
 use super::{Background, Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
 use crate::clock::Time;
@@ -71,7 +72,9 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     }
     let rules = recorded::in_force(&settings.compile, store.view(), &reader)?;
     let inbox = undecided(store.view())?;
-    let (ledger, thread) = spawn(journal, store, settings, rules, inbox, hints)?;
+    let deciding = Deciding::open(&settings.state)?;
+    let undecided = (inbox, deciding);
+    let (ledger, thread) = spawn(journal, store, settings, rules, undecided, hints)?;
     Ok(Started {
         ledger,
         thread,
@@ -192,7 +195,7 @@ fn spawn(
     store: Store,
     settings: Settings,
     rules: Arc<RuleSet>,
-    inbox: VecDeque<Waiting>,
+    (inbox, deciding): (VecDeque<Waiting>, Deciding),
     hints: Tell,
 ) -> Result<(Ledger, std::thread::JoinHandle<()>)> {
     let (submit, submitted) = submissions();
@@ -220,6 +223,7 @@ fn spawn(
         inbox,
         tried: VecDeque::new(),
         noticed: VecDeque::new(),
+        deciding,
         idle: Vec::new(),
         decided_waits: Vec::new(),
         background: Background::default(),

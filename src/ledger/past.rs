@@ -211,6 +211,7 @@ mod tests {
             of: Of::Kept { at: at(recorded) },
             by: revision.clone(),
             after: None,
+            first: None,
             changes: vec![Change::InForce {
                 revision,
                 recorded: at(recorded),

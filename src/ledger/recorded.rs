@@ -185,6 +185,7 @@ mod tests {
             },
             by: Revision("r".to_owned()),
             after: None,
+            first: None,
             changes: vec![Change::InForce {
                 revision: Revision("r".to_owned()),
                 recorded: Position { seq: 1, nth: 0 },

@@ -100,9 +100,10 @@ impl Forgotten {
                 of,
                 by,
                 after,
+                first,
                 changes,
-            } => self.retire_decided(seq, at, of, by, after, changes),
-            Record::Continued { at, of, changes } => self.retire_continued(seq, at, of, changes),
+            } => self.retire_decided(seq, at, of, by, (after, first), changes),
+            Record::Continued { at, of, first, changes } => self.retire_continued(seq, at, of, first, changes),
             Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Keep::Keep,
         })
     }
@@ -132,7 +133,7 @@ impl Forgotten {
         at: Time,
         mut of: Of,
         by: Revision,
-        after: Option<u64>,
+        (after, first): (Option<u64>, Option<u32>),
         mut changes: Vec<Change>,
     ) -> Keep {
         let has_attempts = self.retire_attempts(seq, &mut of);
@@ -152,15 +153,16 @@ impl Forgotten {
             of,
             by,
             after,
+            first,
             changes,
         };
         Keep::Replace(retired.to_bytes())
     }
 
     /// A piece of a decision stays as long as it is: those behind it count their changes from it.
-    fn retire_continued(&self, seq: u64, at: Time, of: Position, mut changes: Vec<Change>) -> Keep {
+    fn retire_continued(&self, seq: u64, at: Time, of: Position, first: Option<u32>, mut changes: Vec<Change>) -> Keep {
         match self.retire_changes(seq, &Of::Kept { at: of }, &mut changes) {
-            true => Keep::Replace(Record::Continued { at, of, changes }.to_bytes()),
+            true => Keep::Replace(Record::Continued { at, of, first, changes }.to_bytes()),
             false => Keep::Keep,
         }
     }
@@ -222,7 +224,7 @@ impl Forgotten {
         }
     }
 
-    /// Whether the incident that a frozen content is about is forgotten.
+    /// Whether the incident that a frozen content is about is forgotten, in records of before it named that itself.
     fn is_gone_content(&self, at: Position, of: &Of) -> bool {
         match of {
             Of::Here(Input::Due {
@@ -254,7 +256,10 @@ impl Forgotten {
             Change::Planned(planned) => is_old(&planned.incident),
             Change::Gathered(gathers) => is_old(&gathers.incident),
             Change::Told(told) => is_old(&told.incident),
-            Change::Content(_) => self.is_gone_content(at, of),
+            Change::Content(content) => match &content.incident {
+                Some(incident) => is_old(incident),
+                None => self.is_gone_content(at, of),
+            },
             Change::Notification(notification) => is_old(&notification.incident),
             Change::IncidentForgotten { incident, .. } => self.is_whole && is_old(incident),
             Change::Raised { .. } => self.is_gone(at),

@@ -41,6 +41,7 @@ variants! {
     }
     command(Command), COMMANDS {
         Command::Redeliver { .. } => "command redeliver",
+        Command::Retry { .. } => "command retry",
     }
     deadline(Deadline), DEADLINES {
         Deadline::Tell { .. } => "deadline tell",
@@ -74,6 +75,8 @@ variants! {
         Change::Finished { .. } => "change finished",
         Change::InForce { .. } => "change in-force",
         Change::Broken { .. } => "change broken",
+        Change::SetAside(_) => "change set-aside",
+        Change::TakenUp { .. } => "change taken-up",
         Change::Forgotten { .. } => "change forgotten",
         Change::IncidentForgotten { .. } => "change incident-forgotten",
     }
@@ -98,6 +101,8 @@ variants! {
         Why::NoLongerDue => "why no-longer-due",
         Why::NothingToForget => "why nothing-to-forget",
         Why::Retired => "why retired",
+        Why::SetAside { .. } => "why set-aside",
+        Why::NotSetAside => "why not-set-aside",
     }
     end(End), ENDS {
         End::Delivered => "end delivered",

@@ -9,7 +9,7 @@ use crate::record::{
     Accounts, Change, Deadline, Input, Judged, Of, Piece, Record, Ref, Set, Stands, Told, ToldTo, Verdict, Why,
 };
 use crate::store::item::{
-    DeliveryItem, EventLine, Gathered, Item, OwnContent, Patch, RuleFileLine, SET_PART, VerdictLine,
+    DeliveryItem, EventLine, Gathered, Item, OwnContent, Patch, RuleFileLine, SET_PART, SetAsideLine, VerdictLine,
 };
 use crate::store::keys::{self, Key};
 
@@ -41,21 +41,31 @@ pub fn ops(seq: u64, record: &Record, pieces: &[Piece]) -> Vec<Op> {
                 recorded(Position { seq, nth }, input, *at, &mut ops);
             }
         }
-        Record::Decided { at, of, changes, .. } => {
+        Record::Decided {
+            at, of, first, changes, ..
+        } => {
             let input = decided(of, seq, &mut ops);
             let attempts = match of {
                 Of::Here(Input::AttemptsEnded { attempts }) => &attempts[..],
                 Of::Here(_) | Of::Kept { .. } => &[],
             };
+            // what was set aside is decided as if it had just come
+            let taken_up = changes.iter().find_map(|change| match change {
+                Change::TakenUp { at } => Some(*at),
+                _ => None,
+            });
+            ops.extend(taken_up.map(|at| Op::Remove(keys::nothing(at))));
             let decision = Decision {
-                input,
+                input: taken_up.unwrap_or(input),
                 now: *at,
-                stands: Stands::behind(pieces, seq),
+                stands: Stands::behind(pieces, seq, *first),
                 attempts,
             };
-            let all = pieces.iter().flat_map(|(_, changes)| changes).chain(changes);
-            for (nth, change) in (0..).zip(all) {
-                changed(decision.stands.position(nth), change, &decision, &mut ops);
+            let pieces = pieces.iter().map(|piece| (piece.seq, &piece.changes));
+            for (seq, changes) in pieces.chain([(seq, changes)]) {
+                for (nth, change) in (0..).zip(changes) {
+                    changed(Position { seq, nth }, change, &decision, &mut ops);
+                }
             }
         }
         Record::Continued { .. } => {}
@@ -294,6 +304,28 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
         }
         Change::Broken { broken: Some(file), .. } => put(Item::Broken(file.clone())),
         Change::Broken { path, broken: None } => ops.push(Op::Remove(keys::broken(path))),
+        Change::SetAside(set_aside) => {
+            put(Item::Nothing {
+                of: input,
+                why: Why::SetAside {
+                    why: set_aside.why.clone(),
+                },
+                decided: Some(at.seq),
+            });
+            put(Item::SetAside(SetAsideLine {
+                at: input,
+                since: now,
+                set_aside: set_aside.clone(),
+            }));
+            ops.extend(
+                set_aside
+                    .open
+                    .iter()
+                    .map(|delivery| patch_of(delivery, Patch::SetAside)),
+            );
+        }
+        // what was said of it then is not so any more; what is said of it now stands before this
+        Change::TakenUp { at } => ops.push(Op::Remove(keys::set_aside(*at))),
         Change::Forgotten { place, .. } => {
             ops.push(patch_of(&place.delivery, Patch::Forgotten));
             ops.push(Op::RemoveUnder(keys::attempts(&place.delivery)));
@@ -397,6 +429,7 @@ fn incident_forgotten(incident: &IncidentId, events: &[Position], ops: &mut Vec<
         ops.extend([
             Op::Remove(keys::event(*at)),
             Op::Remove(keys::nothing(*at)),
+            Op::Remove(keys::set_aside(*at)),
             Op::RemoveUnder(keys::verdicts(*at)),
             Op::RemoveUnder(keys::sets(*at)),
         ]);

@@ -24,7 +24,7 @@ use crate::notification::{Channel, EndpointId, Form, SeriesId};
 use crate::record::{Accounts, Ref, Stands};
 
 /// The schema of the store's keys and values.
-pub const SCHEMA: u64 = 3;
+pub const SCHEMA: u64 = 4;
 
 /// What a value begins with.
 mod tag {
@@ -54,7 +54,8 @@ pub fn write(item: &Item) -> Vec<u8> {
         | Item::RuleFile(_)
         | Item::InForce { .. }
         | Item::Settings { .. }
-        | Item::Broken(_) => named(item),
+        | Item::Broken(_)
+        | Item::SetAside(_) => named(item),
     }
 }
 
@@ -192,6 +193,7 @@ struct DeliveryValue {
     carried: Vec<(String, Moment)>,
     first: Option<(Where, AccountsValue)>,
     own: Option<(chrono_tz::Tz, bool)>,
+    is_set_aside: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -286,6 +288,7 @@ impl DeliveryValue {
                 .as_ref()
                 .map(|first| (place(first.verdict), AccountsValue::of(&first.new))),
             own: item.own.map(|own| (own.zone, own.is_reply)),
+            is_set_aside: item.is_set_aside,
         }
     }
 
@@ -326,6 +329,7 @@ impl DeliveryValue {
                 new: new.accounts(),
             }),
             own: self.own.map(|(zone, is_reply)| OwnContent { zone, is_reply }),
+            is_set_aside: self.is_set_aside,
         })
     }
 }
@@ -675,6 +679,7 @@ mod tests {
                 zone: chrono_tz::Europe::Berlin,
                 is_reply: true,
             }),
+            is_set_aside: true,
         };
         let by = "dlv_0123456789abcdef0123456789abcdef".to_owned();
         let why = || "a reason".to_owned();

@@ -17,7 +17,7 @@ use crate::journal::Position;
 use crate::lookup::Frozen;
 use crate::message::{Carried, FrozenContent};
 use crate::notification::{Notification, SeriesId};
-use crate::record::{Accounts, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, Stands, Verdict, Why};
+use crate::record::{Accounts, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, SetAside, Stands, Verdict, Why};
 use crate::rule::Revision;
 
 /// One thing the store holds.
@@ -75,6 +75,19 @@ pub enum Item {
     Settings { seq: u64, recorded: Position },
     /// A rule file that is broken.
     Broken(BrokenFile),
+    /// Something that could not be decided.
+    SetAside(SetAsideLine),
+}
+
+/// Something that could not be decided, as it is listed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetAsideLine {
+    /// Where its input stands; of a deadline, the decision that set it aside.
+    pub at: Position,
+    /// Since when.
+    pub since: Time,
+    /// What it is, and what went wrong.
+    pub set_aside: SetAside,
 }
 
 /// A line in the list of events.
@@ -161,6 +174,9 @@ pub struct DeliveryItem {
     /// What it has of its own of what it says, where the rest is shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnContent>,
+    /// Whether it could not be decided what it tells: it is not due again until somebody asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_set_aside: bool,
 }
 
 /// What the event that opened a delivery adds to it.
@@ -255,6 +271,7 @@ impl Item {
             Item::InForce { seq, .. } => Key::of(letter::IN_FORCE).number(*seq),
             Item::Settings { seq, .. } => Key::of(letter::SETTINGS).number(*seq),
             Item::Broken(file) => keys::broken(&file.path),
+            Item::SetAside(line) => keys::set_aside(line.at),
         }
     }
 
@@ -287,7 +304,8 @@ impl Item {
             | Item::RuleFile(_)
             | Item::InForce { .. }
             | Item::Settings { .. }
-            | Item::Broken(_) => {}
+            | Item::Broken(_)
+            | Item::SetAside(_) => {}
         }
         keys
     }
@@ -312,6 +330,7 @@ impl DeliveryItem {
             carried: Vec::new(),
             first: None,
             own: None,
+            is_set_aside: false,
         }
     }
 
@@ -356,6 +375,7 @@ impl DeliveryItem {
             carried: Vec::new(),
             first: None,
             own: None,
+            is_set_aside: false,
         }
     }
 
@@ -374,6 +394,7 @@ impl DeliveryItem {
             carried: Vec::new(),
             first: None,
             own: None,
+            is_set_aside: false,
         }
     }
 
@@ -493,6 +514,7 @@ impl DeliveryItem {
         let one = &self.delivery;
         keys.push(keys::deliveries_to(&one.incident, &one.endpoint).id(&one.id));
         match &self.progress {
+            Progress::Planned { .. } if self.is_set_aside => {}
             Progress::Planned { due, communication } => {
                 keys.push(keys::planned(*due, &one.customer, communication).id(&one.id));
             }
@@ -542,8 +564,10 @@ fn delivery_of(notification: &Notification) -> Delivery {
 pub enum Patch {
     /// Its notification is closed.
     Closed(Box<Notification>),
-    /// Its notification is told sooner.
+    /// Its notification is told sooner; or at all, if it was set aside.
     BroughtForward(Time),
+    /// Its notification stays open and is not told: it could not be decided.
+    SetAside,
     /// It was made.
     Told {
         content: Position,
@@ -588,8 +612,10 @@ impl Patch {
                 if let Progress::Planned { due, .. } = &mut item.progress {
                     *due = *sooner;
                     item.delivery.created = *sooner;
+                    item.is_set_aside = false;
                 }
             }
+            Patch::SetAside => item.is_set_aside = matches!(item.progress, Progress::Planned { .. }),
             Patch::Told {
                 content,
                 own,

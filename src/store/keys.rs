@@ -99,6 +99,7 @@ pub mod letter {
     pub const IN_FORCE: u8 = b'R';
     pub const SETTINGS: u8 = b'S';
     pub const BROKEN: u8 = b'b';
+    pub const SET_ASIDE: u8 = b'x';
     /// Not items: the store's own place in the journal.
     pub const META: u8 = b'm';
 
@@ -220,6 +221,10 @@ pub fn lanes() -> Key {
 
 pub fn listed_in(state: StateWord) -> Key {
     Key::of(letter::LISTED).text(state.word())
+}
+
+pub fn set_aside(at: Position) -> Key {
+    Key::of(letter::SET_ASIDE).position(at)
 }
 
 pub fn broken(path: &str) -> Key {

@@ -578,6 +578,11 @@ pub fn is_damage(error: &anyhow::Error) -> bool {
     (failures.next().is_some() || error.is::<Damaged>()) && !is_no_space(error)
 }
 
+/// Whether it is sled's own error: it says nothing about what was asked.
+pub fn is_of_sled(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.is::<sled::Error>()
+}
+
 /// Whether an error comes from a disk, or our share of it, that is full.
 pub fn is_no_space(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {

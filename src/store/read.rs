@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
@@ -14,7 +14,7 @@ use crate::notification::{EndpointId, Notification, SeriesId};
 use crate::record::{BrokenFile, Deadline, Ref, Set, Stands, Why};
 use crate::rule::Revision;
 use crate::store::View;
-use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, VerdictLine};
+use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, SetAsideLine, VerdictLine};
 use crate::store::keys::{self, Key, letter};
 
 /// Takes the items of one variant out of a scan.
@@ -69,14 +69,25 @@ impl View {
         Ok(entries)
     }
 
+    /// The communications of an incident that are this text: its tellings, in no order.
+    pub fn tellings(&self, id: &IncidentId, text: &str) -> Result<Vec<Entry>> {
+        collect!(self.scan(&keys::entries(id).beginning(text)), Item::Entry(entry) => entry)
+    }
+
+    /// Whether more than one communication of an incident is known.
+    pub fn has_several_communications(&self, id: &IncidentId) -> Result<bool> {
+        Ok(self.scan(&keys::entries(id)).nth(1).transpose()?.is_some())
+    }
+
     /// Who heard what of an incident.
     pub fn hearings(&self, id: &IncidentId) -> Result<Vec<Hearing>> {
         collect!(self.scan(&keys::hearings(id)), Item::Hearing(hearing) => hearing)
     }
 
-    /// What one account (or, empty, an event without any) heard of an incident.
-    pub fn hearings_of(&self, id: &IncidentId, account: &str) -> Result<Vec<Hearing>> {
-        collect!(self.scan(&keys::hearings(id).text(account)), Item::Hearing(hearing) => hearing)
+    /// What one account (or, empty, an event without any) heard of an incident, the latest first, at most so many.
+    pub fn hearings_of(&self, id: &IncidentId, account: &str, most: usize) -> Result<Vec<Hearing>> {
+        let latest_first = self.scan(&keys::hearings(id).text(account));
+        collect!(latest_first.take(most), Item::Hearing(hearing) => hearing)
     }
 
     /// The rules that told of an incident.
@@ -136,14 +147,21 @@ impl View {
         collect!(self.scan_from(&all, &all.clone().position(event)), Item::Gathered(one) => one)
     }
 
-    /// What an event added to a series.
-    pub fn gathered_by(&self, id: &IncidentId, series: &SeriesId, event: Position) -> Result<Vec<Gathered>> {
+    /// What an event added to a series whose latest part is this one.
+    pub fn gathered_by(
+        &self,
+        id: &IncidentId,
+        series: &SeriesId,
+        latest: u32,
+        event: Position,
+    ) -> Result<Vec<Gathered>> {
         let by_event = keys::gathered(id, series).position(event);
         let mut gathered: Vec<Gathered> = collect!(self.scan(&by_event), Item::Gathered(one) => one)?;
-        let mut part = 0;
-        while let Some(item) = self.delivery_item(&series.delivery(part))? {
-            gathered.extend(item.first_gathered().filter(|first| first.event == event));
-            part += 1;
+        // a part may be missing: an earlier version forgot it, or the journal lost it
+        for part in 0..=latest {
+            let item = self.delivery_item(&series.delivery(part))?;
+            let first = item.and_then(|item| item.first_gathered());
+            gathered.extend(first.filter(|first| first.event == event));
         }
         Ok(gathered)
     }
@@ -393,6 +411,34 @@ impl View {
     pub fn had_rule_files(&self, folder: &str) -> Result<bool> {
         let below = Key::of(letter::RULE_FILE).beginning(folder);
         Ok(self.scan(&below).next().transpose()?.is_some())
+    }
+
+    /// What is set aside, the latest first, before `before`.
+    pub fn set_aside(&self, before: Option<Position>, most: usize) -> Result<Vec<SetAsideLine>> {
+        let before = before.map(keys::set_aside);
+        let lines = self.scan_back(&Key::of(letter::SET_ASIDE), before.as_ref());
+        collect!(lines.take(most), Item::SetAside(line) => line)
+    }
+
+    /// Something that is set aside.
+    pub fn set_aside_at(&self, at: Position) -> Result<Option<SetAsideLine>> {
+        one!(self, &keys::set_aside(at), Item::SetAside(line) => line)
+    }
+
+    /// The planned deliveries of one communication to one customer that are due at the same time, at most so many.
+    pub fn planned_together(
+        &self,
+        due: Time,
+        customer: &CustomerId,
+        communication: &str,
+        most: usize,
+    ) -> Result<Vec<String>> {
+        let held = self.held_by(&keys::planned(due, customer, communication));
+        let ids = held.take(most).map(|key| {
+            let key = key?;
+            keys::unpacked_id(&key.0[1..]).context("a delivery's key holds no id")
+        });
+        ids.collect()
     }
 
     /// The rule files that are broken.

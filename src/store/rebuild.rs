@@ -216,8 +216,9 @@ fn pieces_of(reader: &journal::Reader, seq: u64, record: &Record) -> Result<Vec<
     };
     let mut pieces = Vec::new();
     for seq in *first..seq {
-        if let Some(Record::Continued { changes, .. }) = lookup::unless_lost(lookup::record(reader, seq))? {
-            pieces.push((seq, changes));
+        let record = lookup::unless_lost(lookup::record(reader, seq))?;
+        if let Some(Record::Continued { first, changes, .. }) = record {
+            pieces.push(Piece { seq, first, changes });
         }
     }
     Ok(pieces)

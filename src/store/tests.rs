@@ -92,6 +92,7 @@ fn decided(changes: Vec<Change>) -> Record {
         of: Of::Here(due),
         by: Revision("0123456789abcdef".to_owned()),
         after: None,
+        first: None,
         changes,
     }
 }
@@ -361,6 +362,7 @@ fn an_incident_stays_while_one_of_its_events_is_not_decided() {
                 of,
                 by,
                 after: None,
+                first: None,
                 changes,
             },
             &[],
@@ -454,14 +456,15 @@ fn a_large_story() -> Vec<Record> {
     let ended = |number, outcome, change: &dyn Fn(String) -> Change| {
         let attempts = attempts(number, &outcome);
         let changes = attempts.iter().map(|one| change(one.delivery.clone())).collect();
-        let Record::Decided { at, by, after, .. } = decided(Vec::new()) else {
+        let Record::Decided { at, by, .. } = decided(Vec::new()) else {
             unreachable!("made so")
         };
         Record::Decided {
             at,
             of: Of::Here(Input::AttemptsEnded { attempts }),
             by,
-            after,
+            after: None,
+            first: None,
             changes,
         }
     };

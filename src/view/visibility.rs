@@ -85,10 +85,10 @@ impl<'a> Visibility<'a> {
     }
 
     fn owned(&self, id: &IncidentId, customer: &Customer) -> Result<Vec<Hearing>> {
-        let mut heard = self.store.hearings_of(id, "")?;
+        let mut heard = self.store.hearings_of(id, "", usize::MAX)?;
         heard.retain(|hearing| self.is_public(hearing, customer));
         for account in &customer.accounts {
-            heard.extend(self.store.hearings_of(id, account)?);
+            heard.extend(self.store.hearings_of(id, account, usize::MAX)?);
         }
         Ok(heard)
     }

@@ -67,6 +67,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       incidents    List incidents, or show one with everything said and sent about it
       deliveries   List deliveries, the newest first
       redeliver    Try ended deliveries again, with the same ids and the same content
+      set-aside    List what could not be decided, or have it decided again
       verify       Check the journal, the checkpoints and the store of a stopped daemon
       schema       Print the JSON Schema of rule files, or of the body of webhooks
       completions  Print completions for a shell

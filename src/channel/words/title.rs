@@ -17,6 +17,8 @@ fn label(event: &Event) -> &'static str {
         Kind::RulesBroken => "Rules broken",
         Kind::RulesMended => "Rules mended",
         Kind::JournalLost => "Journal damaged",
+        Kind::SetAside => "Set aside",
+        Kind::ClockJumped => "Clock jumped",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",

@@ -71,11 +71,7 @@ impl Screen {
 
     /// The daemon is dead; whether that was before anything was delivered.
     pub fn killed(&self, nobody_told: bool) {
-        let before = if nobody_told {
-            ", and nobody was content yet"
-        } else {
-            ""
-        };
+        let before = if nobody_told { ", and nobody was told yet" } else { "" };
         self.event(self.in_style(LOUD, format!("!! kill -9: the daemon is gone{before}")));
     }
 

@@ -37,14 +37,18 @@ const STOPPED: &str = "2026-11-24T09:01:41Z";
 
 /// The first format's state directory in a place whose receivers all take what comes now.
 async fn place() -> Place {
+    place_of("state-1", STOPPED).await
+}
+
+async fn place_of(state: &str, stopped: &str) -> Place {
     let mut files: Vec<(&str, String)> = SECRETS.iter().map(|(path, url)| (*path, (*url).to_owned())).collect();
     files.push(("contoso/rules.yaml", RULES.to_owned()));
     files.push(("contoso/broken.yaml", BROKEN.to_owned()));
     let mut place = Place::with(&files).await;
-    let packed = std::fs::File::open("tests/fixtures/state-1.tar.zst").expect("a fixture");
+    let packed = std::fs::File::open(format!("tests/fixtures/{state}.tar.zst")).expect("a fixture");
     let unpacked = zstd::Decoder::new(packed).expect("is packed");
     tar::Archive::new(unpacked).unpack(place.state()).expect("unpacks");
-    place.clock = ByHand::at(STOPPED.parse().expect("a time"));
+    place.clock = ByHand::at(stopped.parse().expect("a time"));
     place
 }
 
@@ -121,7 +125,7 @@ async fn goes_on(place: &Place) {
     let formats: BTreeSet<u8> = formats.collect();
     assert_eq!(
         formats,
-        BTreeSet::from([1, 2]),
+        BTreeSet::from([1, 3]),
         "what is written now stands in segments of a new format"
     );
 }
@@ -160,4 +164,43 @@ async fn what_only_the_first_formats_checkpoint_knows_is_kept() {
     assert_eq!(count(&daemon, "delivered").await, 63);
     assert_eq!(count(&daemon, "dead").await, 2);
     daemon.stop().await.expect("stops");
+}
+
+/// When the second state was written: what the version with the store's schema 3 and the journal's format 2 made of the
+/// first one, with forty incidents more, a renewed store, another refusal, another notification that gathers from two
+/// events, and another event that was not decided.
+const STOPPED_AGAIN: &str = "2026-11-24T09:08:41Z";
+
+/// As with the first state: nothing of what was told is told again, and what waits goes on.
+async fn goes_on_again(place: &Place) {
+    let daemon = place.start().await.expect("starts");
+    daemon.settled().await;
+    assert_eq!(told(&place.receivers.take()), []);
+    let counts = [
+        count(&daemon, "scheduled").await,
+        count(&daemon, "delivered").await,
+        count(&daemon, "dead").await,
+    ];
+    assert_eq!(counts, [0, 107, 3]);
+    place.pass(&daemon, 10).await;
+    let gathered = vec![ACCOUNT.to_owned(), OTHER.to_owned()];
+    let expected = [
+        ("LATE-2".to_owned(), vec![ACCOUNT.to_owned()]),
+        ("OPEN-2".to_owned(), gathered),
+    ];
+    assert_eq!(told(&place.receivers.take()), expected);
+    place.pass(&daemon, 7_200).await;
+    assert_eq!(told(&place.receivers.take()), []);
+    daemon.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_format_goes_on_from_its_store_its_checkpoint_and_its_journal() {
+    for without in [&[][..], &["store"][..], &["store", "checkpoints"][..]] {
+        let place = place_of("state-2", STOPPED_AGAIN).await;
+        for dir in without {
+            std::fs::remove_dir_all(place.state().join(dir)).expect("removed");
+        }
+        goes_on_again(&place).await;
+    }
 }

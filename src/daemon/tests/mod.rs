@@ -17,6 +17,8 @@ mod churn;
 mod damage;
 mod former;
 mod large;
+mod liars;
+mod poison;
 mod upkeep;
 
 /// When every test begins.
@@ -118,6 +120,10 @@ impl Place {
         }
     }
 
+    fn clock_now(&self) -> Time {
+        Clock::ByHand(self.clock.clone()).now()
+    }
+
     fn state(&self) -> &Path {
         &self.settings.state
     }
@@ -189,6 +195,7 @@ fn update(nth: u64, published: Time) -> Event {
         properties: BTreeMap::new(),
         test: false,
         communication_id: None,
+        published_said: None,
         arrival: Arrival::Live,
         form: Form::AzureEvents,
     }

@@ -1,20 +1,42 @@
 //! What is known that bears on an event: its incident, what its accounts heard, who asks, and what they were told.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 
 use anyhow::Result;
 
 use super::super::facts::Sets;
 use super::super::placing;
-use super::{Heard, LatestPart, asking};
-use crate::event::{Arrival, Event};
-use crate::incident::{Hearing, IncidentId};
+use super::{Heard, LatestPart, asking, invitations_before};
+use crate::delivery::Delivery;
+use crate::event::{Arrival, Event, Kind, communication_of};
+use crate::incident::{Entry, Hearing, IncidentId};
 use crate::journal::{self, Position};
-use crate::notification::SeriesId;
 use crate::rule::RuleSet;
 use crate::store::View;
 
 impl View {
+    /// An event with the time that counts: one whose own time is wild, and that says what was said before, keeps the time
+    /// that this was given then.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn with_time<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>> {
+        if event.published_said.is_none() {
+            return Ok(Cow::Borrowed(event));
+        }
+        let tellings = self.tellings(&IncidentId::of(event), &communication_of(event))?;
+        let first = tellings
+            .iter()
+            .filter(|entry| entry.published_said == event.published_said)
+            .min_by_key(|entry| entry.event);
+        let mut event = Cow::Borrowed(event);
+        if let Some(first) = first {
+            event.to_mut().published = first.published;
+        }
+        Ok(event)
+    }
+
     /// For an event: its incident, what its accounts heard, who asks, and the notifications it could lead to.
     ///
     /// # Errors
@@ -23,14 +45,20 @@ impl View {
         let id = IncidentId::of(event);
         let mut heard = BTreeMap::new();
         for account in placing::accounts_of(event) {
-            heard.insert(account.clone(), self.hearings_of(&id, &account)?);
+            let before = self.hearings_of(&id, &account, placing::HEARINGS_MOST)?;
+            heard.insert(account, before);
         }
+        let tellings = self.tellings(&id, &communication_of(event))?;
         let incident = self.incident(&id)?;
         let mut context = Heard {
-            placed: placing::place(event, &heard),
-            entries: self.entries(&id)?,
+            placed: placing::place(event, &heard, &tellings),
             ..Heard::default()
         };
+        let is_this = |entry: &Entry| entry.communication == context.placed.communication;
+        context.is_known = tellings.iter().any(is_this);
+        if event.kind == Kind::Retrospective {
+            context.invitations = invitations_before(&self.entries(&id)?, &context.placed.communication);
+        }
         if context.placed.repeat_of.is_none() && event.arrival == Arrival::Live {
             let follows = self.follows(&id)?;
             context.asking = asking(
@@ -38,7 +66,7 @@ impl View {
                 incident.as_ref(),
                 &follows,
                 &context.placed,
-                &context.entries,
+                context.invitations,
                 rules,
             );
             // of an incident that is not known yet, nobody was told
@@ -65,7 +93,7 @@ impl View {
                 let mut told = HashMap::new();
                 for account in &asking.left.accounts {
                     let before = heard.get(account).map_or(&[][..], Vec::as_slice);
-                    if self.has_reached(id, &wanted.series, account, before, &mut told, journal)? {
+                    if self.has_reached(id, &known.delivery, account, before, &mut told, journal)? {
                         context.has_reached.insert(wanted.series.clone());
                         context.reached.insert((wanted.series.clone(), account.clone()));
                     }
@@ -80,11 +108,12 @@ impl View {
         Ok(())
     }
 
-    /// Whether an endpoint was told of an account by a series: by one of the events that the account heard `before`.
+    /// Whether an endpoint was told of an account by a series, whose latest part is given: by one of the events that the
+    /// account heard `before`.
     fn has_reached(
         &self,
         id: &IncidentId,
-        series: &SeriesId,
+        latest: &Delivery,
         account: &String,
         before: &[Hearing],
         told: &mut HashMap<Position, HashSet<String>>,
@@ -95,7 +124,7 @@ impl View {
                 hash_map::Entry::Occupied(known) => known.into_mut(),
                 hash_map::Entry::Vacant(place) => {
                     let mut accounts = HashSet::new();
-                    for gathered in self.gathered_by(id, series, hearing.event)? {
+                    for gathered in self.gathered_by(id, &latest.series, latest.part, hearing.event)? {
                         let new = self.new_accounts(&gathered, &mut Sets::default(), journal)?;
                         accounts.extend(new.iter().cloned());
                     }

@@ -84,7 +84,7 @@ impl View {
         let mut groups: BTreeMap<Vec<GatheredKey>, Group> = BTreeMap::new();
         let mut sets = Sets::default();
         let mut verdicts = Verdicts::default();
-        let has_one_communication = self.entries(due.incident)?.len() <= 1;
+        let has_one_communication = !self.has_several_communications(due.incident)?;
         let (mut read, mut taken) = (0, 0);
         let planned = keys::planned(due.at, due.customer, due.communication);
         for item in self.scan_other(&planned) {

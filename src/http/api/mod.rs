@@ -3,12 +3,14 @@
 pub mod deliveries;
 pub mod events;
 pub mod incidents;
+pub mod set_aside;
 mod shapes;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::Uri;
 use serde_json::{Value, json};
 
 use super::AppState;
@@ -83,13 +85,29 @@ pub async fn healthz() -> Json<Value> {
     Json(json!({ "up": true }))
 }
 
-/// `GET /readyz`: events are taken.
-pub async fn readyz(State(app_state): State<Arc<AppState>>) -> Result<Json<Value>, Refusal> {
-    match app_state.ledger.is_failed() {
-        false => Ok(Json(json!({ "ready": true }))),
-        true => Err(Refusal::later(
+/// `GET /readyz`: events are taken. With `?verbose`, the operator is told what else is not as it should be.
+pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Value>, Refusal> {
+    if app_state.ledger.is_failed() {
+        return Err(Refusal::later(
             "writing to disk has failed; the daemon is about to be started again",
             5,
-        )),
+        ));
     }
+    let query = Query::of(&uri);
+    if query.one("verbose").is_none() {
+        return Ok(Json(json!({ "ready": true })));
+    }
+    query.only(&["verbose", "token"])?;
+    let viewer = app_state.overseer(&caller)?;
+    let answer = |reading: &super::reading::Reading| {
+        let set_aside = reading.store.set_aside(None, SET_ASIDE_COUNTED)?.len();
+        let broken = reading.store.broken()?.len();
+        Ok(Json(
+            json!({ "ready": true, "set_aside": set_aside, "rule_files_broken": broken }),
+        ))
+    };
+    app_state.read(viewer, answer).await
 }
+
+/// So much of what is set aside is counted.
+const SET_ASIDE_COUNTED: usize = 10_000;

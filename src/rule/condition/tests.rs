@@ -28,6 +28,7 @@ pub(crate) fn event(change: impl FnOnce(&mut Event)) -> Event {
         properties: BTreeMap::new(),
         test: false,
         communication_id: None,
+        published_said: None,
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
     };

@@ -155,6 +155,7 @@ fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str) -> Event {
         properties: properties(reading, fields),
         test: false,
         communication_id: None,
+        published_said: None,
         arrival: Arrival::Live,
         form: Form::Bellwether,
     }

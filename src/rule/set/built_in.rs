@@ -35,7 +35,9 @@ pub(super) fn of(customers: &Customers) -> Vec<(Rule, Receiver)> {
 
 fn rule_files(customer: &CustomerId, is_organisation: bool) -> Rule {
     let mut kinds = vec![Kind::RulesBroken, Kind::RulesMended];
-    kinds.extend(is_organisation.then_some(Kind::JournalLost));
+    if is_organisation {
+        kinds.extend([Kind::JournalLost, Kind::SetAside, Kind::ClockJumped]);
+    }
     Rule {
         customer: customer.clone(),
         name: RULE_FILES.to_owned(),

@@ -67,6 +67,7 @@ fn event(text: &str, html: &str) -> Event {
         properties: Default::default(),
         test: false,
         communication_id: None,
+        published_said: None,
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
     }

@@ -1,0 +1,379 @@
+//! Making one decision: the rules that match, what is known that bears on it, and `evaluate`, which is pure.
+//!
+//! Nothing is changed here, so that a decision that fails can be set aside as if it had not been begun.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use super::decide::Subject;
+use super::{Hint, Waiting, Writer, recorded};
+use crate::clock::Time;
+use crate::delivery::Attempt;
+use crate::evaluate::set_aside::{self, Trouble};
+use crate::evaluate::{Case, DueTogether, RulesChange, evaluate};
+use crate::lookup;
+use crate::notification::EndpointId;
+use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Undecided, Why};
+use crate::rule::RuleSet;
+
+/// A decision that is made and not written down.
+pub(super) struct Made {
+    /// It.
+    pub record: Record,
+    /// As it is written down, if it is not too large for one record.
+    pub bytes: Vec<u8>,
+    /// Events of our own that follow from it, each with the number of the change that raises it.
+    pub raised: Vec<(u32, Input)>,
+    /// What the lanes are to be told.
+    pub hint: Hint,
+    /// The rules that are in force after it, if they are others.
+    pub rules: Option<Arc<RuleSet>>,
+}
+
+impl Writer {
+    /// Decides.
+    ///
+    /// # Errors
+    /// When something cannot be looked up.
+    pub(super) fn make(&self, subject: &Subject) -> Result<Made> {
+        #[cfg(test)]
+        super::trap::spring(self, subject)?;
+        match subject {
+            Subject::Kept(waiting) => self.make_of_kept(waiting),
+            Subject::Attempts(attempts) => self.make_of_attempts(attempts),
+            Subject::Due { deadline, at, .. } => self.make_of_due(deadline, *at),
+        }
+    }
+
+    fn make_of_kept(&self, waiting: &Waiting) -> Result<Made> {
+        let of = Of::Kept { at: waiting.at };
+        let view = self.store.view();
+        if view.decided_through()?.is_some_and(|last| waiting.at <= last) {
+            return Ok(self.made(of, &Case::Nothing(Why::DecisionLost)));
+        }
+        let read;
+        let input = match &waiting.input {
+            Some(input) => Some(input),
+            None => {
+                read = lookup::unless_lost(lookup::input(&self.shared.journal, waiting.at))?;
+                read.as_ref()
+            }
+        };
+        Ok(match input {
+            None => self.made(of, &Case::Nothing(Why::InputLost)),
+            Some(Input::Heard { event }) => {
+                let event = &*view.with_time(event)?;
+                let heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
+                let at = waiting.at;
+                self.made(of, &Case::EventReceived { at, event, heard })
+            }
+            Some(input @ Input::Rules { .. }) => self.make_of_rules(waiting, input)?,
+            Some(Input::RuleTexts { .. }) => self.made(of, &Case::Nothing(Why::PartOfAChange)),
+            Some(Input::Commanded { command, .. }) => self.make_of_command(of, command)?,
+            Some(Input::Tried { .. } | Input::AttemptsEnded { .. } | Input::Due { .. } | Input::Retired) => {
+                bail!("the input {} is of a kind that is never recorded", waiting.at)
+            }
+        })
+    }
+
+    fn make_of_command(&self, of: Of, command: &Command) -> Result<Made> {
+        let view = self.store.view();
+        Ok(match command {
+            Command::Redeliver { delivery } => self.made(of, &Case::RedeliveryAsked(view.known(delivery)?)),
+            Command::Retry { at } => {
+                let retry = view.retry_facts(*at, &self.rules, &self.shared.journal)?;
+                self.made(of, &Case::RetryAsked(retry))
+            }
+        })
+    }
+
+    fn make_of_attempts(&self, attempts: &[Attempt]) -> Result<Made> {
+        let view = self.store.view();
+        let lanes: Vec<_> = attempts
+            .iter()
+            .map(|attempt| view.tried_context(attempt))
+            .collect::<Result<_>>()?;
+        let mut hint = hint_of(attempts);
+        let known = lanes.iter().filter_map(|lane| lane.delivery.as_ref());
+        hint.endpoints
+            .extend(known.map(|(delivery, _)| delivery.endpoint.clone()));
+        let input = Input::AttemptsEnded {
+            attempts: attempts.to_vec(),
+        };
+        let ended = attempts.iter().cloned().zip(lanes).collect();
+        let made = self.made(Of::Here(input), &Case::AttemptsFinished(ended));
+        Ok(made.with_hint(hint))
+    }
+
+    fn make_of_due(&self, deadline: &Deadline, at: Time) -> Result<Made> {
+        let mut hint = Hint::default();
+        match deadline {
+            Deadline::Expire { delivery } => hint.decided.push(delivery.clone()),
+            Deadline::Endpoint { endpoint } => hint.vanished.push(endpoint.clone()),
+            Deadline::Tell { .. } | Deadline::Notifications { .. } | Deadline::Retention => {}
+        }
+        let case = self.case_of(deadline, at)?;
+        if let Case::NotificationsDue(gathered) = &case {
+            let told = gathered.groups.iter().flat_map(|group| &group.notifications);
+            hint.endpoints.extend(told.map(|due| due.notification.endpoint.clone()));
+        }
+        let deadline = deadline.clone();
+        Ok(self.made(Of::Here(Input::Due { deadline, at }), &case).with_hint(hint))
+    }
+
+    fn case_of(&self, deadline: &Deadline, at: Time) -> Result<Case<'static>> {
+        let view = self.store.view();
+        Ok(match deadline {
+            Deadline::Notifications {
+                incident,
+                customer,
+                communication,
+            } => {
+                let due = DueTogether {
+                    at,
+                    incident,
+                    customer,
+                    communication,
+                };
+                let mut gathered = view.tell_context(&due, &self.shared.journal)?;
+                gathered.public_url.clone_from(&self.settings.public_url);
+                Case::NotificationsDue(Box::new(gathered))
+            }
+            // earlier versions looked at each by itself
+            Deadline::Tell { .. } => Case::Nothing(Why::NoLongerDue),
+            Deadline::Endpoint { endpoint } => {
+                Case::ReceiverGone(view.endpoint_context(endpoint, &self.shared.journal)?)
+            }
+            Deadline::Expire { delivery } => Case::DeliveryExpired(view.known(delivery)?),
+            Deadline::Retention => self.retention_case()?,
+        })
+    }
+
+    /// Rules change between two inputs: those before are decided by the old ones, those after by the new ones.
+    fn make_of_rules(&self, waiting: &Waiting, input: &Input) -> Result<Made> {
+        let next = match &waiting.rules {
+            Some(rules) => rules.clone(),
+            None => self.compile_with(input)?,
+        };
+        let view = self.store.view();
+        let earlier = self.earlier_texts(input)?;
+        let change = RulesChange {
+            recorded: waiting.at,
+            earlier: earlier.into_iter().map(|(file, _)| file).collect(),
+            before: view.revision_at(u64::MAX)?,
+            broken: view.broken()?,
+            set_aside: view.rules_set_aside()?,
+        };
+        // whose address is gone is looked at by its lane, which knows whether an attempt is under way
+        let pending = view.endpoints_with_work()?.into_iter();
+        let hint = Hint {
+            endpoints: pending.filter(|endpoint| next.endpoint(endpoint).is_none()).collect(),
+            ..Hint::default()
+        };
+        let of = Of::Kept { at: waiting.at };
+        let made = self.made(of, &Case::RulesChanged(input, change)).with_hint(hint);
+        Ok(Made {
+            rules: Some(next),
+            ..made
+        })
+    }
+
+    /// The files of a change that were recorded before it, with their sealed texts.
+    fn earlier_texts(&self, input: &Input) -> Result<Vec<(FileInForce, String)>> {
+        let Input::Rules { texts, .. } = input else {
+            return Ok(Vec::new());
+        };
+        let mut earlier = Vec::new();
+        for at in texts {
+            let Some(Input::RuleTexts { files }) = lookup::unless_lost(lookup::input(&self.shared.journal, *at))?
+            else {
+                continue;
+            };
+            for (nth, file) in (0..).zip(files) {
+                let (path, digest) = (file.path, file.digest);
+                earlier.push((
+                    FileInForce {
+                        path,
+                        digest,
+                        nth,
+                        recorded: Some(*at),
+                    },
+                    file.sealed,
+                ));
+            }
+        }
+        Ok(earlier)
+    }
+
+    /// The rules after a recorded change, made from what is in force and the change itself: for a start after a crash.
+    fn compile_with(&self, input: &Input) -> Result<Arc<RuleSet>> {
+        let Input::Rules {
+            files,
+            removed,
+            settings,
+            ..
+        } = input
+        else {
+            bail!("only a change of rules can be compiled")
+        };
+        let mut texts: BTreeMap<String, String> = recorded::texts_in_force(self.store.view(), &self.shared.journal)?
+            .into_iter()
+            .collect();
+        for path in removed {
+            texts.remove(path);
+        }
+        texts.extend(
+            self.earlier_texts(input)?
+                .into_iter()
+                .map(|(file, sealed)| (file.path, sealed)),
+        );
+        texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
+        let settings = match settings {
+            Some(settings) => Some(Some(settings.clone())),
+            None => lookup::unless_lost(recorded::settings_in_force(self.store.view(), &self.shared.journal))?,
+        };
+        if settings.is_none() {
+            texts.clear(); // as in `recorded`: nothing is decided by rules whose settings are lost
+        }
+        let texts: Vec<(String, String)> = texts.into_iter().collect();
+        let compiled = recorded::compile_what_can_be(&self.settings.compile, texts, settings.flatten().as_deref());
+        Ok(Arc::new(compiled?))
+    }
+
+    /// That an input or a deadline is set aside, because of this.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn make_set_aside(&self, subject: &Subject, why: String) -> Result<Made> {
+        let view = self.store.view();
+        let mut files = Vec::new();
+        let (of, what, open) = match subject {
+            Subject::Kept(waiting) => {
+                let input = self.input_of(waiting);
+                if let Some(Input::Rules { files: changed, .. }) = &input {
+                    files.extend(changed.iter().map(|file| file.path.clone()));
+                }
+                (Of::Kept { at: waiting.at }, undecided(input), Vec::new())
+            }
+            Subject::Due { deadline, at, .. } => {
+                let open = view.deliveries_in(deadline, *at)?;
+                let input = Input::Due {
+                    deadline: deadline.clone(),
+                    at: *at,
+                };
+                (Of::Here(input), Undecided::Deadline(deadline.clone()), open)
+            }
+            Subject::Attempts(attempts) => return self.make_plain_attempts(attempts),
+        };
+        tracing::error!(?what, why, "something could not be decided and is set aside");
+        let trouble = Trouble {
+            was_told: view.was_told_of_setting_aside(&why, self.now())?,
+            what,
+            why,
+            open,
+            files,
+        };
+        let mut hint = Hint::default();
+        if let Subject::Due {
+            deadline: Deadline::Expire { delivery },
+            ..
+        } = subject
+        {
+            hint.decided.push(delivery.clone());
+        }
+        Ok(self.made(of, &Case::SetAside(trouble)).with_hint(hint))
+    }
+
+    /// An input, if it can be read.
+    pub(super) fn input_of(&self, waiting: &Waiting) -> Option<Input> {
+        let read = || match &waiting.input {
+            Some(input) => Some(input.clone()),
+            None => lookup::input(&self.shared.journal, waiting.at).ok(),
+        };
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+            .ok()
+            .flatten()
+    }
+
+    /// That attempts ended, whatever they led to: their deliveries are tried again.
+    fn make_plain_attempts(&self, attempts: &[Attempt]) -> Result<Made> {
+        let mut plain = Vec::new();
+        for attempt in attempts {
+            let known = self.store.view().known(&attempt.delivery)?;
+            plain.push((attempt.clone(), known.map(|(_, standing)| standing)));
+        }
+        let attempts = attempts.to_vec();
+        let hint = hint_of(&attempts);
+        let of = Of::Here(Input::AttemptsEnded { attempts });
+        Ok(self.made(of, &Case::AttemptsUndecided(plain)).with_hint(hint))
+    }
+
+    /// Evaluates.
+    fn made(&self, of: Of, case: &Case<'_>) -> Made {
+        let now = self.now();
+        let changes = evaluate(case, &self.rules, now);
+        let raised = (0..).zip(&changes).filter_map(|(nth, change)| match change {
+            Change::Raised { event } => Some((nth, Input::Heard { event: event.clone() })),
+            _ => None,
+        });
+        let raised = raised.collect();
+        let hint = Hint {
+            endpoints: changes.iter().filter_map(endpoint_of).cloned().collect(),
+            ..Hint::default()
+        };
+        let record = Record::Decided {
+            at: now,
+            of,
+            by: self.rules.revision.clone(),
+            after: None,
+            first: None,
+            changes,
+        };
+        Made {
+            bytes: record.to_bytes(),
+            record,
+            raised,
+            hint,
+            rules: None,
+        }
+    }
+}
+
+impl Made {
+    fn with_hint(mut self, hint: Hint) -> Self {
+        self.hint.add(hint);
+        self
+    }
+}
+
+fn hint_of(attempts: &[Attempt]) -> Hint {
+    Hint {
+        decided: attempts.iter().map(|attempt| attempt.delivery.clone()).collect(),
+        ..Hint::default()
+    }
+}
+
+/// The endpoint whose lane a change concerns.
+fn endpoint_of(change: &Change) -> Option<&EndpointId> {
+    match change {
+        Change::Delivery { delivery, .. } => Some(&delivery.endpoint),
+        Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
+            Some(&place.endpoint)
+        }
+        _ => None,
+    }
+}
+
+/// What an input is, as far as it could be read.
+fn undecided(input: Option<Input>) -> Undecided {
+    match input {
+        Some(Input::Heard { event }) => set_aside::of_event(&event),
+        Some(Input::Rules { .. } | Input::RuleTexts { .. }) => Undecided::Rules,
+        Some(Input::Commanded { command, .. }) => Undecided::Command(command),
+        Some(Input::Tried { .. } | Input::AttemptsEnded { .. } | Input::Due { .. } | Input::Retired) | None => {
+            Undecided::Unreadable
+        }
+    }
+}
