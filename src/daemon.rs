@@ -59,6 +59,7 @@ pub struct Handle {
 /// When the state directory cannot be used, a named secret is missing, or the rules folder cannot be read.
 pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> Result<Handle> {
     install_tls();
+    let clock = clock.reckoned();
     std::fs::create_dir_all(&settings.state)
         .with_context(|| format!("making the state directory {}", settings.state.display()))?;
     let secrets = secrets(&settings);

@@ -82,6 +82,11 @@ pub enum Record {
         /// What was found.
         why: String,
     },
+    /// The daemon ran at this time: a start looks at the newest record to know whether the clock is behind.
+    Noted {
+        /// When.
+        at: Time,
+    },
     /// These sequence numbers were retired on purpose, their retention over.
     Retired {
         /// When.
@@ -163,6 +168,11 @@ pub enum Input {
         deadline: Deadline,
         /// When it was to be.
         at: Time,
+    },
+    /// The machine's clock jumped forward.
+    ClockJumped {
+        /// By how much, beyond the time that passed.
+        by_seconds: i64,
     },
     /// An event was here and is forgotten: what came in together with it keeps its position.
     Retired,
@@ -393,6 +403,11 @@ pub enum Change {
         /// What is wrong.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         broken: Option<BrokenFile>,
+    },
+    /// Nothing expires and nothing is deleted for a while.
+    Hold {
+        /// Until then.
+        until: Time,
     },
     /// The input could not be decided, and is left until somebody asks for it to be decided again.
     SetAside(SetAside),
@@ -804,6 +819,8 @@ pub enum Why {
     },
     /// Nothing is set aside there that can be decided again.
     NotSetAside,
+    /// The machine's clock jumped: for a while nothing is deleted.
+    OnHold,
 }
 
 /// One file that came into force.
@@ -821,6 +838,19 @@ pub struct FileInForce {
 }
 
 impl Record {
+    /// When it was written.
+    pub fn at(&self) -> Time {
+        match self {
+            Record::Recorded { at, .. }
+            | Record::Decided { at, .. }
+            | Record::Continued { at, .. }
+            | Record::Started { at, .. }
+            | Record::Lost { at, .. }
+            | Record::Noted { at }
+            | Record::Retired { at, .. } => *at,
+        }
+    }
+
     /// As a line of JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("records hold nothing that JSON cannot")
@@ -859,6 +889,7 @@ impl std::fmt::Display for Why {
             Why::Retired => f.write_str("it was about something whose retention is over"),
             Why::NothingToForget => f.write_str("nothing is past its retention"),
             Why::SetAside { why } => write!(f, "it could not be decided and is set aside: {why}"),
+            Why::OnHold => f.write_str("the machine's clock jumped, and for a while nothing is deleted"),
             Why::NotSetAside => f.write_str("nothing is set aside there that can be decided again"),
         }
     }

@@ -364,7 +364,8 @@ impl Dispatcher {
         if lane.under_way.values().any(|incident| *incident == lane_key.incident) {
             return Ok(Head::Done); // order: what came later may stand before what is under way
         }
-        if expires <= now {
+        // what waited through an outage is tried once before it may expire; what only damage brought back is not
+        if expires <= now && view.lost()?.is_some_and(|lost| expires <= lost) {
             self.hold(lane_key);
             self.ledger.notice(Deadline::Expire {
                 delivery: lane_key.delivery.clone(),

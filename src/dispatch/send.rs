@@ -97,7 +97,8 @@ impl Senders {
         message: &Message,
         body: &[u8],
     ) -> Result<Vec<(&'static str, String)>, String> {
-        let timestamp = self.clock.now().timestamp();
+        // the receiver compares it with its own clock
+        let timestamp = self.clock.wall().timestamp();
         match (channel, signing) {
             (Channel::Webhook, Some(signing)) => {
                 webhook::signature::sign(&self.secret(signing)?, &message.id, timestamp, body)

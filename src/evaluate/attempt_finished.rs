@@ -18,6 +18,8 @@ pub struct Lane {
     pub behind: Vec<(Delivery, Standing)>,
     /// What it and those behind it carry already, by delivery.
     pub carried: Vec<(String, Vec<Carried>)>,
+    /// Until when nothing expires, after the machine's clock jumped.
+    pub hold: Option<Time>,
 }
 
 /// What follows.
@@ -28,6 +30,7 @@ pub fn finished(attempt: &Attempt, lane: &Lane, now: Time) -> Vec<Change> {
     let State::Scheduled { expires, .. } = standing.state else {
         return Vec::new();
     };
+    let expires = lane.hold.map_or(expires, |hold| expires.max(hold));
     let attempts = attempt.number.max(standing.attempts);
     let ended = |end| {
         vec![Change::Finished {
@@ -224,6 +227,7 @@ mod tests {
                 digest: String::new(),
             };
             let lane = Lane {
+                hold: None,
                 delivery: Some((head.clone(), standing)),
                 behind: waiting[1..].to_vec(),
                 carried: carried.clone().into_iter().collect(),

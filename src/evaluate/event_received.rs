@@ -33,6 +33,8 @@ pub struct Heard {
     pub is_known: bool,
     /// How many other communications of the incident were invitations.
     pub invitations: u32,
+    /// Whether the machine's clock jumped, so that no session counts as over.
+    pub is_on_hold: bool,
     /// The rules that ask for it.
     pub asking: Vec<Asking>,
     /// The latest parts of the series it could lead to.

@@ -14,6 +14,7 @@
 //! a delivery's life is over   ──▶ delivery_expired
 //! redelivery was asked for    ──▶ redelivery_asked
 //! retention is over           ──▶ retention_due      what is old is forgotten
+//! the machine's clock jumped  ──▶ clock_jumped       for an hour nothing expires and nothing is deleted
 //! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
 //! that is to be tried again   ──▶ retry_asked
 //! ```
@@ -26,6 +27,7 @@ use crate::record::{Change, Input, Why};
 use crate::rule::RuleSet;
 
 mod attempt_finished;
+mod clock_jumped;
 mod delivery_expired;
 pub(crate) mod event_received;
 mod facts;
@@ -68,6 +70,8 @@ pub enum Case<'a> {
     RedeliveryAsked(Option<(Delivery, Standing)>),
     /// Retention is looked at.
     RetentionDue(Old),
+    /// The machine's clock jumped forward, by so much.
+    ClockJumped(chrono::Duration),
     /// Something could not be decided.
     SetAside(set_aside::Trouble),
     /// What attempts led to could not be decided; how far their deliveries are.
@@ -94,6 +98,7 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
         Case::DeliveryExpired(found) => delivery_expired::expire(found.as_ref(), now),
         Case::RedeliveryAsked(found) => redelivery_asked::redeliver(found.as_ref(), now),
         Case::RetentionDue(old) => retention_due::retention(old),
+        Case::ClockJumped(by) => clock_jumped::jumped(*by, now),
         Case::SetAside(trouble) => set_aside::set_aside(trouble, now),
         Case::AttemptsUndecided(attempts) => {
             let each = attempts

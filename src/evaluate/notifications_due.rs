@@ -29,6 +29,8 @@ pub struct Gathered {
     pub incident: Option<Incident>,
     /// Where the pages are, for links.
     pub public_url: Option<url::Url>,
+    /// When it was last noticed that a part of the journal is lost.
+    pub lost: Option<Time>,
 }
 
 /// Notifications that say the same.
@@ -84,11 +86,10 @@ fn make(group: &Group, gathered: &Gathered, rules: &RuleSet, now: Time, changes:
         expires: now + LIFE,
         to: to.collect(),
     }));
-    // one that nobody could make in time (a long outage, or damage that brought it back) is old news
-    let late = group
-        .notifications
-        .iter()
-        .filter(|due| due.notification.due + LIFE <= now);
+    // one that was made and outlived its life, and that only damage brought back, is dead; after a long outage old news
+    // is better late than silent
+    let is_brought_back = |due: &&Due| gathered.lost.is_some_and(|lost| due.notification.due + LIFE <= lost);
+    let late = group.notifications.iter().filter(is_brought_back);
     changes.extend(late.map(|due| expired_on_creation(&due.notification)));
 }
 

@@ -20,6 +20,11 @@ impl Query {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Whether a parameter is there, with a value or without.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
     /// Refuses parameters that nobody reads: a mistyped `arrival=history` must not tell everybody.
     ///
     /// # Errors

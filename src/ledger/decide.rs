@@ -31,6 +31,8 @@ pub(super) enum Subject {
         /// Whether a lane noticed it: it stands nowhere else then.
         is_noticed: bool,
     },
+    /// Something that is staged again by whoever staged it, where there is no space.
+    Nothing,
 }
 
 impl Subject {
@@ -44,7 +46,7 @@ impl Subject {
                 is_noticed: true,
                 ..
             } => vec![Undo::Noticed(deadline)],
-            Subject::Due { .. } => Vec::new(),
+            Subject::Due { .. } | Subject::Nothing => Vec::new(),
         }
     }
 }

@@ -197,6 +197,7 @@ impl Subject {
                 [attempt] => hash(&["attempt", &attempt.delivery]),
                 _ => hash(&[ATTEMPTS]),
             },
+            Subject::Nothing => hash(&["nothing"]),
             Subject::Due { deadline, .. } => {
                 let deadline = serde_json::to_string(deadline).expect("a deadline is JSON");
                 hash(&["deadline", &deadline])

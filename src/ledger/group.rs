@@ -144,6 +144,7 @@ impl Writer {
             tracing::info!("there is space on the disk again");
         }
         self.no_space_until = None;
+        self.upkeep.noted = self.now();
         self.commit(cycle.next_seq - 1)?;
         // answered only now, so that whoever reads after a 202 finds what was accepted
         for (reply, positions) in cycle.replies.drain(..) {

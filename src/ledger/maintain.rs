@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::sync::oneshot;
 
+use super::decide::Subject;
 use super::thin::Thinning;
 use super::{Cycle, Submission, Writer, scrub, space};
+use crate::clock::Time;
 use crate::evaluate::{Case, Old};
 use crate::incident::IncidentId;
-use crate::record::{Deadline, Record};
+use crate::record::{Deadline, Input, Of, Record};
 use crate::store::{Former, Store, place, rebuild, trust};
 
 /// How many deliveries one decision forgets.
@@ -30,6 +32,9 @@ const GROWN_TIMES: u64 = 3;
 
 /// After a renewal that failed, growth alone starts no other one for so long.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How old the newest record of a running daemon is at most: a start knows from it whether the clock is behind.
+const NOTED_EVERY: chrono::Duration = chrono::Duration::hours(1);
 
 /// How often the space that is left is looked at.
 const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(1);
@@ -50,12 +55,18 @@ pub(super) struct Upkeep {
     space: Option<(Instant, bool)>,
     /// The last record that this cycle staged for upkeep.
     staged: Option<u64>,
+    /// A jump forward of the machine's clock that is not on record yet.
+    jumped: Option<chrono::Duration>,
+    /// When something was last written down.
+    pub noted: Time,
 }
 
 impl Upkeep {
     /// After a start, with the journal's last number.
-    pub fn new(last: u64) -> Self {
+    pub fn new(last: u64, now: Time) -> Self {
         Self {
+            jumped: None,
+            noted: now,
             thinning: Thinning::new(last),
             scrub: scrub::Found::default(),
             retention_after: Cell::new(None),
@@ -104,6 +115,11 @@ impl Writer {
     pub(super) fn stage_upkeep(&mut self, cycle: &mut Cycle) -> Result<()> {
         let before = cycle.next_seq;
         self.stage_damage(cycle)?;
+        self.stage_jump(cycle)?;
+        let at = self.now();
+        if at - self.upkeep.noted >= NOTED_EVERY {
+            self.stage(&Record::Noted { at }, cycle)?;
+        }
         if let Some(thinned) = self.upkeep.thinning.retired {
             let record = Record::Retired {
                 at: self.now(),
@@ -116,12 +132,29 @@ impl Writer {
         Ok(())
     }
 
+    /// Stages that the machine's clock jumped forward.
+    fn stage_jump(&mut self, cycle: &mut Cycle) -> Result<()> {
+        if let Some(by) = self.settings.clock.take_jump() {
+            let by_seconds = by.num_seconds();
+            tracing::error!(
+                by_seconds,
+                "the machine's clock jumped forward; for an hour nothing expires or is deleted"
+            );
+            self.upkeep.jumped = Some(by);
+        }
+        let Some(by) = self.upkeep.jumped else { return Ok(()) };
+        let by_seconds = by.num_seconds();
+        let made = self.made(Of::Here(Input::ClockJumped { by_seconds }), &Case::ClockJumped(by));
+        self.stage_made(made, Subject::Nothing, cycle)
+    }
+
     /// After the cycle's group was written, or, without space, put back: then it is staged again by the next one.
     pub(super) fn upkept(&mut self) -> Result<()> {
         let staged = self.upkeep.staged.take();
         if staged.is_some_and(|seq| seq >= self.journal.next()) {
             return Ok(());
         }
+        self.upkeep.jumped = None;
         if self.upkeep.thinning.retired.take().is_some() {
             self.answer_thinning();
         }

@@ -18,6 +18,9 @@ use crate::notification::EndpointId;
 use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Undecided, Why};
 use crate::rule::RuleSet;
 
+/// How much longer everything lives while it is not known what time it is.
+const IN_DOUBT: chrono::Duration = chrono::Duration::hours(1);
+
 /// A decision that is made and not written down.
 pub(super) struct Made {
     /// It.
@@ -44,6 +47,7 @@ impl Writer {
             Subject::Kept(waiting) => self.make_of_kept(waiting),
             Subject::Attempts(attempts) => self.make_of_attempts(attempts),
             Subject::Due { deadline, at, .. } => self.make_of_due(deadline, *at),
+            Subject::Nothing => bail!("there is nothing to decide"),
         }
     }
 
@@ -65,14 +69,21 @@ impl Writer {
             None => self.made(of, &Case::Nothing(Why::InputLost)),
             Some(Input::Heard { event }) => {
                 let event = &*view.with_time(event)?;
-                let heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
+                let mut heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
+                heard.is_on_hold = self.hold()?.is_some();
                 let at = waiting.at;
                 self.made(of, &Case::EventReceived { at, event, heard })
             }
             Some(input @ Input::Rules { .. }) => self.make_of_rules(waiting, input)?,
             Some(Input::RuleTexts { .. }) => self.made(of, &Case::Nothing(Why::PartOfAChange)),
             Some(Input::Commanded { command, .. }) => self.make_of_command(of, command)?,
-            Some(Input::Tried { .. } | Input::AttemptsEnded { .. } | Input::Due { .. } | Input::Retired) => {
+            Some(
+                Input::Tried { .. }
+                | Input::AttemptsEnded { .. }
+                | Input::Due { .. }
+                | Input::ClockJumped { .. }
+                | Input::Retired,
+            ) => {
                 bail!("the input {} is of a kind that is never recorded", waiting.at)
             }
         })
@@ -91,10 +102,12 @@ impl Writer {
 
     fn make_of_attempts(&self, attempts: &[Attempt]) -> Result<Made> {
         let view = self.store.view();
-        let lanes: Vec<_> = attempts
+        let mut lanes: Vec<_> = attempts
             .iter()
             .map(|attempt| view.tried_context(attempt))
             .collect::<Result<_>>()?;
+        let hold = self.hold()?;
+        lanes.iter_mut().for_each(|lane| lane.hold = hold);
         let mut hint = hint_of(attempts);
         let known = lanes.iter().filter_map(|lane| lane.delivery.as_ref());
         hint.endpoints
@@ -147,8 +160,21 @@ impl Writer {
                 Case::ReceiverGone(view.endpoint_context(endpoint, &self.shared.journal)?)
             }
             Deadline::Expire { delivery } => Case::DeliveryExpired(view.known(delivery)?),
-            Deadline::Retention => self.retention_case()?,
+            Deadline::Retention => match self.hold()? {
+                Some(_) => Case::Nothing(Why::OnHold),
+                None => self.retention_case()?,
+            },
         })
+    }
+
+    /// Until when nothing expires and nothing is deleted: for an hour after the machine's clock jumped forward, and as
+    /// long as it is far behind what was reckoned with.
+    fn hold(&self) -> Result<Option<Time>> {
+        let now = self.now();
+        if self.settings.clock.is_in_doubt() {
+            return Ok(Some(now + IN_DOUBT));
+        }
+        Ok(self.store.view().hold()?.filter(|until| *until > now))
     }
 
     /// Rules change between two inputs: those before are decided by the old ones, those after by the new ones.
@@ -266,6 +292,7 @@ impl Writer {
                 (Of::Here(input), Undecided::Deadline(deadline.clone()), open)
             }
             Subject::Attempts(attempts) => return self.make_plain_attempts(attempts),
+            Subject::Nothing => bail!("there is nothing to set aside: {why}"),
         };
         tracing::error!(?what, why, "something could not be decided and is set aside");
         let trouble = Trouble {
@@ -311,7 +338,7 @@ impl Writer {
     }
 
     /// Evaluates.
-    fn made(&self, of: Of, case: &Case<'_>) -> Made {
+    pub(super) fn made(&self, of: Of, case: &Case<'_>) -> Made {
         let now = self.now();
         let changes = evaluate(case, &self.rules, now);
         let raised = (0..).zip(&changes).filter_map(|(nth, change)| match change {
@@ -372,8 +399,13 @@ fn undecided(input: Option<Input>) -> Undecided {
         Some(Input::Heard { event }) => set_aside::of_event(&event),
         Some(Input::Rules { .. } | Input::RuleTexts { .. }) => Undecided::Rules,
         Some(Input::Commanded { command, .. }) => Undecided::Command(command),
-        Some(Input::Tried { .. } | Input::AttemptsEnded { .. } | Input::Due { .. } | Input::Retired) | None => {
-            Undecided::Unreadable
-        }
+        Some(
+            Input::Tried { .. }
+            | Input::AttemptsEnded { .. }
+            | Input::Due { .. }
+            | Input::ClockJumped { .. }
+            | Input::Retired,
+        )
+        | None => Undecided::Unreadable,
     }
 }

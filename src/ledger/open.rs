@@ -10,9 +10,10 @@ use arc_swap::ArcSwap;
 use super::deciding::Deciding;
 use super::maintain::Upkeep;
 use super::{Background, Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::evaluate::own;
 use crate::journal::{self, Journal};
+use crate::lookup;
 use crate::record::{Input, Record};
 use crate::rule::RuleSet;
 use crate::store::trust::{self, Trust};
@@ -53,6 +54,7 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
     }
     let reader = journal.reader();
     let last = journal.next() - 1;
+    reckon_from(&settings.clock, &reader, last);
     let opened = space::retried(&settings.state, || {
         rebuild::open(&settings.state, &reader, last, boot.as_deref())
     });
@@ -81,6 +83,18 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
         trust: opened.trust,
         rebuilt: opened.rebuilt,
     })
+}
+
+/// Time goes on from the newest record, also where the machine's clock is behind it.
+fn reckon_from(clock: &Clock, reader: &journal::Reader, last: u64) {
+    let newest = lookup::record(reader, last).map(|record| record.at());
+    let behind = newest.map_or(chrono::Duration::zero(), |newest| clock.not_before(newest));
+    if !behind.is_zero() {
+        tracing::error!(
+            seconds = behind.num_seconds(),
+            "the machine's clock is behind what is on record; time goes on from there until it has caught up"
+        );
+    }
 }
 
 /// Ranges of records that are gone.
@@ -210,7 +224,7 @@ fn spawn(
         figures: Arc::new(Figures::default()),
     };
     let now: Time = settings.clock.now();
-    let upkeep = Upkeep::new(journal.next() - 1);
+    let upkeep = Upkeep::new(journal.next() - 1, now);
     let mut writer = Writer {
         next_housekeeping: settings.housekeeping.next_after(now, chrono_tz::UTC),
         journal,

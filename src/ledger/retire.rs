@@ -104,6 +104,8 @@ impl Forgotten {
                 changes,
             } => self.retire_decided(seq, at, of, by, (after, first), changes),
             Record::Continued { at, of, first, changes } => self.retire_continued(seq, at, of, first, changes),
+            // only the newest one says anything, and that is never gone through
+            Record::Noted { .. } => Keep::Drop,
             Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => Keep::Keep,
         })
     }

@@ -70,6 +70,6 @@ fn about(writer: &Writer, subject: &Subject) -> Vec<String> {
             deadline: Deadline::Notifications { incident, .. },
             ..
         } => vec![format!("due {}", incident.tracking_id)],
-        Subject::Due { .. } => Vec::new(),
+        Subject::Due { .. } | Subject::Nothing => Vec::new(),
     }
 }

@@ -28,6 +28,7 @@ variants! {
         Record::Started { .. } => "record started",
         Record::Lost { .. } => "record lost",
         Record::Retired { .. } => "record retired",
+        Record::Noted { .. } => "record noted",
     }
     input(Input), INPUTS {
         Input::Heard { .. } => "input heard",
@@ -38,6 +39,7 @@ variants! {
         Input::AttemptsEnded { .. } => "input attempts-ended",
         Input::Due { .. } => "input due",
         Input::Retired => "input retired",
+        Input::ClockJumped { .. } => "input clock-jumped",
     }
     command(Command), COMMANDS {
         Command::Redeliver { .. } => "command redeliver",
@@ -75,6 +77,7 @@ variants! {
         Change::Finished { .. } => "change finished",
         Change::InForce { .. } => "change in-force",
         Change::Broken { .. } => "change broken",
+        Change::Hold { .. } => "change hold",
         Change::SetAside(_) => "change set-aside",
         Change::TakenUp { .. } => "change taken-up",
         Change::Forgotten { .. } => "change forgotten",
@@ -103,6 +106,7 @@ variants! {
         Why::Retired => "why retired",
         Why::SetAside { .. } => "why set-aside",
         Why::NotSetAside => "why not-set-aside",
+        Why::OnHold => "why on-hold",
     }
     end(End), ENDS {
         End::Delivered => "end delivered",
@@ -139,7 +143,7 @@ impl Seen {
                 changes.iter().for_each(|one| self.change(one));
             }
             Record::Continued { changes, .. } => changes.iter().for_each(|one| self.change(one)),
-            Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => {}
+            Record::Started { .. } | Record::Lost { .. } | Record::Noted { .. } | Record::Retired { .. } => {}
         }
     }
 
@@ -150,7 +154,11 @@ impl Seen {
             Input::Due { deadline: one, .. } => drop(self.0.insert(deadline(one))),
             Input::Tried { attempt } => self.attempt(attempt),
             Input::AttemptsEnded { attempts } => attempts.iter().for_each(|attempt| self.attempt(attempt)),
-            Input::Heard { .. } | Input::RuleTexts { .. } | Input::Rules { .. } | Input::Retired => {}
+            Input::Heard { .. }
+            | Input::RuleTexts { .. }
+            | Input::Rules { .. }
+            | Input::ClockJumped { .. }
+            | Input::Retired => {}
         }
     }
 

@@ -69,7 +69,8 @@ pub fn ops(seq: u64, record: &Record, pieces: &[Piece]) -> Vec<Op> {
             }
         }
         Record::Continued { .. } => {}
-        Record::Started { .. } | Record::Lost { .. } | Record::Retired { .. } => {}
+        Record::Lost { at, .. } => ops.push(put_of(Item::Lost { at: *at })),
+        Record::Started { .. } | Record::Noted { .. } | Record::Retired { .. } => {}
     }
     ops
 }
@@ -304,6 +305,7 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
         }
         Change::Broken { broken: Some(file), .. } => put(Item::Broken(file.clone())),
         Change::Broken { path, broken: None } => ops.push(Op::Remove(keys::broken(path))),
+        Change::Hold { until } => put(Item::Hold { until: *until }),
         Change::SetAside(set_aside) => {
             put(Item::Nothing {
                 of: input,

@@ -55,7 +55,9 @@ pub fn write(item: &Item) -> Vec<u8> {
         | Item::InForce { .. }
         | Item::Settings { .. }
         | Item::Broken(_)
-        | Item::SetAside(_) => named(item),
+        | Item::SetAside(_)
+        | Item::Hold { .. }
+        | Item::Lost { .. } => named(item),
     }
 }
 

@@ -77,6 +77,10 @@ pub enum Item {
     Broken(BrokenFile),
     /// Something that could not be decided.
     SetAside(SetAsideLine),
+    /// Nothing expires and nothing is deleted until then.
+    Hold { until: Time },
+    /// When it was last noticed that a part of the journal is lost.
+    Lost { at: Time },
 }
 
 /// Something that could not be decided, as it is listed.
@@ -272,6 +276,8 @@ impl Item {
             Item::Settings { seq, .. } => Key::of(letter::SETTINGS).number(*seq),
             Item::Broken(file) => keys::broken(&file.path),
             Item::SetAside(line) => keys::set_aside(line.at),
+            Item::Hold { .. } => keys::hold(),
+            Item::Lost { .. } => keys::lost(),
         }
     }
 
@@ -305,7 +311,9 @@ impl Item {
             | Item::InForce { .. }
             | Item::Settings { .. }
             | Item::Broken(_)
-            | Item::SetAside(_) => {}
+            | Item::SetAside(_)
+            | Item::Hold { .. }
+            | Item::Lost { .. } => {}
         }
         keys
     }

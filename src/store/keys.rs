@@ -100,6 +100,8 @@ pub mod letter {
     pub const SETTINGS: u8 = b'S';
     pub const BROKEN: u8 = b'b';
     pub const SET_ASIDE: u8 = b'x';
+    pub const HOLD: u8 = b'h';
+    pub const LOST: u8 = b'z';
     /// Not items: the store's own place in the journal.
     pub const META: u8 = b'm';
 
@@ -221,6 +223,14 @@ pub fn lanes() -> Key {
 
 pub fn listed_in(state: StateWord) -> Key {
     Key::of(letter::LISTED).text(state.word())
+}
+
+pub fn hold() -> Key {
+    Key::of(letter::HOLD)
+}
+
+pub fn lost() -> Key {
+    Key::of(letter::LOST)
 }
 
 pub fn set_aside(at: Position) -> Key {

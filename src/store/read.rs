@@ -413,6 +413,16 @@ impl View {
         Ok(self.scan(&below).next().transpose()?.is_some())
     }
 
+    /// Until when nothing expires and nothing is deleted, by the last jump of the machine's clock.
+    pub fn hold(&self) -> Result<Option<Time>> {
+        one!(self, &keys::hold(), Item::Hold { until } => until)
+    }
+
+    /// When it was last noticed that a part of the journal is lost.
+    pub fn lost(&self) -> Result<Option<Time>> {
+        one!(self, &keys::lost(), Item::Lost { at } => at)
+    }
+
     /// What is set aside, the latest first, before `before`.
     pub fn set_aside(&self, before: Option<Position>, most: usize) -> Result<Vec<SetAsideLine>> {
         let before = before.map(keys::set_aside);

@@ -14,6 +14,7 @@ use crate::event::{Arrival, Event, EventType, Form, Impact, Kind, Level, Provide
 use crate::record::Input;
 
 mod churn;
+mod clocks;
 mod damage;
 mod former;
 mod large;

@@ -20,6 +20,7 @@ impl View {
         let mut lane = Lane {
             behind: Vec::new(),
             carried: Vec::new(),
+            hold: None,
             delivery,
         };
         let failed = matches!(attempt.outcome, Outcome::Retry { .. });

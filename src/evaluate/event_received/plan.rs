@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Asking, Heard, Wanted, without_accounts};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{Event, Impact, Kind};
+use crate::event::{Event, Impact, Kind, Session};
 use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::notification::{Form, SeriesId};
@@ -121,10 +121,14 @@ impl<'a> Plan<'a> {
             let over = self.event.kind == Kind::Retrospective && !self.event.sessions.is_empty();
             let over = over
                 && asking.rule.notify.is_empty()
-                && self.event.sessions.iter().all(|session| session.end <= self.now);
+                && self.event.sessions.iter().all(|session| self.is_over(session));
             return over.then_some(Why::SessionsAreOver);
         }
         Some(Why::NothingToInviteTo)
+    }
+
+    fn is_over(&self, session: &Session) -> bool {
+        session.end <= self.now && !self.heard.is_on_hold
     }
 
     /// What is left of the event without the accounts that heard something newer; `None` if that is all of them.
@@ -158,7 +162,7 @@ impl<'a> Plan<'a> {
         let mut joined: BTreeMap<Accounts, Vec<PartOf>> = BTreeMap::new();
         for wanted in &asking.wanted {
             let is_past =
-                matches!(wanted.form, Form::Invitation { session, .. } if self.event.sessions[session].end <= self.now);
+                matches!(wanted.form, Form::Invitation { session, .. } if self.is_over(&self.event.sessions[session]));
             if is_past {
                 continue;
             }

@@ -115,6 +115,7 @@ impl View {
             groups: groups.into_values().collect(),
             incident: self.incident(due.incident)?,
             public_url: None,
+            lost: self.lost()?,
         })
     }
 

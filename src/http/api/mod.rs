@@ -94,17 +94,20 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
         ));
     }
     let query = Query::of(&uri);
-    if query.one("verbose").is_none() {
+    if !query.has("verbose") {
         return Ok(Json(json!({ "ready": true })));
     }
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
-    let answer = |reading: &super::reading::Reading| {
+    let (now, ahead) = (app_state.clock.now(), app_state.clock.ahead());
+    let answer = move |reading: &super::reading::Reading| {
         let set_aside = reading.store.set_aside(None, SET_ASIDE_COUNTED)?.len();
         let broken = reading.store.broken()?.len();
-        Ok(Json(
-            json!({ "ready": true, "set_aside": set_aside, "rule_files_broken": broken }),
-        ))
+        let hold = reading.store.hold()?.filter(|until| *until > now);
+        Ok(Json(json!({
+            "ready": true, "set_aside": set_aside, "rule_files_broken": broken, "nothing_expires_until": hold,
+            "clock_behind_seconds": ahead.num_seconds(),
+        })))
     };
     app_state.read(viewer, answer).await
 }
