@@ -58,11 +58,13 @@ impl View {
         if let Some(whole) = self.verdict(event, at)?.and_then(|line| line.whole) {
             return self.with_sets(*whole).map(Some);
         }
-        match lookup::unless_lost(lookup::change(journal, at))? {
-            Some(Change::Judged(judged)) => Ok(Some(judged)),
-            Some(_) => bail!("record {at} is not the verdict it should be"),
-            None => Ok(None),
-        }
+        let Some(change) = lookup::unless_lost(lookup::change(journal, at))? else {
+            return Ok(None);
+        };
+        let Change::Judged(judged) = change else {
+            bail!("record {at} is not the verdict it should be")
+        };
+        Ok(Some(judged))
     }
 
     /// A verdict with the accounts and the impact that it refers to.

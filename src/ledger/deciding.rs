@@ -183,16 +183,13 @@ impl Subject {
     /// answered, and sends it again.
     fn name(&self) -> String {
         match self {
-            Subject::Kept(waiting) => match &waiting.input {
-                Some(Input::Heard { event }) => hash(&[
-                    "event",
-                    event.provider.word(),
-                    &event.tracking_id,
-                    &event.title,
-                    &event.published.to_rfc3339(),
-                ]),
-                _ => hash(&["input", &waiting.at.to_string()]),
-            },
+            Subject::Kept(waiting) => {
+                let Some(Input::Heard { event }) = &waiting.input else {
+                    return hash(&["input", &waiting.at.to_string()]);
+                };
+                let (provider, published) = (event.provider.word(), event.published.to_rfc3339());
+                hash(&["event", provider, &event.tracking_id, &event.title, &published])
+            }
             Subject::Attempts(attempts) => match &attempts[..] {
                 [attempt] => hash(&["attempt", &attempt.delivery]),
                 _ => hash(&[ATTEMPTS]),

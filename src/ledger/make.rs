@@ -341,9 +341,9 @@ impl Writer {
     pub(super) fn made(&self, of: Of, case: &Case<'_>) -> Made {
         let now = self.now();
         let changes = evaluate(case, &self.rules, now);
-        let raised = (0..).zip(&changes).filter_map(|(nth, change)| match change {
-            Change::Raised { event } => Some((nth, Input::Heard { event: event.clone() })),
-            _ => None,
+        let raised = (0..).zip(&changes).filter_map(|(nth, change)| {
+            let Change::Raised { event } = change else { return None };
+            Some((nth, Input::Heard { event: event.clone() }))
         });
         let raised = raised.collect();
         let hint = Hint {
@@ -389,7 +389,32 @@ fn endpoint_of(change: &Change) -> Option<&EndpointId> {
         Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
             Some(&place.endpoint)
         }
-        _ => None,
+        // told by what was asked: see `make_of_attempts` and `make_of_due`
+        Change::Planned(_)
+        | Change::Gathered(_)
+        | Change::BroughtForward { .. }
+        | Change::Content(_)
+        | Change::Told(_)
+        | Change::Again { .. }
+        | Change::Finished { .. }
+        | Change::Carries { .. } => None,
+        Change::Judged(_)
+        | Change::Nothing { .. }
+        | Change::Raised { .. }
+        | Change::Wake { .. }
+        | Change::Unwake { .. }
+        | Change::Incident(_)
+        | Change::Entry(_)
+        | Change::Affected(_)
+        | Change::Notification(_)
+        | Change::Set(_)
+        | Change::InForce { .. }
+        | Change::Broken { .. }
+        | Change::Hold { .. }
+        | Change::SetAside(_)
+        | Change::TakenUp { .. }
+        | Change::IncidentForgotten { .. }
+        | Change::Forgotten { .. } => None,
     }
 }
 

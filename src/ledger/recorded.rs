@@ -79,10 +79,11 @@ pub fn texts_of(files: Vec<RuleFileLine>, journal: &journal::Reader) -> Vec<(Str
 
 /// The files that were recorded together; none, if they cannot be read.
 fn recorded_files(journal: &journal::Reader, at: Position) -> Vec<SealedFile> {
-    match readable("recorded rules", lookup::input(journal, at)) {
-        Some(Input::Rules { files, .. } | Input::RuleTexts { files }) => files,
-        _ => Vec::new(),
-    }
+    let read = readable("recorded rules", lookup::input(journal, at));
+    let Some(Input::Rules { files, .. } | Input::RuleTexts { files }) = read else {
+        return Vec::new();
+    };
+    files
 }
 
 /// What was read, or `None` with a line in the log: rot in one place must not prevent a start.
@@ -107,10 +108,10 @@ pub fn settings_at(view: &View, journal: &journal::Reader, seq: u64) -> Result<O
     let Some(at) = view.settings_at(seq)? else {
         return Ok(None);
     };
-    match lookup::input(journal, at)? {
-        Input::Rules { settings, .. } => Ok(settings),
-        _ => Ok(None),
-    }
+    let Input::Rules { settings, .. } = lookup::input(journal, at)? else {
+        return Ok(None);
+    };
+    Ok(settings)
 }
 
 #[cfg(test)]

@@ -47,12 +47,14 @@ impl Forgotten {
                 Ok((seq, _)) if seq > through => break,
                 Ok((seq, bytes)) => match Record::from_bytes(&bytes)? {
                     piece @ Record::Continued { .. } => pieces.push((seq, piece)),
-                    record => {
+                    record @ (Record::Recorded { .. }
+                    | Record::Decided { .. }
+                    | Record::Started { .. }
+                    | Record::Lost { .. }
+                    | Record::Noted { .. }
+                    | Record::Retired { .. }) => {
                         // without the decision that names them, pieces say nothing
-                        let first = match &record {
-                            Record::Decided { after, .. } => after.unwrap_or(u64::MAX),
-                            _ => u64::MAX,
-                        };
+                        let first = first_piece(&record).unwrap_or(u64::MAX);
                         let counted = pieces.drain(..).filter(|(seq, _)| *seq >= first);
                         counted.for_each(|(seq, piece)| forgotten.note(seq, &piece));
                         forgotten.note(seq, &record);
@@ -71,18 +73,18 @@ impl Forgotten {
             return;
         };
         for change in changes {
-            match change {
-                Change::Forgotten { place, .. } => drop(self.deliveries.insert(place.delivery.clone(), seq)),
-                Change::IncidentForgotten {
-                    incident,
-                    events,
-                    series,
-                } => {
-                    self.incidents.insert(incident.clone(), seq);
-                    self.events.extend(events.iter().map(|at| (*at, seq)));
-                    self.series.extend(series.iter().map(|one| (one.clone(), seq)));
-                }
-                _ => {}
+            if let Change::Forgotten { place, .. } = change {
+                self.deliveries.insert(place.delivery.clone(), seq);
+            }
+            if let Change::IncidentForgotten {
+                incident,
+                events,
+                series,
+            } = change
+            {
+                self.incidents.insert(incident.clone(), seq);
+                self.events.extend(events.iter().map(|at| (*at, seq)));
+                self.series.extend(series.iter().map(|one| (one.clone(), seq)));
             }
         }
     }
@@ -245,11 +247,17 @@ impl Forgotten {
     fn covers(&self, at: Position, of: &Of, change: &Change) -> bool {
         let seq = at.seq;
         let is_old = |incident| is_later(seq, self.incidents.get(incident));
-        if let Some(id) = delivery_of(change) {
-            let forgets = matches!(change, Change::Forgotten { .. });
-            return is_later(seq, self.deliveries.get(id)) && (self.is_whole || !forgets);
-        }
+        let is_old_delivery = |id: &str| is_later(seq, self.deliveries.get(id));
         match change {
+            Change::Delivery { delivery, .. } => is_old_delivery(&delivery.id),
+            Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
+                is_old_delivery(&place.delivery)
+            }
+            Change::Forgotten { place, .. } => self.is_whole && is_old_delivery(&place.delivery),
+            Change::Carries { delivery, .. }
+            | Change::Again { delivery, .. }
+            | Change::Finished { delivery, .. }
+            | Change::BroughtForward { delivery, .. } => is_old_delivery(delivery),
             Change::Incident(incident) => is_old(&incident.id),
             Change::Entry(entry) => is_old(&entry.incident),
             Change::Affected(hearing) => is_old(&hearing.incident),
@@ -274,9 +282,23 @@ impl Forgotten {
                 ..
             } => is_later(seq, self.series.get(series)),
             Change::Nothing { why } => *why != Why::Retired && is_of_event(of, |event| self.is_gone(event)),
-            _ => false,
+            Change::SetAside(_) => is_of_event(of, |event| self.is_gone(event)),
+            Change::TakenUp { at } => self.is_gone(*at),
+            Change::Wake { .. }
+            | Change::Unwake { .. }
+            | Change::InForce { .. }
+            | Change::Broken { .. }
+            | Change::Hold { .. } => false,
         }
     }
+}
+
+/// The first of the records before a decision's last one.
+fn first_piece(record: &Record) -> Option<u64> {
+    let Record::Decided { after, .. } = record else {
+        return None;
+    };
+    *after
 }
 
 /// What stands where a change was.
@@ -296,20 +318,4 @@ fn cut_back<T>(all: &mut Vec<T>, is_empty: impl Fn(&T) -> bool) -> bool {
         all.pop();
     }
     all.is_empty()
-}
-
-/// The delivery a change is about, and about nothing else.
-fn delivery_of(change: &Change) -> Option<&str> {
-    match change {
-        Change::Delivery { delivery, .. } => Some(&delivery.id),
-        Change::Attempted { place, .. }
-        | Change::Ended { place, .. }
-        | Change::Requeued { place, .. }
-        | Change::Forgotten { place, .. } => Some(&place.delivery),
-        Change::Carries { delivery, .. }
-        | Change::Again { delivery, .. }
-        | Change::Finished { delivery, .. }
-        | Change::BroughtForward { delivery, .. } => Some(delivery),
-        _ => None,
-    }
 }

@@ -50,9 +50,9 @@ pub fn ops(seq: u64, record: &Record, pieces: &[Piece]) -> Vec<Op> {
                 Of::Here(_) | Of::Kept { .. } => &[],
             };
             // what was set aside is decided as if it had just come
-            let taken_up = changes.iter().find_map(|change| match change {
-                Change::TakenUp { at } => Some(*at),
-                _ => None,
+            let taken_up = changes.iter().find_map(|change| {
+                let Change::TakenUp { at } = change else { return None };
+                Some(*at)
             });
             ops.extend(taken_up.map(|at| Op::Remove(keys::nothing(at))));
             let decision = Decision {
@@ -84,7 +84,13 @@ fn recorded(at: Position, input: &Input, now: Time, ops: &mut Vec<Op>) {
     match input {
         Input::Retired => return,
         Input::Heard { event } => heard(at, event, now, ops),
-        _ => {}
+        Input::RuleTexts { .. }
+        | Input::Rules { .. }
+        | Input::Commanded { .. }
+        | Input::Tried { .. }
+        | Input::AttemptsEnded { .. }
+        | Input::Due { .. }
+        | Input::ClockJumped { .. } => {}
     }
     ops.push(put_of(Item::Inbox { at }));
 }

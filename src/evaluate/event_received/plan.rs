@@ -225,10 +225,12 @@ impl<'a> Plan<'a> {
     fn named<'s>(&'s self, accounts: &'s Accounts) -> &'s [String] {
         match accounts {
             Accounts::These(accounts) => accounts,
-            Accounts::Of(Ref::Here(nth)) => match self.changes.get(*nth as usize) {
-                Some(Change::Set(set)) => &set.accounts,
-                _ => &[],
-            },
+            Accounts::Of(Ref::Here(nth)) => {
+                let Some(Change::Set(set)) = self.changes.get(*nth as usize) else {
+                    return &[];
+                };
+                &set.accounts
+            }
             Accounts::Of(Ref::At(_)) => &[],
         }
     }
