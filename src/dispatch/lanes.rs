@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::oneshot;
@@ -31,13 +31,15 @@ use crate::record::Deadline;
 use crate::store::View;
 
 use super::send::Senders;
+use super::smtp::CONNECTIONS_MAX;
 use attempt::Texts;
-use slots::{Class, Slots};
+use slots::{Class, Route, Slots, Standing as LaneStanding};
 
 mod attempt;
 mod slots;
 
-/// How many attempts are under way at once, over all endpoints.
+/// How many webhooks are under way at once, over all endpoints. Of mails there are as many as there are connections to
+/// the relay: who waits for one of these waits in its lane.
 const UNDER_WAY_MOST: usize = 512;
 
 /// How many of them one endpoint may have: a slow receiver holds few slots.
@@ -48,6 +50,12 @@ const UNDER_WAY_PER_FAILING_LANE: usize = 1;
 
 /// How many incidents of a lane one look goes through; the next look goes on behind them.
 const HEADS_MOST: usize = 4_096;
+
+/// A webhook that takes longer holds a slot for so long that its lane counts, for slots, as one that failed.
+const SLOW_AFTER: Duration = Duration::from_secs(5);
+
+/// Of how many endpoints it is remembered that they work; then all are forgotten, and are new.
+const REMEMBERED_MOST: usize = 65_536;
 
 /// When a lane with more incidents than that is looked at again, in seconds.
 const GO_ON_SECONDS: i64 = 1;
@@ -80,7 +88,8 @@ pub enum Signal {
 pub struct Freed {
     endpoint: EndpointId,
     class: Class,
-    has_failed: bool,
+    /// Whether it failed or took long.
+    is_bad: bool,
 }
 
 /// The thread's own things.
@@ -98,6 +107,8 @@ struct Dispatcher {
     lanes: HashMap<EndpointId, Lane>,
     /// Everything that is under way in any lane.
     busy: HashMap<String, EndpointId>,
+    /// Endpoints whose last attempt was answered in time, also those without work now.
+    working: HashSet<EndpointId>,
     /// Endpoints that are in no rule file any more, and with which the ledger was asked to deal.
     vanishing: HashSet<EndpointId>,
     idle: Vec<oneshot::Sender<()>>,
@@ -109,8 +120,8 @@ struct Lane {
     next: Option<Time>,
     /// Deliveries whose attempt is under way, or ended and not written down yet, and those the ledger was asked to end.
     under_way: HashMap<String, IncidentId>,
-    /// Whether the last attempt failed, if any was made since the start.
-    has_failed: Option<bool>,
+    /// Whether the last attempt failed or took long, if any was made since the start.
+    is_bad: Option<bool>,
     /// The incident behind which the next look begins, so that each has its turn.
     after: Option<IncidentId>,
 }
@@ -163,11 +174,12 @@ impl Lanes {
             runtime: tokio::runtime::Handle::current(),
             attempts,
             signals: self.0.clone(),
-            slots: Slots::new(UNDER_WAY_MOST),
+            slots: Slots::new(UNDER_WAY_MOST, CONNECTIONS_MAX),
             texts: Texts::default(),
             due: BTreeSet::new(),
             lanes: HashMap::new(),
             busy: HashMap::new(),
+            working: HashSet::new(),
             vanishing: HashSet::new(),
             idle: Vec::new(),
         };
@@ -237,15 +249,24 @@ impl Dispatcher {
     fn take(&mut self, signal: Signal) -> std::ops::ControlFlow<()> {
         match signal {
             Signal::Hint(hint) => self.hinted(hint),
-            Signal::Freed(freed) => {
-                self.slots.give_back(&freed.class);
-                self.lane(&freed.endpoint).has_failed = Some(freed.has_failed);
-            }
+            Signal::Freed(freed) => self.freed(freed),
             Signal::Tick => {}
             Signal::Idle(reply) => self.idle.push(reply),
             Signal::Stop => return std::ops::ControlFlow::Break(()),
         }
         std::ops::ControlFlow::Continue(())
+    }
+
+    fn freed(&mut self, freed: Freed) {
+        self.slots.give_back(&freed.class);
+        self.lane(&freed.endpoint).is_bad = Some(freed.is_bad);
+        if self.working.len() >= REMEMBERED_MOST {
+            self.working.clear();
+        }
+        match freed.is_bad {
+            true => self.working.remove(&freed.endpoint),
+            false => self.working.insert(freed.endpoint),
+        };
     }
 
     fn hinted(&mut self, hint: Hint) {
@@ -319,10 +340,17 @@ impl Dispatcher {
         let mut heads = view.heads(endpoint, self.lane(endpoint).after.as_ref()).peekable();
         if heads.peek().is_none() {
             self.forget(endpoint);
-        } else if self.ledger.rules().endpoint(endpoint).is_none() {
-            self.vanished(endpoint);
-        } else if let Some(next) = self.go_through(&view, heads, now)? {
-            self.look_at(endpoint, next);
+            return Ok(());
+        }
+        let rules = self.ledger.rules();
+        match rules.endpoint(endpoint) {
+            None => self.vanished(endpoint),
+            Some((_, _, address)) => {
+                let route = Route::of(address.channel());
+                if let Some(next) = self.go_through(&view, route, heads, now)? {
+                    self.look_at(endpoint, next);
+                }
+            }
         }
         Ok(())
     }
@@ -332,13 +360,14 @@ impl Dispatcher {
     fn go_through(
         &mut self,
         view: &View,
+        route: Route,
         heads: impl Iterator<Item = Result<(LaneKey, Standing)>>,
         now: Time,
     ) -> Result<Option<Time>> {
         let mut next: Option<Time> = None;
         for (nth, head) in (1..).zip(heads) {
             let (lane_key, standing) = head?;
-            let mut later = match self.consider(view, &lane_key, &standing, now)? {
+            let mut later = match self.consider(view, route, &lane_key, &standing, now)? {
                 Head::Done => None,
                 Head::Later(at) => Some(at),
                 Head::NoSlot => break,
@@ -356,7 +385,14 @@ impl Dispatcher {
     }
 
     /// Starts a delivery if it may start.
-    fn consider(&mut self, view: &View, lane_key: &LaneKey, standing: &Standing, now: Time) -> Result<Head> {
+    fn consider(
+        &mut self,
+        view: &View,
+        route: Route,
+        lane_key: &LaneKey,
+        standing: &Standing,
+        now: Time,
+    ) -> Result<Head> {
         let State::Scheduled { at, expires } = standing.state else {
             return Ok(Head::Done);
         };
@@ -375,10 +411,11 @@ impl Dispatcher {
             return Ok(Head::Later(at));
         }
         let class = Class {
+            route,
             customer: lane_key.customer.clone(),
-            is_failing: lane.has_failed.unwrap_or(standing.attempts > 0),
+            standing: self.standing_of(&lane_key.endpoint, standing),
         };
-        if lane.is_full(class.is_failing) {
+        if self.lane(&lane_key.endpoint).is_full(class.standing) {
             return Ok(Head::NoSlot); // it is looked at again when one of its own attempts is written down
         }
         if !self.slots.has_room(&class) {
@@ -386,6 +423,15 @@ impl Dispatcher {
             return Ok(Head::NoSlot);
         }
         self.begin(view, lane_key, standing, class, now)
+    }
+
+    /// What is known of a lane; before the first attempt since the start, what its first delivery went through.
+    fn standing_of(&mut self, endpoint: &EndpointId, first: &Standing) -> LaneStanding {
+        match self.lane(endpoint).is_bad.unwrap_or(first.attempts > 0) {
+            true => LaneStanding::Fails,
+            false if self.working.contains(endpoint) => LaneStanding::Works,
+            false => LaneStanding::New,
+        }
     }
 
     /// Nothing waits in a lane.
@@ -441,7 +487,11 @@ impl Dispatcher {
         };
         self.attempts.spawn_on(
             async move {
-                let (outcome, digest) = attempt::caught(sending).await;
+                let began = Instant::now();
+                let (outcome, digest) = match attempt::caught(sending).await {
+                    Some(sent) => sent,
+                    None => (attempt::panicked(&ledger, &delivery.id, number).await, String::new()),
+                };
                 let attempt = Attempt {
                     delivery: delivery.id.clone(),
                     number,
@@ -452,11 +502,12 @@ impl Dispatcher {
                 };
                 attempt::log(&delivery, &attempt);
                 ledger.figures().attempted(delivery.channel, &attempt.outcome);
+                let is_slow = class.route == Route::Http && began.elapsed() > SLOW_AFTER;
                 // before the ledger: what it tells the lanes of this attempt comes after it
                 let _ = signals.send(Signal::Freed(Freed {
                     endpoint: delivery.endpoint,
                     class,
-                    has_failed: matches!(attempt.outcome, Outcome::Retry { .. }),
+                    is_bad: is_slow || matches!(attempt.outcome, Outcome::Retry { .. }),
                 }));
                 ledger.tried(attempt);
             },
@@ -482,10 +533,10 @@ impl Dispatcher {
 }
 
 impl Lane {
-    fn is_full(&self, is_failing: bool) -> bool {
-        let most = match is_failing {
-            true => UNDER_WAY_PER_FAILING_LANE,
-            false => UNDER_WAY_PER_LANE,
+    fn is_full(&self, standing: LaneStanding) -> bool {
+        let most = match standing {
+            LaneStanding::Fails => UNDER_WAY_PER_FAILING_LANE,
+            LaneStanding::Works | LaneStanding::New => UNDER_WAY_PER_LANE,
         };
         self.under_way.len() >= most
     }

@@ -34,7 +34,9 @@ const DOT_TIMEOUT: Duration = Duration::from_secs(120);
 const PARTING_TIMEOUT: Duration = Duration::from_secs(2);
 /// An idle connection older than this is not used again: servers close theirs without a word.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-const CONNECTIONS_MAX: usize = 8;
+
+/// How many connections to the relay there are at most; the lanes try no more mails at once, so that none waits here.
+pub const CONNECTIONS_MAX: usize = 8;
 
 /// Where mail goes.
 pub enum Mailer {

@@ -13,12 +13,19 @@ use crate::delivery::{Attempt, Delivery, LaneKey};
 use crate::event::Event;
 use crate::journal;
 use crate::journal::Position;
+use crate::ledger::Ledger;
 use crate::lookup::{self, Frozen};
 use crate::message::Message;
 use crate::store::View;
 
 /// How many texts, and how many contents, are held for the messages that tell them.
 const HELD: usize = 64;
+
+/// How many attempts of a delivery may panic; then it is dead.
+const PANICS_MOST: usize = 3;
+
+/// What an attempt that panicked says; earlier ones are known by it.
+const PANICKED: &str = "sending ended in a panic";
 
 /// What deliveries tell.
 #[derive(Default)]
@@ -72,15 +79,45 @@ impl Texts {
     }
 }
 
-/// What sending comes to, also where it panics: one message that cannot be rendered must not keep its place for ever.
-pub async fn caught(sending: impl Future<Output = (Outcome, String)> + Send + 'static) -> (Outcome, String) {
-    tokio::spawn(sending).await.unwrap_or_else(|_| {
-        let outcome = Outcome::Retry {
-            why: "sending ended in a panic".to_owned(),
+/// What sending comes to; `None` if it panics: that must not get out, or the delivery would keep its slot for ever.
+pub async fn caught(sending: impl Future<Output = (Outcome, String)> + Send + 'static) -> Option<(Outcome, String)> {
+    tokio::spawn(sending).await.ok()
+}
+
+/// What an attempt that panicked comes to: another try, or, if this delivery did so before, none. Only then the store is
+/// asked.
+pub async fn panicked(ledger: &Ledger, delivery: &str, number: u32) -> Outcome {
+    let (view, id) = (ledger.clone(), delivery.to_owned());
+    let known = match number as usize >= PANICS_MOST {
+        true => tokio::task::spawn_blocking(move || view.view().attempts(&id)).await,
+        false => Ok(Ok(Vec::new())),
+    };
+    match known.map_err(anyhow::Error::from).and_then(|known| known) {
+        Ok(earlier) => after_panic(&earlier),
+        Err(error) => {
+            tracing::error!(
+                delivery,
+                error = format!("{error:#}"),
+                "earlier attempts could not be read"
+            );
+            after_panic(&[])
+        }
+    }
+}
+
+/// A message that cannot be rendered today may be rendered by the next version; one that brought three attempts down is
+/// a dead letter, which can be sent again on command.
+fn after_panic(earlier: &[Attempt]) -> Outcome {
+    let panics = earlier.iter().filter(|attempt| attempt.outcome.why() == Some(PANICKED));
+    match panics.count() + 1 >= PANICS_MOST {
+        true => Outcome::Refused {
+            why: format!("{PANICKED}, {PANICS_MOST} times"),
+        },
+        false => Outcome::Retry {
+            why: PANICKED.to_owned(),
             after_seconds: None,
-        };
-        (outcome, String::new())
-    })
+        },
+    }
 }
 
 /// One line per attempt: ids, never addresses.
@@ -123,19 +160,48 @@ pub fn log(delivery: &Delivery, attempt: &Attempt) {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn sending_that_panics_is_an_attempt_that_failed() {
-        let (outcome, digest) = caught(async { panic!("a message that cannot be rendered") }).await;
-        assert!(
-            matches!(&outcome, Outcome::Retry { why, .. } if why == "sending ended in a panic"),
-            "{outcome:?}"
-        );
-        assert_eq!(digest, "");
+    fn attempt(outcome: Outcome) -> Attempt {
+        let at = crate::clock::Time::UNIX_EPOCH;
+        Attempt {
+            delivery: "dlv_1".to_owned(),
+            number: 1,
+            started: at,
+            ended: at,
+            outcome,
+            digest: String::new(),
+        }
     }
 
     #[tokio::test]
-    async fn sending_that_ends_well_is_told_as_it_is() {
+    async fn sending_that_panics_brings_nothing_else_down() {
+        assert_eq!(
+            caught(async { panic!("a message that cannot be rendered") }).await,
+            None
+        );
         let sent = caught(async { (Outcome::Delivered, "digest".to_owned()) }).await;
-        assert_eq!(sent, (Outcome::Delivered, "digest".to_owned()));
+        assert_eq!(sent, Some((Outcome::Delivered, "digest".to_owned())));
+    }
+
+    #[test]
+    fn only_the_third_panic_of_a_delivery_ends_it() {
+        let mut earlier = Vec::new();
+        for _ in 0..2 {
+            let outcome = after_panic(&earlier);
+            assert!(
+                matches!(&outcome, Outcome::Retry { why, .. } if why == PANICKED),
+                "{outcome:?}"
+            );
+            earlier.push(attempt(outcome));
+            let other = "answered 503".to_owned();
+            earlier.push(attempt(Outcome::Retry {
+                why: other,
+                after_seconds: None,
+            }));
+        }
+        let outcome = after_panic(&earlier);
+        assert!(
+            matches!(&outcome, Outcome::Refused { why } if why.contains("3 times")),
+            "{outcome:?}"
+        );
     }
 }
