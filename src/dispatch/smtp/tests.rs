@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::channel::{email, sample};
+use crate::dispatch::resolve::Resolver;
 use crate::secret::Secret;
 
 fn mail() -> Email {
@@ -42,7 +43,10 @@ async fn server(answers: Vec<&'static str>) -> (String, JoinHandle<String>) {
 
 async fn send(url: &str, tls: &str) -> Outcome {
     let settings = SmtpSettings::read(&format!("{url}?tls={tls}"), None).expect("settings");
-    Mailer::smtp(settings).expect("a mailer").send(&mail()).await
+    Mailer::smtp(settings, Resolver::system())
+        .expect("a mailer")
+        .send(&mail())
+        .await
 }
 
 const HELLO: &str = "250-localhost\r\n250 8BITMIME\r\n";
@@ -132,8 +136,11 @@ async fn an_address_that_needs_smtputf8_is_refused_where_it_is_not_offered() {
     let Ok(to) = crate::channel::EmailAddress::read("é@contoso.example") else {
         panic!("an address")
     };
-    let mailer =
-        Mailer::smtp(SmtpSettings::read(&format!("{url}?tls=none"), None).expect("settings")).expect("a mailer");
+    let mailer = Mailer::smtp(
+        SmtpSettings::read(&format!("{url}?tls=none"), None).expect("settings"),
+        Resolver::system(),
+    )
+    .expect("a mailer");
     let outcome = mailer
         .send(&email::render(&sample::update(), &to, &sample::sender()))
         .await;
@@ -227,7 +234,7 @@ async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted
     let (port, task) = secure_server(vec!["250-localhost\r\n250 AUTH PLAIN\r\n", "535 5.7.8 wrong\r\n"]).await;
     let credentials = Some(("user".to_owned(), Secret::new("hunter2")));
     let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), credentials).expect("settings");
-    let mailer = Mailer::smtp(settings.with_authorities(CERTIFICATE.to_vec())).expect("a mailer");
+    let mailer = Mailer::smtp(settings.with_authorities(CERTIFICATE.to_vec()), Resolver::system()).expect("a mailer");
     let outcome = mailer.send(&mail()).await;
     assert!(
         matches!(&outcome, Outcome::Retry { why, .. } if why.contains("535") && !why.contains("hunter2")),
@@ -240,7 +247,10 @@ async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted
 async fn a_relay_whose_certificate_is_not_trusted_hears_nothing() {
     let (port, task) = secure_server(vec![]).await;
     let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), None).expect("settings");
-    let outcome = Mailer::smtp(settings).expect("a mailer").send(&mail()).await;
+    let outcome = Mailer::smtp(settings, Resolver::system())
+        .expect("a mailer")
+        .send(&mail())
+        .await;
     assert!(
         matches!(&outcome, Outcome::Retry { why, .. } if why.contains("TLS")),
         "{outcome:?}"
