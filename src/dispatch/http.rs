@@ -61,7 +61,12 @@ impl HttpSender {
     /// # Errors
     /// When TLS can't be set up.
     pub fn new(allow_private: bool, resolver: Resolver) -> Result<Self> {
-        let mut tls = tls::config(None)?;
+        Self::trusting(None, allow_private, resolver)
+    }
+
+    /// The same, and trusts these certificate authorities (PEM) too.
+    fn trusting(authorities: Option<&[u8]>, allow_private: bool, resolver: Resolver) -> Result<Self> {
+        let mut tls = tls::config(authorities)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             allow_private,

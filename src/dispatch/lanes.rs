@@ -52,7 +52,7 @@ const UNDER_WAY_PER_FAILING_LANE: usize = 1;
 const HEADS_MOST: usize = 4_096;
 
 /// A webhook that takes longer holds a slot for so long that its lane counts, for slots, as one that failed.
-const SLOW_AFTER: Duration = Duration::from_secs(5);
+const SLOW_AFTER: Duration = Duration::from_secs(4);
 
 /// Of how many endpoints it is remembered that they work; then all are forgotten, and are new.
 const REMEMBERED_MOST: usize = 65_536;
@@ -502,12 +502,12 @@ impl Dispatcher {
                 };
                 attempt::log(&delivery, &attempt);
                 ledger.figures().attempted(delivery.channel, &attempt.outcome);
-                let is_slow = class.route == Route::Http && began.elapsed() > SLOW_AFTER;
+                let is_bad = is_bad(class.route, &attempt.outcome, began.elapsed());
                 // before the ledger: what it tells the lanes of this attempt comes after it
                 let _ = signals.send(Signal::Freed(Freed {
                     endpoint: delivery.endpoint,
                     class,
-                    is_bad: is_slow || matches!(attempt.outcome, Outcome::Retry { .. }),
+                    is_bad,
                 }));
                 ledger.tried(attempt);
             },
@@ -532,6 +532,13 @@ impl Dispatcher {
     }
 }
 
+/// Whether a lane counts, for slots, as one that fails. A mail that takes long says nothing about its mailbox: that is
+/// the relay.
+fn is_bad(route: Route, outcome: &Outcome, took: Duration) -> bool {
+    let is_slow = route == Route::Http && took > SLOW_AFTER;
+    is_slow || matches!(outcome, Outcome::Retry { .. })
+}
+
 impl Lane {
     fn is_full(&self, standing: LaneStanding) -> bool {
         let most = match standing {
@@ -539,5 +546,28 @@ impl Lane {
             LaneStanding::Works | LaneStanding::New => UNDER_WAY_PER_LANE,
         };
         self.under_way.len() >= most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_takes_its_time_counts_as_one_that_fails_and_a_mailbox_does_not() {
+        let (quick, slow) = (Duration::from_secs(1), Duration::from_secs(6));
+        let failed = Outcome::Retry {
+            why: "503".to_owned(),
+            after_seconds: None,
+        };
+        for (route, outcome, took, expected) in [
+            (Route::Http, &Outcome::Delivered, quick, false),
+            (Route::Http, &Outcome::Delivered, slow, true),
+            (Route::Http, &failed, quick, true),
+            (Route::Relay, &Outcome::Delivered, slow, false),
+            (Route::Relay, &failed, quick, true),
+        ] {
+            assert_eq!(is_bad(route, outcome, took), expected, "{route:?} {outcome:?} {took:?}");
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::process::event;
@@ -85,6 +86,67 @@ impl FullBacklog {
             address,
             _held: (listener, filling),
         }
+    }
+}
+
+/// A relay that takes every mail, except that it never answers to the message of a mailbox of `swallowed`.
+struct Relay {
+    address: SocketAddr,
+    taken: watch::Sender<Vec<String>>,
+}
+
+impl Relay {
+    async fn listen(swallowed: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let taken = watch::Sender::default();
+        let all = taken.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(converse(stream, swallowed, all.clone()));
+            }
+        });
+        Self { address, taken }
+    }
+
+    async fn took(&self, mailbox: &str) {
+        let mut taken = self.taken.subscribe();
+        let took = taken
+            .wait_for(|taken| taken.iter().any(|one| one.contains(mailbox)))
+            .await;
+        took.expect("the relay runs");
+    }
+}
+
+async fn converse(stream: TcpStream, swallowed: &str, taken: watch::Sender<Vec<String>>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 relay.contoso.example\r\n").await?;
+    let (mut line, mut to, mut is_message) = (String::new(), String::new(), false);
+    loop {
+        line.clear();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let answer = match line.trim_end() {
+            "." if is_message => {
+                is_message = false;
+                taken.send_modify(|taken| taken.push(to.clone()));
+                "250 taken"
+            }
+            _ if is_message => continue,
+            "DATA" if to.contains(swallowed) => std::future::pending().await,
+            "DATA" => {
+                is_message = true;
+                "354 go on"
+            }
+            command => {
+                if command.starts_with("RCPT") {
+                    command.clone_into(&mut to);
+                }
+                "250 fine"
+            }
+        };
+        stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
     }
 }
 
@@ -173,6 +235,29 @@ async fn mails_for_a_dead_relay_delay_no_webhook(relay: SocketAddr) {
         ];
         let world = World::with_settings(&format!("{smtp}{customers}"), &files).await;
         nobody_waits(&world, &["contoso", "fabrikam"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_that_the_relay_swallows_delay_no_other_customers_mails() {
+    let relay = Relay::listen("@contoso.example").await;
+    let settings = format!(
+        "smtp: {{ url: \"smtp://{}?tls=none\", from: bellwether@contoso.example }}\n{}",
+        relay.address,
+        customers()
+    );
+    let fabrikam = "receivers: { grace: [{ email: grace@fabrikam.example }] }\nrules:\n  - { name: All, when: {}, notify: grace, settle: 0s }\n";
+    let files = [
+        ("contoso/rules.yaml", &*rules("contoso", &mails())),
+        ("fabrikam/rules.yaml", fabrikam),
+    ];
+    let world = World::with_settings(&settings, &files).await;
+    for nth in 1..=3 {
+        let body = event(&format!("NEXT-{nth}")).to_string();
+        assert_eq!(at_once("intake", world.post("/v1/events", body)).await.0, 202);
+        at_once("a webhook", world.hooks.arrived("contoso", nth)).await;
+        at_once("another customer's mail", relay.took("grace@fabrikam.example")).await;
+        relay.taken.send_modify(Vec::clear);
     }
 }
 

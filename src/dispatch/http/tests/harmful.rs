@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::*;
 
@@ -32,23 +32,27 @@ async fn receiver(harm: Harm) -> SocketAddr {
 }
 
 impl Harm {
-    async fn serve(self, mut stream: TcpStream) {
+    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         let mut asked = [0; 4096];
         let _ = stream.read(&mut asked).await;
         let said = self.say(&mut stream).await;
         drop(said); // the sender hangs up: that is tested
     }
 
-    async fn say(self, stream: &mut TcpStream) -> std::io::Result<()> {
+    async fn say(self, stream: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
         match self {
             Harm::Endless(first, again, at_least) => {
                 stream.write_all(first.as_bytes()).await?;
                 let piece = again.repeat(at_least.div_ceil(again.len()));
                 loop {
                     stream.write_all(piece.as_bytes()).await?;
+                    stream.flush().await?;
                 }
             }
-            Harm::Once(all) => stream.write_all(all.as_bytes()).await,
+            Harm::Once(all) => {
+                stream.write_all(all.as_bytes()).await?;
+                stream.shutdown().await
+            }
             Harm::Drip(first, bytes) => {
                 stream.write_all(first.as_bytes()).await?;
                 for byte in bytes.bytes().cycle() {
@@ -63,6 +67,32 @@ impl Harm {
             }
         }
     }
+}
+
+const CERTIFICATE: &[u8] = include_bytes!("../../../../tests/fixtures/relay-cert.pem");
+
+/// The same inside TLS, on `localhost`; the port.
+async fn secure_receiver(harm: Harm) -> u16 {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
+    let key = include_bytes!("../../../../tests/fixtures/relay-key.pem");
+    let key = PrivateKeyDer::from_pem_slice(key).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config.expect("a configuration")));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                tokio::spawn(harm.serve(stream));
+            }
+        }
+    });
+    port
 }
 
 /// Processor time of this process so far.
@@ -280,6 +310,24 @@ async fn whoever_speaks_something_else_than_tls_is_told_so_at_once() {
             "{name}: {took:?}, {cost:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inside_tls_the_same_holds() {
+    let sender = HttpSender::trusting(Some(CERTIFICATE), true, Resolver::system()).expect("TLS is set up");
+    let port = secure_receiver(Harm::Once("HTTP/1.1 204 Fine\r\n\r\n")).await;
+    let reply = post(&sender, &format!("https://localhost:{port}/")).await;
+    assert!(matches!(reply, HttpReply::Answered { status: 204, .. }), "{reply:?}");
+    let hints = Harm::Endless("", "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n", 1 << 14);
+    let port = secure_receiver(hints).await;
+    let before = processor_time();
+    let reply = post(&sender, &format!("https://localhost:{port}/")).await;
+    assert!(
+        matches!(&reply, HttpReply::Failed { why } if why.contains("without a whole answer")),
+        "{reply:?}"
+    );
+    let cost = processor_time() - before;
+    assert!(cost < Duration::from_secs(2), "{cost:?}");
 }
 
 #[tokio::test]
