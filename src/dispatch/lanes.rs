@@ -12,20 +12,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
-use crate::delivery::{Attempt, Delivery, LaneKey, Standing, State};
+use crate::delivery::{LaneKey, Standing, State};
 use crate::incident::IncidentId;
-use crate::journal;
 use crate::ledger::{Hint, Ledger};
-use crate::lookup;
-use crate::message::Message;
 use crate::notification::EndpointId;
 use crate::record::Deadline;
 use crate::store::View;
@@ -50,9 +46,6 @@ const UNDER_WAY_PER_FAILING_LANE: usize = 1;
 
 /// How many incidents of a lane one look goes through; the next look goes on behind them.
 const HEADS_MOST: usize = 4_096;
-
-/// A webhook that takes longer holds a slot for so long that its lane counts, for slots, as one that failed.
-const SLOW_AFTER: Duration = Duration::from_secs(4);
 
 /// Of how many endpoints it is remembered that they work; then all are forgotten, and are new.
 const REMEMBERED_MOST: usize = 65_536;
@@ -452,91 +445,6 @@ impl Dispatcher {
             });
         }
     }
-
-    /// Prepares one attempt and lets it run.
-    fn begin(&mut self, view: &View, lane_key: &LaneKey, standing: &Standing, class: Class, now: Time) -> Result<Head> {
-        // the next look begins behind it, also after a panic
-        self.lane(&lane_key.endpoint).after = Some(lane_key.incident.clone());
-        let number = standing.attempts + 1;
-        let prepared = match lookup::unless_lost(self.texts.of(lane_key, view, self.ledger.journal())) {
-            Ok(prepared) => prepared,
-            Err(error) if error.chain().any(|cause| cause.is::<journal::Error>()) => {
-                tracing::error!(
-                    delivery = lane_key.delivery,
-                    error = format!("{error:#}"),
-                    "what a delivery tells could not be read; it is looked at again"
-                );
-                return Ok(Head::Later(now + chrono::Duration::seconds(LOOK_AGAIN_SECONDS)));
-            }
-            Err(error) => return Err(error),
-        };
-        self.hold(lane_key);
-        match prepared {
-            Some((delivery, message)) => self.run_attempt(delivery, message, number, class, now),
-            None => self.unsendable(lane_key, number, now),
-        }
-        Ok(Head::Done)
-    }
-
-    fn run_attempt(&mut self, delivery: Delivery, message: Message, number: u32, class: Class, now: Time) {
-        self.slots.take(&class);
-        let (ledger, clock, signals) = (self.ledger.clone(), self.clock.clone(), self.signals.clone());
-        let sending = {
-            let (senders, rules, delivery) = (self.senders.clone(), self.ledger.rules(), delivery.clone());
-            async move { senders.attempt(&delivery, &message, &rules).await }
-        };
-        self.attempts.spawn_on(
-            async move {
-                let began = Instant::now();
-                let (outcome, digest) = match attempt::caught(sending).await {
-                    Some(sent) => sent,
-                    None => (attempt::panicked(&ledger, &delivery.id, number).await, String::new()),
-                };
-                let attempt = Attempt {
-                    delivery: delivery.id.clone(),
-                    number,
-                    started: now,
-                    ended: clock.now(),
-                    outcome,
-                    digest,
-                };
-                attempt::log(&delivery, &attempt);
-                ledger.figures().attempted(delivery.channel, &attempt.outcome);
-                let is_bad = is_bad(class.route, &attempt.outcome, began.elapsed());
-                // before the ledger: what it tells the lanes of this attempt comes after it
-                let _ = signals.send(Signal::Freed(Freed {
-                    endpoint: delivery.endpoint,
-                    class,
-                    is_bad,
-                }));
-                ledger.tried(attempt);
-            },
-            &self.runtime,
-        );
-    }
-
-    /// What a delivery says stood in a part of the journal that is damaged: it is dead, for that reason.
-    fn unsendable(&self, lane_key: &LaneKey, number: u32, now: Time) {
-        tracing::error!(delivery = lane_key.delivery, "the content of a delivery is lost");
-        let outcome = Outcome::Refused {
-            why: "its content stood in a damaged part of the journal".to_owned(),
-        };
-        self.ledger.tried(Attempt {
-            delivery: lane_key.delivery.clone(),
-            number,
-            started: now,
-            ended: now,
-            outcome,
-            digest: String::new(),
-        });
-    }
-}
-
-/// Whether a lane counts, for slots, as one that fails. A mail that takes long says nothing about its mailbox: that is
-/// the relay.
-fn is_bad(route: Route, outcome: &Outcome, took: Duration) -> bool {
-    let is_slow = route == Route::Http && took > SLOW_AFTER;
-    is_slow || matches!(outcome, Outcome::Retry { .. })
 }
 
 impl Lane {
@@ -546,28 +454,5 @@ impl Lane {
             LaneStanding::Works | LaneStanding::New => UNDER_WAY_PER_LANE,
         };
         self.under_way.len() >= most
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_that_takes_its_time_counts_as_one_that_fails_and_a_mailbox_does_not() {
-        let (quick, slow) = (Duration::from_secs(1), Duration::from_secs(6));
-        let failed = Outcome::Retry {
-            why: "503".to_owned(),
-            after_seconds: None,
-        };
-        for (route, outcome, took, expected) in [
-            (Route::Http, &Outcome::Delivered, quick, false),
-            (Route::Http, &Outcome::Delivered, slow, true),
-            (Route::Http, &failed, quick, true),
-            (Route::Relay, &Outcome::Delivered, slow, false),
-            (Route::Relay, &failed, quick, true),
-        ] {
-            assert_eq!(is_bad(route, outcome, took), expected, "{route:?} {outcome:?} {took:?}");
-        }
     }
 }

@@ -32,40 +32,56 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 #[error(
     "more than {} KiB, or more than {PIECES_MOST} pieces, came without a whole answer",
-    RECEIVED_MOST_BYTES / 1024
+    most_bytes / 1024
 )]
-pub struct Endless;
+pub struct Endless {
+    most_bytes: usize,
+}
 
 impl Endless {
-    /// Whether that is why reading failed.
-    pub fn is_in(error: &(dyn std::error::Error + 'static)) -> bool {
+    /// What is said if that is why reading failed.
+    pub fn in_causes_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            if inner.is_some_and(|inner| inner.is::<Self>() || Self::is_in(inner)) {
-                return true;
+            if let Some(found) = inner.and_then(|inner| inner.downcast_ref().or_else(|| Self::in_causes_of(inner))) {
+                return Some(found);
             }
             next = error.source();
         }
-        false
+        None
     }
 }
 
 /// Counts what came in. Clones count together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Meter(Arc<Counts>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
+    most_bytes: AtomicUsize,
     bytes: AtomicUsize,
     pieces: AtomicUsize,
 }
 
 impl Meter {
+    fn new() -> Self {
+        Self(Arc::new(Counts {
+            most_bytes: AtomicUsize::new(RECEIVED_MOST_BYTES),
+            bytes: AtomicUsize::new(0),
+            pieces: AtomicUsize::new(0),
+        }))
+    }
+
     /// Something is asked now: its answer is counted from nothing.
     pub fn begin(&self) {
         self.0.bytes.store(0, Ordering::Relaxed);
         self.0.pieces.store(0, Ordering::Relaxed);
+    }
+
+    /// From now on an answer may have so many bytes.
+    pub fn allow(&self, most_bytes: usize) {
+        self.0.most_bytes.store(most_bytes, Ordering::Relaxed);
     }
 
     fn came(&self, bytes: usize) {
@@ -73,9 +89,12 @@ impl Meter {
         self.0.pieces.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_over(&self) -> bool {
-        self.0.bytes.load(Ordering::Relaxed) > RECEIVED_MOST_BYTES
-            || self.0.pieces.load(Ordering::Relaxed) > PIECES_MOST
+    fn check(&self) -> io::Result<()> {
+        let most_bytes = self.0.most_bytes.load(Ordering::Relaxed);
+        match self.0.bytes.load(Ordering::Relaxed) > most_bytes || self.0.pieces.load(Ordering::Relaxed) > PIECES_MOST {
+            true => Err(io::Error::other(Endless { most_bytes })),
+            false => Ok(()),
+        }
     }
 }
 
@@ -129,7 +148,7 @@ impl Counted {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
-            meter: Meter::default(),
+            meter: Meter::new(),
         })
     }
 
@@ -157,9 +176,7 @@ impl Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.meter.is_over() {
-            return Poll::Ready(Err(io::Error::other(Endless)));
-        }
+        self.meter.check()?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if matches!(read, Poll::Ready(Ok(()))) {
@@ -248,7 +265,7 @@ mod tests {
         for _ in 0..2 {
             let (read, error) = read_all(&mut ours).await;
             assert!(read <= RECEIVED_MOST_BYTES + 4096, "{read}");
-            assert!(Endless::is_in(&error), "{error}");
+            assert!(Endless::in_causes_of(&error).is_some(), "{error}");
             ours.meter().begin();
         }
     }
@@ -265,7 +282,7 @@ mod tests {
             }
         };
         assert_eq!(read, PIECES_MOST + 1);
-        assert!(Endless::is_in(&error), "{error}");
+        assert!(Endless::in_causes_of(&error).is_some(), "{error}");
     }
 
     #[tokio::test]

@@ -94,8 +94,8 @@ fn shown(body: &[u8], url: &secret::Url) -> String {
 
 /// Why no answer came over a connection.
 pub(super) fn lost(error: &hyper::Error) -> HttpReply {
-    if Endless::is_in(error) {
-        return super::failed(Endless.to_string());
+    if let Some(endless) = Endless::in_causes_of(error) {
+        return super::failed(endless.to_string());
     }
     if error.is_parse_too_large() {
         let most = super::HEAD_MAX_BYTES / 1024;

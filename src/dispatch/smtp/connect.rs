@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
@@ -20,7 +20,12 @@ use crate::customer::{CustomerId, OPERATOR};
 use crate::dispatch::resolve::Resolver;
 use crate::dispatch::stream::{Counted, Meter, Stream};
 
+/// How large one answer may be.
 const REPLY_MAX_BYTES: usize = 16 * 1024;
+
+/// How many lines one answer may have; servers say some twenty. Whoever reads it goes through all of it again with every
+/// line, so there must be few.
+const REPLY_MAX_LINES: usize = 128;
 
 /// The greeting that was heard already, for the reader that expects one.
 const AGAIN: &[u8] = b"220 greeted\r\n";
@@ -47,11 +52,15 @@ pub(super) async fn open(
             }
         }
     };
+    // from here on no certificates come any more, only answers
+    meter.begin();
+    meter.allow(REPLY_MAX_BYTES);
     let greeted = Greeted {
         greeting,
         stream,
         peer,
         meter,
+        lines: 0,
     };
     let connection = AsyncSmtpConnection::connect_with_transport(Box::new(greeted), &ClientId::default()).await;
     connection.map_err(|error| failure(&error))
@@ -162,6 +171,20 @@ struct Greeted {
     stream: Stream,
     peer: SocketAddr,
     meter: Meter,
+    /// How many lines came since the last command.
+    lines: usize,
+}
+
+impl Greeted {
+    fn count(&mut self, came: &[u8]) -> io::Result<()> {
+        self.lines += came.iter().filter(|byte| **byte == b'\n').count();
+        match self.lines > REPLY_MAX_LINES {
+            true => Err(io::Error::other(format!(
+                "more than {REPLY_MAX_LINES} lines came without a whole answer"
+            ))),
+            false => Ok(()),
+        }
+    }
 }
 
 impl AsyncTokioStream for Greeted {
@@ -173,7 +196,9 @@ impl AsyncTokioStream for Greeted {
 impl AsyncRead for Greeted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.greeting.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            return Poll::Ready(self.count(&buffer.filled()[before..]));
         }
         let (now, later) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
         buffer.put_slice(now);
@@ -185,6 +210,7 @@ impl AsyncRead for Greeted {
 impl AsyncWrite for Greeted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.meter.begin();
+        self.lines = 0;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

@@ -124,6 +124,27 @@ async fn a_connection_lost_after_the_dot_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_relay_that_answers_without_end_is_not_listened_to_for_ever() {
+    for (first, again) in [("220 hi\r\n", "250-more\r\n"), ("", "220-more\r\n"), ("", "220 more ")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut said = stream.write_all(first.as_bytes()).await;
+            while said.is_ok() {
+                said = stream.write_all(again.repeat(400).as_bytes()).await;
+            }
+        });
+        let outcome = timeout(CONNECT_TIMEOUT / 2, send(&url, "none")).await;
+        let outcome = outcome.expect("it ends before its time is over");
+        assert!(
+            matches!(&outcome, Outcome::Retry { why, .. } if why.contains("without a whole answer")),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn without_starttls_nothing_is_sent_unless_the_operator_says_so() {
     let (url, task) = server(vec!["220 hi\r\n", HELLO, "221 bye\r\n"]).await;
     assert!(matches!(send(&url, "required").await, Outcome::Retry { why, .. } if why.contains("STARTTLS")));

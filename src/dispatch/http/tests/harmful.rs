@@ -270,10 +270,19 @@ async fn who_says_nothing_or_a_byte_a_second_is_waited_for_until_the_deadline_an
         Harm::Drip("", "\n"),
     ];
     let silent = silent.map(attempt);
+    let handshake = {
+        let (sender, address) = (sender.clone(), receiver(Harm::Silent("")).await);
+        tokio::spawn(async move { post(&sender, &format!("https://{address}/")).await })
+    };
     let drip = attempt(Harm::Drip("HTTP/1.1 503 Busy\r\ncontent-length: 1000\r\n\r\n", "x"));
     let (reply, took) = drip.await.expect("an attempt");
     assert!(matches!(reply, HttpReply::Answered { status: 503, .. }), "{reply:?}");
     assert!(took < ATTEMPT_TIMEOUT, "the status was said: {took:?}");
+    let reply = handshake.await.expect("an attempt");
+    assert!(
+        matches!(&reply, HttpReply::Failed { why } if why == "no connection within 5 seconds"),
+        "{reply:?}"
+    );
     for (nth, one) in silent.into_iter().enumerate() {
         let (reply, took) = one.await.expect("an attempt");
         assert!(
@@ -309,6 +318,40 @@ async fn whoever_speaks_something_else_than_tls_is_told_so_at_once() {
             took < Duration::from_secs(5) && cost < Duration::from_secs(2),
             "{name}: {took:?}, {cost:?}"
         );
+    }
+}
+
+/// The most memory that this process had so far, in KiB.
+fn peak_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a process");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+    line.split_whitespace().nth(1).expect("KiB").parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_takes_at_most_a_mebibyte_whatever_it_is_answered() {
+    const ATTEMPTS: usize = 64;
+    let sized = "HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n";
+    let harms = [
+        Harm::Endless(sized, "x", 1 << 16),
+        Harm::Endless("", "HTTP/1.1 100 \r\n\r\n", 1 << 16),
+        Harm::Endless("HTTP/1.1 200 OK\r\nx: ", "y", 1 << 16),
+    ];
+    let sender = Arc::new(sender(true));
+    for harm in harms {
+        let address = receiver(harm).await;
+        let before = peak_memory();
+        let attempts: Vec<_> = (0..ATTEMPTS)
+            .map(|_| {
+                let sender = sender.clone();
+                tokio::spawn(async move { post(&sender, &format!("http://{address}/")).await })
+            })
+            .collect();
+        for attempt in attempts {
+            attempt.await.expect("an attempt");
+        }
+        let grown = peak_memory() - before;
+        assert!(grown < ATTEMPTS * 1024, "{grown} KiB for {ATTEMPTS} attempts");
     }
 }
 
