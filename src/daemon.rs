@@ -18,7 +18,8 @@ use crate::config::Settings;
 use crate::customer::CustomerId;
 use crate::dispatch::http::HttpSender;
 use crate::dispatch::lanes::{Lanes, Signal};
-use crate::dispatch::send::Senders;
+use crate::dispatch::resolve::Resolver;
+use crate::dispatch::send::{Renderer, Senders};
 use crate::dispatch::smtp::{Mailer, SmtpSettings};
 use crate::folder::{self, Part};
 use crate::http;
@@ -58,6 +59,27 @@ pub struct Handle {
 /// # Errors
 /// When the state directory cannot be used, a named secret is missing, or the rules folder cannot be read.
 pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> Result<Handle> {
+    start_with(settings, clock, listener, Outside::default()).await
+}
+
+/// What is beyond the daemon, for tests to replace.
+struct Outside {
+    resolver: Resolver,
+    #[cfg(test)]
+    before_rendering: fn(&crate::message::Message),
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self {
+            resolver: Resolver::system(),
+            #[cfg(test)]
+            before_rendering: |_| {},
+        }
+    }
+}
+
+async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, outside: Outside) -> Result<Handle> {
     install_tls();
     let clock = clock.reckoned();
     std::fs::create_dir_all(&settings.state)
@@ -77,7 +99,7 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
     begin_with_rules(&rules).await?;
     let links = LinkKey::of(&sealer);
     let attempts = TaskTracker::new();
-    let senders = senders(&settings, &clock, secrets.clone(), links.clone())?;
+    let senders = senders(&settings, &clock, secrets.clone(), links.clone(), outside)?;
     let lanes_thread = lanes.start(signals, ledger.clone(), senders, clock.clone(), attempts.clone())?;
     let addr = listener.local_addr().context("asking the listener where it listens")?;
     let background = CancellationToken::new();
@@ -282,22 +304,25 @@ fn key_path(settings: &Settings, secrets: &Secrets) -> PathBuf {
         .unwrap_or_else(|| settings.state.join("state.key"))
 }
 
-fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey) -> Result<Senders> {
+fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey, outside: Outside) -> Result<Senders> {
     let from = match &settings.mail_from.name {
         Some(name) => format!("{name} <{}>", settings.mail_from.address.as_str()),
         None => settings.mail_from.address.as_str().to_owned(),
     };
-    Ok(Senders {
-        http: HttpSender::new(settings.allow_private_receivers)?,
-        mailer: mailer(settings, &secrets)?,
+    let http = HttpSender::new(settings.allow_private_receivers, outside.resolver.clone())?;
+    let mailer = mailer(settings, &secrets, outside.resolver)?;
+    let renderer = Renderer {
         from: Sender::read(&from).map_err(|why| anyhow::anyhow!("the sender of mail: {why}"))?,
         secrets,
         links,
         clock: clock.clone(),
-    })
+        #[cfg(test)]
+        before_rendering: outside.before_rendering,
+    };
+    Ok(Senders::new(http, mailer, renderer))
 }
 
-fn mailer(settings: &Settings, secrets: &Secrets) -> Result<Mailer> {
+fn mailer(settings: &Settings, secrets: &Secrets, resolver: Resolver) -> Result<Mailer> {
     let Some(smtp) = &settings.smtp else {
         return Ok(Mailer::folder(&settings.state.join("mail")));
     };
@@ -310,7 +335,7 @@ fn mailer(settings: &Settings, secrets: &Secrets) -> Result<Mailer> {
     let credentials = smtp.user.clone().zip(password);
     let relay =
         SmtpSettings::read(smtp.url.as_str(), credentials).map_err(|why| anyhow::anyhow!("the mail relay: {why}"))?;
-    Mailer::smtp(relay).context("preparing the mail relay")
+    Mailer::smtp(relay, resolver).context("preparing the mail relay")
 }
 
 fn doors(

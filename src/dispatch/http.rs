@@ -1,45 +1,60 @@
 //! Posting to receivers that customers named: the one place where their URLs are called.
 //!
-//! Every resolved address is judged inside the connector, so there is no moment between the check and the call; address
-//! literals, which no resolver is asked for, are judged here. Redirects are not followed, proxies of the environment
-//! not used, answers not decompressed. Each customer has connections of its own. A URL is a secret: nothing of its path
-//! or query leaves this file.
+//! Every address is judged at the moment of connecting, so there is nothing between the check and the call. Redirects
+//! are not followed, proxies of the environment not used, answers not decompressed. HTTP/1.1 is spoken and nothing else:
+//! a connection has one request at a time, so what a receiver sends is counted against the one attempt that it belongs
+//! to, and ends with it. That is why this is hyper itself and not reqwest, which is built on it: reqwest lets nobody count
+//! below what it reads, and one receiver that answers `103` without end took a processor for as long as it was listened
+//! to. Each customer has connections of its own. A URL is a secret: nothing of its path or query leaves
+//! this file.
 
 mod answer;
+mod kept;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use http_body_util::Full;
 use hyper::body::Bytes;
-use reqwest::Client;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use url::{Host, Url};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request};
+use rustls::pki_types::ServerName;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use url::{Position, Url};
 
+use super::resolve::Resolver;
+use super::stream::{Counted, Stream};
 use super::tls;
 use crate::channel::guard;
 use crate::channel::reply::HttpReply;
 use crate::customer::CustomerId;
 use crate::secret;
+use kept::{Connection, Kept, Place};
 
+/// How long a connection may take, with TLS, once the name is resolved.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an attempt may take, from the look-up of the name to the end of the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-const HEADERS_MAX_BYTES: usize = 16 * 1024;
-const CLIENTS_MAX: usize = 256;
-/// As many as there may be attempts at once: many receivers may be paths of one host (a chat service), and a connection
-/// made anew for each message takes longer than the message.
-const IDLE_MAX_PER_HOST: usize = 512;
-const ADDRESSES_MAX: usize = 32;
+
+/// How large the head of an answer may be: status line and headers.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
 
 /// Sends HTTP requests to receivers.
 pub struct HttpSender {
     allow_private: bool,
-    tls: rustls::ClientConfig,
-    clients: Mutex<HashMap<CustomerId, Client>>,
+    resolver: Resolver,
+    tls: TlsConnector,
+    kept: Arc<Kept>,
+}
+
+/// One request, ready to be sent to one place.
+struct Prepared {
+    place: Place,
+    request: Request<Full<Bytes>>,
 }
 
 impl HttpSender {
@@ -47,13 +62,19 @@ impl HttpSender {
     ///
     /// # Errors
     /// When TLS can't be set up.
-    pub fn new(allow_private: bool) -> Result<Self> {
-        let mut tls = tls::config(None)?;
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    pub fn new(allow_private: bool, resolver: Resolver) -> Result<Self> {
+        Self::trusting(None, allow_private, resolver)
+    }
+
+    /// The same, and trusts these certificate authorities (PEM) too.
+    fn trusting(authorities: Option<&[u8]>, allow_private: bool, resolver: Resolver) -> Result<Self> {
+        let mut tls = tls::config(authorities)?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             allow_private,
-            tls,
-            clients: Mutex::new(HashMap::new()),
+            resolver,
+            tls: TlsConnector::from(Arc::new(tls)),
+            kept: Arc::default(),
         })
     }
 
@@ -65,77 +86,121 @@ impl HttpSender {
         headers: &[(&'static str, String)],
         body: Bytes,
     ) -> HttpReply {
-        let target = match self.check(url) {
-            Ok(target) => target,
-            Err(why) => {
-                return HttpReply::Blocked {
-                    why: answer::scrub(&why, url),
-                };
+        let prepared = match self.prepare(customer, url, headers, body) {
+            Ok(prepared) => prepared,
+            Err(reply) => return scrubbed(reply, url),
+        };
+        let deadline = Instant::now() + ATTEMPT_TIMEOUT;
+        match timeout_at(deadline, self.exchange(prepared)).await {
+            Ok(Ok((response, connection))) => answer::answered(response, connection, &self.kept, url, deadline).await,
+            Ok(Err(reply)) => scrubbed(reply, url),
+            Err(_) => failed(format!("no answer within {} seconds", ATTEMPT_TIMEOUT.as_secs())),
+        }
+    }
+
+    /// The URL is checked once more at the moment of sending: the operator's permission may have changed since the rule
+    /// file was read.
+    fn prepare(
+        &self,
+        customer: &CustomerId,
+        url: &secret::Url,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<Prepared, HttpReply> {
+        let target = guard::check_url(url.reveal(), self.allow_private).map_err(|why| HttpReply::Blocked { why })?;
+        let place = Place::of(customer, &target).ok_or_else(|| failed("the URL names no host and port".to_owned()))?;
+        let path = &target[Position::BeforePath..Position::AfterQuery];
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .body(Full::new(body))
+            .map_err(|_| failed("the URL's path or query cannot be sent".to_owned()))?;
+        *request.headers_mut() = header_map(&target, headers).map_err(failed)?;
+        Ok(Prepared { place, request })
+    }
+
+    /// Sends the request, over a connection that is there or a new one, and waits for the head of the answer.
+    async fn exchange(
+        &self,
+        prepared: Prepared,
+    ) -> Result<(hyper::Response<hyper::body::Incoming>, Connection), HttpReply> {
+        let Prepared { place, mut request } = prepared;
+        if let Some(mut connection) = self.kept.take(&place) {
+            match connection.send(request).await {
+                Ok(response) => return Ok((response, connection)),
+                // it was closed meanwhile: nothing was sent
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(answer::lost(error.error())),
+                },
+            }
+        }
+        let mut connection = self.connected(place).await?;
+        match connection.send(request).await {
+            Ok(response) => Ok((response, connection)),
+            Err(error) => Err(answer::lost(error.error())),
+        }
+    }
+
+    async fn connected(&self, place: Place) -> Result<Connection, HttpReply> {
+        let found = self.resolver.resolve(&place.customer, &place.host).await;
+        let found = found.map_err(|error| failed(error.to_string()))?;
+        let addresses = judged(found, self.allow_private)?;
+        match timeout(CONNECT_TIMEOUT, self.open(place, addresses)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(failed(format!(
+                "no connection within {} seconds",
+                CONNECT_TIMEOUT.as_secs()
+            ))),
+        }
+    }
+
+    async fn open(&self, place: Place, addresses: Vec<IpAddr>) -> Result<Connection, HttpReply> {
+        let stream = Counted::connect(addresses, place.port).await;
+        let stream = stream.map_err(|error| failed(format!("no connection: {error}")))?;
+        let meter = stream.meter();
+        let stream = match place.is_secure {
+            false => Stream::Clear(stream),
+            true => {
+                let name = ServerName::try_from(place.host.trim_matches(['[', ']']).to_owned());
+                let name = name.map_err(|_| failed("its host is not one that a certificate can have".to_owned()))?;
+                let secured = stream.secured(&self.tls, name).await;
+                secured.map_err(|error| failed(format!("TLS failed: {error}")))?
             }
         };
-        let client = match self.client(customer) {
-            Ok(client) => client,
-            Err(error) => return answer::failed(error, url),
-        };
-        let headers = match header_map(headers) {
-            Ok(headers) => headers,
-            Err(why) => return HttpReply::Failed { why },
-        };
-        match client.post(target).headers(headers).body(body).send().await {
-            Ok(response) => answer::answered(response, url).await,
-            Err(error) => answer::failed(error, url),
-        }
-    }
-
-    /// Once more at the moment of sending: the operator's permission may have changed since the rule file was read.
-    fn check(&self, url: &secret::Url) -> Result<Url, String> {
-        let target = guard::check_url(url.reveal(), self.allow_private)?;
-        let literal = match target.host() {
-            Some(Host::Ipv4(ip)) => Some(ip.into()),
-            Some(Host::Ipv6(ip)) => Some(ip.into()),
-            _ => None,
-        };
-        match literal {
-            Some(ip) if !guard::is_allowed(ip, self.allow_private) => Err(NotPublic.to_string()),
-            _ => Ok(target),
-        }
-    }
-
-    fn client(&self, customer: &CustomerId) -> reqwest::Result<Client> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(customer) {
-            return Ok(client.clone());
-        }
-        if clients.len() >= CLIENTS_MAX {
-            clients.clear(); // requests under way hold their own clone; idle connections are made again
-        }
-        let client = self.build()?;
-        clients.insert(customer.clone(), client.clone());
-        Ok(client)
-    }
-
-    fn build(&self) -> reqwest::Result<Client> {
-        Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
-            .dns_resolver(Arc::new(Guarded {
-                allow_private: self.allow_private,
-            }))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .user_agent(concat!("Bellwether/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ATTEMPT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX_PER_HOST)
-            .http2_max_header_list_size(HEADERS_MAX_BYTES as u32)
-            .build()
+        let opened = Connection::open(place, stream, meter).await;
+        opened.map_err(|error| answer::lost(&error))
     }
 }
 
-fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap, String> {
-    let mut map = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+/// Keeps the addresses that may be called.
+fn judged(found: Vec<IpAddr>, allow_private: bool) -> Result<Vec<IpAddr>, HttpReply> {
+    let fine: Vec<IpAddr> = found
+        .into_iter()
+        .filter(|address| guard::is_allowed(*address, allow_private))
+        .collect();
+    match fine.is_empty() {
+        true => Err(HttpReply::Blocked {
+            why: "the URL leads to an address that is not on the public internet".to_owned(),
+        }),
+        false => Ok(fine),
+    }
+}
+
+fn header_map(target: &Url, headers: &[(&'static str, String)]) -> Result<HeaderMap, String> {
+    let host = &target[Position::BeforeHost..Position::AfterPort];
+    let mut map = HeaderMap::from_iter([
+        (
+            HOST,
+            HeaderValue::from_str(host).map_err(|_| "the URL's host cannot be sent")?,
+        ),
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (ACCEPT, HeaderValue::from_static("*/*")),
+        (
+            USER_AGENT,
+            HeaderValue::from_static(concat!("Bellwether/", env!("CARGO_PKG_VERSION"))),
+        ),
+    ]);
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).map_err(|_| format!("the header `{name}` cannot hold its value"))?;
         map.insert(HeaderName::from_static(name), value);
@@ -143,208 +208,22 @@ fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap, String> {
     Ok(map)
 }
 
-/// Resolves names and drops the addresses that must not be called.
-struct Guarded {
-    allow_private: bool,
+fn failed(why: String) -> HttpReply {
+    HttpReply::Failed { why }
 }
 
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let fine = judged(found.take(ADDRESSES_MAX), allow_private)?;
-            Ok(Box::new(fine.into_iter()) as Addrs)
-        })
+/// A reply without what of the URL is secret.
+fn scrubbed(reply: HttpReply, url: &secret::Url) -> HttpReply {
+    match reply {
+        HttpReply::Failed { why } => HttpReply::Failed {
+            why: answer::scrub(&why, url),
+        },
+        HttpReply::Blocked { why } => HttpReply::Blocked {
+            why: answer::scrub(&why, url),
+        },
+        answered @ HttpReply::Answered { .. } => answered,
     }
 }
-
-fn judged(found: impl Iterator<Item = SocketAddr>, allow_private: bool) -> Result<Vec<SocketAddr>, NotPublic> {
-    let fine: Vec<SocketAddr> = found
-        .filter(|address| guard::is_allowed(address.ip(), allow_private))
-        .collect();
-    if fine.is_empty() { Err(NotPublic) } else { Ok(fine) }
-}
-
-/// A name has no address that may be called.
-#[derive(Debug, thiserror::Error)]
-#[error("the URL leads to an address that is not on the public internet")]
-struct NotPublic;
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio::task::JoinHandle;
-
-    use super::*;
-
-    /// A server that answers its first request with `answer`, and then tells what was asked.
-    async fn server(answer: Vec<u8>) -> (SocketAddr, JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-        let address = listener.local_addr().expect("an address");
-        let task = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a connection");
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"}") {
-                let mut piece = [0; 4096];
-                let read = stream.read(&mut piece).await.expect("reads");
-                asked.extend_from_slice(&piece[..read]);
-            }
-            let _ = stream.write_all(&answer).await; // the sender may hang up in the middle: that is tested
-            let _ = stream.shutdown().await;
-            String::from_utf8(asked).expect("UTF-8")
-        });
-        (address, task)
-    }
-
-    fn sender(allow_private: bool) -> HttpSender {
-        HttpSender::new(allow_private).expect("TLS is set up")
-    }
-
-    fn secret_url(text: &str) -> secret::Url {
-        secret::Url::new(&Url::parse(text).expect("a URL"))
-    }
-
-    async fn post(sender: &HttpSender, url: &str) -> HttpReply {
-        let headers = [("webhook-id", "dlv_1".to_owned())];
-        sender
-            .post(
-                &CustomerId::new("contoso"),
-                &secret_url(url),
-                &headers,
-                Bytes::from_static(b"{}"),
-            )
-            .await
-    }
-
-    #[tokio::test]
-    async fn a_post_carries_headers_and_body_and_brings_the_answer_back() {
-        let (address, task) =
-            server(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 5\r\n\r\nb\x1bsy\n".to_vec()).await;
-        let reply = post(
-            &sender(true),
-            &format!("http://{address}/hook/hunter2?sig=hunter2hunter2"),
-        )
-        .await;
-        assert_eq!(
-            reply,
-            HttpReply::Answered {
-                status: 503,
-                retry_after: Some("7".into()),
-                body: "b\\u{1b}sy".into()
-            }
-        );
-        let asked = task.await.expect("a request").to_lowercase();
-        assert!(
-            asked.starts_with("post /hook/hunter2?sig=hunter2hunter2 http/1.1\r\n"),
-            "{asked}"
-        );
-        assert!(
-            asked.contains("\r\nwebhook-id: dlv_1\r\n") && asked.contains("\r\ncontent-type: application/json\r\n"),
-            "{asked}"
-        );
-        assert!(
-            asked.contains("\r\nuser-agent: bellwether/")
-                && !asked.contains("accept-encoding")
-                && asked.ends_with("\r\n\r\n{}"),
-            "{asked}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_redirect_is_an_answer_and_not_followed() {
-        let (address, task) =
-            server(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec())
-                .await;
-        let reply = post(&sender(true), &format!("http://{address}/")).await;
-        assert!(matches!(reply, HttpReply::Answered { status: 302, .. }), "{reply:?}");
-        task.await.expect("one request");
-    }
-
-    #[tokio::test]
-    async fn a_huge_answer_is_cut_and_its_status_counts() {
-        let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n".to_vec();
-        answer.resize(2_000_000, b'x');
-        let (address, _task) = server(answer).await;
-        let HttpReply::Answered { status: 200, body, .. } = post(&sender(true), &format!("http://{address}/")).await
-        else {
-            panic!("the status was said")
-        };
-        assert_eq!(body.len(), 1024);
-    }
-
-    #[tokio::test]
-    async fn huge_headers_are_no_answer() {
-        let (address, _task) = server(
-            format!(
-                "HTTP/1.1 200 OK\r\nx: {}\r\nContent-Length: 0\r\n\r\n",
-                "y".repeat(20_000)
-            )
-            .into_bytes(),
-        )
-        .await;
-        let reply = post(&sender(true), &format!("http://{address}/")).await;
-        assert!(matches!(reply, HttpReply::Failed { .. }), "{reply:?}");
-    }
-
-    #[tokio::test]
-    async fn a_receiver_that_repeats_the_secret_does_not_get_it_recorded() {
-        let (address, _task) =
-            server(b"HTTP/1.1 404 No\r\nContent-Length: 40\r\n\r\nno route /hook/hunter2hunter2 here, sorry".to_vec())
-                .await;
-        let reply = post(&sender(true), &format!("http://{address}/hook/hunter2hunter2")).await;
-        assert!(!format!("{reply:?}").contains("hunter2"), "{reply:?}");
-    }
-
-    #[tokio::test]
-    async fn a_private_address_is_not_called_by_literal_or_by_name() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
-        listener.set_nonblocking(true).expect("does not block");
-        let port = listener.local_addr().expect("an address").port();
-        let reply = post(&sender(false), &format!("https://127.0.0.1:{port}/hunter2hunter2")).await;
-        assert!(
-            matches!(&reply, HttpReply::Blocked { why } if !why.contains("hunter2")),
-            "{reply:?}"
-        );
-        let inside: SocketAddr = ([127, 0, 0, 1], port).into();
-        assert!(judged([inside].into_iter(), false).is_err());
-        let outside: SocketAddr = ([8, 8, 8, 8], 443).into();
-        assert_eq!(judged([inside, outside].into_iter(), false).ok(), Some(vec![outside]));
-        assert!(listener.accept().is_err(), "nobody called");
-    }
-
-    #[tokio::test]
-    async fn the_connector_asks_the_guard_about_every_name() {
-        let guarded = Guarded { allow_private: false };
-        let error = guarded
-            .resolve("localhost".parse().expect("a name"))
-            .await
-            .err()
-            .expect("refused");
-        assert!(error.is::<NotPublic>());
-        let sender = sender(false);
-        let client = sender.client(&CustomerId::new("contoso")).expect("a client");
-        let error = client
-            .post("http://localhost:9/hunter2hunter2")
-            .send()
-            .await
-            .expect_err("refused");
-        assert!(matches!(
-            answer::failed(error, &secret_url("http://localhost:9/hunter2hunter2")),
-            HttpReply::Blocked { .. }
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_refused_connection_says_why_without_the_url() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-        let address = listener.local_addr().expect("an address");
-        drop(listener);
-        let reply = post(&sender(true), &format!("http://{address}/hook?sig=hunter2hunter2")).await;
-        assert!(
-            matches!(&reply, HttpReply::Failed { why } if !why.contains("hunter2") && !why.is_empty()),
-            "{reply:?}"
-        );
-    }
-}
+mod tests;

@@ -18,26 +18,24 @@ use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::channel::Outcome;
 use crate::clock::{Clock, Time};
-use crate::delivery::{Attempt, Delivery, LaneKey, Standing, State};
+use crate::delivery::{LaneKey, Standing, State};
 use crate::incident::IncidentId;
-use crate::journal;
 use crate::ledger::{Hint, Ledger};
-use crate::lookup;
-use crate::message::Message;
 use crate::notification::EndpointId;
 use crate::record::Deadline;
 use crate::store::View;
 
 use super::send::Senders;
+use super::smtp::CONNECTIONS_MAX;
 use attempt::Texts;
-use slots::{Class, Slots};
+use slots::{Class, Route, Slots, Standing as LaneStanding};
 
 mod attempt;
 mod slots;
 
-/// How many attempts are under way at once, over all endpoints.
+/// How many webhooks are under way at once, over all endpoints. Of mails there are as many as there are connections to
+/// the relay: who waits for one of these waits in its lane.
 const UNDER_WAY_MOST: usize = 512;
 
 /// How many of them one endpoint may have: a slow receiver holds few slots.
@@ -48,6 +46,9 @@ const UNDER_WAY_PER_FAILING_LANE: usize = 1;
 
 /// How many incidents of a lane one look goes through; the next look goes on behind them.
 const HEADS_MOST: usize = 4_096;
+
+/// Of how many endpoints it is remembered that they work; then all are forgotten, and are new.
+const REMEMBERED_MOST: usize = 65_536;
 
 /// When a lane with more incidents than that is looked at again, in seconds.
 const GO_ON_SECONDS: i64 = 1;
@@ -80,7 +81,8 @@ pub enum Signal {
 pub struct Freed {
     endpoint: EndpointId,
     class: Class,
-    has_failed: bool,
+    /// Whether it failed or took long.
+    is_bad: bool,
 }
 
 /// The thread's own things.
@@ -98,6 +100,8 @@ struct Dispatcher {
     lanes: HashMap<EndpointId, Lane>,
     /// Everything that is under way in any lane.
     busy: HashMap<String, EndpointId>,
+    /// Endpoints whose last attempt was answered in time, also those without work now.
+    working: HashSet<EndpointId>,
     /// Endpoints that are in no rule file any more, and with which the ledger was asked to deal.
     vanishing: HashSet<EndpointId>,
     idle: Vec<oneshot::Sender<()>>,
@@ -109,8 +113,8 @@ struct Lane {
     next: Option<Time>,
     /// Deliveries whose attempt is under way, or ended and not written down yet, and those the ledger was asked to end.
     under_way: HashMap<String, IncidentId>,
-    /// Whether the last attempt failed, if any was made since the start.
-    has_failed: Option<bool>,
+    /// Whether the last attempt failed or took long, if any was made since the start.
+    is_bad: Option<bool>,
     /// The incident behind which the next look begins, so that each has its turn.
     after: Option<IncidentId>,
 }
@@ -163,11 +167,12 @@ impl Lanes {
             runtime: tokio::runtime::Handle::current(),
             attempts,
             signals: self.0.clone(),
-            slots: Slots::new(UNDER_WAY_MOST),
+            slots: Slots::new(UNDER_WAY_MOST, CONNECTIONS_MAX),
             texts: Texts::default(),
             due: BTreeSet::new(),
             lanes: HashMap::new(),
             busy: HashMap::new(),
+            working: HashSet::new(),
             vanishing: HashSet::new(),
             idle: Vec::new(),
         };
@@ -237,15 +242,24 @@ impl Dispatcher {
     fn take(&mut self, signal: Signal) -> std::ops::ControlFlow<()> {
         match signal {
             Signal::Hint(hint) => self.hinted(hint),
-            Signal::Freed(freed) => {
-                self.slots.give_back(&freed.class);
-                self.lane(&freed.endpoint).has_failed = Some(freed.has_failed);
-            }
+            Signal::Freed(freed) => self.freed(freed),
             Signal::Tick => {}
             Signal::Idle(reply) => self.idle.push(reply),
             Signal::Stop => return std::ops::ControlFlow::Break(()),
         }
         std::ops::ControlFlow::Continue(())
+    }
+
+    fn freed(&mut self, freed: Freed) {
+        self.slots.give_back(&freed.class);
+        self.lane(&freed.endpoint).is_bad = Some(freed.is_bad);
+        if self.working.len() >= REMEMBERED_MOST {
+            self.working.clear();
+        }
+        match freed.is_bad {
+            true => self.working.remove(&freed.endpoint),
+            false => self.working.insert(freed.endpoint),
+        };
     }
 
     fn hinted(&mut self, hint: Hint) {
@@ -319,10 +333,17 @@ impl Dispatcher {
         let mut heads = view.heads(endpoint, self.lane(endpoint).after.as_ref()).peekable();
         if heads.peek().is_none() {
             self.forget(endpoint);
-        } else if self.ledger.rules().endpoint(endpoint).is_none() {
-            self.vanished(endpoint);
-        } else if let Some(next) = self.go_through(&view, heads, now)? {
-            self.look_at(endpoint, next);
+            return Ok(());
+        }
+        let rules = self.ledger.rules();
+        match rules.endpoint(endpoint) {
+            None => self.vanished(endpoint),
+            Some((_, _, address)) => {
+                let route = Route::of(address.channel());
+                if let Some(next) = self.go_through(&view, route, heads, now)? {
+                    self.look_at(endpoint, next);
+                }
+            }
         }
         Ok(())
     }
@@ -332,13 +353,14 @@ impl Dispatcher {
     fn go_through(
         &mut self,
         view: &View,
+        route: Route,
         heads: impl Iterator<Item = Result<(LaneKey, Standing)>>,
         now: Time,
     ) -> Result<Option<Time>> {
         let mut next: Option<Time> = None;
         for (nth, head) in (1..).zip(heads) {
             let (lane_key, standing) = head?;
-            let mut later = match self.consider(view, &lane_key, &standing, now)? {
+            let mut later = match self.consider(view, route, &lane_key, &standing, now)? {
                 Head::Done => None,
                 Head::Later(at) => Some(at),
                 Head::NoSlot => break,
@@ -356,7 +378,14 @@ impl Dispatcher {
     }
 
     /// Starts a delivery if it may start.
-    fn consider(&mut self, view: &View, lane_key: &LaneKey, standing: &Standing, now: Time) -> Result<Head> {
+    fn consider(
+        &mut self,
+        view: &View,
+        route: Route,
+        lane_key: &LaneKey,
+        standing: &Standing,
+        now: Time,
+    ) -> Result<Head> {
         let State::Scheduled { at, expires } = standing.state else {
             return Ok(Head::Done);
         };
@@ -376,10 +405,11 @@ impl Dispatcher {
             return Ok(Head::Later(at));
         }
         let class = Class {
+            route,
             customer: lane_key.customer.clone(),
-            is_failing: lane.has_failed.unwrap_or(standing.attempts > 0),
+            standing: self.standing_of(&lane_key.endpoint, standing),
         };
-        if lane.is_full(class.is_failing) {
+        if self.lane(&lane_key.endpoint).is_full(class.standing) {
             return Ok(Head::NoSlot); // it is looked at again when one of its own attempts is written down
         }
         if !self.slots.has_room(&class) {
@@ -387,6 +417,15 @@ impl Dispatcher {
             return Ok(Head::NoSlot);
         }
         self.begin(view, lane_key, standing, class, now)
+    }
+
+    /// What is known of a lane; before the first attempt since the start, what its first delivery went through.
+    fn standing_of(&mut self, endpoint: &EndpointId, first: &Standing) -> LaneStanding {
+        match self.lane(endpoint).is_bad.unwrap_or(first.attempts > 0) {
+            true => LaneStanding::Fails,
+            false if self.working.contains(endpoint) => LaneStanding::Works,
+            false => LaneStanding::New,
+        }
     }
 
     /// Nothing waits in a lane.
@@ -407,86 +446,13 @@ impl Dispatcher {
             });
         }
     }
-
-    /// Prepares one attempt and lets it run.
-    fn begin(&mut self, view: &View, lane_key: &LaneKey, standing: &Standing, class: Class, now: Time) -> Result<Head> {
-        // the next look begins behind it, also after a panic
-        self.lane(&lane_key.endpoint).after = Some(lane_key.incident.clone());
-        let number = standing.attempts + 1;
-        let prepared = match lookup::unless_lost(self.texts.of(lane_key, view, self.ledger.journal())) {
-            Ok(prepared) => prepared,
-            Err(error) if error.chain().any(|cause| cause.is::<journal::Error>()) => {
-                tracing::error!(
-                    delivery = lane_key.delivery,
-                    error = format!("{error:#}"),
-                    "what a delivery tells could not be read; it is looked at again"
-                );
-                return Ok(Head::Later(now + chrono::Duration::seconds(LOOK_AGAIN_SECONDS)));
-            }
-            Err(error) => return Err(error),
-        };
-        self.hold(lane_key);
-        match prepared {
-            Some((delivery, message)) => self.run_attempt(delivery, message, number, class, now),
-            None => self.unsendable(lane_key, number, now),
-        }
-        Ok(Head::Done)
-    }
-
-    fn run_attempt(&mut self, delivery: Delivery, message: Message, number: u32, class: Class, now: Time) {
-        self.slots.take(&class);
-        let (ledger, clock, signals) = (self.ledger.clone(), self.clock.clone(), self.signals.clone());
-        let sending = {
-            let (senders, rules, delivery) = (self.senders.clone(), self.ledger.rules(), delivery.clone());
-            async move { senders.attempt(&delivery, &message, &rules).await }
-        };
-        self.attempts.spawn_on(
-            async move {
-                let (outcome, digest) = attempt::caught(sending).await;
-                let attempt = Attempt {
-                    delivery: delivery.id.clone(),
-                    number,
-                    started: now,
-                    ended: clock.now(),
-                    outcome,
-                    digest,
-                };
-                attempt::log(&delivery, &attempt);
-                ledger.figures().attempted(delivery.channel, &attempt.outcome);
-                // before the ledger: what it tells the lanes of this attempt comes after it
-                let _ = signals.send(Signal::Freed(Freed {
-                    endpoint: delivery.endpoint,
-                    class,
-                    has_failed: matches!(attempt.outcome, Outcome::Retry { .. }),
-                }));
-                ledger.tried(attempt);
-            },
-            &self.runtime,
-        );
-    }
-
-    /// What a delivery says stood in a part of the journal that is damaged: it is dead, for that reason.
-    fn unsendable(&self, lane_key: &LaneKey, number: u32, now: Time) {
-        tracing::error!(delivery = lane_key.delivery, "the content of a delivery is lost");
-        let outcome = Outcome::Refused {
-            why: "its content stood in a damaged part of the journal".to_owned(),
-        };
-        self.ledger.tried(Attempt {
-            delivery: lane_key.delivery.clone(),
-            number,
-            started: now,
-            ended: now,
-            outcome,
-            digest: String::new(),
-        });
-    }
 }
 
 impl Lane {
-    fn is_full(&self, is_failing: bool) -> bool {
-        let most = match is_failing {
-            true => UNDER_WAY_PER_FAILING_LANE,
-            false => UNDER_WAY_PER_LANE,
+    fn is_full(&self, standing: LaneStanding) -> bool {
+        let most = match standing {
+            LaneStanding::Fails => UNDER_WAY_PER_FAILING_LANE,
+            LaneStanding::Works | LaneStanding::New => UNDER_WAY_PER_LANE,
         };
         self.under_way.len() >= most
     }

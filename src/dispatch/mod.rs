@@ -2,6 +2,8 @@
 
 pub(crate) mod http;
 pub(crate) mod lanes;
+pub(crate) mod resolve;
 pub(crate) mod send;
 pub(crate) mod smtp;
+mod stream;
 mod tls;

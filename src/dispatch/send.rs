@@ -1,11 +1,16 @@
 //! One attempt: look the address up, render, sign, send, and say what became of it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use hyper::body::Bytes;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::http::HttpSender;
 use super::smtp::Mailer;
-use crate::channel::email::Sender;
+use crate::channel::email::{Email, Sender};
 use crate::channel::{Address, Outcome, SecretRef, Target, document, email, reply, webhook};
 use crate::clock::Clock;
 use crate::customer::CustomerId;
@@ -15,12 +20,23 @@ use crate::notification::Channel;
 use crate::rule::RuleSet;
 use crate::secret::{LinkKey, Secret, Secrets, Url};
 
+/// How many messages are prepared at once. Preparing reads secrets from files and renders, so it is done beside the
+/// threads that serve connections, and takes few of those that parsing and reading use.
+const PREPARED_AT_ONCE: usize = 4;
+
+/// How long preparing may take, waiting for a turn included: a disk that does not answer holds nobody's slot for ever.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Everything that sending needs.
 pub struct Senders {
-    /// Webhooks out.
-    pub http: HttpSender,
-    /// Mail out.
-    pub mailer: Mailer,
+    http: HttpSender,
+    mailer: Mailer,
+    preparing: Arc<Semaphore>,
+    renderer: Arc<Renderer>,
+}
+
+/// Everything that it takes to know what is sent, and where.
+pub struct Renderer {
     /// Who mail is from.
     pub from: Sender,
     /// Where secrets are found by name.
@@ -29,29 +45,111 @@ pub struct Senders {
     pub links: LinkKey,
     /// For signatures' timestamps.
     pub clock: Clock,
+    /// Called before a message is rendered: tests let it panic.
+    #[cfg(test)]
+    pub before_rendering: fn(&Message),
+}
+
+/// A message as it is sent.
+enum Rendered {
+    Email(Box<Email>),
+    Post {
+        customer: CustomerId,
+        url: Url,
+        headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+    },
 }
 
 impl Senders {
+    /// Webhooks over `http`, mail through `mailer`.
+    pub fn new(http: HttpSender, mailer: Mailer, renderer: Renderer) -> Self {
+        Self {
+            http,
+            mailer,
+            preparing: Arc::new(Semaphore::new(PREPARED_AT_ONCE)),
+            renderer: Arc::new(renderer),
+        }
+    }
+
     /// Tries once. Returns what became of it and the SHA-256 (hex) of the bytes that were sent.
     pub async fn attempt(&self, delivery: &Delivery, message: &Message, rules: &RuleSet) -> (Outcome, String) {
         let Some((customer, _, address)) = rules.endpoint(&delivery.endpoint) else {
-            let why = "the receiver's address has just been changed".to_owned();
-            return not_now(why);
+            return not_now("the receiver's address has just been changed".to_owned());
         };
-        let mut message = message.clone();
+        let channel = message.content.channel;
+        match self.prepared(delivery, message, customer, address).await {
+            Err(why) => not_now(why),
+            Ok(Rendered::Email(email)) => (self.mailer.send(&email).await, digest(&email.bytes)),
+            Ok(Rendered::Post {
+                customer,
+                url,
+                headers,
+                body,
+            }) => {
+                let digest = digest(&body);
+                let answer = self.http.post(&customer, &url, &headers, Bytes::from(body)).await;
+                (reply::of_http(channel, &answer, self.renderer.clock.now()), digest)
+            }
+        }
+    }
+
+    /// Renders on another thread; a panic there is one here.
+    async fn prepared(
+        &self,
+        delivery: &Delivery,
+        message: &Message,
+        customer: &CustomerId,
+        address: &Address,
+    ) -> Result<Rendered, String> {
+        let (renderer, preparing) = (self.renderer.clone(), self.preparing.clone());
+        let (delivery, message) = (delivery.clone(), message.clone());
+        let (customer, address) = (customer.clone(), address.clone());
+        let prepared = async move {
+            let turn = preparing.acquire_owned().await;
+            let render = move || {
+                let _turn = turn; // given back when the work ends, not when nobody waits for it any more
+                renderer.render(&delivery, message, customer, &address)
+            };
+            match tokio::task::spawn_blocking(render).await {
+                Ok(rendered) => rendered,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(error) => Err(format!("it could not be prepared: {error}")),
+            }
+        };
+        match timeout(PREPARE_TIMEOUT, prepared).await {
+            Ok(rendered) => rendered,
+            Err(_) => Err(format!(
+                "it could not be prepared within {} seconds: its secrets could not be read",
+                PREPARE_TIMEOUT.as_secs()
+            )),
+        }
+    }
+}
+
+impl Renderer {
+    fn render(
+        &self,
+        delivery: &Delivery,
+        mut message: Message,
+        customer: CustomerId,
+        address: &Address,
+    ) -> Result<Rendered, String> {
+        #[cfg(test)]
+        (self.before_rendering)(&message);
         self.add_token(delivery, &mut message);
         let (url, signing) = match address {
-            Address::Email(to) => {
-                let email = email::render(&message, to, &self.from);
-                return (self.mailer.send(&email).await, digest(&email.bytes));
-            }
+            Address::Email(to) => return Ok(Rendered::Email(Box::new(email::render(&message, to, &self.from)))),
             Address::Webhook { url, signing } => (url, signing.as_ref()),
             Address::Slack { url } | Address::Teams { url } => (url, None),
         };
-        match document(&message) {
-            Some(body) => self.post(customer, url, signing, &message, body).await,
-            None => not_now("the delivery is of another medium than its address".to_owned()),
-        }
+        let body = document(&message).ok_or("the delivery is of another medium than its address")?;
+        Ok(Rendered::Post {
+            customer,
+            url: self.target(url)?,
+            headers: self.headers(message.content.channel, signing, &message, &body)?,
+            body,
+        })
     }
 
     /// The link to our page names the customer and the incident and nothing more; its token is made when it is sent,
@@ -67,27 +165,6 @@ impl Senders {
                 .append_pair("provider", delivery.incident.provider.word())
                 .append_pair("link", &token);
         }
-    }
-
-    async fn post(
-        &self,
-        customer: &CustomerId,
-        url: &Target,
-        signing: Option<&SecretRef>,
-        message: &Message,
-        body: Vec<u8>,
-    ) -> (Outcome, String) {
-        let channel = message.content.channel;
-        let prepared = self
-            .target(url)
-            .and_then(|url| Ok((url, self.headers(channel, signing, message, &body)?)));
-        let (url, headers) = match prepared {
-            Ok(prepared) => prepared,
-            Err(why) => return not_now(why),
-        };
-        let digest = digest(&body);
-        let answer = self.http.post(customer, &url, &headers, Bytes::from(body)).await;
-        (reply::of_http(channel, &answer, self.clock.now()), digest)
     }
 
     fn headers(

@@ -17,12 +17,13 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 pub use settings::{Security, SmtpSettings};
 
+use super::resolve::Resolver;
 use super::tls;
 use crate::channel::Outcome;
 use crate::channel::email::Email;
@@ -34,7 +35,9 @@ const DOT_TIMEOUT: Duration = Duration::from_secs(120);
 const PARTING_TIMEOUT: Duration = Duration::from_secs(2);
 /// An idle connection older than this is not used again: servers close theirs without a word.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-const CONNECTIONS_MAX: usize = 8;
+
+/// How many connections to the relay there are at most; the lanes try no more mails at once, so that none waits here.
+pub const CONNECTIONS_MAX: usize = 8;
 
 /// Where mail goes.
 pub enum Mailer {
@@ -48,8 +51,8 @@ pub enum Mailer {
 pub struct Relay {
     settings: SmtpSettings,
     tls: Option<TlsConnector>,
+    resolver: Resolver,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
-    permits: Semaphore,
 }
 
 type Failed = (SmtpStep, SmtpFailure);
@@ -59,7 +62,7 @@ impl Mailer {
     ///
     /// # Errors
     /// When the certificate authorities can't be read.
-    pub fn smtp(settings: SmtpSettings) -> Result<Self> {
+    pub fn smtp(settings: SmtpSettings, resolver: Resolver) -> Result<Self> {
         let tls = match settings.security {
             Security::Plain => None,
             _ => Some(TlsConnector::from(Arc::new(tls::config(
@@ -69,8 +72,8 @@ impl Mailer {
         let relay = Relay {
             settings,
             tls,
+            resolver,
             idle: Mutex::new(Vec::new()),
-            permits: Semaphore::new(CONNECTIONS_MAX),
         };
         Ok(Self::Smtp(Box::new(relay)))
     }
@@ -104,7 +107,6 @@ impl Mailer {
 
 impl Relay {
     async fn send(&self, email: &Email) -> Result<(), Failed> {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut connection = match self.idle_connection().await {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -133,7 +135,7 @@ impl Relay {
     }
 
     async fn opened(&self) -> Result<AsyncSmtpConnection, SmtpFailure> {
-        let mut connection = connect::open(&self.settings, self.tls.as_ref()).await?;
+        let mut connection = connect::open(&self.settings, self.tls.as_ref(), &self.resolver).await?;
         if let Some((user, password)) = &self.settings.credentials {
             let credentials = Credentials::new(user.clone(), password.reveal().to_owned());
             let answer = connection.auth(DEFAULT_MECHANISMS, &credentials).await;

@@ -8,6 +8,7 @@ mod full;
 mod kill;
 mod lanes;
 mod lasting;
+mod neighbours;
 mod order;
 mod pages;
 mod process;

@@ -20,6 +20,7 @@ mod former;
 mod large;
 mod liars;
 mod poison;
+mod neighbours;
 mod upkeep;
 
 /// When every test begins.

@@ -1,58 +1,81 @@
 //! What is kept of an answer or a failure: little, and nothing that is secret.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
-use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
+use http_body_util::BodyExt;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::RETRY_AFTER;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::{HEADERS_MAX_BYTES, NotPublic};
+use super::kept::{Connection, Kept};
 use crate::channel::reply::HttpReply;
+use crate::dispatch::stream::Endless;
 use crate::secret;
 
+/// How much of a body is read: more is not needed to know what it says.
 const BODY_MAX_BYTES: usize = 64 * 1024;
+
+/// In how many pieces it is read: a chunk of one byte costs as much as one of many.
+const BODY_MAX_PIECES: usize = 1_024;
+
+/// How long a body may take after its head: the status is said already.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of a body is kept.
 const KEPT_MAX_BYTES: usize = 1024;
 
-/// Reads what is needed of an answer.
-pub(super) async fn answered(mut response: Response, url: &secret::Url) -> HttpReply {
-    let size: usize = response
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    if size > HEADERS_MAX_BYTES {
-        return HttpReply::Failed {
-            why: "the answer's headers are larger than 16 KiB".into(),
-        };
-    }
-    let status = response.status().as_u16();
-    let retry_after = response
-        .headers()
+/// Reads what is needed of an answer. A connection whose answer was read to its end is kept, any other ends here.
+pub(super) async fn answered(
+    response: Response<Incoming>,
+    mut connection: Connection,
+    kept: &Arc<Kept>,
+    url: &secret::Url,
+    deadline: Instant,
+) -> HttpReply {
+    let (head, mut incoming) = response.into_parts();
+    let retry_after = head
+        .headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
         .map(|wish| wish.chars().take(64).collect());
-    let body = beginning(&mut response).await;
+    let mut body = Vec::new();
+    let until = deadline.min(Instant::now() + BODY_TIMEOUT);
+    // whatever goes wrong while reading, the status was said
+    let is_whole = timeout_at(until, read_beginning(&mut incoming, &mut body)).await == Ok(true);
+    if is_whole && connection.is_free().await {
+        kept.keep(connection);
+    }
     HttpReply::Answered {
-        status,
+        status: head.status.as_u16(),
         retry_after,
-        body: kept(&body, url),
+        body: shown(&body, url),
     }
 }
 
-/// At most 64 KiB; whatever goes wrong while reading, the status was said.
-async fn beginning(response: &mut Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while body.len() < BODY_MAX_BYTES {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(BODY_MAX_BYTES - body.len())]),
-            Ok(None) | Err(_) => break,
+/// Reads the beginning of a body; says whether that was all.
+async fn read_beginning(incoming: &mut Incoming, body: &mut Vec<u8>) -> bool {
+    for _ in 0..BODY_MAX_PIECES {
+        let Some(frame) = incoming.frame().await else {
+            return true;
+        };
+        let Ok(frame) = frame else { return false };
+        let Some(data) = frame.data_ref() else { continue };
+        let room = BODY_MAX_BYTES - body.len();
+        if data.len() > room {
+            body.extend_from_slice(&data[..room]);
+            return false;
         }
+        body.extend_from_slice(data);
     }
-    body
+    false
 }
 
 /// The first 1 KiB, secrets removed before it is cut, controls escaped.
-fn kept(body: &[u8], url: &secret::Url) -> String {
+fn shown(body: &[u8], url: &secret::Url) -> String {
     let text = scrub(&String::from_utf8_lossy(body), url);
     let mut kept = String::new();
     for c in text.trim().chars() {
@@ -69,37 +92,23 @@ fn kept(body: &[u8], url: &secret::Url) -> String {
     kept
 }
 
-/// What a request without an answer came to.
-pub(super) fn failed(error: reqwest::Error, url: &secret::Url) -> HttpReply {
-    let error = error.without_url();
-    let chain = causes(&error);
-    if chain.iter().any(|error| error.is::<NotPublic>()) {
-        return HttpReply::Blocked {
-            why: NotPublic.to_string(),
-        };
+/// Why no answer came over a connection.
+pub(super) fn lost(error: &hyper::Error) -> HttpReply {
+    if let Some(endless) = Endless::in_causes_of(error) {
+        return super::failed(endless.to_string());
     }
-    if error.is_timeout() {
-        let what = if error.is_connect() {
-            "no connection within 5 seconds"
-        } else {
-            "no answer within 15 seconds"
-        };
-        return HttpReply::Failed { why: what.into() };
+    if error.is_parse_too_large() {
+        let most = super::HEAD_MAX_BYTES / 1024;
+        return super::failed(format!(
+            "the head of the answer is larger than {most} KiB or has more than 100 headers"
+        ));
     }
-    let said: Vec<String> = chain.iter().map(|error| error.to_string()).collect();
-    HttpReply::Failed {
-        why: scrub(&said.join(": "), url),
-    }
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let mut chain = vec![error];
-    let mut next = error.source();
-    while let Some(error) = next {
-        chain.push(error);
-        next = error.source();
-    }
-    chain
+    let what = match error.is_parse() {
+        true => "what came is not an HTTP/1.1 answer",
+        false => "the connection was lost before an answer came",
+    };
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    super::failed(format!("{what}: {cause}"))
 }
 
 /// Replaces whatever of the URL's path and query is long enough to be a secret.

@@ -6,99 +6,75 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Security, SmtpSettings, failure};
 use crate::channel::reply::SmtpFailure;
+use crate::customer::{CustomerId, OPERATOR};
+use crate::dispatch::resolve::Resolver;
+use crate::dispatch::stream::{Counted, Meter, Stream};
 
+/// How large one answer may be.
 const REPLY_MAX_BYTES: usize = 16 * 1024;
+
+/// How many lines one answer may have; servers say some twenty. Whoever reads it goes through all of it again with every
+/// line, so there must be few.
+const REPLY_MAX_LINES: usize = 128;
+
+/// The greeting that was heard already, for the reader that expects one.
+const AGAIN: &[u8] = b"220 greeted\r\n";
+const NOTHING: &[u8] = b"";
 
 /// A connection that has greeted, is secured as the settings demand, and knows what the server offers.
 pub(super) async fn open(
     settings: &SmtpSettings,
     tls: Option<&TlsConnector>,
+    resolver: &Resolver,
 ) -> Result<AsyncSmtpConnection, SmtpFailure> {
-    let stream = TcpStream::connect((settings.host.as_str(), settings.port))
-        .await
-        .map_err(lost)?;
-    let peer = stream.peer_addr().map_err(lost)?;
-    let Some(tls) = tls else {
-        return hello(Greeted {
-            greeting: b"",
-            stream,
-            peer,
-        })
-        .await;
-    };
-    match settings.security {
-        Security::Plain => {
-            hello(Greeted {
-                greeting: b"",
-                stream,
-                peer,
-            })
-            .await
-        }
-        Security::Implicit => {
-            hello(Greeted {
-                greeting: b"",
-                stream: secured(tls, settings, stream).await?,
-                peer,
-            })
-            .await
-        }
-        Security::Required | Security::Opportunistic => {
-            let mut stream = stream;
-            if agreed(&mut stream, settings.security).await? {
-                return hello(Greeted {
-                    greeting: AGAIN,
-                    stream: secured(tls, settings, stream).await?,
-                    peer,
-                })
-                .await;
+    let operator = CustomerId::new(OPERATOR);
+    let found = resolver.resolve(&operator, &settings.host).await;
+    let addresses = found.map_err(|error| content(&error.to_string()))?;
+    let mut stream = Counted::connect(addresses, settings.port).await.map_err(lost)?;
+    let (peer, meter) = (stream.peer_addr().map_err(lost)?, stream.meter());
+    let (greeting, stream) = match (settings.security, tls) {
+        (Security::Plain, _) | (_, None) => (NOTHING, Stream::Clear(stream)),
+        (Security::Implicit, Some(tls)) => (NOTHING, secured(tls, settings, stream).await?),
+        (Security::Required | Security::Opportunistic, Some(tls)) => {
+            match agreed(&mut stream, settings.security).await? {
+                true => (AGAIN, secured(tls, settings, stream).await?),
+                false => (AGAIN, Stream::Clear(stream)),
             }
-            hello(Greeted {
-                greeting: AGAIN,
-                stream,
-                peer,
-            })
-            .await
         }
-    }
-}
-
-/// The greeting that was heard already, for the reader that expects one.
-const AGAIN: &[u8] = b"220 greeted\r\n";
-
-async fn hello<S>(stream: Greeted<S>) -> Result<AsyncSmtpConnection, SmtpFailure>
-where
-    Greeted<S>: AsyncTokioStream + 'static,
-{
-    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &ClientId::default()).await;
+    };
+    // from here on no certificates come any more, only answers
+    meter.begin();
+    meter.allow(REPLY_MAX_BYTES);
+    let greeted = Greeted {
+        greeting,
+        stream,
+        peer,
+        meter,
+        lines: 0,
+    };
+    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(greeted), &ClientId::default()).await;
     connection.map_err(|error| failure(&error))
 }
 
-async fn secured(
-    tls: &TlsConnector,
-    settings: &SmtpSettings,
-    stream: TcpStream,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SmtpFailure> {
+async fn secured(tls: &TlsConnector, settings: &SmtpSettings, stream: Counted) -> Result<Stream, SmtpFailure> {
     let name = ServerName::try_from(settings.host.clone())
         .map_err(|_| content("its name is not one that a certificate can have"))?;
-    tls.connect(name, stream)
-        .await
-        .map_err(|error| content(&format!("TLS failed: {error}")))
+    let secured = stream.secured(tls, name).await;
+    secured.map_err(|error| content(&format!("TLS failed: {error}")))
 }
 
 /// Says hello in clear and agrees on STARTTLS; `false` where the server offers none and none is required.
-async fn agreed(stream: &mut TcpStream, security: Security) -> Result<bool, SmtpFailure> {
+async fn agreed(stream: &mut Counted, security: Security) -> Result<bool, SmtpFailure> {
     expect(&reply(stream).await?, 220)?;
     let offers = ask(stream, &format!("EHLO {}", ClientId::default())).await?;
     expect(&offers, 250)?;
@@ -131,7 +107,7 @@ fn expect(reply: &Reply, code: u16) -> Result<(), SmtpFailure> {
     }
 }
 
-async fn ask(stream: &mut TcpStream, command: &str) -> Result<Reply, SmtpFailure> {
+async fn ask(stream: &mut Counted, command: &str) -> Result<Reply, SmtpFailure> {
     stream
         .write_all(format!("{command}\r\n").as_bytes())
         .await
@@ -140,7 +116,7 @@ async fn ask(stream: &mut TcpStream, command: &str) -> Result<Reply, SmtpFailure
 }
 
 /// Reads one answer and insists that nothing follows it: we have not asked anything else yet.
-async fn reply(stream: &mut TcpStream) -> Result<Reply, SmtpFailure> {
+async fn reply(stream: &mut Counted) -> Result<Reply, SmtpFailure> {
     let mut heard = Vec::new();
     loop {
         let mut piece = [0; 1024];
@@ -188,24 +164,41 @@ fn content(why: &str) -> SmtpFailure {
     }
 }
 
-/// A stream whose greeting is said once more before the rest.
+/// A stream whose greeting is said once more before the rest, and whose answers are counted from one command to the next.
 #[derive(Debug)]
-struct Greeted<S> {
+struct Greeted {
     greeting: &'static [u8],
-    stream: S,
+    stream: Stream,
     peer: SocketAddr,
+    meter: Meter,
+    /// How many lines came since the last command.
+    lines: usize,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream for Greeted<S> {
+impl Greeted {
+    fn count(&mut self, came: &[u8]) -> io::Result<()> {
+        self.lines += came.iter().filter(|byte| **byte == b'\n').count();
+        match self.lines > REPLY_MAX_LINES {
+            true => Err(io::Error::other(format!(
+                "more than {REPLY_MAX_LINES} lines came without a whole answer"
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
+impl AsyncTokioStream for Greeted {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
+impl AsyncRead for Greeted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.greeting.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            return Poll::Ready(self.count(&buffer.filled()[before..]));
         }
         let (now, later) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
         buffer.put_slice(now);
@@ -214,8 +207,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
+impl AsyncWrite for Greeted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.meter.begin();
+        self.lines = 0;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::channel::{email, sample};
+use crate::dispatch::resolve::Resolver;
 use crate::secret::Secret;
 
 fn mail() -> Email {
@@ -42,7 +43,10 @@ async fn server(answers: Vec<&'static str>) -> (String, JoinHandle<String>) {
 
 async fn send(url: &str, tls: &str) -> Outcome {
     let settings = SmtpSettings::read(&format!("{url}?tls={tls}"), None).expect("settings");
-    Mailer::smtp(settings).expect("a mailer").send(&mail()).await
+    Mailer::smtp(settings, Resolver::system())
+        .expect("a mailer")
+        .send(&mail())
+        .await
 }
 
 const HELLO: &str = "250-localhost\r\n250 8BITMIME\r\n";
@@ -120,6 +124,27 @@ async fn a_connection_lost_after_the_dot_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_relay_that_answers_without_end_is_not_listened_to_for_ever() {
+    for (first, again) in [("220 hi\r\n", "250-more\r\n"), ("", "220-more\r\n"), ("", "220 more ")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut said = stream.write_all(first.as_bytes()).await;
+            while said.is_ok() {
+                said = stream.write_all(again.repeat(400).as_bytes()).await;
+            }
+        });
+        let outcome = timeout(CONNECT_TIMEOUT / 2, send(&url, "none")).await;
+        let outcome = outcome.expect("it ends before its time is over");
+        assert!(
+            matches!(&outcome, Outcome::Retry { why, .. } if why.contains("without a whole answer")),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn without_starttls_nothing_is_sent_unless_the_operator_says_so() {
     let (url, task) = server(vec!["220 hi\r\n", HELLO, "221 bye\r\n"]).await;
     assert!(matches!(send(&url, "required").await, Outcome::Retry { why, .. } if why.contains("STARTTLS")));
@@ -132,8 +157,11 @@ async fn an_address_that_needs_smtputf8_is_refused_where_it_is_not_offered() {
     let Ok(to) = crate::channel::EmailAddress::read("é@contoso.example") else {
         panic!("an address")
     };
-    let mailer =
-        Mailer::smtp(SmtpSettings::read(&format!("{url}?tls=none"), None).expect("settings")).expect("a mailer");
+    let mailer = Mailer::smtp(
+        SmtpSettings::read(&format!("{url}?tls=none"), None).expect("settings"),
+        Resolver::system(),
+    )
+    .expect("a mailer");
     let outcome = mailer
         .send(&email::render(&sample::update(), &to, &sample::sender()))
         .await;
@@ -227,7 +255,7 @@ async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted
     let (port, task) = secure_server(vec!["250-localhost\r\n250 AUTH PLAIN\r\n", "535 5.7.8 wrong\r\n"]).await;
     let credentials = Some(("user".to_owned(), Secret::new("hunter2")));
     let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), credentials).expect("settings");
-    let mailer = Mailer::smtp(settings.with_authorities(CERTIFICATE.to_vec())).expect("a mailer");
+    let mailer = Mailer::smtp(settings.with_authorities(CERTIFICATE.to_vec()), Resolver::system()).expect("a mailer");
     let outcome = mailer.send(&mail()).await;
     assert!(
         matches!(&outcome, Outcome::Retry { why, .. } if why.contains("535") && !why.contains("hunter2")),
@@ -240,7 +268,10 @@ async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted
 async fn a_relay_whose_certificate_is_not_trusted_hears_nothing() {
     let (port, task) = secure_server(vec![]).await;
     let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), None).expect("settings");
-    let outcome = Mailer::smtp(settings).expect("a mailer").send(&mail()).await;
+    let outcome = Mailer::smtp(settings, Resolver::system())
+        .expect("a mailer")
+        .send(&mail())
+        .await;
     assert!(
         matches!(&outcome, Outcome::Retry { why, .. } if why.contains("TLS")),
         "{outcome:?}"
