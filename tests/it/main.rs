@@ -7,6 +7,7 @@ mod full;
 mod kill;
 mod lanes;
 mod lasting;
+mod limits;
 mod order;
 mod pages;
 mod process;
