@@ -5,6 +5,9 @@ mod bodies;
 
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
 use crate::process::{Process, serve};
 
 /// The most memory that a live body may take above that of an idle daemon, bytes.
@@ -86,6 +89,25 @@ impl Idle {
         let (_, fields) = stat.rsplit_once(')').expect("a name");
         let ticks = fields.split_whitespace().skip(11).take(2);
         Duration::from_millis(ticks.map(|ticks| ticks.parse::<u64>().expect("a number") * 10).sum())
+    }
+
+    async fn connect(&self) -> TcpStream {
+        let address = self.process.url.trim_start_matches("http://").trim_end_matches('/');
+        TcpStream::connect(address).await.expect("connects")
+    }
+
+    /// The processor time it took when it takes no more.
+    async fn at_rest(&self) -> Duration {
+        let mut taken = self.processor();
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let now = self.processor();
+            // housekeeping takes a little
+            if now - taken <= Duration::from_millis(20) {
+                return now;
+            }
+            taken = now;
+        }
     }
 
     async fn cost_of(&self, query: &str, body: String) -> Cost {
@@ -270,6 +292,53 @@ async fn many_back_fills_at_once_share_the_room_and_who_finds_none_comes_again()
     let told = |status: u16| answers.iter().filter(|(told, _)| *told == status).count();
     assert!(told(200) >= 1 && told(200) + told(503) == 50, "{answers:?}");
     assert!(idle.peak() <= ALL_PEAK_MOST, "{} MiB", idle.peak() >> 20);
+}
+
+#[tokio::test]
+async fn a_sender_that_goes_away_takes_its_work_along() {
+    let idle = Idle::start().await;
+    let body = bodies::reopened_formatting();
+    let before = idle.processor();
+    let (status, _) = idle.post("", body.clone()).await;
+    assert_eq!(status, 202);
+    let whole = idle.at_rest().await - before;
+    let mut sender = idle.connect().await;
+    let head = format!(
+        "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    sender.write_all(head.as_bytes()).await.expect("is sent");
+    let before = idle.processor();
+    sender.write_all(body.as_bytes()).await.expect("is sent");
+    drop(sender);
+    let left = idle.at_rest().await - before;
+    eprintln!("stayed: {whole:?}, went away: {left:?}");
+    assert!(left < whole / 2, "{left:?} of {whole:?}");
+}
+
+#[tokio::test]
+async fn five_hundred_half_open_connections_delay_nobody() {
+    let idle = Idle::start().await;
+    let mut half_open = Vec::new();
+    for nth in 0..500 {
+        let mut connection = idle.connect().await;
+        // a third says nothing, a third half of its headers, and a third half of a body
+        let said: &[u8] = match nth % 3 {
+            0 => b"",
+            1 => b"POST /v1/events HTTP/1.1\r\nhost: local",
+            _ => b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n{",
+        };
+        connection.write_all(said).await.expect("is sent");
+        half_open.push(connection);
+    }
+    let began = Instant::now();
+    for nth in 0..20 {
+        let (status, answer) = idle
+            .post("", bodies::webhook("Active", "T", &format!("text {nth}")))
+            .await;
+        assert_eq!(status, 202, "{answer}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
 /// Waits for all of them.
