@@ -20,8 +20,8 @@ const HISTORY_BYTES_MOST: usize = 256 << 20;
 /// piece.
 const EVENT_BYTES_MOST: usize = 8 << 20;
 
-/// How many events one body may hold. An incident has some dozens of updates.
-pub const EVENTS_MOST: usize = 10_000;
+/// How many events a live body may hold; a back-fill may hold twice as many. An incident has some dozens of updates.
+const EVENTS_MOST: usize = 5_000;
 
 /// What an event takes beside its texts, its accounts and what is impacted, bytes.
 const EVENT_BYTES: usize = 1_024;
@@ -76,18 +76,20 @@ impl Allowance {
         self.go_on(at)?;
         self.events += events;
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.events > EVENTS_MOST {
-            let what = format!(
-                "the body holds {} events up to here, at most {EVENTS_MOST} are taken at once",
-                self.events
-            );
-            return Err(Fault::too_much(at, what).hint("send fewer events at once"));
-        }
         let most = match self.arrival {
             Arrival::Live => LIVE_BYTES_MOST,
             Arrival::History => HISTORY_BYTES_MOST,
         };
-        within(at, "the events of this body", self.bytes, most)
+        within(at, "the events of this body", self.bytes, most)?;
+        let most = self.times() * EVENTS_MOST;
+        if self.events <= most {
+            return Ok(());
+        }
+        let what = format!(
+            "the body holds {} events up to here; at most {most} are taken at once",
+            self.events
+        );
+        Err(Fault::too_much(at, what).hint("send fewer events at once"))
     }
 
     /// Checks that one event of so many bytes may be made.
@@ -95,11 +97,16 @@ impl Allowance {
     /// # Errors
     /// When it is more than is allowed.
     pub fn one_event(&self, at: usize, bytes: usize) -> Result<(), Fault> {
-        let most = match self.arrival {
-            Arrival::Live => EVENT_BYTES_MOST,
-            Arrival::History => 2 * EVENT_BYTES_MOST,
-        };
+        let most = self.times() * EVENT_BYTES_MOST;
         within(at, "this event", bytes, most)
+    }
+
+    /// How many times as many, and as large, events a body may hold as a live one.
+    fn times(&self) -> usize {
+        match self.arrival {
+            Arrival::Live => 1,
+            Arrival::History => 2,
+        }
     }
 
     /// Checks that somebody still waits.
@@ -159,7 +166,7 @@ mod tests {
         assert!(fault.what.contains("this event would take 9 MiB"), "{}", fault.what);
         let mut allowance = Allowance::new(Arrival::History, Stop::default());
         allowance
-            .take(0, EVENTS_MOST, LIVE_BYTES_MOST + 1)
+            .take(0, 2 * EVENTS_MOST, LIVE_BYTES_MOST + 1)
             .expect("a back-fill may be larger");
         assert!(
             allowance

@@ -120,14 +120,14 @@ pub fn long_service_name() -> String {
 
 /// A title of 200 kB that stands beside every update.
 pub fn long_title() -> String {
-    let updates = listed(9_000, update);
+    let updates = listed(3_000, update);
     item(&"t".repeat(200_000), "", &region("East US", "\"s1\"", &updates))
 }
 
 /// An item with very many members, beside very many updates that each look for some of them.
 pub fn many_members() -> String {
     let members: String = (0..30_000).map(|nth| format!(",\"m{nth}\":0")).collect();
-    let updates = listed(9_000, update);
+    let updates = listed(4_500, update);
     item("T", &members, &region("East US", "\"s1\"", &updates))
 }
 
@@ -152,7 +152,7 @@ pub fn many_ignored() -> String {
 
 /// Names of regions with entities in them.
 pub fn entities() -> String {
-    let regions = as_many_as_fit(2_000, |nth| format!(r#"{{"impactedRegion":"&lt{nth}"}}"#));
+    let regions = listed(6_000, |nth| format!(r#"{{"impactedRegion":"&lt{nth}"}}"#));
     item("T", "", &regions)
 }
 
@@ -162,7 +162,7 @@ pub fn reopened_formatting() -> String {
         "b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u",
     ];
     let formatting: String = names.iter().map(|name| format!("<{name}>").repeat(3)).collect();
-    texts(&format!("<p>{formatting}{}", "x<p>x".repeat(9_000)), 20)
+    texts(&format!("<p>{formatting}{}", "x<p>x".repeat(9_000)), 5)
 }
 
 /// The same, where it looks as if each was closed.
@@ -196,7 +196,7 @@ pub fn nearly_found() -> String {
 
 /// Texts that markup makes as long as it can.
 pub fn quotes() -> String {
-    texts(&"<p>\"&<>".repeat(10_001), 9)
+    texts(&"<p>\"&<>".repeat(10_001), 3)
 }
 
 fn texts(text: &str, count: usize) -> String {
