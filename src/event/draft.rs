@@ -1,10 +1,13 @@
 //! What every source format says of an event, before it is made an [`Event`].
 //!
 //! A format's parser fills in a [`Draft`] with the provider's own words; [`Draft::finish`] is the one place where a
-//! title becomes one line, a text is made safe and the kind is recognised.
+//! title becomes one line, a text is made safe and the kind is recognised. Drafts of one item share what the item says
+//! of all its updates, so that they take no more than the body did: only the event has everything for itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
+use super::allowance::{bytes_of_event, bytes_of_pair};
 use super::kind::{self, Signs};
 use super::session;
 use super::{Arrival, Event, EventType, Form, Impact, Kind, Level, Provider, Stage, html, plain};
@@ -15,15 +18,17 @@ use crate::clock::Time;
 pub(super) struct Draft {
     pub form: Form,
     pub source: Option<String>,
-    pub tracking_id: String,
+    pub tracking_id: Arc<str>,
     pub event_type: EventType,
-    pub subtype: Option<String>,
+    pub subtype: Option<Arc<str>>,
     pub stage: Stage,
     pub level: Option<Level>,
-    pub title: String,
+    /// One line.
+    pub title: Arc<str>,
     /// The text as it came: HTML or plain.
     pub body: String,
-    pub impact: Vec<Impact>,
+    pub impact: Impacts,
+    /// For whom it was sent, where the impacted pairs do not say.
     pub accounts: BTreeSet<String>,
     pub impact_start: Option<Time>,
     pub impact_end: Option<Time>,
@@ -35,13 +40,96 @@ pub(super) struct Draft {
     pub communication_id: Option<String>,
 }
 
+/// An impacted service in a region; its name is shared with the service's other regions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Pair {
+    pub service: Arc<str>,
+    pub service_id: Option<Arc<str>>,
+    pub region: Option<String>,
+    pub accounts: Vec<String>,
+}
+
+impl Pair {
+    /// What an event takes for it, bytes.
+    pub fn bytes(&self) -> usize {
+        let region = self.region.as_ref().map_or(0, String::len);
+        bytes_of_pair(self.service.len() + region, &self.accounts)
+    }
+
+    fn impact(&self) -> Impact {
+        Impact {
+            service: self.service.to_string(),
+            service_id: self.service_id.as_deref().map(str::to_owned),
+            region: self.region.clone(),
+            accounts: self.accounts.clone(),
+        }
+    }
+}
+
+/// The pairs of an item, and those of them that are meant, in the provider's order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Impacts {
+    pairs: Arc<[Pair]>,
+    which: Vec<usize>,
+}
+
+impl Impacts {
+    /// All of these.
+    pub fn all(pairs: Vec<Pair>) -> Self {
+        let which = (0..pairs.len()).collect();
+        Self::some(pairs.into(), which)
+    }
+
+    /// Some of these.
+    pub fn some(pairs: Arc<[Pair]>, which: Vec<usize>) -> Self {
+        Self { pairs, which }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Pair> {
+        self.which.iter().map(|nth| &self.pairs[*nth])
+    }
+
+    /// Every pair once.
+    fn distinct(&self) -> impl Iterator<Item = &Pair> {
+        let mut seen = HashSet::new();
+        self.iter().filter(move |pair| seen.insert(*pair))
+    }
+
+    /// Every account that a pair names.
+    fn accounts(&self) -> BTreeSet<&str> {
+        let accounts = self.iter().flat_map(|pair| &pair.accounts);
+        accounts.map(String::as_str).collect()
+    }
+}
+
 impl Draft {
+    /// What the event takes beside what is impacted, bytes.
+    pub fn bytes_of_texts(&self) -> usize {
+        let custom: usize = self.properties.iter().map(|(key, value)| key.len() + value.len()).sum();
+        bytes_of_event(self.title.len() + self.body.len() + self.tracking_id.len() + custom, 0)
+    }
+
+    /// How many pairs of an account and something impacted it names.
+    pub fn elements(&self) -> usize {
+        let whole = self.impact.iter().filter(|pair| pair.accounts.is_empty()).count();
+        let named: usize = self.impact.iter().map(|pair| pair.accounts.len()).sum();
+        let accounts = match (named, whole) {
+            (0, _) => self.accounts.len().max(1),
+            // only those who are counted several times need to be told apart
+            (_, 0) => 0,
+            _ => self.impact.accounts().len(),
+        };
+        (whole * accounts + named).max(accounts)
+    }
+
     /// The event: safe, plain and recognised.
     pub fn finish(self, arrival: Arrival) -> Event {
         let html = html::sanitise(&self.body);
         let text = plain::text(&html);
-        let title = Some(html::one_line(&self.title)).filter(|title| !title.is_empty());
-        let title = title.unwrap_or_else(|| self.tracking_id.clone());
+        let title = match self.title.is_empty() {
+            true => self.tracking_id.to_string(),
+            false => self.title.to_string(),
+        };
         let signs = Signs {
             event_type: self.event_type,
             stage: self.stage,
@@ -58,12 +146,17 @@ impl Draft {
             Kind::Retrospective => session::sessions(&text, self.published),
             _ => Vec::new(),
         };
+        let named = self.impact.accounts();
+        let accounts = match named.is_empty() {
+            true => self.accounts.iter().cloned().collect(),
+            false => named.into_iter().map(str::to_owned).collect(),
+        };
         Event {
             provider: Provider::Azure,
             source: self.source,
-            tracking_id: self.tracking_id,
+            tracking_id: self.tracking_id.to_string(),
             event_type: self.event_type,
-            subtype: self.subtype,
+            subtype: self.subtype.as_deref().map(str::to_owned),
             stage,
             kind,
             level: self.level,
@@ -71,8 +164,8 @@ impl Draft {
             title,
             html,
             text,
-            impact: distinct(self.impact),
-            accounts: self.accounts.into_iter().collect(),
+            impact: self.impact.distinct().map(Pair::impact).collect(),
+            accounts,
             impact_start: self.impact_start,
             impact_end: self.impact_end,
             published: self.published,
@@ -85,10 +178,4 @@ impl Draft {
             form: self.form,
         }
     }
-}
-
-/// Every impacted pair once, in the provider's order.
-fn distinct(impact: Vec<Impact>) -> Vec<Impact> {
-    let mut seen = BTreeSet::new();
-    impact.into_iter().filter(|pair| seen.insert(pair.clone())).collect()
 }

@@ -3,7 +3,12 @@
 //! What leaves here can be put into a page or a mail: an allow list of elements, links to http, https and mailto only,
 //! no style, no image, no script, no character that turns the direction of the text around.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod bare;
+mod size;
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::LazyLock;
 
 use scraper::{ElementRef, Html};
 
@@ -11,8 +16,8 @@ use scraper::{ElementRef, Html};
 pub const MAX_TITLE_CHARS: usize = 512;
 /// More markup than this in one text is an attack on whoever parses it; it is then shown as plain text.
 const MAX_TAGS: usize = 10_000;
-/// Unclosed elements are opened again in every paragraph, so their number is limited (as `MAX_TAGS`).
-const MAX_UNCLOSED_TAGS: usize = 64;
+/// How deeply elements may be nested once a text is clean: those who read it go down element by element.
+const MAX_DEPTH_ELEMENTS: usize = 64;
 
 /// What may stand in a text. `div` is structure only: without it words of two lines would run together.
 const TAGS: &[&str] = &[
@@ -47,21 +52,33 @@ const TAGS: &[&str] = &[
     "span",
 ];
 
-/// Elements that need no end tag, so a missing one nests nothing.
-const SELF_CLOSING: &[&str] = &[
-    "p", "li", "br", "hr", "img", "tr", "td", "th", "tbody", "thead", "dd", "dt", "input", "meta", "link",
-];
-
-/// A text made safe. Plain text (without any element) becomes paragraphs.
+/// A text made safe. Plain text (without any element) becomes paragraphs, and so does markup that would explode.
 pub(super) fn sanitise(raw: &str) -> String {
-    let source = if is_a_bomb(raw) {
-        paragraphs(&escape(raw))
-    } else if has_elements(raw) {
-        raw.to_string()
-    } else {
-        paragraphs(raw)
-    };
-    let clean = cleaner().clean(&source).to_string();
+    let tags = raw.matches('<').count();
+    if tags > MAX_TAGS {
+        return shown_as_text(raw);
+    }
+    if !has_elements(raw) {
+        return cleaned(&paragraphs(raw));
+    }
+    let bare = bare::bare(raw);
+    if size::is_a_bomb(&bare, tags) {
+        return shown_as_text(raw);
+    }
+    let clean = cleaned(&bare);
+    match size::depth(&clean) > MAX_DEPTH_ELEMENTS {
+        true => shown_as_text(raw),
+        false => clean,
+    }
+}
+
+fn shown_as_text(raw: &str) -> String {
+    cleaned(&paragraphs(&escape(raw)))
+}
+
+fn cleaned(source: &str) -> String {
+    static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(cleaner);
+    let clean = CLEANER.clean(source).to_string();
     let clean: String = clean.chars().filter(|c| !is_odd(*c)).collect();
     without_empty_paragraphs(&clean).trim().to_string()
 }
@@ -85,32 +102,6 @@ fn has_elements(raw: &str) -> bool {
             Some(b'/' | b'!' | b'a'..=b'z' | b'A'..=b'Z')
         )
     })
-}
-
-/// Whether parsing this as HTML could cost far more than its length (elements reopened in every paragraph).
-fn is_a_bomb(raw: &str) -> bool {
-    let mut open: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut tags, mut unclosed) = (0, 0usize);
-    for (at, _) in raw.match_indices('<') {
-        tags += 1;
-        let rest = &raw[at + 1..];
-        let (closes, rest) = rest.strip_prefix('/').map_or((false, rest), |rest| (true, rest));
-        let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).take(16).collect();
-        let name = name.to_ascii_lowercase();
-        if name.is_empty() || SELF_CLOSING.contains(&name.as_str()) {
-            continue;
-        }
-        let count = open.entry(name).or_default();
-        match (closes, *count) {
-            (true, 0) => {}
-            (true, _) => (*count, unclosed) = (*count - 1, unclosed - 1),
-            (false, _) => (*count, unclosed) = (*count + 1, unclosed + 1),
-        }
-        if tags > MAX_TAGS || unclosed > MAX_UNCLOSED_TAGS {
-            return true;
-        }
-    }
-    tags > MAX_TAGS
 }
 
 /// Text for HTML: what has a meaning there is written as entity.
@@ -200,34 +191,39 @@ pub(super) struct Link {
     pub url: url::Url,
     /// Its words.
     pub label: String,
-    /// The words of the paragraph or list item it stands in.
-    pub around: String,
+    /// The words of the paragraph or list item it stands in, which it shares with its other links.
+    pub around: Rc<str>,
 }
 
-/// The links of sanitised HTML, in order.
+/// The links of sanitised HTML, in order. The words around them are read once for all links of a paragraph.
 pub(super) fn links(html: &str) -> Vec<Link> {
     let fragment = Html::parse_fragment(html);
     let anchors = fragment
         .root_element()
         .descendent_elements()
         .filter(|element| element.value().name() == "a");
-    anchors.filter_map(link).collect()
+    let mut surroundings: HashMap<_, Rc<str>> = HashMap::new();
+    let mut links = Vec::new();
+    for anchor in anchors {
+        let Some(url) = address(anchor) else { continue };
+        let around = anchor.parent().and_then(ElementRef::wrap).map(|parent| {
+            let words = surroundings.entry(parent.id());
+            words
+                .or_insert_with(|| parent.text().collect::<String>().into())
+                .clone()
+        });
+        links.push(Link {
+            url,
+            label: anchor.text().collect(),
+            around: around.unwrap_or_default(),
+        });
+    }
+    links
 }
 
-fn link(anchor: ElementRef<'_>) -> Option<Link> {
-    let url = url::Url::parse(anchor.attr("href")?)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let around = anchor
-        .parent()
-        .and_then(ElementRef::wrap)
-        .map(|parent| parent.text().collect())
-        .unwrap_or_default();
-    Some(Link {
-        url,
-        label: anchor.text().collect(),
-        around,
-    })
+fn address(anchor: ElementRef<'_>) -> Option<url::Url> {
+    let url = url::Url::parse(anchor.attr("href")?).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
 #[cfg(test)]
@@ -272,9 +268,25 @@ mod tests {
         assert!(sanitise(&"<div>".repeat(9_000)).contains("&lt;div&gt;"));
         assert!(sanitise(&"<p>x".repeat(20_000)).contains("&lt;p&gt;"));
         assert_eq!(
-            super::super::plain::text(&sanitise(&"<div>".repeat(MAX_UNCLOSED_TAGS))),
+            super::super::plain::text(&sanitise(&"<div>".repeat(MAX_DEPTH_ELEMENTS))),
             ""
         );
+    }
+
+    #[test]
+    fn depth_that_seems_to_be_closed_is_shown_as_text() {
+        let hidden = sanitise(&"<div title=\"</div>\">".repeat(1_000));
+        assert!(hidden.contains("&lt;div"), "{hidden}");
+        assert!(sanitise(&"<blockquote>".repeat(MAX_DEPTH_ELEMENTS + 1)).contains("&lt;blockquote"));
+    }
+
+    #[test]
+    fn links_of_one_paragraph_share_the_words_around_them() {
+        let links_in = |count: usize| "<a href='https://e.x/a'>x</a> ".repeat(count);
+        let found = links(&sanitise(&format!("<p>{}</p><p>{}</p>", links_in(2), links_in(1))));
+        assert_eq!(found.len(), 3);
+        assert!(Rc::ptr_eq(&found[0].around, &found[1].around));
+        assert_eq!(&*found[2].around, "x ");
     }
 
     #[test]
@@ -282,9 +294,6 @@ mod tests {
         let html = sanitise("<p>Register: <a href='https://e.x/a'>here</a></p><a href='mailto:a@b.example'>m</a>");
         let found = links(&html);
         assert_eq!(found.len(), 1);
-        assert_eq!(
-            (found[0].label.as_str(), found[0].around.as_str()),
-            ("here", "Register: here")
-        );
+        assert_eq!((found[0].label.as_str(), &*found[0].around), ("here", "Register: here"));
     }
 }

@@ -4,16 +4,18 @@
 //! because two readers could understand them differently. A [`Fault`] knows the byte where it is; which field that
 //! is, is looked up only when somebody must be told. This file knows nothing of health events.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// How deeply values may be nested; the outermost is level 1.
 pub const MAX_DEPTH_LEVELS: usize = 32;
 /// How long one string may be, bytes of its decoded text: the longest published reviews have about 80 KiB.
 pub const MAX_STRING_BYTES: usize = 256 * 1024;
-/// How many values one body may hold: a back-fill lists a region and its updates many times.
+/// How many values one body may hold: a back-fill lists a region and its updates many times. They are counted before
+/// the first of them is read.
 pub const MAX_VALUES: usize = 200_000;
 
 /// One value and where it begins.
@@ -51,8 +53,19 @@ pub(super) struct Fault {
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Whether it is only a word that this version does not know: in a list, the others are still read.
-    pub unknown_word: bool,
+    /// What sort of fault it is.
+    pub sort: Sort,
+}
+
+/// What sort of fault something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// It is wrong.
+    Broken,
+    /// It is a word that this version does not know: in a list, the others are still read.
+    UnknownWord,
+    /// It is more than is taken.
+    TooMuch,
 }
 
 impl Fault {
@@ -65,7 +78,15 @@ impl Fault {
             path: None,
             what: what.into(),
             hint: None,
-            unknown_word: false,
+            sort: Sort::Broken,
+        }
+    }
+
+    /// The value at byte `at` is more than is taken; `what` names the limit and what there was.
+    pub fn too_much(at: usize, what: impl Into<String>) -> Self {
+        Self {
+            sort: Sort::TooMuch,
+            ..Self::new(at, what)
         }
     }
 
@@ -126,40 +147,40 @@ impl Node {
     }
 
     /// A string, number or boolean as text.
-    pub fn scalar(&self) -> Option<String> {
+    pub fn scalar(&self) -> Option<Cow<'_, str>> {
         match &self.value {
-            Value::Text(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(yes) => Some(yes.to_string()),
+            Value::Text(text) => Some(Cow::Borrowed(text)),
+            Value::Number(number) => Some(Cow::Owned(number.to_string())),
+            Value::Bool(yes) => Some(Cow::Borrowed(if *yes { "true" } else { "false" })),
             _ => None,
         }
     }
 
     /// The path of the value that begins at byte `at`, from here (`data.context.activityLog`, `value[3].name`).
     pub fn path_to(&self, at: usize) -> Option<String> {
-        let mut trail = Vec::new();
-        self.search(at, &mut trail).then(|| join(&trail))
+        let (mut node, mut trail) = (self, Vec::new());
+        while node.at != at {
+            let (step, next) = node.towards(at)?;
+            trail.push(step);
+            node = next;
+        }
+        Some(join(&trail))
     }
 
-    fn search(&self, at: usize, trail: &mut Vec<String>) -> bool {
-        if self.at == at {
-            return true;
-        }
-        let found = |name: String, node: &Node, trail: &mut Vec<String>| {
-            trail.push(name);
-            let found = node.search(at, trail);
-            if !found {
-                trail.pop();
-            }
-            found
-        };
+    /// The part that the value at byte `at` can be in. Parts stand in the order of the text, so it is the last one that
+    /// does not begin behind that byte.
+    fn towards(&self, at: usize) -> Option<(String, &Node)> {
         match &self.value {
-            Value::Object(members) => members.iter().any(|(key, node)| found(key.clone(), node, trail)),
-            Value::List(items) => items
-                .iter()
-                .enumerate()
-                .any(|(nth, node)| found(format!("[{nth}]"), node, trail)),
-            _ => false,
+            Value::Object(members) => {
+                let nth = members.partition_point(|(_, node)| node.at <= at).checked_sub(1)?;
+                let (key, node) = &members[nth];
+                Some((key.clone(), node))
+            }
+            Value::List(items) => {
+                let nth = items.partition_point(|node| node.at <= at).checked_sub(1)?;
+                Some((format!("[{nth}]"), &items[nth]))
+            }
+            _ => None,
         }
     }
 }
@@ -183,12 +204,53 @@ pub(super) fn parse(text: &str) -> Result<Node, Fault> {
         return Err(Fault::new(start, "the body is empty"));
     }
     let raw: &RawValue = serde_json::from_str(body).map_err(|error| not_json(body, start, &error))?;
+    let values = count_values(body);
+    if values > MAX_VALUES {
+        let what = format!("there are {values} values, more than {MAX_VALUES}");
+        return Err(Fault::too_much(start, what).hint("send fewer events at once"));
+    }
     let mut reader = Reader {
         origin: text.as_ptr() as usize,
-        room: MAX_VALUES,
         trail: Vec::new(),
     };
     reader.node(raw, 1)
+}
+
+/// How many values a text holds that is known to be JSON; whatever it holds, they are counted in one pass.
+pub(super) fn count_values(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut values, mut place, mut is_opened) = (1, 0, false);
+    while let Some(byte) = bytes.get(place) {
+        let was_opened = std::mem::replace(&mut is_opened, false);
+        match byte {
+            b' ' | b'\n' | b'\r' | b'\t' => is_opened = was_opened,
+            b']' | b'}' => {}
+            // the first value of a list or object comes without a comma
+            _ if was_opened => values += 1,
+            _ => {}
+        }
+        match byte {
+            b'[' | b'{' => is_opened = true,
+            b',' => values += 1,
+            b'"' => place = end_of_string(bytes, place),
+            _ => {}
+        }
+        place += 1;
+    }
+    values
+}
+
+/// Where the string that begins at `start` (with its quote) has its closing quote.
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
+    let mut place = start + 1;
+    while let Some(byte) = bytes.get(place) {
+        match byte {
+            b'"' => break,
+            b'\\' => place += 2,
+            _ => place += 1,
+        }
+    }
+    place
 }
 
 fn not_json(text: &str, start: usize, error: &serde_json::Error) -> Fault {
@@ -210,7 +272,6 @@ fn reason(error: &serde_json::Error) -> String {
 /// Builds the tree. Every level scans its part of the text again to find its values' places; the depth is limited.
 struct Reader {
     origin: usize,
-    room: usize,
     trail: Vec<String>,
 }
 
@@ -219,12 +280,9 @@ impl Reader {
         let text = raw.get();
         let at = text.as_ptr() as usize - self.origin;
         if level > MAX_DEPTH_LEVELS {
-            return Err(self.fault(
-                at,
-                format!("values are nested more than {MAX_DEPTH_LEVELS} levels deep"),
-            ));
+            let what = format!("values are nested more than {MAX_DEPTH_LEVELS} levels deep");
+            return Err(self.too_much(at, what));
         }
-        self.room = self.room.checked_sub(1).ok_or_else(|| self.too_many(at))?;
         let value = match text.as_bytes().first() {
             Some(b'{') => self.members(text, at, level)?,
             Some(b'[') => self.items(text, at, level)?,
@@ -237,10 +295,7 @@ impl Reader {
     }
 
     fn members(&mut self, text: &str, at: usize, level: usize) -> Result<Value, Fault> {
-        let (raw, whole) = split_object(text, self.room).map_err(|error| self.fault(at, reason(&error)))?;
-        if !whole {
-            return Err(self.too_many(at));
-        }
+        let raw = split_object(text).map_err(|error| self.fault(at, reason(&error)))?;
         let mut keys = HashSet::new();
         let mut members = Vec::with_capacity(raw.len());
         for (key, value) in raw {
@@ -260,10 +315,7 @@ impl Reader {
     }
 
     fn items(&mut self, text: &str, at: usize, level: usize) -> Result<Value, Fault> {
-        let (raw, whole) = split_list(text, self.room).map_err(|error| self.fault(at, reason(&error)))?;
-        if !whole {
-            return Err(self.too_many(at));
-        }
+        let raw = split_list(text).map_err(|error| self.fault(at, reason(&error)))?;
         let mut items = Vec::with_capacity(raw.len());
         for (nth, value) in raw.into_iter().enumerate() {
             self.trail.push(format!("[{nth}]"));
@@ -285,7 +337,7 @@ impl Reader {
     fn check(&self, text: &str, at: usize) -> Result<(), Fault> {
         if text.len() > MAX_STRING_BYTES {
             let what = format!("a text of {} bytes is longer than {MAX_STRING_BYTES}", text.len());
-            return Err(self.fault(at, what));
+            return Err(self.too_much(at, what));
         }
         match text.contains('\0') {
             true => Err(self.fault(at, "a text holds a NUL character".to_string())),
@@ -293,9 +345,11 @@ impl Reader {
         }
     }
 
-    fn too_many(&self, at: usize) -> Fault {
-        self.fault(at, format!("there are more than {MAX_VALUES} values"))
-            .hint("send fewer events at once")
+    fn too_much(&self, at: usize, what: String) -> Fault {
+        Fault {
+            sort: Sort::TooMuch,
+            ..self.fault(at, what)
+        }
     }
 
     fn fault(&self, at: usize, what: String) -> Fault {
@@ -306,39 +360,16 @@ impl Reader {
     }
 }
 
-/// The values of a list in their own words, and whether they are all; at most `room` are kept.
-fn split_list(text: &str, room: usize) -> serde_json::Result<(Vec<&RawValue>, bool)> {
-    struct List(usize);
-    impl<'de> Visitor<'de> for List {
-        type Value = (Vec<&'de RawValue>, bool);
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a list")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-            let mut values = Vec::new();
-            while values.len() < self.0 {
-                match access.next_element()? {
-                    Some(value) => values.push(value),
-                    None => return Ok((values, true)),
-                }
-            }
-            let mut whole = true;
-            while access.next_element::<IgnoredAny>()?.is_some() {
-                whole = false;
-            }
-            Ok((values, whole))
-        }
-    }
-    serde_json::Deserializer::from_str(text).deserialize_seq(List(room))
+/// The values of a list in their own words.
+fn split_list(text: &str) -> serde_json::Result<Vec<&RawValue>> {
+    serde_json::from_str(text)
 }
 
-/// The keys of an object and their values in their own words, and whether they are all; at most `room` are kept.
-fn split_object(text: &str, room: usize) -> serde_json::Result<(Vec<(String, &RawValue)>, bool)> {
-    struct Object(usize);
+/// The keys of an object and their values in their own words, in order.
+fn split_object(text: &str) -> serde_json::Result<Vec<(String, &RawValue)>> {
+    struct Object;
     impl<'de> Visitor<'de> for Object {
-        type Value = (Vec<(String, &'de RawValue)>, bool);
+        type Value = Vec<(String, &'de RawValue)>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")
@@ -346,20 +377,13 @@ fn split_object(text: &str, room: usize) -> serde_json::Result<(Vec<(String, &Ra
 
         fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
             let mut members = Vec::new();
-            while members.len() < self.0 {
-                match access.next_entry()? {
-                    Some(member) => members.push(member),
-                    None => return Ok((members, true)),
-                }
+            while let Some(member) = access.next_entry()? {
+                members.push(member);
             }
-            let mut whole = true;
-            while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-                whole = false;
-            }
-            Ok((members, whole))
+            Ok(members)
         }
     }
-    serde_json::Deserializer::from_str(text).deserialize_map(Object(room))
+    serde_json::Deserializer::from_str(text).deserialize_map(Object)
 }
 
 /// Where byte `inside` of a string's decoded text stands in `body`, whose string begins (with its quote) at `at`.
@@ -429,9 +453,49 @@ mod tests {
     fn values_end_at_their_limit() {
         let list = |items: usize| format!("[{}]", vec!["1"; items].join(","));
         assert!(parse(&list(MAX_VALUES - 1)).is_ok(), "the list itself is one");
-        assert!(parse(&list(MAX_VALUES)).unwrap_err().what.contains("more than 200000"));
+        let fault = parse(&list(MAX_VALUES)).unwrap_err();
+        assert_eq!(fault.what, "there are 200001 values, more than 200000");
+        assert_eq!(fault.sort, Sort::TooMuch);
         let object: Vec<String> = (0..MAX_VALUES).map(|nth| format!("\"{nth}\":1")).collect();
         assert!(parse(&format!("{{{}}}", object.join(","))).is_err());
+    }
+
+    #[test]
+    fn values_are_counted_before_they_are_read_and_as_they_are_read() {
+        fn made(node: &Node) -> usize {
+            let parts: usize = match &node.value {
+                Value::Object(members) => members.iter().map(|(_, node)| made(node)).sum(),
+                Value::List(items) => items.iter().map(made).sum(),
+                _ => 0,
+            };
+            1 + parts
+        }
+        for text in [
+            "1",
+            "[]",
+            " [ [] , { } ] ",
+            r#"{"a": [1, {"b\\": "x,[{\",]"}], "d": null }"#,
+            r#"[[[1,2],[3]],"\\",{"k":{},"l":[ 0 ]}]"#,
+        ] {
+            assert_eq!(count_values(text), made(&parse(text).unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_every_value_is_found_without_looking_at_the_others() {
+        let text = r#"[0,{"a":[1,[2]],"b":{"c":3}},[],4]"#;
+        let node = parse(text).unwrap();
+        for (value, path) in [
+            ("0", "[0]"),
+            ("1", "[1].a[0]"),
+            ("2", "[1].a[1][0]"),
+            ("3", "[1].b.c"),
+            ("4", "[3]"),
+        ] {
+            let at = text.find(value).unwrap();
+            assert_eq!(node.path_to(at).unwrap(), path);
+        }
+        assert_eq!(node.path_to(2), None, "a comma is no value");
     }
 
     #[test]

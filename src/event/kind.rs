@@ -3,6 +3,7 @@
 //! The order matters: a retrospective's invitation may carry the stage RCA, a mitigation statement speaks at length of
 //! reviews, and the word "Finally" makes nothing final.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -175,14 +176,17 @@ pub(super) fn link(kind: Kind, html: &str) -> Option<url::Url> {
     found.map(|link| link.url.clone())
 }
 
-/// The first link that says so itself, else the first whose surroundings do.
+/// The first link that says so itself, else the first whose surroundings do. Links of one paragraph share them, so each
+/// is read once.
 fn said<'a>(links: &'a [Link], words: &Regex) -> Option<&'a Link> {
     let mut by_itself = links
         .iter()
         .filter(|link| words.is_match(&link.label) || words.is_match(link.url.path()));
-    by_itself
-        .next()
-        .or_else(|| links.iter().find(|link| words.is_match(&link.around)))
+    let mut read = HashSet::new();
+    let mut by_surroundings = links
+        .iter()
+        .filter(|link| read.insert(link.around.as_ptr()) && words.is_match(&link.around));
+    by_itself.next().or_else(|| by_surroundings.next())
 }
 
 /// `aka.ms/air/<tracking id>`: the retrospective's own page.

@@ -4,9 +4,11 @@
 //! from here on nobody meets a raw payload. This module names no clock, file or socket.
 //!
 //! - `read` is the door; `json` reads strictly, `azure` knows the forms, `draft` makes an [`Event`] of what they say
+//! - `allowance` counts what a body would become before it is made; `draft`s share what their events have in common
 //! - `html` and `plain` make strangers' text safe and plain; `kind` and `session` recognise what it is and announces
 //! - [`catalogue`] knows names of services and regions; [`document`] takes a review apart; `identity` tells repeats
 
+mod allowance;
 mod azure;
 pub mod catalogue;
 pub mod document;
@@ -25,8 +27,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 
+pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
-pub use read::{Ignored, Malformed, Received, Source, read};
+pub use read::{Ignored, Malformed, Parsed, Source, bytes_to_read, parse, read};
 
 /// One thing a provider told us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

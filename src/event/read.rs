@@ -5,9 +5,20 @@
 
 use std::fmt;
 
+use super::allowance::{Allowance, Stop};
 use super::azure;
-use super::json::{self, Fault, Node};
+use super::draft::Draft;
+use super::json::{self, Fault, Node, Sort};
 use super::{Arrival, Event};
+
+/// What one JSON value takes with its key while a body is read, bytes.
+const VALUE_BYTES: usize = 160;
+
+/// How many times its length a text takes while it is made safe and plain.
+const TIMES_AS_HTML: usize = 32;
+
+/// What the largest text takes while it is made safe and plain, bytes.
+const LARGEST_TEXT_BYTES: usize = 16 << 20;
 
 /// Whose events a path is for (`/v1/events/azure`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +43,41 @@ pub struct Received {
     pub ignored: Vec<Ignored>,
 }
 
+/// A body that was read: its events can be made, one after another. Until then they share what they have in common and
+/// take no more than the body did.
+#[derive(Debug)]
+pub struct Parsed {
+    drafts: std::vec::IntoIter<Draft>,
+    arrival: Arrival,
+    /// What is no health event, and why. Of very many, the first ones and how many more there are.
+    pub ignored: Vec<Ignored>,
+    /// How many things are no health event.
+    pub ignored_count: usize,
+}
+
+impl Parsed {
+    /// How many events there still are.
+    pub fn len(&self) -> usize {
+        self.drafts.len()
+    }
+
+    /// Whether one of them is a test.
+    pub fn has_test(&self) -> bool {
+        self.drafts.as_slice().iter().any(|draft| draft.test)
+    }
+
+    /// What the events take until they are made, bytes, roughly.
+    pub fn bytes(&self) -> usize {
+        let texts = self.drafts.as_slice().iter().map(|draft| draft.body.len());
+        texts.sum::<usize>() + self.len() * size_of::<Draft>()
+    }
+
+    /// The next event, made now.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.drafts.next().map(|draft| draft.finish(self.arrival))
+    }
+}
+
 /// Something that was understood and is no health event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
@@ -54,6 +100,8 @@ pub struct Malformed {
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether it is not wrong but more than is taken.
+    pub is_too_much: bool,
 }
 
 impl fmt::Display for Malformed {
@@ -69,51 +117,54 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// The most pairs of an account and an impacted service in a region that one event may name.
-pub const MAX_ELEMENTS: usize = 1_000_000;
-
 /// Reads a posted body. `source` is the path's hint, which only makes the answer to an unknown form clearer.
 pub fn read(body: &[u8], source: Option<Source>, arrival: Arrival) -> Result<Received, Malformed> {
+    let mut parsed = parse(body, source, arrival, Stop::default())?;
+    let events = std::iter::from_fn(|| parsed.next_event()).collect();
+    Ok(Received {
+        events,
+        ignored: parsed.ignored,
+    })
+}
+
+/// The same, with its events still to be made, and given up when nobody waits for them any more.
+pub fn parse(body: &[u8], source: Option<Source>, arrival: Arrival, stop: Stop) -> Result<Parsed, Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| Malformed {
         field: None,
         offset: Some(error.valid_up_to()),
         what: "the body is not UTF-8".to_string(),
         hint: Some("send JSON in UTF-8".to_string()),
+        is_too_much: false,
     })?;
     let root = json::parse(text).map_err(|fault| malformed(text, None, fault))?;
-    let heard = azure::read(&root, source).map_err(|fault| malformed(text, Some(&root), fault))?;
-    let events: Vec<Event> = heard.drafts.into_iter().map(|draft| draft.finish(arrival)).collect();
-    if let Some(event) = events.iter().find(|event| elements(event) > MAX_ELEMENTS) {
-        return Err(too_many_elements(event));
+    let heard = azure::read(&root, source, Allowance::new(arrival, stop))
+        .map_err(|fault| malformed(text, Some(&root), fault))?;
+    let named = heard.ignored.into_iter().map(|(at, ignored)| named(&root, at, ignored));
+    let mut ignored: Vec<Ignored> = named.collect();
+    if heard.ignored_count > ignored.len() {
+        ignored.push(more_ignored(heard.ignored_count - ignored.len()));
     }
-    let ignored = heard
-        .ignored
-        .into_iter()
-        .map(|(at, ignored)| named(&root, at, ignored))
-        .collect();
-    Ok(Received { events, ignored })
+    Ok(Parsed {
+        drafts: heard.drafts.into_iter(),
+        arrival,
+        ignored,
+        ignored_count: heard.ignored_count,
+    })
 }
 
-/// How many pairs of an account and something impacted an event names.
-fn elements(event: &Event) -> usize {
-    let accounts = event.accounts.len().max(1);
-    let each = event.impact.iter().map(|impact| match impact.accounts.len() {
-        0 => accounts,
-        some => some,
-    });
-    each.sum::<usize>().max(accounts)
+/// What reading a body of this length takes at most, beside the body itself, bytes: its values, its texts once more,
+/// and the largest of them as HTML.
+pub fn bytes_to_read(body_bytes: usize) -> usize {
+    // a value takes two bytes with the comma behind it
+    let values = (body_bytes / 2).min(json::MAX_VALUES);
+    values * VALUE_BYTES + 2 * body_bytes + (TIMES_AS_HTML * body_bytes).min(LARGEST_TEXT_BYTES)
 }
 
-fn too_many_elements(event: &Event) -> Malformed {
-    Malformed {
+fn more_ignored(count: usize) -> Ignored {
+    Ignored {
+        what: format!("{count} more"),
+        why: "these are no health events either; only the first are named".to_string(),
         field: None,
-        offset: None,
-        what: format!(
-            "the event {} names {} pairs of a subscription and an impacted service and region; at most {MAX_ELEMENTS} are taken",
-            event.tracking_id,
-            elements(event)
-        ),
-        hint: Some("post it in parts, each for some of the subscriptions".to_string()),
     }
 }
 
@@ -138,6 +189,7 @@ fn malformed(text: &str, root: Option<&Node>, fault: Fault) -> Malformed {
         offset: Some(offset),
         what: fault.what,
         hint: fault.hint,
+        is_too_much: fault.sort == Sort::TooMuch,
     }
 }
 
@@ -179,6 +231,45 @@ mod tests {
             error.to_string(),
             "`data.context.activityLog`: `activityLog` is missing (byte 68)"
         );
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_one_is_unreadable_and_not_missing() {
+        let alert = |time: &str| {
+            let properties = r#"{"trackingId":"X-1","incidentType":"Incident","stage":"Active"}"#;
+            format!(
+                r#"{{"schemaId":"Microsoft.Insights/activityLogs","data":{{"context":{{"activityLog":{{"eventSource":"ServiceHealth"{time},"properties":{properties}}}}}}}}}"#
+            )
+        };
+        for year in ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"] {
+            let error = refused(&alert(&format!(",\"eventTimestamp\":\"{year}\"")));
+            assert_eq!(error.field.as_deref(), Some("data.context.activityLog.eventTimestamp"));
+            assert!(
+                error.what.contains("cannot be read") && error.what.contains(year),
+                "{error}"
+            );
+            let item = r#"{"name":"X-1","eventType":"RCA","lastUpdateTime":"YEAR","summary":"x"}"#;
+            let error = refused(&item.replace("YEAR", year));
+            assert_eq!(error.field.as_deref(), Some("lastUpdateTime"));
+            assert!(error.what.contains("cannot be read"), "{error}");
+        }
+        assert!(refused(&alert("")).what.contains("`eventTimestamp` is missing"));
+    }
+
+    #[test]
+    fn what_is_more_than_is_taken_says_so() {
+        assert!(refused(&format!("[{}1]", "1,".repeat(json::MAX_VALUES))).is_too_much);
+        assert!(refused(&format!("{}{}", "[".repeat(33), "]".repeat(33))).is_too_much);
+        assert!(refused(&format!("[\"{}\"]", "x".repeat(json::MAX_STRING_BYTES + 1))).is_too_much);
+        assert!(!refused("{}").is_too_much);
+    }
+
+    #[test]
+    fn a_reader_stops_when_nobody_waits() {
+        let stop = Stop::default();
+        stop.set();
+        let error = parse(b"[[]]", None, Arrival::Live, stop).unwrap_err();
+        assert_eq!(error.what, "its sender went away");
     }
 
     #[test]

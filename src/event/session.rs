@@ -18,6 +18,10 @@ const DEFAULT_MINUTES: i64 = 90;
 const MAX_AHEAD_DAYS: i64 = 180;
 /// No text has more sessions; the rest would be a trick.
 const MAX_SESSIONS: usize = 8;
+/// A sentence is read so far, bytes: dates and times are compared with each other, and no invitation has longer ones.
+const MAX_SENTENCE_BYTES: usize = 2_000;
+/// How far before a time its deadline is announced ("register before …"), bytes.
+const DEADLINE_BYTES: usize = 200;
 /// A date this close before a time belongs to it, bytes.
 const NEAR_BYTES: usize = 40;
 
@@ -30,7 +34,7 @@ pub(super) fn sessions(text: &str, published: Time) -> Vec<Session> {
     let mut found: Vec<Session> = Vec::new();
     let mut day = None;
     for line in text.lines().flat_map(sentences) {
-        read_line(&without_local_times(line), published, &mut day, &mut found);
+        read_line(&without_local_times(beginning(line)), published, &mut day, &mut found);
     }
     let soon =
         |session: &Session| session.start > published && session.start < published + Duration::days(MAX_AHEAD_DAYS);
@@ -62,6 +66,11 @@ fn sentences(line: &str) -> Vec<&str> {
     }
     parts.push(&line[start..]);
     parts
+}
+
+/// As much of a sentence as is read.
+fn beginning(sentence: &str) -> &str {
+    &sentence[..sentence.floor_char_boundary(MAX_SENTENCE_BYTES)]
 }
 
 /// "15:00 UTC (08:00 PDT)" says one time twice; what stands in brackets is left out unless it is the only one in UTC.
@@ -128,7 +137,7 @@ fn read_line(line: &str, published: Time, day: &mut Option<NaiveDate>, found: &m
 /// "Register by 12:00 UTC" is no session.
 fn is_deadline(before: &str) -> bool {
     pattern!(BY, r"(?i)\b(by|before|until|clos(es|ing)|deadline)\b[^.,;]{0,25}$");
-    BY.is_match(before)
+    BY.is_match(&before[before.ceil_char_boundary(before.len().saturating_sub(DEADLINE_BYTES))..])
 }
 
 /// The day a time belongs to: the one after "on", else the one the line begins with, else the next.

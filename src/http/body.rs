@@ -1,18 +1,30 @@
 //! Reading a body: limited in size, in time, and in how many are held at once.
+//!
+//! Who is refused while the body is still on its way must be able to read why: closing a connection on which something
+//! was sent but not read takes the answer back. So what is left of a refused body is read on and thrown away, for a while.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use hyper::body::Body as _;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::refusal::Refusal;
+use super::room::Room;
 
 /// The speed of the slowest line that is waited for, bytes per second.
 const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
+
+/// How much room is made for a body at a time, at least, bytes.
+const STEP_BYTES: usize = 16 * 1024;
+
+/// How much of a refused body is read on, bytes.
+const READ_ON_BYTES_MOST: usize = 64 << 20;
+
+/// How long a refused body is read on.
+const READ_ON_WAITS: Duration = Duration::from_secs(10);
 
 /// What a body may be.
 pub struct Limits {
@@ -27,22 +39,39 @@ pub struct Limits {
 pub struct Held {
     /// The bytes.
     pub bytes: Vec<u8>,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 /// Reads a whole body.
 ///
 /// # Errors
 /// When it is compressed, too large, too slow, broken off, or when there is no room for it now.
-pub async fn read(headers: &HeaderMap, body: Body, limits: &Limits, rooms: &Arc<Semaphore>) -> Result<Held, Refusal> {
+pub async fn read(headers: &HeaderMap, body: &mut Body, limits: &Limits, room: Room) -> Result<Held, Refusal> {
     check_encoding(headers)?;
-    let announced = announced(headers);
-    if announced.is_some_and(|bytes| bytes > limits.bytes) {
-        return Err(too_large(limits.bytes));
+    if let Some(bytes) = announced(headers).filter(|bytes| *bytes > limits.bytes) {
+        return Err(too_large(limits.bytes, &format!("has {bytes} bytes")));
     }
-    let room = make_room(announced.unwrap_or(limits.bytes), rooms)?;
-    let bytes = collect(body, limits).await?;
-    Ok(Held { bytes, _room: room })
+    collect(body, limits, room).await
+}
+
+/// Reads on what is left of a body that was refused, so that its sender can read the answer; nothing of it is kept.
+pub fn read_on(headers: &HeaderMap, mut body: Body) {
+    // who waits to be asked for the body has sent nothing
+    if body.is_end_stream() || headers.contains_key(header::EXPECT) {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut bytes = 0;
+        let rest = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                bytes += frame.data_ref().map_or(0, hyper::body::Bytes::len);
+                if bytes > READ_ON_BYTES_MOST {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(READ_ON_WAITS, rest).await;
+    });
 }
 
 fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -62,13 +91,7 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn make_room(bytes: usize, rooms: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
-    let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-    let room = rooms.clone().try_acquire_many_owned(kib);
-    room.map_err(|_| Refusal::later("too many bodies are being read; try again in a few seconds", 5))
-}
-
-async fn collect(mut body: Body, limits: &Limits) -> Result<Vec<u8>, Refusal> {
+async fn collect(body: &mut Body, limits: &Limits, mut room: Room) -> Result<Held, Refusal> {
     let started = Instant::now();
     let mut bytes: Vec<u8> = Vec::new();
     loop {
@@ -76,14 +99,25 @@ async fn collect(mut body: Body, limits: &Limits) -> Result<Vec<u8>, Refusal> {
         let frame = timeout_at(started + limits.patience + earned, body.frame()).await;
         let frame = match frame {
             Err(_) => return Err(too_slow(limits)),
-            Ok(None) => return Ok(bytes),
+            Ok(None) => return Ok(Held { bytes, _room: room }),
             Ok(Some(Err(_))) => return Err(Refusal::bad("the body broke off")),
             Ok(Some(Ok(frame))) => frame,
         };
         // trailers are nobody's concern
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > limits.bytes {
-            return Err(too_large(limits.bytes));
+        let length = bytes.len() + data.len();
+        if length > limits.bytes {
+            return Err(too_large(limits.bytes, "is longer"));
+        }
+        if length > bytes.capacity() {
+            // a quarter more at a time: twice as much, as a vector takes by itself, would be room that nobody counts
+            let more = data
+                .len()
+                .max(STEP_BYTES)
+                .max(bytes.len() / 4)
+                .min(limits.bytes - bytes.len());
+            room.grow_to(bytes.len() + more)?;
+            bytes.reserve_exact(more);
         }
         bytes.extend_from_slice(&data);
     }
@@ -94,8 +128,11 @@ fn too_slow(limits: &Limits) -> Refusal {
     Refusal::new(StatusCode::REQUEST_TIMEOUT, what)
 }
 
-fn too_large(most: usize) -> Refusal {
-    let what = format!("the body is larger than {}, the most that is read here", in_words(most));
+fn too_large(most: usize, this: &str) -> Refusal {
+    let what = format!(
+        "the body is larger than {}, the most that is read here: it {this}",
+        in_words(most)
+    );
     let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, what);
     refusal.hint(
         "send fewer events at once; `?arrival=history` takes larger bodies, and the settings' `limits` say how large",
@@ -111,10 +148,22 @@ fn in_words(bytes: usize) -> String {
     }
 }
 
+/// A body that came.
+#[cfg(test)]
+pub fn held_for_tests(bytes: &[u8]) -> Held {
+    let sender = std::net::IpAddr::from([192, 0, 2, 1]);
+    Held {
+        bytes: bytes.to_vec(),
+        _room: super::room::Rooms::new(1 << 20).of(sender),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::room::Rooms;
     use super::*;
     use std::convert::Infallible;
+    use std::net::IpAddr;
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
@@ -125,21 +174,23 @@ mod tests {
         patience: Duration::from_secs(5),
     };
 
-    fn rooms() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(4))
+    fn room() -> Room {
+        Rooms::new(1 << 20).of(IpAddr::from([192, 0, 2, 1]))
     }
 
-    async fn refused(headers: &[(header::HeaderName, &str)], body: Body, limits: &Limits) -> Refusal {
+    async fn refused(headers: &[(header::HeaderName, &str)], mut body: Body, limits: &Limits) -> Refusal {
         let pairs = headers
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().expect("a value")));
         let headers: HeaderMap = pairs.collect();
-        read(&headers, body, limits, &rooms()).await.expect_err("is refused")
+        let answer = read(&headers, &mut body, limits, room()).await;
+        answer.expect_err("is refused")
     }
 
     #[tokio::test]
     async fn a_body_of_just_the_limit_is_read_and_one_byte_more_is_not() {
-        let exact = read(&HeaderMap::new(), Body::from(vec![b'x'; 1024]), &LIMITS, &rooms()).await;
+        let mut body = Body::from(vec![b'x'; 1024]);
+        let exact = read(&HeaderMap::new(), &mut body, &LIMITS, room()).await;
         assert_eq!(exact.expect("is read").bytes.len(), 1024);
         let more = refused(&[], Body::from(vec![b'x'; 1025]), &LIMITS).await;
         assert_eq!(more.status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -149,10 +200,33 @@ mod tests {
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_unread() {
         let headers = [(header::CONTENT_LENGTH, "1025")];
-        assert_eq!(
-            refused(&headers, Body::empty(), &LIMITS).await.status,
-            StatusCode::PAYLOAD_TOO_LARGE
-        );
+        let refusal = refused(&headers, Body::empty(), &LIMITS).await;
+        assert_eq!(refusal.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(refusal.what.contains("it has 1025 bytes"), "{}", refusal.what);
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_takes_no_room_until_it_comes() {
+        let rooms = Rooms::new(16 << 20);
+        let sender = IpAddr::from([192, 0, 2, 1]);
+        let limits = Limits {
+            bytes: 16 << 20,
+            ..LIMITS
+        };
+        let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, "16777216".parse().expect("a value"))]);
+        let mut slow: Vec<_> = (0..8)
+            .map(|_| {
+                let (headers, room) = (headers.clone(), rooms.of(sender));
+                let limits = &limits;
+                Box::pin(async move { read(&headers, &mut Body::new(Endless), limits, room).await })
+            })
+            .collect();
+        for slow in &mut slow {
+            let polled = std::future::poll_fn(|context| Poll::Ready(slow.as_mut().poll(context).is_pending())).await;
+            assert!(polled, "it is read");
+        }
+        let other = read(&HeaderMap::new(), &mut Body::from("{}"), &LIMITS, rooms.of(sender)).await;
+        assert!(other.is_ok());
     }
 
     #[tokio::test]
@@ -178,10 +252,17 @@ mod tests {
 
     #[tokio::test]
     async fn where_there_is_no_room_the_caller_is_asked_to_come_again() {
-        let full = Arc::new(Semaphore::new(0));
-        let refusal = read(&HeaderMap::new(), Body::from("x"), &LIMITS, &full)
-            .await
-            .expect_err("no room");
+        let limits = Limits {
+            bytes: 2 << 20,
+            ..LIMITS
+        };
+        let rooms = Rooms::new(1);
+        let sender = IpAddr::from([192, 0, 2, 1]);
+        let mut full = rooms.of(sender);
+        full.grow_to(23 << 20).expect("room");
+        let mut body = Body::from(vec![b'x'; 2 << 20]);
+        let answer = read(&HeaderMap::new(), &mut body, &limits, rooms.of(sender)).await;
+        let refusal = answer.expect_err("no room");
         assert_eq!(
             (refusal.status, refusal.retry_after_seconds),
             (StatusCode::SERVICE_UNAVAILABLE, Some(5))

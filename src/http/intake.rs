@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::timeout;
@@ -16,22 +18,19 @@ use tokio::time::timeout;
 use super::AppState;
 use super::auth::Scope;
 use super::body::{self, Limits};
-use super::caller::Caller;
+use super::caller::{Caller, network};
+use super::parsing::{Batch, Terms};
 use super::query::Query;
 use super::refusal::Refusal;
-use crate::event::{self, Arrival, Event, Malformed, Received, Source};
+use crate::event::{self, Arrival, Source};
 use crate::journal::Position;
 use crate::ledger::Ledger;
-use crate::record::Input;
 
 /// Parameters of an intake address.
 const PARAMETERS: [&str; 3] = ["arrival", "account", "token"];
 
 /// How long an event may take to be on disk before its sender is asked to come again. Azure waits 75 s.
 const WRITING_WAITS: Duration = Duration::from_secs(60);
-
-/// Bytes of events, roughly, that are written down together.
-const TOGETHER_BYTES: usize = 2 << 20;
 
 /// The longest id of an account.
 const ACCOUNT_CHARS_MOST: usize = 128;
@@ -64,13 +63,6 @@ struct Ignored {
     field: Option<String>,
 }
 
-/// How events are to be taken.
-struct Terms {
-    source: Option<Source>,
-    arrival: Arrival,
-    account: Option<String>,
-}
-
 /// `POST /v1/events`
 pub async fn post(State(app_state): State<Arc<AppState>>, caller: Caller, request: Request) -> Response {
     take(&app_state, &caller, None, request).await
@@ -85,16 +77,25 @@ pub async fn post_from(
 ) -> Response {
     match Source::named(&source) {
         Some(source) => take(&app_state, &caller, Some(source), request).await,
-        None => Refusal::not_found("events of no such source are taken here")
-            .hint("known: `azure`; `/v1/events` tells forms apart by their content")
-            .into_response(),
+        None => {
+            let (head, body) = request.into_parts();
+            body::read_on(&head.headers, body);
+            Refusal::not_found("events of no such source are taken here")
+                .hint("known: `azure`; `/v1/events` tells forms apart by their content")
+                .into_response()
+        }
     }
 }
 
 async fn take(app_state: &Arc<AppState>, caller: &Caller, source: Option<Source>, request: Request) -> Response {
-    match receive(app_state, caller, source, request).await {
+    let (head, mut body) = request.into_parts();
+    match receive(app_state, caller, source, &head, &mut body).await {
         Ok(response) => response,
         Err(refusal) => {
+            // of who is too slow, all that came was read
+            if refusal.status != StatusCode::REQUEST_TIMEOUT {
+                body::read_on(&head.headers, body);
+            }
             app_state.metrics.refused(refusal.status);
             refusal.into_response()
         }
@@ -105,10 +106,11 @@ async fn receive(
     app_state: &Arc<AppState>,
     caller: &Caller,
     source: Option<Source>,
-    request: Request,
+    head: &Parts,
+    body: &mut Body,
 ) -> Result<Response, Refusal> {
     app_state.admit(caller, Scope::Intake)?;
-    let terms = Terms::of(source, &Query::of(request.uri()))?;
+    let terms = Terms::of(source, &Query::of(&head.uri))?;
     if app_state
         .ledger
         .figures()
@@ -125,10 +127,10 @@ async fn receive(
         },
         patience: app_state.settings.body_timeout,
     };
-    let (head, body) = request.into_parts();
-    let held = body::read(&head.headers, body, &limits, &app_state.bodies).await?;
-    let received = parse(held, terms).await?;
-    answer(app_state, received).await
+    let room = app_state.bodies.of(network(caller.address));
+    let held = body::read(&head.headers, body, &limits, room).await?;
+    let batch = app_state.parsing.parse(held, terms).await?;
+    answer(app_state, batch).await
 }
 
 impl Terms {
@@ -157,34 +159,11 @@ fn account(text: &str) -> Result<String, Refusal> {
     }
 }
 
-/// Reads the events out of a body, away from the threads that serve connections: large texts take a while.
-async fn parse(held: body::Held, terms: Terms) -> Result<Received, Refusal> {
-    let work = move || -> Result<Received, Malformed> {
-        let mut received = event::read(&held.bytes, terms.source, terms.arrival)?;
-        for event in received.events.iter_mut().filter(|event| event.accounts.is_empty()) {
-            event.accounts.extend(terms.account.clone());
-        }
-        Ok(received)
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(received)) => Ok(received),
-        Ok(Err(malformed)) => {
-            // who sends it may show the answer to nobody
-            let (what, field, offset) = (&malformed.what, malformed.field.as_deref(), malformed.offset);
-            tracing::warn!(?what, field, offset, "an event was refused");
-            Err(malformed.into())
-        }
-        Err(error) => {
-            tracing::error!(%error, "reading a body ended in a panic");
-            Err(Refusal::bad("this body cannot be read"))
-        }
-    }
-}
-
-async fn answer(app_state: &Arc<AppState>, received: Received) -> Result<Response, Refusal> {
-    app_state.metrics.ignored(received.ignored.len());
-    let ignored: Vec<Ignored> = received.ignored.into_iter().map(Ignored::of).collect();
-    if received.events.is_empty() {
+async fn answer(app_state: &Arc<AppState>, mut batch: Batch) -> Result<Response, Refusal> {
+    let (ignored, ignored_count) = batch.ignored();
+    app_state.metrics.ignored(ignored_count);
+    let ignored: Vec<Ignored> = ignored.into_iter().map(Ignored::of).collect();
+    if batch.is_empty() {
         return Ok((
             StatusCode::OK,
             Json(NothingDone {
@@ -193,9 +172,8 @@ async fn answer(app_state: &Arc<AppState>, received: Received) -> Result<Respons
         )
             .into_response());
     }
-    let hint = received.events.iter().any(|event| event.test).then_some(TEST_HINT);
-    let forms: Vec<&'static str> = received.events.iter().map(|event| event.form.word()).collect();
-    let ids = record(app_state.ledger.clone(), received.events).await?;
+    let hint = batch.has_test().then_some(TEST_HINT);
+    let (ids, forms) = record(app_state.ledger.clone(), batch).await?;
     forms.iter().for_each(|form| app_state.metrics.accepted(form));
     tracing::info!(
         ids = ids.iter().map(Position::to_string).collect::<Vec<_>>().join(","),
@@ -209,39 +187,24 @@ async fn answer(app_state: &Arc<AppState>, received: Received) -> Result<Respons
     Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
 }
 
-/// Has events written down. Their sender may go away meanwhile: what was begun is finished.
-async fn record(ledger: Ledger, events: Vec<Event>) -> Result<Vec<Position>, Refusal> {
+/// Has events written down as they are made; their ids, and in which forms they came. Their sender may go away
+/// meanwhile: what was begun is finished.
+async fn record(ledger: Ledger, batch: Batch) -> Result<(Vec<Position>, Vec<&'static str>), Refusal> {
+    let (mut group, mut rest) = batch.next_group().await?;
     let writing = tokio::spawn(async move {
-        let mut ids = Vec::with_capacity(events.len());
-        for together in groups(events) {
-            ids.extend(ledger.record(together, None).await?);
+        let (mut ids, mut forms) = (Vec::new(), Vec::new());
+        while !group.inputs.is_empty() {
+            ids.extend(ledger.record(group.inputs, None).await?);
+            forms.extend(group.forms);
+            (group, rest) = rest.next_group().await?;
         }
-        Ok(ids)
+        Ok((ids, forms))
     });
     match timeout(WRITING_WAITS, writing).await {
-        Ok(Ok(written)) => written.map_err(|refused: crate::ledger::Refused| refused.into()),
+        Ok(Ok(written)) => written,
         // a repeat of what was written after all is recognised later
         Ok(Err(_)) | Err(_) => Err(Refusal::later("writing takes too long; try again in a few seconds", 5)),
     }
-}
-
-/// Splits many events into what is written down together.
-fn groups(events: Vec<Event>) -> Vec<Vec<Input>> {
-    let (mut groups, mut bytes) = (vec![Vec::new()], 0);
-    for event in events {
-        let size = 1024 + event.html.len() + event.text.len() + 64 * (event.accounts.len() + event.impact.len());
-        if bytes + size > TOGETHER_BYTES && bytes > 0 {
-            groups.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += size;
-        let event = Box::new(event);
-        groups
-            .last_mut()
-            .expect("there is a group")
-            .push(Input::Heard { event });
-    }
-    groups
 }
 
 impl Ignored {

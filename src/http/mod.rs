@@ -7,7 +7,7 @@
 //! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
 //! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
 //! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
-//! - `intake` takes events (`body` reads them with limits); `api` and `pages` answer questions; `metrics` counts
+//! - `intake` takes events: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts
 
 mod api;
 mod auth;
@@ -18,9 +18,11 @@ mod meter;
 mod metrics;
 mod outside;
 mod pages;
+mod parsing;
 mod query;
 mod reading;
 mod refusal;
+mod room;
 mod serve;
 
 use std::sync::Arc;
@@ -37,9 +39,6 @@ use crate::ledger::Ledger;
 use crate::secret::{LinkKey, Secret};
 
 pub use serve::{Serving, serve};
-
-/// Bytes of bodies that are read at once, over all connections.
-const BODIES_BYTES_MOST: usize = 128 << 20;
 
 /// How many answers are gathered from the store at once.
 const READING_MOST: usize = 8;
@@ -127,8 +126,8 @@ struct AppState {
     clock: Clock,
     wrong_tokens: auth::WrongTokens,
     metrics: metrics::Metrics,
-    /// Permits are KiB of bodies.
-    bodies: Arc<Semaphore>,
+    bodies: Arc<room::Rooms>,
+    parsing: parsing::Places,
     reading: Arc<Semaphore>,
 }
 
@@ -137,7 +136,8 @@ impl AppState {
         Self {
             wrong_tokens: auth::WrongTokens::default(),
             metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone()),
-            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MOST / 1024)),
+            bodies: room::Rooms::new(doors.settings.body_bytes.max(doors.settings.history_body_bytes)),
+            parsing: parsing::Places::default(),
             reading: Arc::new(Semaphore::new(READING_MOST)),
             settings: doors.settings,
             ledger: doors.ledger,

@@ -97,11 +97,15 @@ impl Refusal {
 
 impl From<Malformed> for Refusal {
     fn from(malformed: Malformed) -> Self {
+        let status = match malformed.is_too_much {
+            true => StatusCode::PAYLOAD_TOO_LARGE,
+            false => StatusCode::BAD_REQUEST,
+        };
         Self {
             field: malformed.field,
             offset: malformed.offset,
             hint: malformed.hint,
-            ..Self::bad(malformed.what)
+            ..Self::new(status, malformed.what)
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
-mod closed;
 mod cli;
+mod closed;
 mod delivering;
 mod full;
 mod kill;
 mod lanes;
 mod lasting;
+mod limits;
 mod neighbours;
 mod order;
 mod pages;

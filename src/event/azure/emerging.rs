@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::draft::Draft;
+use super::super::allowance::Allowance;
+use super::super::draft::{Draft, Impacts};
 use super::super::json::{Fault, Node};
-use super::super::{EventType, Form, Impact, Stage};
+use super::super::{EventType, Form, Stage, html};
+use super::words::Impacted;
 use super::{Heard, notice, words};
 
 /// The source these events carry.
@@ -22,7 +24,10 @@ pub(super) fn read(node: &Node, heard: &mut Heard) -> Result<(), Fault> {
     {
         match words::value(issue, "published").as_deref() {
             Some("false") => heard.ignore(issue, "unpublished issue", "this issue is not published yet"),
-            _ => heard.drafts.push(draft(issue)?),
+            _ => {
+                let (draft, impact_bytes) = draft(issue, &heard.allowance)?;
+                heard.event(issue, draft, impact_bytes)?;
+            }
         }
     }
     for banner in properties.get("statusBanners").and_then(Node::list).unwrap_or_default() {
@@ -35,30 +40,34 @@ pub(super) fn read(node: &Node, heard: &mut Heard) -> Result<(), Fault> {
     Ok(())
 }
 
-fn draft(issue: &Node) -> Result<Draft, Fault> {
+/// The event, and what it takes for what is impacted, bytes.
+fn draft(issue: &Node, allowance: &Allowance) -> Result<(Draft, usize), Fault> {
     let tracking_id = words::tracking_id(issue, "trackingId")?;
     let published = words::time(issue, "lastModifiedTime")?
         .map_or_else(|| words::time(issue, "startTime"), |time| Ok(Some(time)))?;
-    Ok(Draft {
+    let impacted = impact(issue, allowance)?;
+    let draft = Draft {
         form: Form::AzureEmergingIssues,
         source: Some(STATUS_PAGE.to_string()),
         event_type: EventType::ServiceIssue,
         subtype: None,
         stage: stage(issue)?,
         level: words::value(issue, "severity").and_then(|word| words::level(&word)),
-        title: words::value(issue, "title").unwrap_or_default(),
+        title: html::one_line(&words::value(issue, "title").unwrap_or_default()).into(),
         body: words::value(issue, "description").unwrap_or_default(),
-        impact: impact(issue),
+        impact: Impacts::all(impacted.pairs),
         accounts: BTreeSet::new(),
         impact_start: words::time(issue, "startTime")?,
         impact_end: None,
-        published: published.ok_or_else(|| Fault::missing(issue, "lastModifiedTime"))?,
+        published: published
+            .ok_or_else(|| words::no_time(&["lastModifiedTime", "startTime"].map(|key| (issue, key))))?,
         properties: BTreeMap::new(),
         tags: Vec::new(),
         test: words::is_test_id(&tracking_id),
         communication_id: None,
-        tracking_id,
-    })
+        tracking_id: tracking_id.into(),
+    };
+    Ok((draft, impacted.bytes))
 }
 
 fn stage(issue: &Node) -> Result<Stage, Fault> {
@@ -67,25 +76,15 @@ fn stage(issue: &Node) -> Result<Stage, Fault> {
     Stage::read(&word).ok_or_else(|| notice::unknown(member, "stage", &word, "Active, Resolved and RCA"))
 }
 
-fn impact(issue: &Node) -> Vec<Impact> {
-    let services = issue.get("impacts").and_then(Node::list).unwrap_or_default();
-    services.iter().filter_map(service).flatten().collect()
-}
-
-fn service(node: &Node) -> Option<Vec<Impact>> {
-    let service = words::name(node, "name")?;
-    let regions = node.get("regions").and_then(Node::list).unwrap_or_default();
-    let names: Vec<_> = regions
-        .iter()
-        .filter_map(|region| words::name(region, "name"))
-        .map(Some)
-        .collect();
-    let names = if names.is_empty() { vec![None] } else { names };
-    let pair = |region| Impact {
-        service: service.clone(),
-        service_id: None,
-        region,
-        accounts: Vec::new(),
-    };
-    Some(names.into_iter().map(pair).collect())
+fn impact<'a>(issue: &Node, allowance: &'a Allowance) -> Result<Impacted<'a>, Fault> {
+    let mut impacted = Impacted::new(allowance);
+    for node in issue.get("impacts").and_then(Node::list).unwrap_or_default() {
+        let Some(service) = words::name(node, "name") else {
+            continue;
+        };
+        let regions = node.get("regions").and_then(Node::list).unwrap_or_default();
+        let names = regions.iter().filter_map(|region| words::name(region, "name"));
+        impacted.service(node, &service, None, names)?;
+    }
+    Ok(impacted)
 }

@@ -5,70 +5,101 @@
 //! the first paragraph, so the text is read from `description` and the updates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::super::draft::Draft;
+use super::super::allowance::{Allowance, bytes_of_event};
+use super::super::draft::{Draft, Impacts, Pair};
 use super::super::json::{Fault, Node};
-use super::super::{EventType, Form, Impact, Stage, html};
+use super::super::{EventType, Form, Level, Stage, html};
 use super::progress::{maintenance_stage, plain_title, reads_as_mitigation};
-use super::updates::{self, Update};
+use super::updates::{self, Update, Updates};
 use super::{Heard, notice, words};
 use crate::clock::Time;
 
-/// Reads one item.
+/// Reads one item. What its updates would take with all that it says of them is counted before the first is made.
 pub(super) fn read(node: &Node, heard: &mut Heard) -> Result<(), Fault> {
-    let item = Item::read(node)?;
-    let mut updates = updates::read(item.properties, item.impact_start)?;
+    let (item, mut updates) = Item::read(node, &heard.allowance)?;
+    let bytes: Vec<usize> = updates.iter().map(|update| item.bytes_of(update)).collect();
+    let all = bytes.iter().fold(0_usize, |all, bytes| all.saturating_add(*bytes));
+    heard.allowance.take(node.at, updates.len(), all)?;
     let newest = updates.pop();
-    heard
-        .drafts
-        .extend(updates.into_iter().map(|update| item.older(update)));
-    heard.drafts.extend(newest.map(|update| item.newest(update)));
-    Ok(())
+    for (update, bytes) in updates.iter().zip(&bytes) {
+        heard.counted_event(node, item.older(update), *bytes)?;
+    }
+    match (newest, bytes.last()) {
+        (Some(update), Some(bytes)) => heard.counted_event(node, item.newest(&update), *bytes),
+        _ => Ok(()),
+    }
 }
 
-/// What an item says of all its updates.
+/// What an item says of all its updates: looked up once, for it may have very many of them, and shared by them.
 struct Item<'a> {
-    node: &'a Node,
     properties: &'a Node,
-    tracking_id: String,
+    tracking_id: Arc<str>,
     event_type: EventType,
+    subtype: Option<Arc<str>>,
     stage: Stage,
-    title: String,
+    level: Option<Level>,
+    title: Arc<str>,
+    /// The title without what it says of the newest update.
+    plain_title: Arc<str>,
     impact_start: Option<Time>,
     impact_end: Option<Time>,
+    pairs: Arc<[Pair]>,
+    /// What an event takes for each of the pairs, bytes.
+    bytes: Vec<usize>,
+    /// The subscription that the item was asked for.
+    account: Option<String>,
+    test: bool,
 }
 
 impl<'a> Item<'a> {
-    fn read(node: &'a Node) -> Result<Self, Fault> {
+    fn read(node: &'a Node, allowance: &Allowance) -> Result<(Self, Vec<Update<'a>>), Fault> {
         let properties = node.get("properties").unwrap_or(node);
         let (event_type, review) = event_type(properties)?;
-        Ok(Self {
-            node,
+        let tracking_id = tracking_id(node, properties)?;
+        let title = html::one_line(&words::value(properties, "title").unwrap_or_default());
+        let impact_start = words::time(properties, "impactStartTime")?;
+        let Updates { updates, pairs } = updates::read(properties, impact_start, allowance)?;
+        let item = Self {
             properties,
-            tracking_id: tracking_id(node, properties)?,
             event_type,
+            subtype: words::name(properties, "eventSubType").map(Into::into),
             stage: if review { Stage::Rca } else { status(properties)? },
-            title: words::value(properties, "title").unwrap_or_default(),
-            impact_start: words::time(properties, "impactStartTime")?,
+            level: words::first(properties, &["eventLevel", "level"]).and_then(|word| words::level(&word)),
+            plain_title: plain_title(&title, event_type).into(),
+            title: title.into(),
+            impact_start,
             impact_end: words::time(properties, "impactMitigationTime")?,
-        })
+            bytes: pairs.iter().map(Pair::bytes).collect(),
+            pairs,
+            account: words::value(node, "id").and_then(|id| words::account_in(&id)),
+            test: words::says_yes(properties, "isSynthetic") || words::is_test_id(&tracking_id),
+            tracking_id: tracking_id.into(),
+        };
+        Ok((item, updates))
     }
 
-    fn newest(&self, update: Update) -> Draft {
-        let tags = if update.tags.is_empty() {
-            notice::tags(self.properties)
-        } else {
-            update.tags.clone()
-        };
+    /// What the event of an update takes, bytes.
+    fn bytes_of(&self, update: &Update<'_>) -> usize {
+        let impact = update.impact.iter().map(|nth| self.bytes[*nth]).sum();
+        bytes_of_event(self.title.len() + update.body.len(), impact)
+    }
+
+    fn newest(&self, update: &Update<'_>) -> Draft {
         let stage = match self.event_type {
             EventType::PlannedMaintenance => maintenance_stage(&self.title, &update.body, self.stage),
             _ => self.stage,
         };
-        self.draft(Update { tags, ..update }, self.title.clone(), stage, self.impact_end)
+        let mut draft = self.draft(update, self.title.clone(), stage, self.impact_end);
+        if draft.tags.is_empty() {
+            draft.tags = notice::tags(self.properties).map(str::to_owned).collect();
+        }
+        draft
     }
 
     /// An update that is no longer the newest: the item's title and status came after it.
-    fn older(&self, update: Update) -> Draft {
+    fn older(&self, update: &Update<'_>) -> Draft {
         let stage = match self.event_type {
             EventType::PlannedMaintenance => maintenance_stage("", &update.body, Stage::Active),
             EventType::ServiceIssue if reads_as_mitigation(&update.body) => Stage::Resolved,
@@ -76,42 +107,29 @@ impl<'a> Item<'a> {
         };
         let still_on = self.event_type == EventType::ServiceIssue && stage == Stage::Active;
         let impact_end = self.impact_end.filter(|_| !still_on);
-        self.draft(update, plain_title(&self.title, self.event_type), stage, impact_end)
+        self.draft(update, self.plain_title.clone(), stage, impact_end)
     }
 
-    fn draft(&self, update: Update, title: String, stage: Stage, impact_end: Option<Time>) -> Draft {
-        let level = words::first(self.properties, &["eventLevel", "level"]);
+    fn draft(&self, update: &Update<'_>, title: Arc<str>, stage: Stage, impact_end: Option<Time>) -> Draft {
         Draft {
             form: Form::AzureEvents,
             source: None,
             tracking_id: self.tracking_id.clone(),
             event_type: self.event_type,
-            subtype: words::name(self.properties, "eventSubType"),
+            subtype: self.subtype.clone(),
             stage,
-            level: level.and_then(|word| words::level(&word)),
+            level: self.level,
             title,
-            body: update.body,
-            accounts: self.accounts(&update.impact),
-            impact: update.impact,
+            body: update.body.clone().into_owned(),
+            accounts: BTreeSet::from_iter(self.account.clone()),
+            impact: Impacts::some(self.pairs.clone(), update.impact.clone()),
             impact_start: self.impact_start,
             impact_end,
             published: update.at,
             properties: BTreeMap::new(),
-            tags: update.tags,
-            test: words::says_yes(self.properties, "isSynthetic") || words::is_test_id(&self.tracking_id),
+            tags: update.tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            test: self.test,
             communication_id: None,
-        }
-    }
-
-    /// The accounts of these pairs, or the subscription that the item was asked for.
-    fn accounts(&self, impact: &[Impact]) -> BTreeSet<String> {
-        let named: BTreeSet<String> = impact.iter().flat_map(|pair| pair.accounts.iter().cloned()).collect();
-        match named.is_empty() {
-            true => words::value(self.node, "id")
-                .and_then(|id| words::account_in(&id))
-                .into_iter()
-                .collect(),
-            false => named,
         }
     }
 }
@@ -147,13 +165,10 @@ fn status(properties: &Node) -> Result<Stage, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::json;
-    use super::*;
+    use crate::event::{Arrival, Event, read};
 
-    fn drafts(item: &str) -> Vec<Draft> {
-        let mut heard = Heard::default();
-        read(&json::parse(item).unwrap(), &mut heard).unwrap();
-        heard.drafts
+    fn events(item: &str) -> Vec<Event> {
+        read(item.as_bytes(), None, Arrival::Live).unwrap().events
     }
 
     fn region(name: &str, account: &str, updates: &[(&str, &str)]) -> String {
@@ -185,12 +200,12 @@ mod tests {
             ],
             "",
         );
-        let drafts = drafts(&two);
-        let texts: Vec<&str> = drafts.iter().map(|draft| draft.body.as_str()).collect();
+        let events = events(&two);
+        let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
         assert_eq!(texts, ["before", "now"]);
-        assert_eq!(drafts[0].accounts.iter().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(drafts[1].accounts.iter().collect::<Vec<_>>(), ["a", "b"]);
-        let west = drafts[1]
+        assert_eq!(events[0].accounts.iter().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(events[1].accounts.iter().collect::<Vec<_>>(), ["a", "b"]);
+        let west = events[1]
             .impact
             .iter()
             .find(|pair| pair.region.as_deref() == Some("West US"));
@@ -200,21 +215,21 @@ mod tests {
     #[test]
     fn the_same_text_hours_later_is_another_update() {
         let updates = [("2025-01-01T10:00:00Z", "same"), ("2025-01-01T08:00:00Z", "same")];
-        assert_eq!(drafts(&item(&[region("East US", "A", &updates)], "")).len(), 2);
+        assert_eq!(events(&item(&[region("East US", "A", &updates)], "")).len(), 2);
     }
 
     #[test]
     fn a_description_newer_than_the_updates_is_an_update_of_its_own() {
         let regions = [region("East US", "A", &[("2025-01-01T10:00:00Z", "old")])];
-        let newer = drafts(&item(
+        let newer = events(&item(
             &regions,
             r#","description":"whole","lastUpdateTime":"2025-01-02T10:00:00Z""#,
         ));
-        assert_eq!((newer.len(), newer[1].body.as_str()), (2, "whole"));
-        let same = drafts(&item(
+        assert_eq!((newer.len(), newer[1].text.as_str()), (2, "whole"));
+        let same = events(&item(
             &regions,
             r#","description":"whole","lastUpdateTime":"2025-01-01T10:00:00Z""#,
         ));
-        assert_eq!((same.len(), same[0].body.as_str()), (1, "whole"));
+        assert_eq!((same.len(), same[0].text.as_str()), (1, "whole"));
     }
 }

@@ -24,36 +24,80 @@ mod words;
 #[cfg(test)]
 mod samples;
 
+use super::allowance::Allowance;
 use super::draft::Draft;
-use super::json::{Fault, Node};
+use super::json::{Fault, Node, Sort};
 use super::read::{Ignored, Source};
 use shape::Shape;
 
+/// How much of what is ignored is named, elements; the others are counted.
+const IGNORED_NAMED_MOST: usize = 100;
+
+/// The most pairs of an account and an impacted service in a region that one event may name.
+const ELEMENTS_MOST: usize = 1_000_000;
+
 /// What was heard in a body so far.
-#[derive(Debug, Default)]
 pub(super) struct Heard {
     /// Health events.
     pub drafts: Vec<Draft>,
-    /// What is none, with the byte where it begins.
+    /// The first of what is none, with the byte where it begins.
     pub ignored: Vec<(usize, Ignored)>,
+    /// How many are none.
+    pub ignored_count: usize,
+    /// What may still be heard.
+    pub allowance: Allowance,
 }
 
 impl Heard {
+    /// Nothing, and so much is allowed.
+    pub fn new(allowance: Allowance) -> Self {
+        Self {
+            drafts: Vec::new(),
+            ignored: Vec::new(),
+            ignored_count: 0,
+            allowance,
+        }
+    }
+
     fn ignore(&mut self, node: &Node, what: impl Into<String>, why: impl Into<String>) {
-        self.ignored.push((
-            node.at,
-            Ignored {
+        self.ignored_count += 1;
+        if self.ignored_count <= IGNORED_NAMED_MOST {
+            let ignored = Ignored {
                 what: what.into(),
                 why: why.into(),
                 field: None,
-            },
-        ));
+            };
+            self.ignored.push((node.at, ignored));
+        }
+    }
+
+    /// Takes an event whose impacted pairs take so many bytes.
+    fn event(&mut self, node: &Node, draft: Draft, impact_bytes: usize) -> Result<(), Fault> {
+        let bytes = draft.bytes_of_texts().saturating_add(impact_bytes);
+        self.allowance.take(node.at, 1, bytes)?;
+        self.counted_event(node, draft, bytes)
+    }
+
+    /// Takes an event that was counted already.
+    fn counted_event(&mut self, node: &Node, draft: Draft, bytes: usize) -> Result<(), Fault> {
+        self.allowance.one_event(node.at, bytes)?;
+        let elements = draft.elements();
+        if elements > ELEMENTS_MOST {
+            let what = format!(
+                "the event {} names {elements} pairs of a subscription and an impacted service and region; at most \
+                 {ELEMENTS_MOST} are taken",
+                draft.tracking_id
+            );
+            return Err(Fault::too_much(node.at, what).hint("post it in parts, each for some of the subscriptions"));
+        }
+        self.drafts.push(draft);
+        Ok(())
     }
 }
 
 /// Reads a whole body.
-pub(super) fn read(root: &Node, source: Option<Source>) -> Result<Heard, Fault> {
-    let mut heard = Heard::default();
+pub(super) fn read(root: &Node, source: Option<Source>, allowance: Allowance) -> Result<Heard, Fault> {
+    let mut heard = Heard::new(allowance);
     one(root, source, &mut heard)?;
     Ok(heard)
 }
@@ -82,8 +126,9 @@ fn list(node: &Node, items: &[Node], source: Option<Source>, heard: &mut Heard) 
         heard.ignore(node, "empty list", "the list holds no event");
     }
     for item in items {
+        heard.allowance.go_on(item.at)?;
         match one(item, source, heard) {
-            Err(fault) if fault.unknown_word => heard.ignore(item, "unknown word", fault.what),
+            Err(fault) if fault.sort == Sort::UnknownWord => heard.ignore(item, "unknown word", fault.what),
             other => other?,
         }
     }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::draft::Draft;
-use super::super::json::{Fault, Node};
-use super::super::{EventType, Form, Stage};
+use super::super::allowance::Allowance;
+use super::super::draft::{Draft, Impacts};
+use super::super::json::{Fault, Node, Sort};
+use super::super::{EventType, Form, Stage, html};
 use super::{Heard, words};
 
 /// What the envelope around an entry says.
@@ -21,7 +22,10 @@ pub(super) struct Envelope {
 pub(super) fn read(entry: &Node, envelope: Envelope, heard: &mut Heard) -> Result<(), Fault> {
     match other_category(entry) {
         Some(category) => not_health(entry, &category, heard),
-        None => heard.drafts.push(draft(entry, envelope)?),
+        None => {
+            let (draft, impact_bytes) = draft(entry, envelope, &heard.allowance)?;
+            heard.event(entry, draft, impact_bytes)?;
+        }
     }
     Ok(())
 }
@@ -57,7 +61,8 @@ pub(super) fn is_service_health(word: &str) -> bool {
     super::super::fold(word).ends_with("servicehealth")
 }
 
-fn draft(entry: &Node, envelope: Envelope) -> Result<Draft, Fault> {
+/// The event, and what it takes for what is impacted, bytes.
+fn draft(entry: &Node, envelope: Envelope, allowance: &Allowance) -> Result<(Draft, usize), Fault> {
     let properties = entry
         .get("properties")
         .ok_or_else(|| Fault::missing(entry, "properties"))?;
@@ -70,28 +75,30 @@ fn draft(entry: &Node, envelope: Envelope) -> Result<Draft, Fault> {
     // Rules match on English, whatever language the subscription reads: the default language comes first.
     let title = words::first(properties, &["defaultLanguageTitle", "title"]).unwrap_or_default();
     let body = words::first(properties, &["defaultLanguageContent", "communication"]);
-    Ok(Draft {
+    let impacted = words::impacted_services(properties, allowance)?;
+    let draft = Draft {
         form: envelope.form,
         source: None,
         event_type: event_type(entry, properties)?,
-        subtype: words::name(properties, "eventSubType"),
+        subtype: words::name(properties, "eventSubType").map(Into::into),
         stage: stage(entry, properties)?,
         level: words::value(entry, "level").and_then(|level| words::level(&level)),
-        title,
+        title: html::one_line(&title).into(),
         body: body
             .or_else(|| words::first(entry, &["resultDescription", "description"]))
             .unwrap_or_default(),
-        impact: words::impacted_services(properties)?,
+        impact: Impacts::all(impacted.pairs),
         accounts: envelope.accounts,
         impact_start: words::time(properties, "impactStartTime")?,
         impact_end: words::time(properties, "impactMitigationTime")?,
         published: published(entry)?,
         properties: envelope.custom,
-        tags: tags(properties),
+        tags: tags(properties).map(str::to_owned).collect(),
         test,
         communication_id: words::name(properties, "communicationId"),
-        tracking_id,
-    })
+        tracking_id: tracking_id.into(),
+    };
+    Ok((draft, impacted.bytes))
 }
 
 fn event_type(entry: &Node, properties: &Node) -> Result<EventType, Fault> {
@@ -138,23 +145,26 @@ pub(super) fn unknown(member: &Node, key: &str, word: &str, known: &str) -> Faul
     )
     .hint(format!("known are {known}"));
     Fault {
-        unknown_word: true,
+        sort: Sort::UnknownWord,
         ..fault
     }
 }
 
+/// The members that may say when it was published, the best first.
+const PUBLISHED: [&str; 3] = ["eventTimestamp", "time", "submissionTimestamp"];
+
 /// The provider's own time of the communication.
 fn published(entry: &Node) -> Result<crate::clock::Time, Fault> {
-    for key in ["eventTimestamp", "time", "submissionTimestamp"] {
+    for key in PUBLISHED {
         if let Some(time) = words::time(entry, key)? {
             return Ok(time);
         }
     }
-    Err(Fault::missing(entry, "eventTimestamp"))
+    Err(words::no_time(&PUBLISHED.map(|key| (entry, key))))
 }
 
 /// What the provider says a communication is (`Final PIR`).
-pub(super) fn tags(properties: &Node) -> Vec<String> {
+pub(super) fn tags(properties: &Node) -> impl Iterator<Item = &str> {
     let items = properties.get("eventTags").and_then(Node::list).unwrap_or_default();
-    items.iter().filter_map(Node::text).map(str::to_string).collect()
+    items.iter().filter_map(Node::text)
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use crate::event::{
-    Arrival, Event, EventType, Form, Kind, Level, Received, Stage, communication_of, read, visible_digest,
-};
+use crate::event::read::Received;
+use crate::event::{Arrival, Event, EventType, Form, Kind, Level, Stage, communication_of, read, visible_digest};
 use EventType::*;
 use Form::*;
 use Kind::*;

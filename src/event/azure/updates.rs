@@ -1,11 +1,15 @@
 //! The updates inside one item of `Microsoft.ResourceHealth/events`: each text once, with the regions it was posted to.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::Duration;
 
-use super::super::Impact;
+use super::super::allowance::Allowance;
+use super::super::draft::Pair;
 use super::super::json::{Fault, Node};
+use super::words::Impacted;
 use super::{notice, words};
 use crate::clock::Time;
 
@@ -14,67 +18,120 @@ const SAME_UPDATE_MINUTES: i64 = 5;
 
 /// One text, and where it was posted.
 #[derive(Debug, Clone)]
-pub(super) struct Update {
+pub(super) struct Update<'a> {
     /// When it was posted, at the latest.
     pub at: Time,
     /// The text as it came.
-    pub body: String,
+    pub body: Cow<'a, str>,
     /// What the provider says this update is.
-    pub tags: Vec<String>,
-    /// Where, and for which accounts.
-    pub impact: Vec<Impact>,
+    pub tags: BTreeSet<&'a str>,
+    /// Where, and for which accounts: these of the item's pairs.
+    pub impact: Vec<usize>,
 }
 
-/// All updates, oldest first; at least one.
-pub(super) fn read(properties: &Node, impact_start: Option<Time>) -> Result<Vec<Update>, Fault> {
+/// All updates of an item.
+pub(super) struct Updates<'a> {
+    /// Oldest first; at least one.
+    pub updates: Vec<Update<'a>>,
+    /// Every impacted service in a region, whatever was posted there.
+    pub pairs: Arc<[Pair]>,
+}
+
+/// Reads the updates of an item.
+pub(super) fn read<'a>(
+    properties: &'a Node,
+    impact_start: Option<Time>,
+    allowance: &Allowance,
+) -> Result<Updates<'a>, Fault> {
     let last = words::time(properties, "lastUpdateTime")?;
-    let mut posted = Vec::new();
-    let mut silent = Vec::new();
+    let mut posts = Posts {
+        last,
+        impacted: Impacted::new(allowance),
+        posted: Vec::new(),
+        silent: Vec::new(),
+    };
     for service in properties.get("impact").and_then(Node::list).unwrap_or_default() {
-        collect(service, last, &mut posted, &mut silent)?;
+        posts.service(service)?;
     }
-    let mut updates = merge(posted);
+    let mut updates = merge(posts.posted);
     if updates.is_empty() {
         updates.push(only(properties, last.or(impact_start))?);
     } else {
         with_description(properties, last, &mut updates);
     }
     if let Some(newest) = updates.last_mut() {
-        newest.impact.extend(silent);
+        newest.impact.extend(posts.silent);
     }
-    Ok(updates)
+    Ok(Updates {
+        updates,
+        pairs: posts.impacted.pairs.into(),
+    })
 }
 
-/// Notes each update of a service's regions, and the regions that have none.
-fn collect(
-    service: &Node,
+/// What was posted where.
+struct Posts<'a, 'b> {
+    /// When the item was last updated.
     last: Option<Time>,
-    posted: &mut Vec<Update>,
-    silent: &mut Vec<Impact>,
-) -> Result<(), Fault> {
-    let name = words::name(service, "impactedService").ok_or_else(|| Fault::missing(service, "impactedService"))?;
-    let service_id = words::value(service, "impactedServiceGuid").and_then(|id| words::account(&id));
-    let pair = |region, accounts| Impact {
-        service: name.clone(),
-        service_id: service_id.clone(),
-        region,
-        accounts,
-    };
-    let regions = service.get("impactedRegions").and_then(Node::list).unwrap_or_default();
-    if regions.is_empty() {
-        silent.push(pair(None, Vec::new()));
-    }
-    for region in regions {
-        let impact = pair(words::name(region, "impactedRegion"), accounts(region));
-        let before = posted.len();
-        for update in region.get("updates").and_then(Node::list).unwrap_or_default() {
-            posted.extend(one_update(update, region, last, &impact)?);
+    impacted: Impacted<'b>,
+    posted: Vec<Update<'a>>,
+    /// The pairs that nothing was posted to.
+    silent: Vec<usize>,
+}
+
+impl<'a> Posts<'a, '_> {
+    /// Notes each update of a service's regions, and the regions that have none.
+    fn service(&mut self, service: &'a Node) -> Result<(), Fault> {
+        let name = words::name(service, "impactedService").ok_or_else(|| Fault::missing(service, "impactedService"))?;
+        let name: Arc<str> = name.into();
+        let service_id = words::value(service, "impactedServiceGuid").and_then(|id| words::account(&id));
+        let service_id: Option<Arc<str>> = service_id.map(Into::into);
+        let pair = |region, accounts| Pair {
+            service: name.clone(),
+            service_id: service_id.clone(),
+            region,
+            accounts,
+        };
+        let regions = service.get("impactedRegions").and_then(Node::list).unwrap_or_default();
+        if regions.is_empty() {
+            self.silent.push(self.impacted.pairs.len());
+            self.impacted.add(service.at, pair(None, Vec::new()))?;
         }
-        if posted.len() == before {
-            silent.push(impact);
+        for region in regions {
+            let nth = self.impacted.pairs.len();
+            let named = words::name(region, "impactedRegion");
+            self.impacted.add(region.at, pair(named, accounts(region)))?;
+            self.region(region, nth)?;
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Notes the updates of a region, which is the item's pair `nth`.
+    fn region(&mut self, region: &'a Node, nth: usize) -> Result<(), Fault> {
+        let before = self.posted.len();
+        let updates = region.get("updates").and_then(Node::list).unwrap_or_default();
+        let mut region_last = None;
+        for update in updates {
+            let at = match words::time(update, "updateDateTime")? {
+                Some(own) => Some(own),
+                // looked up once, however many updates say no time of their own
+                None => match region_last {
+                    Some(known) => known,
+                    None => *region_last.insert(words::time(region, "lastUpdateTime")?.or(self.last)),
+                },
+            };
+            let at = at.ok_or_else(|| words::no_time(&[(update, "updateDateTime")]))?;
+            self.posted.extend(words::said(update, "summary").map(|body| Update {
+                at,
+                body,
+                tags: notice::tags(update).collect(),
+                impact: vec![nth],
+            }));
+        }
+        if self.posted.len() == before {
+            self.silent.push(nth);
+        }
+        Ok(())
+    }
 }
 
 fn accounts(region: &Node) -> Vec<String> {
@@ -85,34 +142,11 @@ fn accounts(region: &Node) -> Vec<String> {
         .collect()
 }
 
-fn one_update(update: &Node, region: &Node, last: Option<Time>, impact: &Impact) -> Result<Option<Update>, Fault> {
-    let own = words::time(update, "updateDateTime")?;
-    let at = match own {
-        None => words::time(region, "lastUpdateTime")?.or(last),
-        own => own,
-    };
-    let at = at.ok_or_else(|| Fault::missing(update, "updateDateTime"))?;
-    let body = words::value(update, "summary");
-    Ok(body.map(|body| Update {
-        at,
-        body,
-        tags: notice::tags(update),
-        impact: vec![impact.clone()],
-    }))
-}
-
 /// One update per text and moment, oldest first.
-fn merge(posted: Vec<Update>) -> Vec<Update> {
-    let mut by_text: BTreeMap<(String, Time), Update> = BTreeMap::new();
+fn merge(mut posted: Vec<Update<'_>>) -> Vec<Update<'_>> {
+    posted.sort_by(|one, other| (&one.body, one.at).cmp(&(&other.body, other.at)));
+    let mut merged: Vec<Update<'_>> = Vec::new();
     for update in posted {
-        let key = (update.body.clone(), update.at);
-        match by_text.get_mut(&key) {
-            Some(same) => join(same, update),
-            None => drop(by_text.insert(key, update)),
-        }
-    }
-    let mut merged: Vec<Update> = Vec::new();
-    for update in by_text.into_values() {
         match merged.last_mut().filter(|same| is_same(same, &update)) {
             Some(same) => join(same, update),
             None => merged.push(update),
@@ -122,40 +156,40 @@ fn merge(posted: Vec<Update>) -> Vec<Update> {
     merged
 }
 
-fn is_same(one: &Update, other: &Update) -> bool {
+fn is_same(one: &Update<'_>, other: &Update<'_>) -> bool {
     one.body == other.body && other.at - one.at <= Duration::minutes(SAME_UPDATE_MINUTES)
 }
 
-fn join(one: &mut Update, other: Update) {
+fn join<'a>(one: &mut Update<'a>, other: Update<'a>) {
     one.at = one.at.max(other.at);
     one.impact.extend(other.impact);
-    let new: Vec<String> = other.tags.into_iter().filter(|tag| !one.tags.contains(tag)).collect();
-    one.tags.extend(new);
+    one.tags.extend(other.tags);
 }
 
 /// The one update of an item that lists none.
-fn only(properties: &Node, at: Option<Time>) -> Result<Update, Fault> {
-    let at = at.ok_or_else(|| Fault::missing(properties, "lastUpdateTime"))?;
-    let body = words::value(properties, "description").or_else(|| longest(properties));
+fn only(properties: &Node, at: Option<Time>) -> Result<Update<'_>, Fault> {
+    let asked = ["lastUpdateTime", "impactStartTime"].map(|key| (properties, key));
+    let at = at.ok_or_else(|| words::no_time(&asked))?;
+    let body = words::said(properties, "description").or_else(|| longest(properties));
     Ok(Update {
         at,
         body: body.unwrap_or_default(),
-        tags: Vec::new(),
+        tags: BTreeSet::new(),
         impact: Vec::new(),
     })
 }
 
 /// Makes the item's own text its newest update, unless it already is.
-fn with_description(properties: &Node, last: Option<Time>, updates: &mut Vec<Update>) {
+fn with_description<'a>(properties: &'a Node, last: Option<Time>, updates: &mut Vec<Update<'a>>) {
     let Some(newest) = updates.last_mut() else { return };
-    let description = words::value(properties, "description").filter(|text| *text != newest.body);
+    let description = words::said(properties, "description").filter(|text| *text != newest.body);
     match (description, last.filter(|last| *last > newest.at)) {
         (Some(body), Some(at)) => {
             let impact = newest.impact.clone();
             updates.push(Update {
                 at,
                 body,
-                tags: Vec::new(),
+                tags: BTreeSet::new(),
                 impact,
             });
         }
@@ -165,10 +199,10 @@ fn with_description(properties: &Node, last: Option<Time>, updates: &mut Vec<Upd
 }
 
 /// Where there is neither description nor update: the summary is often cut, the article may be whole.
-fn longest(properties: &Node) -> Option<String> {
+fn longest(properties: &Node) -> Option<Cow<'_, str>> {
     let article = properties
         .get("article")
-        .and_then(|article| words::value(article, "articleContent"));
-    let summary = words::value(properties, "summary");
-    summary.into_iter().chain(article).max_by_key(String::len)
+        .and_then(|article| words::said(article, "articleContent"));
+    let summary = words::said(properties, "summary");
+    summary.into_iter().chain(article).max_by_key(|text| text.len())
 }

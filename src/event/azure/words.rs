@@ -1,11 +1,15 @@
 //! How Azure writes what all its forms share: accounts, times, levels, impacted services.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeZone, Utc};
 
+use super::super::allowance::Allowance;
+use super::super::draft::Pair;
 use super::super::json::{self, Fault, Node, Value};
-use super::super::{Impact, Level, html};
+use super::super::{Level, html};
 use crate::clock::Time;
 
 /// How long a tracking id may be, characters.
@@ -14,14 +18,27 @@ const MAX_TRACKING_ID_CHARS: usize = 256;
 const MAX_QUOTED_CHARS: usize = 60;
 /// The tracking ids of the portal's test notifications.
 const TEST_TRACKING_IDS: [&str; 2] = ["TEST-TTT", "ABC1-DEF"];
+/// The years in which events happen; .NET writes year 1 and year 9999 where there is no time.
+const YEARS: std::ops::Range<i32> = 1970..9999;
+/// What is said to who writes times in another way.
+const TIME_HINT: &str = "times look like 2024-11-01T18:59:27.923Z";
 /// What stands where no account is.
 const NO_ACCOUNT: &str = "00000000-0000-0000-0000-000000000000";
 
 /// A member's text, also where the Activity Log wraps it as `{value, localizedValue}`; empty is none.
 pub(super) fn value(node: &Node, key: &str) -> Option<String> {
+    said(node, key).map(Cow::into_owned)
+}
+
+/// The same, left where it stands.
+pub(super) fn said<'a>(node: &'a Node, key: &str) -> Option<Cow<'a, str>> {
     let member = node.get(key)?;
     let plain = member.scalar().or_else(|| member.get("value").and_then(Node::scalar))?;
-    Some(plain.trim().to_string()).filter(|text| !text.is_empty())
+    let trimmed = match plain {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    };
+    Some(trimmed).filter(|text| !text.is_empty())
 }
 
 /// A member's text as one line, for names that are shown.
@@ -92,11 +109,29 @@ pub(super) fn time(node: &Node, key: &str) -> Result<Option<Time>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }
-    let time = parse_time(text).ok_or_else(|| {
-        Fault::new(member.at, format!("`{}` is not a time", quoted(text)))
-            .hint("times look like 2024-11-01T18:59:27.923Z")
-    })?;
-    Ok(Some(time).filter(|time| (1970..9999).contains(&time.year())))
+    let time = parse_time(text)
+        .ok_or_else(|| Fault::new(member.at, format!("`{}` is not a time", quoted(text))).hint(TIME_HINT))?;
+    Ok(Some(time).filter(|time| YEARS.contains(&time.year())))
+}
+
+/// What is wrong where a time must be and none of these members gives one: the first that is there is unreadable, or
+/// all of them are missing.
+pub(super) fn no_time(members: &[(&Node, &'static str)]) -> Fault {
+    let written = members.iter().find_map(|(node, key)| Some((*key, node.get(key)?)));
+    let Some((key, member)) = written else {
+        let (node, key) = members.first().expect("a member is asked for");
+        return Fault::missing(node, key);
+    };
+    let text = quoted(member.text().unwrap_or_default());
+    let what = match text.is_empty() {
+        true => format!("`{key}` is empty"),
+        false => format!(
+            "`{text}` cannot be read as the time of an event: its year is not between {} and {}",
+            YEARS.start,
+            YEARS.end - 1
+        ),
+    };
+    Fault::new(member.at, what).hint(TIME_HINT)
 }
 
 fn parse_time(text: &str) -> Option<Time> {
@@ -132,21 +167,80 @@ pub(super) fn custom(node: Option<&Node>) -> BTreeMap<String, String> {
     let members = node.and_then(Node::object).unwrap_or_default();
     members
         .iter()
-        .filter_map(|(key, value)| Some((key.clone(), value.scalar()?)))
+        .filter_map(|(key, value)| Some((key.clone(), value.scalar()?.into_owned())))
         .collect()
 }
 
-/// `impactedServices`: a JSON text in webhooks, a real list in the common schema's test.
-pub(super) fn impacted_services(properties: &Node) -> Result<Vec<Impact>, Fault> {
-    let Some(member) = properties.get("impactedServices") else {
-        return Ok(Vec::new());
-    };
-    match &member.value {
-        Value::Text(text) if text.trim().is_empty() => Ok(Vec::new()),
-        Value::Text(text) => json::parse(text)
-            .and_then(|list| services(&list))
-            .map_err(|fault| in_text(member, fault)),
-        _ => services(member),
+/// `impactedServices`: a JSON text in webhooks, a real list in the common schema's test. The pairs, and what an event
+/// takes for them, bytes.
+pub(super) fn impacted_services<'a>(properties: &Node, allowance: &'a Allowance) -> Result<Impacted<'a>, Fault> {
+    let mut impacted = Impacted::new(allowance);
+    match properties.get("impactedServices").map(|member| (member, &member.value)) {
+        None => {}
+        Some((_, Value::Text(text))) if text.trim().is_empty() => {}
+        Some((member, Value::Text(text))) => json::parse(text)
+            .and_then(|list| services(&list, &mut impacted))
+            .map_err(|fault| in_text(member, fault))?,
+        Some((member, _)) => services(member, &mut impacted)?,
+    }
+    Ok(impacted)
+}
+
+/// The impacted pairs of one event, counted as they are read.
+pub(super) struct Impacted<'a> {
+    /// The pairs, in the provider's order.
+    pub pairs: Vec<Pair>,
+    /// What an event takes for them, bytes.
+    pub bytes: usize,
+    allowance: &'a Allowance,
+}
+
+impl<'a> Impacted<'a> {
+    /// None so far.
+    pub fn new(allowance: &'a Allowance) -> Self {
+        Self {
+            pairs: Vec::new(),
+            bytes: 0,
+            allowance,
+        }
+    }
+
+    /// One more, which stands at byte `at`.
+    ///
+    /// # Errors
+    /// When an event cannot name so many.
+    pub fn add(&mut self, at: usize, pair: Pair) -> Result<(), Fault> {
+        self.bytes = self.bytes.saturating_add(pair.bytes());
+        self.pairs.push(pair);
+        self.allowance.one_event(at, self.bytes)
+    }
+
+    /// A service in all of these regions, or in none that is named.
+    ///
+    /// # Errors
+    /// As [`Impacted::add`].
+    pub fn service(
+        &mut self,
+        node: &Node,
+        service: &str,
+        service_id: Option<String>,
+        regions: impl Iterator<Item = String>,
+    ) -> Result<(), Fault> {
+        let (service, service_id): (Arc<str>, Option<Arc<str>>) = (service.into(), service_id.map(Into::into));
+        let pair = |region| Pair {
+            service: service.clone(),
+            service_id: service_id.clone(),
+            region,
+            accounts: Vec::new(),
+        };
+        let before = self.pairs.len();
+        for region in regions {
+            self.add(node.at, pair(Some(region)))?;
+        }
+        match self.pairs.len() == before {
+            true => self.add(node.at, pair(None)),
+            false => Ok(()),
+        }
     }
 }
 
@@ -159,33 +253,23 @@ fn in_text(member: &Node, fault: Fault) -> Fault {
     Fault {
         inside: Some(fault.at),
         hint: fault.hint,
+        sort: fault.sort,
         ..Fault::new(member.at, what)
     }
 }
 
-fn services(list: &Node) -> Result<Vec<Impact>, Fault> {
+fn services(list: &Node, impacted: &mut Impacted<'_>) -> Result<(), Fault> {
     let wanted = "impactedServices is a list of `{\"ServiceName\": …, \"ImpactedRegions\": [{\"RegionName\": …}]}`";
     let items = list
         .list()
         .ok_or_else(|| Fault::new(list.at, "this is not a list").hint(wanted))?;
-    let mut impact = Vec::new();
     for item in items {
         let service = name(item, "ServiceName").ok_or_else(|| Fault::missing(item, "ServiceName").hint(wanted))?;
         let service_id = value(item, "ServiceGuid").and_then(|id| account(&id));
         let regions = item.get("ImpactedRegions").and_then(Node::list).unwrap_or_default();
-        let names: Vec<String> = regions.iter().filter_map(region).collect();
-        let pair = |region| Impact {
-            service: service.clone(),
-            service_id: service_id.clone(),
-            region,
-            accounts: Vec::new(),
-        };
-        match names.is_empty() {
-            true => impact.push(pair(None)),
-            false => impact.extend(names.into_iter().map(|name| pair(Some(name)))),
-        }
+        impacted.service(item, &service, service_id, regions.iter().filter_map(region))?;
     }
-    Ok(impact)
+    Ok(())
 }
 
 fn region(node: &Node) -> Option<String> {

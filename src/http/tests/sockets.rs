@@ -156,3 +156,45 @@ async fn a_stop_lets_what_is_under_way_end_and_takes_nothing_new() {
     assert!(TcpStream::connect(open.address).await.is_err(), "the door is closed");
     drop(open.place);
 }
+
+#[tokio::test]
+async fn who_is_refused_in_the_middle_of_an_upload_can_read_why() {
+    let open = open(Settings::default());
+    for (path, status) in [
+        ("/v1/events", "413"),
+        ("/v1/events/nobody", "404"),
+        ("/v1/events?arrival=x", "400"),
+    ] {
+        let mut sender = open.connect().await;
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 8388608\r\n\r\n");
+        sender.write_all(head.as_bytes()).await.expect("is sent");
+        sender.write_all(&vec![b' '; 8 << 20]).await.expect("all of it is sent");
+        let answer = rest(&mut sender).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+        assert!(answer.ends_with('}'), "all of it arrives: {answer}");
+    }
+    open.serving.stop().await;
+}
+
+#[tokio::test]
+async fn slow_announcements_of_large_bodies_do_not_close_the_intake() {
+    let open = open(Settings::default());
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut sender = open.connect().await;
+        let head = "POST /v1/events?arrival=history HTTP/1.1\r\nhost: localhost\r\ncontent-length: 16777216\r\n\r\n[";
+        sender.write_all(head.as_bytes()).await.expect("is sent");
+        slow.push(sender);
+    }
+    for nth in 0..20 {
+        let mut sender = open.connect().await;
+        let body = alert(&format!("X-{nth}"), A, "Title", "Text");
+        let request = post(&body).replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+        sender.write_all(request.as_bytes()).await.expect("is sent");
+        let answer = rest(&mut sender).await;
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
+    drop(slow);
+    open.serving.stop().await;
+}

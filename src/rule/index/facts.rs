@@ -4,6 +4,7 @@
 //! service is impacted *in* this region is one `&`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::event::catalogue::Catalogue;
 use crate::event::{Event, EventType, Impact, Kind, Level, Provider, Stage, fold};
@@ -80,7 +81,11 @@ impl<'e> Facts<'e> {
             texts: [&event.title, &event.text, &event.tracking_id],
             ..Self::default()
         };
-        event.impact.iter().for_each(|impact| facts.add(impact, catalogue));
+        let mut places = Places::of(event.impact.len());
+        event
+            .impact
+            .iter()
+            .for_each(|impact| facts.add(impact, catalogue, &mut places));
         facts.add_keys(event, keys);
         facts
     }
@@ -116,37 +121,52 @@ impl<'e> Facts<'e> {
         self.impacted & NO_REGION == 0 && self.services.iter().all(|(_, regions)| *regions == self.impacted)
     }
 
-    fn add(&mut self, impact: &Impact, catalogue: &Catalogue) {
+    fn add(&mut self, impact: &Impact, catalogue: &Catalogue, places: &mut Places) {
         let bit = match &impact.region {
-            Some(region) => self.bit_of(fold(region)),
+            Some(region) => self.bit_of(fold(region), places),
             None => NO_REGION,
         };
         self.impacted |= bit;
         self.add_service(
             catalogue.service_key(&impact.service, impact.service_id.as_deref()),
             bit,
+            places,
         );
         if let Some(id) = &impact.service_id {
-            self.add_service(fold(id), bit);
+            self.add_service(fold(id), bit, places);
         }
         // impacted for some of the accounts only: region and account cannot be looked at apart
         self.is_partial |= !impact.accounts.is_empty();
     }
 
-    fn bit_of(&mut self, region: String) -> u64 {
-        let known = self.regions.iter().position(|one| *one == region);
+    fn bit_of(&mut self, region: String, places: &mut Places) -> u64 {
+        let known = places.find(&places.regions, &region, || {
+            self.regions.iter().position(|one| *one == region)
+        });
         let nth = known.unwrap_or_else(|| {
+            let nth = self.regions.len();
+            if places.are_many {
+                places.regions.insert(region.clone(), nth);
+            }
             self.regions.push(region.into());
-            self.regions.len() - 1
+            nth
         });
         self.is_partial |= nth >= REGIONS_MOST;
         region_bit(nth)
     }
 
-    fn add_service(&mut self, key: String, bit: u64) {
-        match self.services.iter_mut().find(|(one, _)| *one == key) {
-            Some((_, regions)) => *regions |= bit,
-            None => self.services.push((key.into(), bit)),
+    fn add_service(&mut self, key: String, bit: u64, places: &mut Places) {
+        let known = places.find(&places.services, &key, || {
+            self.services.iter().position(|(one, _)| *one == key)
+        });
+        match known {
+            Some(nth) => self.services[nth].1 |= bit,
+            None => {
+                if places.are_many {
+                    places.services.insert(key.clone(), self.services.len());
+                }
+                self.services.push((key.into(), bit));
+            }
         }
     }
 
@@ -164,6 +184,38 @@ impl<'e> Facts<'e> {
         if self.is_partial {
             self.keys.sort_unstable();
             self.keys.dedup();
+        }
+    }
+}
+
+/// With up to so many impacts, looking at each name in turn is quicker than a table of them.
+const FEW: usize = 32;
+
+/// Where the names of an event with many impacts stand.
+struct Places {
+    are_many: bool,
+    regions: HashMap<String, usize>,
+    services: HashMap<String, usize>,
+}
+
+impl Places {
+    fn of(impacts: usize) -> Self {
+        Self {
+            are_many: impacts > FEW,
+            regions: HashMap::new(),
+            services: HashMap::new(),
+        }
+    }
+
+    fn find(
+        &self,
+        table: &HashMap<String, usize>,
+        name: &str,
+        in_turn: impl FnOnce() -> Option<usize>,
+    ) -> Option<usize> {
+        match self.are_many {
+            true => table.get(name).copied(),
+            false => in_turn(),
         }
     }
 }
