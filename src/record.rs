@@ -733,6 +733,8 @@ pub enum Why {
     NothingToForget,
     /// It was about something whose retention is over.
     Retired,
+    /// Finding out whether the rule matches takes more work than a customer's rules may take of one event.
+    TooCostly,
 }
 
 /// One file that came into force.
@@ -787,6 +789,9 @@ impl std::fmt::Display for Why {
             Why::NoLongerDue => f.write_str("there was nothing left to do"),
             Why::Retired => f.write_str("it was about something whose retention is over"),
             Why::NothingToForget => f.write_str("nothing is past its retention"),
+            Why::TooCostly => f.write_str(
+                "trying the patterns of this customer's rules on this event takes more work than one event may cost",
+            ),
         }
     }
 }

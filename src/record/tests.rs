@@ -98,6 +98,7 @@ variants! {
         Why::NoLongerDue => "why no-longer-due",
         Why::NothingToForget => "why nothing-to-forget",
         Why::Retired => "why retired",
+        Why::TooCostly => "why too-costly",
     }
     end(End), ENDS {
         End::Delivered => "end delivered",

@@ -12,5 +12,6 @@ mod pages;
 mod process;
 mod reasons;
 mod smtp;
+mod strangers;
 mod telling;
 mod world;

@@ -1,0 +1,109 @@
+//! Customers are strangers: what one of them writes into its folder slows nobody else.
+
+use std::time::{Duration, Instant};
+
+use crate::world::{Azure, PROD, World};
+
+/// Far longer than anything here takes, and far less than it took before there were limits.
+const STALLED: Duration = Duration::from_secs(15);
+
+/// Two customers who own the same account; mistakes of the first are told to its own contact.
+fn settings() -> String {
+    format!(
+        "customers:\n  greedy: {{ accounts: [{PROD}], contact: ops@greedy.example }}\n  quiet: {{ accounts: [{PROD}] }}\n"
+    )
+}
+
+/// Rules of which each tells `/PATH` of every event whose text its pattern matches, and one that tells of every event.
+fn rules(path: &str, patterns: &[String]) -> String {
+    let mut text = format!(
+        "receivers: {{ hook: [{{ webhook: {{ url: \"{{hooks}}/{path}\" }} }}] }}\nrules:\n  - {{ name: All, when: {{ event type: Service issue }}, notify: hook, settle: 0s }}\n"
+    );
+    for (nth, pattern) in patterns.iter().enumerate() {
+        text.push_str(&format!(
+            "  - {{ name: Costly {nth}, when: {{ text: \"{pattern}\" }}, notify: hook, settle: 0s }}\n"
+        ));
+    }
+    text
+}
+
+/// An update of 40 kB in which every letter begins nearly all of a costly pattern.
+fn long(tracking_id: &'static str) -> Azure {
+    Azure {
+        tracking_id,
+        text: format!("<p>{}</p>", "a".repeat(40_000)),
+        ..Azure::active()
+    }
+}
+
+fn costly(count: usize) -> Vec<String> {
+    (0..count).map(|nth| format!("*{}b{nth}*", "a".repeat(900))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patterns_that_cost_too_much_are_withheld_and_their_owner_is_told_once_an_hour() {
+    let greedy = rules("greedy", &costly(60));
+    let files = [
+        ("greedy/rules.yaml", greedy.as_str()),
+        ("quiet/rules.yaml", &rules("quiet", &[])),
+    ];
+    let world = World::with_settings(&settings(), &files).await;
+    let began = Instant::now();
+    let heard = world.hear(&long("LONG-1").json()).await;
+    world.hear(&long("LONG-2").json()).await;
+    assert!(began.elapsed() < STALLED, "{:?}", began.elapsed());
+    let told = |path: &str| world.hooks.got(path).len();
+    assert_eq!(
+        (told("quiet"), told("greedy")),
+        (2, 2),
+        "and the customer's other rule is tried"
+    );
+    let event = world
+        .get(&format!("/v1/events/{}", heard["ids"][0].as_str().expect("an id")))
+        .await;
+    let verdicts = event["verdicts"].to_string();
+    assert_eq!(
+        verdicts.matches("more work than one event may cost").count(),
+        60,
+        "{verdicts}"
+    );
+    world.pass(10).await;
+    let mails = world.mails();
+    assert_eq!(mails.len(), 1, "both events are of the same hour");
+    assert_eq!(mails[0].to, "ops@greedy.example");
+    assert!(
+        mails[0].subject.contains("too much work") && mails[0].text.contains("`Costly 0` and others"),
+        "{}",
+        mails[0].text
+    );
+    world.pass(3_600).await;
+    world.hear(&long("LONG-3").json()).await;
+    world.pass(10).await;
+    assert_eq!((world.mails().len(), told("quiet")), (2, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn globs_of_wildcards_delay_nobody_and_are_still_tried() {
+    let wild: Vec<String> = (0..250).map(|nth| format!("*{}{nth}~x", "?".repeat(900))).collect();
+    let greedy = rules("greedy", &[wild, vec!["*connections*".to_owned()]].concat());
+    let files = [
+        ("greedy/rules.yaml", greedy.as_str()),
+        ("quiet/rules.yaml", &rules("quiet", &[])),
+    ];
+    let world = World::with_settings(&settings(), &files).await;
+    let began = Instant::now();
+    let review = Azure {
+        text: format!("<p>{}</p>", "Connections failed. ".repeat(2_000)),
+        ..Azure::active()
+    };
+    let heard = world.hear(&review.json()).await;
+    assert!(began.elapsed() < STALLED, "{:?}", began.elapsed());
+    assert_eq!(
+        (world.hooks.got("quiet").len(), world.hooks.got("greedy").len()),
+        (1, 1)
+    );
+    let event = world
+        .get(&format!("/v1/events/{}", heard["ids"][0].as_str().expect("an id")))
+        .await;
+    assert_eq!(event["verdicts"].as_array().map(Vec::len), Some(3), "{event}");
+}
