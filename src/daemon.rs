@@ -6,6 +6,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -82,7 +83,7 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
     let background = CancellationToken::new();
     follow_clock(&clock, &ledger, &lanes, &background);
     let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
-    let watch = watch(&settings.rules, &rules);
+    let watch = watch(&settings.rules, &rules, &ledger);
     announce(&settings, addr);
     Ok(Handle {
         addr,
@@ -154,7 +155,7 @@ impl Handle {
     /// How many cycles the writing thread has begun: a watchdog sees whether it moves.
     pub fn heartbeat(&self) -> usize {
         self.ledger.tick();
-        self.ledger.figures().cycles.load(std::sync::atomic::Ordering::Relaxed)
+        self.ledger.figures().cycles.load(Ordering::Relaxed)
     }
 
     /// Stops: no new requests, no new attempts, those under way end, the store is closed in an orderly way.
@@ -379,7 +380,7 @@ fn follow_clock(clock: &Clock, ledger: &Ledger, lanes: &Lanes, end: &Cancellatio
 }
 
 /// Reads the rules again whenever the folder has changed and is quiet.
-fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
+fn watch(folder: &Path, rules: &Arc<reload::Rules>, ledger: &Ledger) -> Option<folder::Watch> {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Part>();
     let rules = rules.clone();
     tokio::spawn(async move {
@@ -391,8 +392,10 @@ fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
             reload::logged(&rules, part).await;
         }
     });
+    let ledger = ledger.clone();
+    let polled = move |is_polled| ledger.figures().rules_polled.store(is_polled, Ordering::Relaxed);
     // after a stop nobody is told any more
-    match folder::watch(folder, move |part| drop(tell.send(part))) {
+    match folder::watch(folder, move |part| drop(tell.send(part)), polled) {
         Ok(watch) => Some(watch),
         Err(error) => {
             tracing::warn!(

@@ -14,7 +14,7 @@ use crate::customer::{CustomerId, ORGANISATION};
 use crate::folder::{self, Found, Part};
 use crate::journal::Position;
 use crate::ledger::{Compile, Ledger, Refused};
-use crate::problem::Problem;
+use crate::problem::{Problem, escaped};
 use crate::record::{BrokenFile, Input, SealedFile};
 use crate::rule::check::{Checked, Deciding, EVERYTHING, Source, recheck, restore};
 use crate::rule::file::customer_of;
@@ -308,7 +308,12 @@ fn covers(unreadable: &str, path: &str) -> bool {
 fn customers_of(part: &Part) -> Option<BTreeSet<CustomerId>> {
     match part {
         Part::Whole => None,
-        Part::Folders(names) => Some(names.iter().map(|name| customer_of(&format!("{name}/"))).collect()),
+        Part::Folders(names) => Some(
+            names
+                .iter()
+                .map(|name| customer_of(&format!("{}/", escaped(name))))
+                .collect(),
+        ),
     }
 }
 
