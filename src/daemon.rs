@@ -50,6 +50,7 @@ pub struct Handle {
     attempts: TaskTracker,
     doors: http::Serving,
     rules: Arc<reload::Rules>,
+    workers: reload::Workers,
     background: CancellationToken,
     _watch: Option<folder::Watch>,
 }
@@ -73,8 +74,10 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
         deciding,
         sealer.clone(),
         ledger.clone(),
+        clock.clone(),
     ));
-    begin_with_rules(&rules).await?;
+    let workers = reload::Workers::start(&rules);
+    begin_with_rules(&rules, &workers).await?;
     let links = LinkKey::of(&sealer);
     let attempts = TaskTracker::new();
     let senders = senders(&settings, &clock, secrets.clone(), links.clone())?;
@@ -83,7 +86,7 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
     let background = CancellationToken::new();
     follow_clock(&clock, &ledger, &lanes, &background);
     let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
-    let watch = watch(&settings.rules, &rules, &ledger);
+    let watch = watch(&settings.rules, &workers, &ledger);
     announce(&settings, addr);
     Ok(Handle {
         addr,
@@ -94,6 +97,7 @@ pub async fn start(settings: Settings, clock: Clock, listener: TcpListener) -> R
         attempts,
         doors,
         rules,
+        workers,
         background,
         _watch: watch,
     })
@@ -213,15 +217,17 @@ fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The first reading of the rules. Where the change cannot be written down yet (a full disk), the daemon runs with the
-/// rules that were in force.
-async fn begin_with_rules(rules: &Arc<reload::Rules>) -> Result<()> {
-    match rules.reload(&Part::Whole).await {
-        Ok(reloaded) => reloaded.log(),
+/// The first reading of the rules. Large folders that changed since the last time are read behind it, with the rules that
+/// were in force until then; so is everything where the change cannot be written down yet (a full disk).
+async fn begin_with_rules(rules: &reload::Rules, workers: &reload::Workers) -> Result<()> {
+    match rules.reload_small(&Part::Whole).await {
+        Ok((reloaded, large)) => {
+            reloaded.log();
+            workers.changed_large(large);
+        }
         Err(error) if error.is::<ledger::Refused>() => {
             tracing::error!(error = format!("{error:#}"), "the rules in force stay as they were");
-            let rules = rules.clone();
-            tokio::spawn(async move { reload::logged(&rules, Part::Whole).await });
+            workers.changed(Part::Whole);
         }
         Err(error) => return Err(error.context("reading the rules")),
     }
@@ -380,22 +386,11 @@ fn follow_clock(clock: &Clock, ledger: &Ledger, lanes: &Lanes, end: &Cancellatio
 }
 
 /// Reads the rules again whenever the folder has changed and is quiet.
-fn watch(folder: &Path, rules: &Arc<reload::Rules>, ledger: &Ledger) -> Option<folder::Watch> {
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Part>();
-    let rules = rules.clone();
-    tokio::spawn(async move {
-        while let Some(mut part) = told.recv().await {
-            // what changed during one reading is read together: a hundred thousand edits are not as many readings
-            while let Ok(more) = told.try_recv() {
-                part = part.and(more);
-            }
-            reload::logged(&rules, part).await;
-        }
-    });
+fn watch(folder: &Path, workers: &reload::Workers, ledger: &Ledger) -> Option<folder::Watch> {
+    let workers = workers.clone();
     let ledger = ledger.clone();
     let polled = move |is_polled| ledger.figures().rules_polled.store(is_polled, Ordering::Relaxed);
-    // after a stop nobody is told any more
-    match folder::watch(folder, move |part| drop(tell.send(part)), polled) {
+    match folder::watch(folder, move |part| workers.changed(part), polled) {
         Ok(watch) => Some(watch),
         Err(error) => {
             tracing::warn!(

@@ -107,3 +107,38 @@ async fn globs_of_wildcards_delay_nobody_and_are_still_tried() {
         .await;
     assert_eq!(event["verdicts"].as_array().map(Vec::len), Some(3), "{event}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_flips_between_good_and_broken_is_told_once_an_hour_and_is_in_force_all_the_same() {
+    let good = |nth: u32| rules(&format!("greedy-{nth}"), &[]);
+    let files = [
+        ("greedy/rules.yaml", good(0).as_str()),
+        ("quiet/rules.yaml", &rules("quiet", &[])),
+    ]
+    .map(|(path, text)| (path, text.to_owned()));
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let world = World::with_settings(&settings(), &files).await;
+    for nth in 1..=10 {
+        world.write_rules("greedy/rules.yaml", "rules: [");
+        assert_eq!(world.reload().await.broken, ["greedy/rules.yaml"]);
+        world.pass(1).await;
+        world.write_rules("greedy/rules.yaml", &good(nth));
+        assert_eq!(world.reload().await.changed, ["greedy/rules.yaml"]);
+        world.pass(60).await;
+    }
+    assert_eq!(world.mails().len(), 2, "broken, and good again");
+    world.hear(&Azure::active().json()).await;
+    world.pass(10).await;
+    assert_eq!(
+        world.hooks.got("greedy-10").len(),
+        1,
+        "the last good version is in force"
+    );
+    world.write_rules("greedy/rules.yaml", "rules: [");
+    world.reload().await;
+    world.pass(3_600).await;
+    assert_eq!(world.mails().len(), 2);
+    assert_eq!(world.reload().await.broken, ["greedy/rules.yaml"]);
+    world.pass(10).await;
+    assert_eq!(world.mails().len(), 3, "an hour later it is told how it is then");
+}

@@ -17,6 +17,7 @@ mod churn;
 mod damage;
 mod former;
 mod large;
+mod rules;
 mod upkeep;
 
 /// When every test begins.

@@ -47,11 +47,6 @@ impl Waiting {
         }
     }
 
-    /// Everything is to be looked at now.
-    pub fn look_at_everything(&mut self, now: Instant) {
-        self.whole_since = Some(now.checked_sub(QUIET).unwrap_or(now));
-    }
-
     /// When something may be quiet the next time.
     pub fn next(&self) -> Option<Instant> {
         let folders = self.since.iter().map(|(name, since)| self.ready(name, *since));
