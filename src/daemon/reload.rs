@@ -5,7 +5,7 @@
 //! down is done one after the other; what was read before something newer was written down is not used.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -14,33 +14,28 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::customer::Customers;
 use crate::customer::{CustomerId, ORGANISATION};
-use crate::folder::{self, Found, Part};
+use crate::folder::Part;
 use crate::journal::Position;
 use crate::ledger::{Compile, Ledger};
-use crate::problem::{Problem, escaped};
+use crate::problem::Problem;
 use crate::record::{BrokenFile, Input, SealedFile};
-use crate::rule::check::{Broken, Checked, Deciding, EVERYTHING, Source, recheck, restore, touched};
-use crate::rule::file::customer_of;
-use crate::rule::set::Files;
+use crate::rule::check::{Deciding, EVERYTHING, Source, restore};
 use crate::rule::{Revision, RuleFile, RuleSet};
 use crate::secret::Sealer;
 use broken::{Told, broken};
+pub(super) use reading::{Looked, Reading, look};
+use reading::{customers_of, in_force_after};
 pub use workers::{Workers, logged};
 
 mod broken;
+mod reading;
 mod workers;
-
-/// A folder whose texts have more bytes together is large: its check may take seconds, so nobody else's waits for it.
-const LARGE_BYTES: usize = 256 << 10;
 
 /// Texts of this many bytes are written down as one record.
 const PART_BYTES: usize = 4 << 20;
 
 /// When so many files have changed, all rules are put together again.
 const CHANGED_FILES_MOST: usize = 256;
-
-/// So many folders are checked before it is said how far it got.
-const SAY_EVERY: usize = 10_000;
 
 /// What a reading of the rules came to.
 #[derive(Debug)]
@@ -82,30 +77,6 @@ struct Known {
     everything: u64,
     /// The latest reading of a customer's folder that was used, if that was after everything.
     latest: BTreeMap<CustomerId, u64>,
-}
-
-/// A reading that has begun.
-pub(super) struct Reading {
-    number: u64,
-    part: Part,
-    /// The customers whose folders it is about; `None` for everybody.
-    scope: Option<BTreeSet<CustomerId>>,
-    in_force: Arc<RuleSet>,
-}
-
-/// What a reading found.
-pub(super) struct Looked {
-    found: Found,
-    /// What would be in force, if nothing else came into force meanwhile.
-    set: Arc<RuleSet>,
-    /// The paths of the files that change.
-    changed: Vec<String>,
-    problems: Vec<Problem>,
-    broken: Vec<Broken>,
-    /// The customers of whom something differs from what is in force; `None` if everything was checked anew.
-    touched: Option<BTreeSet<CustomerId>>,
-    /// The customers whose folders are large and were left out.
-    large: BTreeSet<CustomerId>,
 }
 
 /// The part of the settings that decides.
@@ -193,8 +164,7 @@ impl Rules {
                 let looked = look(&folder, &reading, &deciding, leaves_large);
                 (reading, looked)
             };
-            let looked = tokio::task::spawn_blocking(look).await;
-            let (reading, looked) = looked.context("the check of the rules ended in a panic")?;
+            let (reading, looked) = on_its_own_thread(look).await?;
             if let Some(done) = self.finish(reading, looked?).await? {
                 return Ok(done);
             }
@@ -347,78 +317,15 @@ struct ChangeOfRules {
     broken: Vec<BrokenFile>,
 }
 
-/// Reads and checks; of large folders of which something differs, only so much if they are to be left out.
-pub(super) fn look(folder: &Path, reading: &Reading, deciding: &Deciding, leaves_large: bool) -> Result<Looked> {
-    let in_force = &reading.in_force;
-    let mut found = folder::read(folder, &reading.part)?;
-    let mut sources = with_last_good(&mut found, &in_force.files);
-    if in_force.files.is_empty() || !in_force.is_decided_by(deciding) {
-        // after a start, too: what was written down the last time was checked then
-        let checked = recheck(&sources, None, in_force, deciding, &say_progress);
-        return Ok(Looked::of(found, checked, None, BTreeSet::new()));
-    }
-    let mut touched = touched(&sources, reading.scope.as_ref(), in_force);
-    let large = match leaves_large {
-        true => touched
-            .extract_if(.., |customer| is_large(&sources, customer))
-            .collect(),
-        false => BTreeSet::new(),
-    };
-    sources.retain(|source| touched.contains(&customer_of(&source.path)));
-    let checked = recheck(&sources, Some(&touched), in_force, deciding, &say_progress);
-    Ok(Looked::of(found, checked, Some(touched), large))
-}
-
-impl Looked {
-    fn of(found: Found, checked: Checked, touched: Option<BTreeSet<CustomerId>>, large: BTreeSet<CustomerId>) -> Self {
-        Self {
-            found,
-            set: Arc::new(checked.set),
-            changed: checked.changed,
-            problems: checked.problems,
-            broken: checked.broken,
-            touched,
-            large,
-        }
-    }
-}
-
-/// Whether a customer's folder is large. The one organisation's files may stand in none.
-fn is_large(sources: &[Source], customer: &CustomerId) -> bool {
-    let folder = format!("{customer}/");
-    let texts = sources.iter().filter(|source| source.path.starts_with(&folder));
-    let bytes: usize = texts.map(|source| source.text.len()).sum();
-    customer.as_str() != ORGANISATION && bytes > LARGE_BYTES
-}
-
-/// The rules in force after a reading, and the paths of the files that change, of the customers for whom it is used.
-/// `None` if they cannot be known, as what it was checked beside is not in force any more.
-fn in_force_after(
-    reading: &Reading,
-    looked: &Looked,
-    now: &Arc<RuleSet>,
-    is_used: impl Fn(&CustomerId) -> bool,
-) -> Option<(Arc<RuleSet>, Vec<String>)> {
-    let is_same = now.revision == reading.in_force.revision;
-    let Some(touched) = &looked.touched else {
-        return is_same.then(|| (looked.set.clone(), looked.changed.clone()));
-    };
-    if is_same && touched.iter().all(&is_used) {
-        return Some((looked.set.clone(), looked.changed.clone()));
-    }
-    let by_path = |set: &RuleSet| -> BTreeMap<String, Arc<RuleFile>> {
-        let customers = touched.iter().filter(|customer| is_used(customer));
-        let files = customers.flat_map(|customer| set.files_of(customer));
-        files.map(|file| (file.path.clone(), file.clone())).collect()
-    };
-    let before = by_path(now);
-    if before != by_path(&reading.in_force) {
-        return None;
-    }
-    let changed = looked.changed.iter();
-    let changed = changed.filter(|path| is_used(&customer_of(path))).cloned().collect();
-    let set = now.with(&by_path(&looked.set), &Files::from(before));
-    Some((Arc::new(set), changed))
+/// Does what may take long on a thread that a stop does not wait for: nothing is written there.
+async fn on_its_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let work = move || drop(tell.send(work()));
+    let thread = std::thread::Builder::new().name("rules check".to_owned());
+    thread
+        .spawn(work)
+        .context("starting a thread for the check of the rules")?;
+    told.await.context("the check of the rules ended in a panic")
 }
 
 impl Known {
@@ -469,47 +376,6 @@ impl Known {
         if rules.size().changed_files > CHANGED_FILES_MOST && self.whole.is_none() {
             self.whole = Some(tokio::task::spawn_blocking(move || rules.whole()));
         }
-    }
-}
-
-fn say_progress(done: usize, of: usize) {
-    if done.is_multiple_of(SAY_EVERY) {
-        tracing::info!(done, of, "checking the folders of rules");
-    }
-}
-
-/// The texts to check, taken out of what was found: a file that is there and cannot be read counts as its last good
-/// version.
-fn with_last_good(found: &mut Found, last_good: &Files) -> Vec<Source> {
-    let mut sources = std::mem::take(&mut found.sources);
-    let unreadable = found.unreadable.iter().flat_map(|(path, _)| {
-        last_good
-            .onwards(path.as_str())
-            .take_while(move |(good, _)| covers(path, good))
-    });
-    let kept = unreadable.map(|(path, file)| Source {
-        path: path.clone(),
-        text: file.text.clone(),
-    });
-    sources.extend(kept);
-    sources
-}
-
-/// Whether what cannot be read (a file, or with a `/` at the end a whole folder) is or holds the file.
-fn covers(unreadable: &str, path: &str) -> bool {
-    unreadable == path || (unreadable.ends_with('/') && path.starts_with(unreadable))
-}
-
-/// The customers whose folders a part is; none of them for the whole.
-fn customers_of(part: &Part) -> Option<BTreeSet<CustomerId>> {
-    match part {
-        Part::Whole => None,
-        Part::Folders(names) => Some(
-            names
-                .iter()
-                .map(|name| customer_of(&format!("{}/", escaped(name))))
-                .collect(),
-        ),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::world::{Azure, PROD, World};
+use crate::process::{Process, client, serve, tell_everything, until};
+use crate::world::{Azure, Hooks, PROD, World};
 
 /// Far longer than anything here takes, and far less than it took before there were limits.
 const STALLED: Duration = Duration::from_secs(15);
@@ -141,4 +142,60 @@ async fn a_file_that_flips_between_good_and_broken_is_told_once_an_hour_and_is_i
     assert_eq!(world.reload().await.broken, ["greedy/rules.yaml"]);
     world.pass(10).await;
     assert_eq!(world.mails().len(), 3, "an hour later it is told how it is then");
+}
+
+/// Writes a folder whose tests take all that they may: files of as many bytes as a file may have, in which each test
+/// tries each rule.
+fn write_costly_tests(folder: &std::path::Path) {
+    let (pattern, text) = ("a".repeat(450), "a".repeat(2_000));
+    std::fs::create_dir_all(folder).expect("a folder");
+    for file in 0..12 {
+        let mut yaml = format!("receivers: {{ r{file}: [{{ email: a@a.example }}] }}\nrules:\n");
+        for nth in 0..200 {
+            yaml.push_str(&format!(
+                "- {{ name: rule {file} {nth}, when: {{ text: \"*{pattern}b{nth}*\" }}, notify: r{file} }}\n"
+            ));
+        }
+        yaml.push_str("tests:\n");
+        for nth in 0..60 {
+            yaml.push_str(&format!(
+                "- {{ name: test {nth}, event: {{ text: \"{text}\" }}, expect: {{}} }}\n"
+            ));
+        }
+        std::fs::write(folder.join(format!("{file}.yaml")), yaml).expect("a file");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_folder_of_costly_tests_is_checked_another_edit_comes_into_force_and_a_stop_is_heeded() {
+    let (dir, hooks, client) = (tempfile::tempdir().expect("a folder"), Hooks::start().await, client());
+    let (state, rules) = (dir.path().join("state"), dir.path().join("rules"));
+    tell_everything(&rules, &hooks);
+    let process = Process::start(&serve(&state, &rules));
+    let revision = async || {
+        let answer = client
+            .get(format!("{}/v1/rules", process.url))
+            .send()
+            .await
+            .expect("an answer");
+        let rules: serde_json::Value = answer.json().await.expect("JSON");
+        rules["revision"].clone()
+    };
+    let before = revision().await;
+    write_costly_tests(&rules.join("greedy"));
+    let path = rules.join("contoso/rules.yaml");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    std::fs::write(&path, text.replace("name: All", "name: Second")).expect("a file");
+    let began = Instant::now();
+    while revision().await == before {
+        assert!(began.elapsed() < Duration::from_secs(10), "{}", process.log());
+    }
+    // the large folder is being checked, or was
+    until("the edit is logged", || process.log().contains("changed=1")).await;
+    let began = Instant::now();
+    let pid = process.pid();
+    tokio::task::spawn_blocking(move || process.stop(pid))
+        .await
+        .expect("stops");
+    assert!(began.elapsed() < STALLED, "{:?}", began.elapsed());
 }
