@@ -6,6 +6,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -50,6 +51,7 @@ pub struct Handle {
     attempts: TaskTracker,
     doors: http::Serving,
     rules: Arc<reload::Rules>,
+    workers: reload::Workers,
     background: CancellationToken,
     _watch: Option<folder::Watch>,
 }
@@ -95,8 +97,10 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         deciding,
         sealer.clone(),
         ledger.clone(),
+        clock.clone(),
     ));
-    begin_with_rules(&rules).await?;
+    let workers = reload::Workers::start(&rules);
+    begin_with_rules(&rules, &workers).await?;
     let links = LinkKey::of(&sealer);
     let attempts = TaskTracker::new();
     let senders = senders(&settings, &clock, secrets.clone(), links.clone(), outside)?;
@@ -105,7 +109,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
     let background = CancellationToken::new();
     follow_clock(&clock, &ledger, &lanes, &background);
     let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
-    let watch = watch(&settings.rules, &rules);
+    let watch = watch(&settings.rules, &workers, &ledger);
     announce(&settings, addr);
     Ok(Handle {
         addr,
@@ -116,6 +120,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         attempts,
         doors,
         rules,
+        workers,
         background,
         _watch: watch,
     })
@@ -177,7 +182,7 @@ impl Handle {
     /// How many cycles the writing thread has begun: a watchdog sees whether it moves.
     pub fn heartbeat(&self) -> usize {
         self.ledger.tick();
-        self.ledger.figures().cycles.load(std::sync::atomic::Ordering::Relaxed)
+        self.ledger.figures().cycles.load(Ordering::Relaxed)
     }
 
     /// Stops: no new requests, no new attempts, those under way end, the store is closed in an orderly way.
@@ -235,15 +240,17 @@ fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The first reading of the rules. Where the change cannot be written down yet (a full disk), the daemon runs with the
-/// rules that were in force.
-async fn begin_with_rules(rules: &Arc<reload::Rules>) -> Result<()> {
-    match rules.reload(&Part::Whole).await {
-        Ok(reloaded) => reloaded.log(),
+/// The first reading of the rules. Large folders that changed since the last time are read behind it, with the rules that
+/// were in force until then; so is everything where the change cannot be written down yet (a full disk).
+async fn begin_with_rules(rules: &reload::Rules, workers: &reload::Workers) -> Result<()> {
+    match rules.reload_small(&Part::Whole).await {
+        Ok((reloaded, large)) => {
+            reloaded.log();
+            workers.changed_large(large);
+        }
         Err(error) if error.is::<ledger::Refused>() => {
             tracing::error!(error = format!("{error:#}"), "the rules in force stay as they were");
-            let rules = rules.clone();
-            tokio::spawn(async move { reload::logged(&rules, Part::Whole).await });
+            workers.changed(Part::Whole);
         }
         Err(error) => return Err(error.context("reading the rules")),
     }
@@ -405,20 +412,11 @@ fn follow_clock(clock: &Clock, ledger: &Ledger, lanes: &Lanes, end: &Cancellatio
 }
 
 /// Reads the rules again whenever the folder has changed and is quiet.
-fn watch(folder: &Path, rules: &Arc<reload::Rules>) -> Option<folder::Watch> {
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Part>();
-    let rules = rules.clone();
-    tokio::spawn(async move {
-        while let Some(mut part) = told.recv().await {
-            // what changed during one reading is read together: a hundred thousand edits are not as many readings
-            while let Ok(more) = told.try_recv() {
-                part = part.and(more);
-            }
-            reload::logged(&rules, part).await;
-        }
-    });
-    // after a stop nobody is told any more
-    match folder::watch(folder, move |part| drop(tell.send(part))) {
+fn watch(folder: &Path, workers: &reload::Workers, ledger: &Ledger) -> Option<folder::Watch> {
+    let workers = workers.clone();
+    let ledger = ledger.clone();
+    let polled = move |is_polled| ledger.figures().rules_polled.store(is_polled, Ordering::Relaxed);
+    match folder::watch(folder, move |part| workers.changed(part), polled) {
         Ok(watch) => Some(watch),
         Err(error) => {
             tracing::warn!(

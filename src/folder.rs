@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::problem::{escaped, is_invisible};
 use crate::rule::check::Source;
 use crate::secret::open_beneath;
 
@@ -67,46 +68,63 @@ pub fn read(rules: &Path, part: &Part) -> Result<Found> {
     if let Part::Folders(names) = part {
         let is_folder = |name: &&String| rules.join(name).symlink_metadata().is_ok_and(|meta| meta.is_dir());
         let there = names.iter().filter(is_folder);
-        there.for_each(|name| read_customer(rules, name, &mut found));
+        there.for_each(|name| found.read_customer(rules, name));
         return Ok(found);
     }
     if !rules.exists() {
         return Ok(found);
     }
-    for (name, path) in list(rules).with_context(|| format!("listing the rules folder {}", rules.display()))? {
+    for (name, path) in
+        list(rules, usize::MAX).with_context(|| format!("listing the rules folder {}", rules.display()))?
+    {
         match path.symlink_metadata().map(|meta| meta.is_dir()) {
-            Ok(true) => read_customer(rules, &name, &mut found),
+            Ok(true) => found.read_customer(rules, &name),
             _ => drop(found.take(rules, name, u64::MAX)),
         }
     }
     Ok(found)
 }
 
-fn read_customer(rules: &Path, customer: &str, found: &mut Found) {
-    let files = match list(&rules.join(customer)) {
-        Ok(files) => files,
-        Err(error) => {
-            return found
-                .unreadable
-                .push((format!("{customer}/"), format!("the folder cannot be listed: {error}")));
+impl Found {
+    /// Reads a customer's folder.
+    fn read_customer(&mut self, rules: &Path, customer: &str) {
+        if !self.is_readable(customer, "/") {
+            return;
         }
-    };
-    let mut left = FOLDER_BYTES_MOST;
-    for (nth, (name, _)) in files.into_iter().enumerate() {
-        if nth >= FILES_MOST {
-            let why = format!("the folder holds more than {FILES_MOST} files; the rest is not read");
-            return found.unreadable.push((format!("{customer}/"), why));
-        }
-        if name != "secrets" {
-            left -= found.take(rules, format!("{customer}/{name}"), left);
+        let files = match list(&rules.join(customer), FILES_MOST) {
+            Ok(files) if files.len() > FILES_MOST => {
+                let why = format!(
+                    "the folder holds more than {FILES_MOST} files; none of them is read: move what is no rule file"
+                );
+                return self.unreadable.push((format!("{customer}/"), why));
+            }
+            Ok(files) => files,
+            Err(error) => {
+                let why = format!("the folder cannot be listed: {error}");
+                return self.unreadable.push((format!("{customer}/"), why));
+            }
+        };
+        let mut left = FOLDER_BYTES_MOST;
+        for (name, _) in files {
+            if name != "secrets" {
+                left -= self.take(rules, format!("{customer}/{name}"), left);
+            }
         }
     }
-}
 
-impl Found {
+    /// Whether a name can be shown in logs and messages as it is.
+    fn is_readable(&mut self, name: &str, end: &str) -> bool {
+        let is_readable = !name.contains(is_invisible);
+        if !is_readable {
+            let why = "is not read: its name holds a line end or another character that cannot be seen; rename it";
+            self.unreadable.push((escaped(name) + end, why.to_owned()));
+        }
+        is_readable
+    }
+
     /// Reads a file, if it is one of ours and has at most `most` bytes; says how many it has.
     fn take(&mut self, rules: &Path, name: String, most: u64) -> u64 {
-        if !is_rule_file(&name) {
+        if !is_rule_file(&name) || !self.is_readable(&name, "") {
             return 0;
         }
         let read = text_of(rules, &name).and_then(|text| match text.len() as u64 <= most {
@@ -136,9 +154,10 @@ fn is_rule_file(name: &str) -> bool {
     !file.starts_with(['.', '#', '~']) && (file.ends_with(".yaml") || file.ends_with(".yml"))
 }
 
-fn list(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
+/// What is in a folder, by name; of a larger one, `most` and one more, whichever they are.
+fn list(folder: &Path, most: usize) -> std::io::Result<Vec<(String, PathBuf)>> {
     let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(folder)?.take(most.saturating_add(1)) {
         let entry = entry?;
         entries.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
     }
@@ -196,6 +215,36 @@ mod tests {
             refused,
             ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]
         );
+    }
+
+    #[test]
+    fn a_name_that_could_forge_a_line_is_told_in_escapes_and_not_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for folder in ["contoso", "evil\nERROR all is lost"] {
+            fs::create_dir(dir.path().join(folder)).expect("a folder");
+            fs::write(dir.path().join(folder).join("a.yaml"), "rules: []").expect("a file");
+        }
+        fs::write(dir.path().join("contoso/b\u{1b}[2J.yaml"), "rules: []").expect("a file");
+        fs::write(dir.path().join("contoso/note\n.txt"), "is no rule file").expect("a file");
+        let found = read(dir.path(), &Part::Whole).expect("reads");
+        assert_eq!(found.sources.len(), 1);
+        let refused: Vec<&str> = found.unreadable.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(refused, [r"contoso/b\u{1b}[2J.yaml", r"evil\nERROR all is lost/"]);
+        let part = Part::Folders(["evil\nERROR all is lost".to_owned()].into());
+        assert_eq!(read(dir.path(), &part).expect("reads").unreadable.len(), 1);
+    }
+
+    #[test]
+    fn of_a_folder_with_too_many_files_none_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("contoso")).expect("a folder");
+        for nth in 0..=FILES_MOST {
+            fs::write(dir.path().join(format!("contoso/{nth}.txt")), "").expect("a file");
+        }
+        fs::write(dir.path().join("contoso/a.yaml"), "rules: []").expect("a file");
+        let found = read(dir.path(), &Part::Whole).expect("reads");
+        assert_eq!((found.sources.len(), found.unreadable.len()), (0, 1));
+        assert_eq!(found.unreadable[0].0, "contoso/");
     }
 
     #[test]

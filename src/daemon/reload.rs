@@ -1,41 +1,41 @@
-//! From the rules folder to the rules in force: read whole, check whole, write down what changed, then use it.
+//! From the rules folder to the rules in force: read, check, write down what changed, then use it.
+//!
+//! Nothing is held while files are read and checked, so one customer's folder that takes long keeps nobody's change
+//! waiting: small folders are checked together, large ones one by one beside them ([`workers`]). Only writing a change
+//! down is done one after the other; what was read before something newer was written down is not used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sha2::{Digest, Sha256};
 
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::customer::Customers;
 use crate::customer::{CustomerId, ORGANISATION};
-use crate::folder::{self, Found, Part};
+use crate::folder::Part;
 use crate::journal::Position;
-use crate::ledger::{Compile, Ledger, Refused};
+use crate::ledger::{Compile, Ledger};
 use crate::problem::Problem;
 use crate::record::{BrokenFile, Input, SealedFile};
-use crate::rule::check::{Checked, Deciding, EVERYTHING, Source, recheck, restore};
-use crate::rule::file::customer_of;
-use crate::rule::set::Files;
+use crate::rule::check::{Deciding, EVERYTHING, Source, restore};
 use crate::rule::{Revision, RuleFile, RuleSet};
 use crate::secret::Sealer;
+use broken::{Told, broken};
+pub(super) use reading::{Looked, Reading, look};
+use reading::{customers_of, in_force_after};
+pub use workers::{Workers, logged};
+
+mod broken;
+mod reading;
+mod workers;
 
 /// Texts of this many bytes are written down as one record.
 const PART_BYTES: usize = 4 << 20;
 
-/// How soon a change that could not be written down is tried again.
-const AGAIN_AFTER: Duration = Duration::from_secs(5);
-
 /// When so many files have changed, all rules are put together again.
 const CHANGED_FILES_MOST: usize = 256;
-
-/// So many folders are checked before it is said how far it got.
-const SAY_EVERY: usize = 10_000;
-
-/// The longest report of one file's problems that is kept, bytes.
-const REPORT_BYTES_MOST: usize = 16 << 10;
 
 /// What a reading of the rules came to.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub struct Rules {
     deciding: Deciding,
     sealer: Sealer,
     ledger: Ledger,
+    clock: Clock,
     known: tokio::sync::Mutex<Known>,
 }
 
@@ -68,6 +69,14 @@ struct Known {
     has_settings: bool,
     /// The rules of some earlier moment, put together in the background.
     whole: Option<tokio::task::JoinHandle<RuleSet>>,
+    /// What was told of broken files, and when.
+    told: Told,
+    /// How many readings have begun: the number of the latest one.
+    begun: u64,
+    /// The latest reading of everything that was used.
+    everything: u64,
+    /// The latest reading of a customer's folder that was used, if that was after everything.
+    latest: BTreeMap<CustomerId, u64>,
 }
 
 /// The part of the settings that decides.
@@ -107,12 +116,13 @@ pub fn compile(sealer: Sealer) -> Compile {
 
 impl Rules {
     /// The rules of a folder; what is in force is the ledger's.
-    pub fn new(folder: PathBuf, deciding: Deciding, sealer: Sealer, ledger: Ledger) -> Self {
+    pub fn new(folder: PathBuf, deciding: Deciding, sealer: Sealer, ledger: Ledger, clock: Clock) -> Self {
         Self {
             folder,
             deciding,
             sealer,
             ledger,
+            clock,
             known: tokio::sync::Mutex::new(Known::default()),
         }
     }
@@ -123,71 +133,130 @@ impl Rules {
     /// # Errors
     /// When the folder cannot be listed or the change cannot be written down.
     pub async fn reload(&self, part: &Part) -> Result<Reloaded> {
+        let (mut reloaded, large) = self.reload_small(part).await?;
+        for name in large {
+            let more = self.read(&Part::Folders([name].into()), false).await?.0;
+            reloaded.add(more);
+        }
+        Ok(reloaded)
+    }
+
+    /// The same without the large folders of which something changed: it names them.
+    ///
+    /// # Errors
+    /// As [`Rules::reload`].
+    pub async fn reload_small(&self, part: &Part) -> Result<(Reloaded, BTreeSet<String>)> {
+        self.read(part, true).await
+    }
+
+    /// The folders of files of which something was held back, and may be told now.
+    pub async fn due(&self) -> Option<Part> {
+        let due = self.known.lock().await.told.due(self.clock.now());
+        let names: BTreeSet<String> = due.iter().map(|customer| customer.as_str().to_owned()).collect();
+        (!names.is_empty()).then_some(Part::Folders(names))
+    }
+
+    async fn read(&self, part: &Part, leaves_large: bool) -> Result<(Reloaded, BTreeSet<String>)> {
+        loop {
+            let reading = self.begin(part).await?;
+            let (folder, deciding) = (self.folder.clone(), self.deciding.clone());
+            let look = move || {
+                let looked = look(&folder, &reading, &deciding, leaves_large);
+                (reading, looked)
+            };
+            let (reading, looked) = on_its_own_thread(look).await?;
+            if let Some(done) = self.finish(reading, looked?).await? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Begins a reading: of what is in force now.
+    pub(super) async fn begin(&self, part: &Part) -> Result<Reading> {
         let mut known = self.known.lock().await;
         if known.broken.is_none() {
-            known.broken = Some(
-                self.ledger
-                    .view()
-                    .broken()
-                    .context("looking up what was broken before")?,
-            );
+            let broken = self.ledger.view().broken();
+            known.broken = Some(broken.context("looking up what was broken before")?);
         }
         let in_force = known.caught_up(self.ledger.rules()).await?;
         let part = match known.is_enough(part, &in_force, &self.deciding) {
             true => part.clone(),
             false => Part::Whole,
         };
-        let scope = customers_of(&part);
-        let before = known.broken.iter().flatten();
-        let elsewhere = before.filter(|file| scope.as_ref().is_some_and(|scope| !scope.contains(&file.customer)));
-        let elsewhere: Vec<BrokenFile> = elsewhere.cloned().collect();
-        let (folder, rules, deciding) = (self.folder.clone(), in_force.clone(), self.deciding.clone());
-        let read = move || -> Result<(Found, Checked)> {
-            let mut found = folder::read(&folder, &part)?;
-            let sources = with_last_good(&mut found, &rules.files);
-            // after a start, too: what was written down the last time was checked then
-            let checked = recheck(&sources, scope.as_ref(), &rules, &deciding, &say_progress);
-            Ok((found, checked))
+        known.begun += 1;
+        Ok(Reading {
+            number: known.begun,
+            scope: customers_of(&part),
+            part,
+            in_force,
+        })
+    }
+
+    /// Brings into force what a reading found, and names the large folders that it left out; `None` if it must be made
+    /// again, as something older came into force meanwhile.
+    pub(super) async fn finish(
+        &self,
+        reading: Reading,
+        looked: Looked,
+    ) -> Result<Option<(Reloaded, BTreeSet<String>)>> {
+        let mut known = self.known.lock().await;
+        let now_in_force = self.ledger.rules();
+        let is_used = |customer: &CustomerId| {
+            let is_in_scope = reading.scope.as_ref().is_none_or(|scope| scope.contains(customer));
+            is_in_scope && !looked.large.contains(customer) && !known.has_newer(customer, reading.number)
         };
-        let (found, checked) = tokio::task::spawn_blocking(read)
-            .await
-            .context("the check of the rules ended in a panic")??;
-        let broken = broken(&checked, &found, elsewhere);
+        let Some((set, changed)) = in_force_after(&reading, &looked, &now_in_force, is_used) else {
+            return Ok(None);
+        };
+        let before = known.broken.clone().unwrap_or_default();
+        let elsewhere = before.iter().filter(|file| !is_used(&file.customer)).cloned();
+        let of_reading = broken(&looked.broken, &looked.problems, &looked.found).into_iter();
+        let mut after: Vec<BrokenFile> = of_reading
+            .filter(|file| is_used(&file.customer))
+            .chain(elsewhere)
+            .collect();
+        after.sort();
         let reloaded = Reloaded {
-            revision: checked.set.revision.0.clone(),
-            rules: checked.set.size().rules,
-            changed: checked.changed.clone(),
-            broken: broken.iter().map(|file| file.path.clone()).collect(),
-            problems: checked.problems.iter().map(Problem::plain).collect(),
+            revision: set.revision.0.clone(),
+            rules: set.size().rules,
+            changed: changed.clone(),
+            broken: after.iter().map(|file| file.path.clone()).collect(),
+            problems: looked.problems.iter().map(Problem::plain).collect(),
         };
-        if let Some(change) = self.change(&checked, &in_force, &broken, &known) {
-            let rules = Arc::new(checked.set);
-            self.write_down(change, rules.clone()).await?;
+        let mut told = known.told.clone();
+        let broken = told.held_back(&before, after, self.clock.now());
+        if let Some(change) = self.change(&set, changed, &now_in_force, &broken, &known) {
+            self.write_down(change, set.clone()).await?;
             known.broken = Some(broken);
             known.has_settings = true;
-            known.put_together(rules);
+            known.put_together(set);
         }
-        Ok(reloaded)
+        known.told = told;
+        known.used(&reading, &looked.large);
+        let large = looked.large.iter().map(|customer| customer.as_str().to_owned());
+        Ok(Some((reloaded, large.collect())))
     }
 
     /// What is to be written down; `None` if nothing changed.
     fn change(
         &self,
-        checked: &Checked,
+        set: &RuleSet,
+        changed: Vec<String>,
         in_force: &RuleSet,
         broken: &Vec<BrokenFile>,
         known: &Known,
     ) -> Option<ChangeOfRules> {
-        let files = &checked.set.files;
-        let changed = checked.changed.iter().filter_map(|path| files.get(path.as_str()));
+        let files = &set.files;
+        let paths = changed;
+        let changed = paths.iter().filter_map(|path| files.get(path.as_str()));
         let changed: Vec<Arc<RuleFile>> = changed.cloned().collect();
         let is_gone = |path: &&String| !files.contains_key(path.as_str());
-        let removed: Vec<String> = checked.changed.iter().filter(is_gone).cloned().collect();
-        let has_settings = !known.has_settings && checked.set.revision != in_force.revision;
+        let removed: Vec<String> = paths.iter().filter(is_gone).cloned().collect();
+        let has_settings = !known.has_settings && set.revision != in_force.revision;
         let is_same =
             changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(broken);
         (!is_same).then(|| ChangeOfRules {
-            revision: checked.set.revision.clone(),
+            revision: set.revision.clone(),
             changed,
             removed,
             has_settings,
@@ -248,7 +317,41 @@ struct ChangeOfRules {
     broken: Vec<BrokenFile>,
 }
 
+/// Does what may take long on a thread that a stop does not wait for: nothing is written there.
+async fn on_its_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let work = move || drop(tell.send(work()));
+    let thread = std::thread::Builder::new().name("rules check".to_owned());
+    thread
+        .spawn(work)
+        .context("starting a thread for the check of the rules")?;
+    told.await.context("the check of the rules ended in a panic")
+}
+
 impl Known {
+    /// Whether something that was read later was used for a customer.
+    fn has_newer(&self, customer: &CustomerId, number: u64) -> bool {
+        let latest = self.latest.get(customer).copied().unwrap_or(0);
+        latest.max(self.everything) > number
+    }
+
+    /// Notes that a reading was used.
+    fn used(&mut self, reading: &Reading, large: &BTreeSet<CustomerId>) {
+        let number = reading.number;
+        match &reading.scope {
+            Some(scope) => {
+                for customer in scope.difference(large).cloned() {
+                    let latest = self.latest.entry(customer).or_default();
+                    *latest = number.max(*latest);
+                }
+            }
+            None => {
+                self.everything = number.max(self.everything);
+                self.latest.retain(|_, latest| *latest > number);
+            }
+        }
+    }
+
     /// Whether it is enough to look at a part: not before there are rules, nor after other settings; nor at the one organisation's
     /// folder, as its files may also stand in none.
     fn is_enough(&self, part: &Part, in_force: &RuleSet, deciding: &Deciding) -> bool {
@@ -276,79 +379,16 @@ impl Known {
     }
 }
 
-fn say_progress(done: usize, of: usize) {
-    if done.is_multiple_of(SAY_EVERY) {
-        tracing::info!(done, of, "checking the folders of rules");
-    }
-}
-
-/// The texts to check, taken out of what was found: a file that is there and cannot be read counts as its last good
-/// version.
-fn with_last_good(found: &mut Found, last_good: &Files) -> Vec<Source> {
-    let mut sources = std::mem::take(&mut found.sources);
-    let unreadable = found.unreadable.iter().flat_map(|(path, _)| {
-        last_good
-            .onwards(path.as_str())
-            .take_while(move |(good, _)| covers(path, good))
-    });
-    let kept = unreadable.map(|(path, file)| Source {
-        path: path.clone(),
-        text: file.text.clone(),
-    });
-    sources.extend(kept);
-    sources
-}
-
-/// Whether what cannot be read (a file, or with a `/` at the end a whole folder) is or holds the file.
-fn covers(unreadable: &str, path: &str) -> bool {
-    unreadable == path || (unreadable.ends_with('/') && path.starts_with(unreadable))
-}
-
-/// The customers whose folders a part is; none of them for the whole.
-fn customers_of(part: &Part) -> Option<BTreeSet<CustomerId>> {
-    match part {
-        Part::Whole => None,
-        Part::Folders(names) => Some(names.iter().map(|name| customer_of(&format!("{name}/"))).collect()),
-    }
-}
-
-/// What is broken, with the problems as the customer reads them; and what was and is `elsewhere`.
-fn broken(checked: &Checked, found: &Found, elsewhere: Vec<BrokenFile>) -> Vec<BrokenFile> {
-    let mut errors: BTreeMap<&str, Vec<&Problem>> = BTreeMap::new();
-    for error in checked.problems.iter().filter(|problem| problem.is_error()) {
-        errors.entry(&error.file).or_default().push(error);
-    }
-    let of_check = checked.broken.iter().map(|broken| {
-        let errors = errors.get(broken.path.as_str()).into_iter().flatten();
-        let mut report = errors.map(|error| error.plain()).collect::<Vec<_>>().join("\n");
-        report.truncate(report.floor_char_boundary(REPORT_BYTES_MOST));
-        let digest = sha256(&format!("{} {report}", broken.digest));
-        BrokenFile {
-            path: broken.path.clone(),
-            customer: broken.customer.clone(),
-            digest,
-            report,
-        }
-    });
-    let unreadable = found.unreadable.iter().map(|(path, why)| BrokenFile {
-        path: path.clone(),
-        customer: customer_of(path),
-        digest: sha256(why),
-        report: format!("{path} {why}"),
-    });
-    let mut all: Vec<BrokenFile> = of_check.chain(unreadable).chain(elsewhere).collect();
-    all.sort();
-    all
-}
-
-fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 impl Reloaded {
+    /// Adds what a later reading came to.
+    fn add(&mut self, later: Reloaded) {
+        self.revision = later.revision;
+        self.rules = later.rules;
+        self.broken = later.broken;
+        self.changed.extend(later.changed);
+        self.problems.extend(later.problems);
+    }
+
     /// Says in the log what the reading came to.
     pub fn log(&self) {
         for problem in &self.problems {
@@ -368,20 +408,5 @@ impl Reloaded {
                 "rule files are broken; their last good version stays in force"
             ),
         }
-    }
-}
-
-/// Reads the rules again and says in the log what came of it. While the disk is full or the ledger busy, it is tried
-/// again: a change that was saved must not wait for the next one.
-pub async fn logged(rules: &Rules, part: Part) {
-    while let Err(error) = rules.reload(&part).await.map(|reloaded| reloaded.log()) {
-        tracing::error!(
-            error = format!("{error:#}"),
-            "the rules could not be read; those in force stay"
-        );
-        if !matches!(error.downcast_ref(), Some(Refused::Busy | Refused::NoSpace)) {
-            return;
-        }
-        tokio::time::sleep(AGAIN_AFTER).await;
     }
 }

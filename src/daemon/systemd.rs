@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::{Handle, LOOK_EVERY, reload};
 use crate::folder::Part;
@@ -79,11 +80,19 @@ impl Signals {
     pub async fn until_stopped(&mut self, handle: &Handle) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut watchdog = Watchdog::of_unit();
+        // the rules are read beside this loop: they may take long, and the watchdog must be told meanwhile
+        let (mut reload, mut is_asked_again) = (None, false);
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => reloading(handle).await,
+                _ = self.hang_up.recv() => match reload {
+                    None => reload = Some(reloading(handle)),
+                    Some(_) => is_asked_again = true,
+                },
+                () = ended(&mut reload) => {
+                    reload = std::mem::take(&mut is_asked_again).then(|| reloading(handle));
+                }
                 _ = look.tick() => {
                     if handle.has_failed() {
                         return;
@@ -95,11 +104,24 @@ impl Signals {
     }
 }
 
-async fn reloading(handle: &Handle) {
+/// Begins to read the rules again. The service manager is told when all but the large folders are read; those follow.
+fn reloading(handle: &Handle) -> JoinHandle<()> {
     let now = NotifyState::monotonic_usec_now().ok();
     tell(&[&[NotifyState::Reloading][..], now.as_slice()].concat());
-    reload::logged(&handle.rules, Part::Whole).await;
-    tell(&[NotifyState::Ready]);
+    let (rules, workers) = (handle.rules.clone(), handle.workers.clone());
+    tokio::spawn(async move {
+        workers.changed_large(reload::logged(&rules, Part::Whole).await);
+        tell(&[NotifyState::Ready]);
+    })
+}
+
+/// Waits for the end of a reading, if there is one.
+async fn ended(reload: &mut Option<JoinHandle<()>>) {
+    match reload {
+        // one that ended in a panic has said so; the rules in force stay
+        Some(reading) => drop(reading.await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Tells the service manager that the daemon lives, as long as the writing thread moves.

@@ -15,12 +15,14 @@ use crate::journal::Position;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
 use crate::record::{Change, Why};
 use crate::rule::condition::Left;
+use crate::rule::set::Matched;
 use crate::rule::{Follow, Receiver, Rule, RuleSet};
 pub use plan::LatestPart;
 use plan::Plan;
 
 mod facts;
 mod plan;
+mod too_costly;
 
 /// What is known that bears on an event.
 #[derive(Default)]
@@ -54,6 +56,8 @@ pub struct Asking {
     pub left: Left,
     /// Whether only the incident's earlier messages make it ask (`follow`).
     pub followed: bool,
+    /// Whether it is not known if it asks: finding out takes more than its customer's rules may take of an event.
+    pub is_too_costly: bool,
     /// The notifications that it wants.
     pub wanted: Vec<Wanted>,
 }
@@ -82,16 +86,15 @@ pub fn asking(
     invitations: u32,
     rules: &RuleSet,
 ) -> Vec<Asking> {
-    let mut asking: Vec<Asking> = rules
-        .matching(event)
-        .into_iter()
-        .map(|matched| Asking {
-            rule: matched.rule,
-            left: matched.left,
-            followed: false,
-            wanted: Vec::new(),
-        })
-        .collect();
+    let on = rules.on(event);
+    let asks = |matched: Matched, followed: bool| Asking {
+        rule: matched.rule,
+        left: matched.left,
+        followed,
+        is_too_costly: matched.is_too_costly,
+        wanted: Vec::new(),
+    };
+    let mut asking: Vec<Asking> = on.matching().into_iter().map(|matched| asks(matched, false)).collect();
     let matched: BTreeSet<(CustomerId, String)> = asking
         .iter()
         .map(|one| (one.rule.customer.clone(), one.rule.name.clone()))
@@ -99,16 +102,10 @@ pub fn asking(
     let reopened = incident.is_some_and(|incident| incident.reopened_by(event));
     for who in told_before.iter().filter(|who| !matched.contains(*who)) {
         let rule = rules.rule(&who.0, &who.1).filter(|rule| follows(rule, event, reopened));
-        if let Some((rule, left)) = rule.and_then(|rule| Some((rule, rules.following(rule, event)?))) {
-            asking.push(Asking {
-                rule: rule.clone(),
-                left,
-                followed: true,
-                wanted: Vec::new(),
-            });
-        }
+        let following = rule.and_then(|rule| on.following(rule));
+        asking.extend(following.map(|matched| asks(matched, true)));
     }
-    for one in &mut asking {
+    for one in asking.iter_mut().filter(|one| !one.is_too_costly) {
         one.wanted = wanted(event, placed, invitations, one, rules);
     }
     asking
@@ -209,7 +206,9 @@ pub fn hear(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
     for asking in &heard.asking {
         plan.judge(asking);
     }
-    plan.changes()
+    let mut changes = plan.changes();
+    changes.extend(too_costly::raised(event, &heard.asking, now));
+    changes
 }
 
 /// The incident, its history and who heard it.

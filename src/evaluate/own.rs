@@ -22,6 +22,30 @@ pub fn journal_damaged(is_lost: bool, text: &str, now: Time) -> Event {
     )
 }
 
+/// Rules of a customer were not tried on an event to the end, as that takes too much work: their owner must know. It
+/// is the same event for the whole hour, so that it is told once.
+pub(super) fn rules_too_costly(customer: &CustomerId, first: &str, more: usize, now: Time) -> Event {
+    let which = match more {
+        0 => format!("The rule `{first}` told"),
+        _ => format!("The rule `{first}` and others told"),
+    };
+    let text = format!(
+        "{which} nobody of an event: trying the patterns of your rules on it takes more work than one event may cost, \
+         so it is not known whether they match. Look for patterns that begin with `*` and go on with many `?`, or with \
+         the same letter many times, and for expressions with large repetitions like `{{50}}`: make them shorter, or \
+         name what the event must be by other keys (`event type`, `impact`) beside them."
+    );
+    own(
+        Kind::RulesBroken,
+        Stage::Active,
+        customer,
+        &format!("rules-too-costly:{}", now.format("%Y%m%dT%HZ")),
+        "Rules of yours take too much work, and told nobody of an event".to_owned(),
+        &text,
+        now,
+    )
+}
+
 /// An event of our own; it belongs to the customer named by its source.
 pub(super) fn own(
     kind: Kind,

@@ -1,59 +1,105 @@
 //! Hearing when the rules folder changes, and where.
 //!
-//! The watcher says which customers' folders to look into; the whole is read whenever it is not sure.
+//! The system tells of changes in the rules folder and in each folder directly in it; where it cannot (its watches are
+//! used up, or the folder is missing), everything is looked at every few seconds. Either says which customers' folders
+//! to look into; the whole is read whenever it is not sure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKind, RecursiveMode, Watcher as _};
 
-use super::{Part, is_rule_file, list};
+use super::{Part, is_rule_file};
+use seen::Seen;
+#[cfg(test)]
+use waiting::QUIET;
+use waiting::Waiting;
 
-/// How long a file must be quiet before it counts as written.
-const QUIET: Duration = Duration::from_millis(700);
+mod seen;
+mod waiting;
+
+/// How often everything is looked at where the system does not tell of changes.
+const POLL_EVERY: Duration = Duration::from_secs(5);
+
+/// Looking at everything takes at most one of so many parts of the time.
+const POLL_SHARE: u32 = 20;
 
 /// Watches the folder for as long as it lives.
-pub struct Watch(#[allow(dead_code, reason = "it watches until it is dropped")] RecommendedWatcher);
+pub struct Watch(mpsc::Sender<Heard>);
+
+/// What the watching thread is told.
+enum Heard {
+    /// Something changed here.
+    Changed(Part),
+    /// Nobody is interested any more.
+    Stop,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // a thread that has ended already needs not be told
+        let _ = self.0.send(Heard::Stop);
+    }
+}
 
 /// Calls `changed` when files below `rules` have changed and been quiet for a while: a file that is being written is
-/// not read half. It says where to look; a folder that is never quiet keeps no other one waiting.
+/// not read half. It says where to look; a folder that is never quiet keeps no other one waiting, and one that changes
+/// again and again is looked at ever more seldom. `polled` is told whenever the system stops or begins to tell of
+/// changes.
 ///
 /// # Errors
-/// When the folder cannot be watched (it may be missing): it is then only read on request.
-pub fn watch(rules: &Path, changed: impl Fn(Part) + Send + 'static) -> Result<Watch> {
+/// When no thread can be started: it is then only read on request.
+pub fn watch(
+    rules: &Path,
+    changed: impl Fn(Part) + Send + 'static,
+    polled: impl Fn(bool) + Send + 'static,
+) -> Result<Watch> {
     // events name what they are about in full
-    let rules = &std::path::absolute(rules).with_context(|| format!("finding {}", rules.display()))?;
+    let rules = std::path::absolute(rules).with_context(|| format!("finding {}", rules.display()))?;
     let (tell, told) = mpsc::channel();
-    let mut seen = Seen::of(rules);
-    let folder = rules.to_owned();
-    let heard = move |event: notify::Result<notify::Event>| {
-        if let Some(part) = part_of(&folder, event) {
-            let _ = tell.send(part); // whoever listened has ended: so has the watch
-        }
-    };
-    let mut watcher = notify::recommended_watcher(heard).context("making a watcher")?;
-    watcher
-        .watch(rules, RecursiveMode::Recursive)
-        .with_context(|| format!("watching {}", rules.display()))?;
-    let wait = move || {
-        let mut waiting = Waiting::default();
-        while waiting.hear(&told) {
-            for part in waiting.quiet(Instant::now()) {
-                if let Some(part) = seen.differs(part) {
-                    changed(part);
-                }
+    let seen = Seen::of(&rules);
+    let heard = tell.clone();
+    let work = move || {
+        let watches = Watches::of(&rules, system(&rules, heard));
+        let mut looking = Looking::new(watches, seen);
+        looking.look_again(Instant::now());
+        let mut was_polled = false;
+        while looking.hear(&told) {
+            let differs = looking.differs(Instant::now());
+            differs.into_iter().for_each(&changed);
+            if looking.watches.is_failing() != was_polled {
+                was_polled = !was_polled;
+                polled(was_polled);
             }
         }
     };
     std::thread::Builder::new()
         .name("rules".to_owned())
-        .spawn(wait)
+        .spawn(work)
         .context("waiting for changes of the rules")?;
-    Ok(Watch(watcher))
+    Ok(Watch(tell))
+}
+
+/// Has the system watch a folder, but not what is below the folders in it.
+type WatchOne = Box<dyn FnMut(&Path) -> notify::Result<()>>;
+
+/// The system's own watching.
+fn system(rules: &Path, tell: mpsc::Sender<Heard>) -> WatchOne {
+    let folder = rules.to_owned();
+    let heard = move |event: notify::Result<notify::Event>| {
+        if let Some(part) = part_of(&folder, event) {
+            let _ = tell.send(Heard::Changed(part)); // whoever listened has ended: so has the watch
+        }
+    };
+    let mut watcher = notify::recommended_watcher(heard);
+    Box::new(move |path| match &mut watcher {
+        Ok(watcher) => watcher.watch(path, RecursiveMode::NonRecursive),
+        Err(error) => Err(notify::Error::generic(&error.to_string())),
+    })
 }
 
 /// Where an event happened; nothing for one that changes nothing, as our own reading.
@@ -64,45 +110,6 @@ fn part_of(rules: &Path, event: notify::Result<notify::Event>) -> Option<Part> {
         Ok(event) if !event.need_rescan() => Some(folders_of(rules, event.paths.iter().map(PathBuf::as_path))),
         // some events are lost
         _ => Some(Part::Whole),
-    }
-}
-
-/// What changed a moment ago, and may change still.
-#[derive(Default)]
-struct Waiting {
-    /// The folders, each with when it changed the last time; the whole under no name.
-    since: BTreeMap<Option<String>, Instant>,
-}
-
-impl Waiting {
-    /// Waits until something changes or something may be quiet; whether anybody is still watching.
-    fn hear(&mut self, told: &mpsc::Receiver<Part>) -> bool {
-        let heard = match self.since.values().min() {
-            None => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(first) => told.recv_timeout((*first + QUIET).saturating_duration_since(Instant::now())),
-        };
-        let now = Instant::now();
-        match heard {
-            // not put off by more of it: whoever floods us must not keep everybody waiting
-            Ok(Part::Whole) => drop(self.since.entry(None).or_insert(now)),
-            Ok(Part::Folders(names)) => self.since.extend(names.into_iter().map(|name| (Some(name), now))),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-        true
-    }
-
-    /// Takes out what has been quiet for long enough.
-    fn quiet(&mut self, now: Instant) -> Vec<Part> {
-        let quiet = self
-            .since
-            .extract_if(.., |_, since| now.saturating_duration_since(*since) >= QUIET);
-        let (whole, names): (Vec<_>, Vec<_>) = quiet.map(|(name, _)| name).partition(Option::is_none);
-        match (whole.is_empty(), names.is_empty()) {
-            (false, _) => vec![Part::Whole],
-            (true, false) => vec![Part::Folders(names.into_iter().flatten().collect())],
-            (true, true) => Vec::new(),
-        }
     }
 }
 
@@ -120,97 +127,147 @@ fn folders_of<'p>(rules: &Path, paths: impl Iterator<Item = &'p Path>) -> Part {
     Part::Folders(names)
 }
 
-/// What the folder looked like the last time: not every event is a change.
-///
-/// Opening something is an event too, and of too many events some are lost. So what is known is only looked at, which is
-/// none, and only what is different is listed again.
-struct Seen {
+/// What the system watches for us: the rules folder, and the folders in it. So the watches that there are cannot be used
+/// up by what one customer makes in its folder.
+struct Watches {
     rules: PathBuf,
-    itself: Option<Stamp>,
-    /// What is in the folder, by its name, with everything below it.
-    entries: BTreeMap<String, Vec<(PathBuf, Stamp)>>,
+    watch_one: WatchOne,
+    /// Why the system does not tell of everything; then everything is looked at again and again.
+    failure: Option<String>,
 }
 
-/// Size, time, number and mode: what differs when something is changed. A folder's time differs when a name in it does.
-type Stamp = (u64, i64, i64, u64, u32);
-
-impl Seen {
-    fn of(rules: &Path) -> Self {
-        let mut seen = Self {
+impl Watches {
+    /// None yet.
+    fn of(rules: &Path, watch_one: WatchOne) -> Self {
+        Self {
             rules: rules.to_owned(),
-            itself: None,
-            entries: BTreeMap::new(),
-        };
-        seen.differs(Part::Whole);
-        seen
+            watch_one,
+            failure: None,
+        }
     }
 
-    /// What of a part is different now; nothing, if nothing is.
-    fn differs(&mut self, part: Part) -> Option<Part> {
-        let mut names = match part {
-            Part::Whole => self.names(),
+    fn is_failing(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Watches everything, with the folders of these names.
+    fn begin<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
+        let before = self.failure.take();
+        let rules = self.rules.clone();
+        if self.watch(&rules) {
+            self.follow(names);
+        }
+        match (&before, &self.failure) {
+            (None, Some(why)) => tracing::warn!(
+                why,
+                "the system does not tell of all changes of the rules; they are looked at every few seconds instead \
+                 (hint: if watches are used up, raise fs.inotify.max_user_watches)"
+            ),
+            (Some(_), None) => tracing::info!("the system tells of changes of the rules again"),
+            _ => {}
+        }
+    }
+
+    /// Watches folders that may be new, until one cannot be watched.
+    fn follow<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
+        for name in names {
+            let path = self.rules.join(name);
+            // no link is followed
+            let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+            if is_folder && !self.watch(&path) {
+                return;
+            }
+        }
+    }
+
+    fn watch(&mut self, path: &Path) -> bool {
+        let watched = (self.watch_one)(path);
+        // what is gone by now needs no watch, but for the whole
+        let failed = watched.err().filter(|_| path == self.rules || path.exists());
+        self.failure = failed.map(|error| error.to_string()).or(self.failure.take());
+        self.failure.is_none()
+    }
+}
+
+/// What is known of the folder, and what is to be looked at next.
+struct Looking {
+    watches: Watches,
+    seen: Seen,
+    waiting: Waiting,
+    /// When everything is looked at again, if the system does not tell of changes.
+    look_again: Instant,
+}
+
+impl Looking {
+    fn new(watches: Watches, seen: Seen) -> Self {
+        Self {
+            watches,
+            seen,
+            waiting: Waiting::default(),
+            look_again: Instant::now(),
+        }
+    }
+
+    /// Has everything watched, and looked at soon: something may have changed before it was watched.
+    fn look_again(&mut self, now: Instant) {
+        let names = self.seen.names();
+        self.watches.begin(&names);
+        self.waiting.heard(Part::Whole, now);
+    }
+
+    /// Waits until something changes or something may be quiet; whether anybody is still interested.
+    fn hear(&mut self, told: &mpsc::Receiver<Heard>) -> bool {
+        let polls = self.watches.is_failing().then_some(self.look_again);
+        let next = self.waiting.next().into_iter().chain(polls).min();
+        let heard = match next {
+            None => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(next) => told.recv_timeout(next.saturating_duration_since(Instant::now())),
+        };
+        match heard {
+            Ok(Heard::Changed(part)) => self.waiting.heard(part, Instant::now()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Heard::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// What is different of what has been quiet for long enough.
+    fn differs(&mut self, now: Instant) -> Option<Part> {
+        if self.watches.is_failing() && now >= self.look_again {
+            self.look_again(now);
+        }
+        let mut names = match self.waiting.quiet(now)? {
+            Part::Whole => self.seen.names(),
             Part::Folders(names) => names,
         };
-        names.retain(|name| self.is_new(name));
-        match names.iter().any(|name| is_rule_file(name)) {
-            true => Some(Part::Whole),
-            false => (!names.is_empty()).then_some(Part::Folders(names)),
+        self.waiting.put_off(&mut names, now);
+        // first watched, then looked at: what changes in between is told
+        let was_failing = self.watches.is_failing();
+        self.watches.follow(&names);
+        if self.watches.is_failing() && !was_failing {
+            self.watches.failure = None; // so that it is said
+            self.look_again(now);
         }
-    }
-
-    /// The names that were or are in the folder.
-    fn names(&mut self) -> BTreeSet<String> {
-        let now = stamp(&self.rules);
-        let listed = match now == self.itself {
-            true => Vec::new(),
-            false => list(&self.rules).unwrap_or_default(),
-        };
-        self.itself = now;
-        let listed = listed.into_iter().map(|(name, _)| name);
-        self.entries.keys().cloned().chain(listed).collect()
-    }
-
-    fn is_new(&mut self, name: &str) -> bool {
-        let before = self.entries.remove(name).unwrap_or_default();
-        let is_same = |(path, before): &(PathBuf, Stamp)| stamp(path) == Some(*before);
-        let now = match !before.is_empty() && before.iter().all(is_same) {
-            true => before.clone(),
-            false => stamps(&self.rules.join(name)),
-        };
-        let is_new = now != before;
-        if !now.is_empty() {
-            self.entries.insert(name.to_owned(), now);
+        let part = self.seen.differs(Part::Folders(names));
+        self.look_again = Instant::now() + POLL_EVERY.max(now.elapsed() * POLL_SHARE);
+        if let Some(part) = &part {
+            self.waiting.reported(part, now);
         }
-        is_new
+        part
     }
-}
-
-/// Something and everything below it; nothing, if it is not there.
-fn stamps(path: &Path) -> Vec<(PathBuf, Stamp)> {
-    let mut found = Vec::new();
-    let mut left = vec![path.to_owned()];
-    while let Some(path) = left.pop() {
-        let Some(stamp) = stamp(&path) else { continue };
-        // no link is followed
-        if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-            left.extend(list(&path).unwrap_or_default().into_iter().map(|(_, path)| path));
-        }
-        found.push((path, stamp));
-    }
-    found
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = path.symlink_metadata().ok()?;
-    Some((meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ino(), meta.mode()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    fn folders(names: &[&str]) -> Part {
+        Part::Folders(names.iter().map(|name| (*name).to_owned()).collect())
+    }
 
     #[test]
     fn the_watcher_says_which_folders_are_different_and_everything_when_it_is_not_sure() {
@@ -224,7 +281,6 @@ mod tests {
             let paths: Vec<PathBuf> = names.iter().map(|name| at(name)).collect();
             folders_of(dir.path(), paths.iter().map(PathBuf::as_path))
         };
-        let folders = |names: &[&str]| Part::Folders(names.iter().map(|name| (*name).to_owned()).collect());
         assert_eq!(part(&["contoso/a.yaml", "fabrikam"]), folders(&["contoso", "fabrikam"]));
         assert_eq!(part(&["gone"]), folders(&["gone"]));
         assert_eq!(part(&["contoso/a.yaml", "a.yaml"]), Part::Whole);
@@ -253,24 +309,60 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quiet_is_looked_at_and_what_goes_on_changing_waits_by_itself() {
-        let (tell, told) = mpsc::channel();
-        let mut waiting = Waiting::default();
-        let folder = |name: &str| Part::Folders([name.to_owned()].into());
+    fn where_the_system_watches_no_more_everything_is_looked_at_and_a_new_folder_is_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("contoso")).expect("a folder");
+        // as the system does when its watches are used up: the rules folder and one more
+        let most = Arc::new(AtomicUsize::new(2));
+        let (limit, mut watched) = (most.clone(), BTreeSet::new());
+        let watch_one = move |path: &Path| {
+            if watched.len() >= limit.load(Ordering::Relaxed) && !watched.contains(path) {
+                return Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch));
+            }
+            watched.insert(path.to_owned());
+            Ok(())
+        };
+        let mut looking = Looking::new(Watches::of(dir.path(), Box::new(watch_one)), Seen::of(dir.path()));
         let start = Instant::now();
-        tell.send(folder("contoso")).expect("is heard");
-        assert!(waiting.hear(&told));
-        assert!(waiting.quiet(start).is_empty());
-        let later = Instant::now() + QUIET;
-        waiting.since.insert(Some("busy".to_owned()), later);
-        assert_eq!(waiting.quiet(later), [folder("contoso")]);
-        assert_eq!(waiting.quiet(later + QUIET), [folder("busy")]);
-        tell.send(folder("contoso")).expect("is heard");
-        tell.send(Part::Whole).expect("is heard");
-        assert!(waiting.hear(&told) && waiting.hear(&told));
-        assert_eq!(waiting.quiet(Instant::now() + QUIET), [Part::Whole]);
-        drop(tell);
-        assert!(!waiting.hear(&told));
+        looking.look_again(start);
+        assert_eq!(looking.differs(start + QUIET), None);
+        assert!(!looking.watches.is_failing());
+        let (tell, told) = mpsc::channel();
+        fs::create_dir(dir.path().join("fabrikam")).expect("a folder");
+        fs::write(dir.path().join("fabrikam/a.yaml"), "rules: []").expect("a file");
+        tell.send(Heard::Changed(folders(&["fabrikam"]))).expect("is heard");
+        assert!(looking.hear(&told));
+        let later = start + Duration::from_secs(1);
+        assert_eq!(looking.differs(later), Some(folders(&["fabrikam"])));
+        assert!(looking.watches.is_failing(), "no third one is watched");
+        // nobody tells of this one
+        fs::create_dir(dir.path().join("tailspin")).expect("a folder");
+        fs::write(dir.path().join("tailspin/a.yaml"), "rules: []").expect("a file");
+        let poll = later + Duration::from_secs(60);
+        assert_eq!(looking.differs(poll), Some(folders(&["tailspin"])));
+        most.store(1_000, Ordering::Relaxed);
+        assert_eq!(looking.differs(poll + Duration::from_secs(60)), None);
+        assert!(!looking.watches.is_failing(), "there are watches again");
+    }
+
+    #[test]
+    fn what_lies_deeper_than_rule_files_is_neither_watched_nor_looked_at() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(dir.path().join("contoso/deep/deeper")).expect("folders");
+        let watched = Arc::new(Mutex::new(Vec::new()));
+        let noted = watched.clone();
+        let watch_one = move |path: &Path| {
+            noted.lock().expect("a lock").push(path.to_owned());
+            Ok(())
+        };
+        let mut looking = Looking::new(Watches::of(dir.path(), Box::new(watch_one)), Seen::of(dir.path()));
+        looking.look_again(Instant::now());
+        assert_eq!(
+            *watched.lock().expect("a lock"),
+            [dir.path().to_owned(), dir.path().join("contoso")]
+        );
+        fs::write(dir.path().join("contoso/deep/a.yaml"), "rules: []").expect("a file");
+        assert_eq!(looking.seen.differs(Part::Whole), None);
     }
 
     #[test]
@@ -281,7 +373,7 @@ mod tests {
         let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
         let from_here = up.join(dir.path().strip_prefix("/").expect("an absolute path"));
         let (tell, told) = mpsc::channel();
-        let _watch = watch(&from_here, move |part| drop(tell.send(part))).expect("is watched");
+        let _watch = watch(&from_here, move |part| drop(tell.send(part)), |_| ()).expect("is watched");
         fs::write(dir.path().join("contoso/a.yaml"), "rules: []").expect("a file");
         let part = told.recv_timeout(Duration::from_secs(60)).expect("a change");
         assert_eq!(part, Part::Folders(["contoso".to_owned()].into()));

@@ -1,7 +1,7 @@
 //! What the ledger counts, for `/metrics` and the watchdog.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 
 use crate::channel::Outcome;
@@ -24,6 +24,8 @@ pub struct Figures {
     pub store_bytes: AtomicUsize,
     /// Cycles begun: a watchdog sees whether it moves.
     pub cycles: AtomicUsize,
+    /// Whether the rules folder is looked at every few seconds, as the system does not tell of all of its changes.
+    pub rules_polled: AtomicBool,
     /// Attempts that ended, by channel and what became of them.
     attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
 }

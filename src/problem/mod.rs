@@ -53,17 +53,17 @@ impl Problem {
     /// A problem at `place` of `text`.
     pub fn at(severity: Severity, file: &str, text: &str, place: Place, what: &str, hint: Option<&str>) -> Self {
         let line = text.lines().nth(place.line.max(1) - 1).unwrap_or("");
-        let shown: String = line.chars().take(MAX_SHOWN).collect();
+        let shown: String = line.chars().take(MAX_SHOWN).map(visible).collect();
         let room = shown.chars().count().saturating_sub(place.column.max(1) - 1);
         Self {
             severity,
-            file: file.to_owned(),
+            file: escaped(file),
             line: place.line.max(1),
             column: place.column.max(1),
             length: place.length.clamp(1, room.max(1)),
             source_line: mask(&shown),
-            what: mask(what),
-            hint: hint.map(mask),
+            what: escaped(&mask(what)),
+            hint: hint.map(|hint| escaped(&mask(hint))),
         }
     }
 
@@ -109,6 +109,33 @@ impl std::fmt::Display for Problem {
             Some(hint) => write!(f, " (hint: {hint})"),
             None => Ok(()),
         }
+    }
+}
+
+/// Text of strangers as one line that shows what it is: characters that end a line, move a cursor or turn the direction
+/// of what follows (Unicode UAX #9) are written as escapes. So nobody's file or name can forge a line of a log.
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match is_invisible(letter) {
+            true => escaped.extend(letter.escape_default()),
+            false => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+/// Whether a character ends a line, moves a cursor or turns the direction of what follows.
+pub fn is_invisible(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}')
+}
+
+/// One character of a line as it is shown: columns stay where they are.
+fn visible(letter: char) -> char {
+    match is_invisible(letter) && letter != '\t' {
+        true => char::REPLACEMENT_CHARACTER,
+        false => letter,
     }
 }
 
@@ -300,6 +327,30 @@ mod tests {
           = hint: type y
         "#);
         assert_eq!(problem.to_string(), "contoso/a.yaml:2:9: no such key (hint: type y)");
+    }
+
+    #[test]
+    fn what_strangers_write_makes_no_line_of_its_own() {
+        let text = "a: 1\rERROR forged\u{2028}x\u{202e}y\tz";
+        let (file, what) = ("conto\nso/a.yaml", "no such key `a\nERROR all is lost`");
+        let problem = Problem::at(
+            Severity::Error,
+            file,
+            text,
+            Place::default(),
+            what,
+            Some("type\u{1b}[2J"),
+        );
+        assert_eq!(problem.to_string().lines().count(), 1);
+        assert_eq!(problem.source_line.chars().count(), text.chars().count());
+        let plain = problem.plain();
+        assert!(
+            plain.contains(r"conto\nso/a.yaml") && plain.contains(r"a\nERROR all"),
+            "{plain}"
+        );
+        let hidden = |letter: char| is_invisible(letter) && letter != '\n';
+        assert!(!plain.contains(hidden), "{plain:?}");
+        assert!(plain.lines().all(|line| !line.starts_with("ERROR")), "{plain}");
     }
 
     #[test]

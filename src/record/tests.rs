@@ -107,6 +107,7 @@ variants! {
         Why::SetAside { .. } => "why set-aside",
         Why::NotSetAside => "why not-set-aside",
         Why::OnHold => "why on-hold",
+        Why::TooCostly => "why too-costly",
     }
     end(End), ENDS {
         End::Delivered => "end delivered",

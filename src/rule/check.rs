@@ -171,7 +171,7 @@ pub fn recheck(
 }
 
 /// The customers one of whose texts is not what is in force.
-fn touched(sources: &[Source], scope: Option<&BTreeSet<CustomerId>>, in_force: &RuleSet) -> BTreeSet<CustomerId> {
+pub fn touched(sources: &[Source], scope: Option<&BTreeSet<CustomerId>>, in_force: &RuleSet) -> BTreeSet<CustomerId> {
     let is_same = |source: &&Source| {
         let file = in_force.files.get(&*source.path);
         file.is_some_and(|file| file.text == source.text)

@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::customer::{Customer, CustomerId, Customers, Sees};
 use crate::event::catalogue::Catalogue;
-use crate::event::{Event, Impact, Provider, fold};
+use crate::event::{Event, Impact, Provider};
 
-use super::why::{WhyNot, either, of_event};
+use super::steps::{self, Steps, TooCostly};
+use super::why::{WhyNot, either, of_event, of_event_by};
 use super::{Condition, ImpactPattern, Rule};
 use keys::{any_of, one_of, property, subtype};
+pub use subject::Subject;
 
 mod keys;
+mod subject;
 
 /// What became of one rule and one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +41,7 @@ pub struct Left {
 
 impl Judgement {
     /// What is left, if it matches.
+    #[cfg(test)]
     pub fn left(self) -> Option<Left> {
         match self {
             Judgement::Matches(left) => Some(left),
@@ -46,47 +50,75 @@ impl Judgement {
     }
 }
 
-/// Judges an event by all of a rule.
+/// Judges an event by all of a rule, within the steps that one rule may take.
 pub fn judge(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Catalogue) -> Judgement {
-    let judge = Judge {
-        event,
+    judge_within(
+        rule,
+        &Subject::of(event),
         customers,
         catalogue,
-        visibility: None,
-    };
-    match judge.by_all(rule) {
-        Ok(elements) => Judgement::Matches(judge.left(&elements)),
-        Err(why) => Judgement::No(why),
-    }
+        &Steps::of(steps::RULE_STEPS_MOST),
+    )
+}
+
+/// The same, within the steps that are left.
+pub fn judge_within(
+    rule: &Rule,
+    subject: &Subject<'_>,
+    customers: &Customers,
+    catalogue: &Catalogue,
+    steps: &Steps,
+) -> Judgement {
+    let judge = Judge::of(subject, customers, catalogue, steps);
+    judge.by_all(rule).map_or_else(Judgement::No, Judgement::Matches)
 }
 
 /// What [`judge`] leaves if the rule matches: without a reason where it does not, and without a look at the accounts
 /// that the rule cannot match. So one rule of an event for 10,000 accounts costs what it is about.
-pub fn left(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Catalogue) -> Option<Left> {
+///
+/// # Errors
+/// When it takes more steps than are left. Of an event of which the rule may see nothing, no patterns are tried.
+pub fn left(
+    rule: &Rule,
+    subject: &Subject<'_>,
+    customers: &Customers,
+    catalogue: &Catalogue,
+    steps: &Steps,
+) -> Result<Option<Left>, TooCostly> {
     let judge = Judge {
-        event,
-        customers,
-        catalogue,
-        visibility: Some(Visibility::of(rule, event, customers)),
+        visibility: Some(Visibility::of(rule, subject.event, customers)),
+        ..Judge::of(subject, customers, catalogue, steps)
     };
-    judge.holds(&rule.when).ok()?;
-    let elements = judge.narrowed(rule, judge.seen(rule).ok()?).ok()?;
-    Some(judge.left(&elements))
+    match judge.by_what_is_visible(rule) {
+        Ok(left) => Ok(Some(left)),
+        Err(WhyNot::TooCostly) => Err(TooCostly),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The accounts of an event that a rule may see: all that is known to be left where nothing else could be worked out.
+pub fn visible(rule: &Rule, event: &Event, customers: &Customers) -> Left {
+    let visible = Visibility::of(rule, event, customers).of_event.into_iter();
+    Left {
+        impact: Vec::new(),
+        accounts: visible.map(str::to_owned).collect(),
+    }
 }
 
 /// Judges an event that those who were told of its incident may still have to hear of: by ownership, `subscriptions`
 /// and `unless` alone. What the rule's `impact` names is shown alone if any of it is left.
-pub fn judge_following(rule: &Rule, event: &Event, customers: &Customers, catalogue: &Catalogue) -> Judgement {
-    let judge = Judge {
-        event,
-        customers,
-        catalogue,
-        visibility: None,
-    };
-    match judge.by_what_stays(rule) {
-        Ok(elements) => Judgement::Matches(judge.left(&judge.preferred(rule, elements))),
-        Err(why) => Judgement::No(why),
-    }
+pub fn judge_following(
+    rule: &Rule,
+    subject: &Subject<'_>,
+    customers: &Customers,
+    catalogue: &Catalogue,
+    steps: &Steps,
+) -> Judgement {
+    let judge = Judge::of(subject, customers, catalogue, steps);
+    let judged = judge
+        .by_what_stays(rule)
+        .and_then(|elements| judge.left(&judge.preferred(rule, elements)?));
+    judged.map_or_else(Judgement::No, Judgement::Matches)
 }
 
 /// One impact (none: the unnamed part) for one account (none: the event names no account).
@@ -97,9 +129,12 @@ struct Element<'e> {
 }
 
 struct Judge<'e> {
+    subject: &'e Subject<'e>,
     event: &'e Event,
     customers: &'e Customers,
     catalogue: &'e Catalogue,
+    /// What the rule may still take.
+    steps: &'e Steps,
     /// The accounts that are looked at; all where it is to be said why a rule does not match.
     visibility: Option<Visibility<'e>>,
 }
@@ -148,10 +183,38 @@ impl<'e> Visibility<'e> {
 }
 
 impl<'e> Judge<'e> {
-    fn by_all(&self, rule: &Rule) -> Result<Vec<Element<'e>>, WhyNot> {
+    fn of(subject: &'e Subject<'e>, customers: &'e Customers, catalogue: &'e Catalogue, steps: &'e Steps) -> Self {
+        Self {
+            subject,
+            event: subject.event,
+            customers,
+            catalogue,
+            steps,
+            visibility: None,
+        }
+    }
+
+    fn by_all(&self, rule: &Rule) -> Result<Left, WhyNot> {
+        self.steps.take(steps::RULE)?;
         let seen = self.seen(rule)?;
-        self.holds(&rule.when)?;
-        self.narrowed(rule, seen)
+        self.has_words(&rule.when)?;
+        self.has_texts(&rule.when)?;
+        self.left(&self.narrowed(rule, seen)?)
+    }
+
+    /// The same in the order in which it costs least.
+    fn by_what_is_visible(&self, rule: &Rule) -> Result<Left, WhyNot> {
+        self.steps.take(steps::RULE)?;
+        self.has_words(&rule.when)?;
+        // whose event it is not has nothing to do with it, not even by a rule that costs too much
+        let is_visible = self
+            .visibility
+            .as_ref()
+            .is_none_or(|visibility| !visibility.of_event.is_empty());
+        let seen = if is_visible { None } else { Some(self.seen(rule)?) };
+        self.has_texts(&rule.when)?;
+        let seen = seen.map_or_else(|| self.seen(rule), Ok)?;
+        self.left(&self.narrowed(rule, seen)?)
     }
 
     /// What the rule leaves of what it may see.
@@ -169,11 +232,14 @@ impl<'e> Judge<'e> {
         self.without(rule, kept)
     }
 
-    fn preferred(&self, rule: &Rule, elements: Vec<Element<'e>>) -> Vec<Element<'e>> {
-        let pairs = rule.when.impact.as_ref();
-        pairs
-            .and_then(|pairs| self.narrowed_by_impact(pairs, elements.clone()).ok())
-            .unwrap_or(elements)
+    fn preferred(&self, rule: &Rule, elements: Vec<Element<'e>>) -> Result<Vec<Element<'e>>, WhyNot> {
+        let Some(pairs) = &rule.when.impact else {
+            return Ok(elements);
+        };
+        match self.narrowed_by_impact(pairs, elements.clone()) {
+            Err(WhyNot::TooCostly) => Err(WhyNot::TooCostly),
+            narrowed => Ok(narrowed.unwrap_or(elements)),
+        }
     }
 
     /// The elements that the rule may see at all.
@@ -195,7 +261,7 @@ impl<'e> Judge<'e> {
             return Err(WhyNot::Own { kind: self.event.kind });
         }
         match self.customers.sees(&rule.customer) {
-            Sees::Everything => Ok(self.elements()),
+            Sees::Everything => self.elements(),
             Sees::Nothing => Err(WhyNot::Unknown {
                 customer: rule.customer.clone(),
             }),
@@ -207,13 +273,13 @@ impl<'e> Judge<'e> {
     /// An event of our own belongs to the customer that its source names.
     fn own_event_of(&self, customer: &CustomerId) -> Result<Vec<Element<'e>>, WhyNot> {
         match self.event.source.as_deref() == Some(customer.as_str()) {
-            true => Ok(self.elements()),
+            true => self.elements(),
             false => Err(WhyNot::NotYours),
         }
     }
 
     fn owned_by(&self, customer: &Customer) -> Result<Vec<Element<'e>>, WhyNot> {
-        let mut elements = self.elements();
+        let mut elements = self.elements()?;
         if self.names_no_account() {
             let source = self.event.source.as_deref();
             let is_public = source.is_some_and(|source| lists(customer, source));
@@ -251,8 +317,9 @@ impl<'e> Judge<'e> {
     }
 
     /// All elements of the event. An account that no impact names has the unnamed part.
-    fn elements(&self) -> Vec<Element<'e>> {
+    fn elements(&self) -> Result<Vec<Element<'e>>, WhyNot> {
         let of_event = self.of_event();
+        self.take_elements(self.elements_most(of_event.len()))?;
         let is_shown = |account: &&str| {
             self.visibility
                 .as_ref()
@@ -289,33 +356,55 @@ impl<'e> Judge<'e> {
                 account: None,
             });
         }
-        elements
+        Ok(elements)
+    }
+
+    /// How many elements the event has at most, seen for so many accounts.
+    fn elements_most(&self, accounts: usize) -> usize {
+        let of_impact = |impact: &Impact| match impact.accounts.len() {
+            0 => accounts.max(1),
+            some => some,
+        };
+        self.event.impact.iter().map(of_impact).sum::<usize>() + accounts
+    }
+
+    fn take_elements(&self, count: usize) -> Result<(), TooCostly> {
+        self.steps.take(count as u64 * steps::ELEMENT)
     }
 
     /// Everything of a condition that looks at the event as a whole.
     fn holds(&self, condition: &Condition) -> Result<(), WhyNot> {
+        self.has_words(condition)?;
+        self.has_texts(condition)
+    }
+
+    /// What of that is one of a few words.
+    fn has_words(&self, condition: &Condition) -> Result<(), WhyNot> {
         let event = self.event;
         one_of("event type", &condition.event_types, Some(event.event_type))?;
         one_of("stage", &condition.stages, Some(event.stage))?;
         one_of("kind", &condition.kinds, Some(event.kind))?;
         one_of("level", &condition.levels, event.level)?;
-        one_of("provider", &condition.providers, Some(event.provider))?;
-        any_of("title", condition.title.as_deref(), Some(&event.title))?;
-        any_of("text", condition.text.as_deref(), Some(&event.text))?;
-        any_of(
-            "tracking id",
-            condition.tracking_ids.as_deref(),
-            Some(&event.tracking_id),
-        )?;
-        subtype(condition, event)?;
+        one_of("provider", &condition.providers, Some(event.provider))
+    }
+
+    /// What of that is text.
+    fn has_texts(&self, condition: &Condition) -> Result<(), WhyNot> {
+        let (subject, steps) = (self.subject, self.steps);
+        any_of("title", condition.title.as_deref(), Some(&subject.title), steps)?;
+        any_of("text", condition.text.as_deref(), Some(&subject.text), steps)?;
+        let tracking_id = Some(&subject.tracking_id);
+        any_of("tracking id", condition.tracking_ids.as_deref(), tracking_id, steps)?;
+        subtype(condition, self.event, steps)?;
         for (key, patterns) in &condition.properties {
-            let value = property(event, key);
-            any_of("properties", Some(patterns), value).map_err(|why| why.of_property(key))?;
+            let value = property(self.event, key, steps)?;
+            any_of("properties", Some(patterns), value.as_ref(), steps).map_err(|why| why.of_property(key))?;
         }
         Ok(())
     }
 
     fn narrowed_by_account(&self, condition: &Condition, from: Vec<Element<'e>>) -> Result<Vec<Element<'e>>, WhyNot> {
+        self.take_elements(from.len())?;
         let kept: Vec<_> = from
             .iter()
             .copied()
@@ -353,32 +442,38 @@ impl<'e> Judge<'e> {
     }
 
     fn narrowed_by_impact(&self, pairs: &[ImpactPattern], from: Vec<Element<'e>>) -> Result<Vec<Element<'e>>, WhyNot> {
-        let hits = self.hits(pairs);
+        let hits = self.hits(pairs)?;
+        self.take_elements(from.len())?;
         let is_hit = |element: &Element<'_>| element.impact.is_some_and(|nth| hits[nth]);
         let kept: Vec<_> = from.iter().copied().filter(is_hit).collect();
         if !kept.is_empty() {
             return Ok(kept);
         }
-        let is: Vec<_> = self.left(&from).impact.iter().map(describe).collect();
+        let is: BTreeSet<usize> = from.iter().filter_map(|element| element.impact).collect();
+        let is = is.into_iter().filter_map(|nth| self.event.impact.get(nth));
         Err(WhyNot::Impact {
             wants: either(pairs.iter().map(|pair| &pair.written)),
-            is: of_event(&is),
+            is: of_event_by(is, describe),
         })
     }
 
     /// Which of the event's impacts is one of the pairs.
-    fn hits(&self, pairs: &[ImpactPattern]) -> Vec<bool> {
-        let hits = |impact| pairs.iter().any(|pair| pair.matches(impact, self.catalogue));
-        self.event.impact.iter().map(hits).collect()
+    fn hits(&self, pairs: &[ImpactPattern]) -> Result<Vec<bool>, TooCostly> {
+        let comparisons: usize = pairs.iter().map(ImpactPattern::comparisons).sum();
+        self.steps.take(self.event.impact.len() as u64 * comparisons as u64)?;
+        let impact = self.subject.impact(self.catalogue).iter();
+        Ok(impact.map(|one| pairs.iter().any(|pair| pair.matches(one))).collect())
     }
 
     /// What `unless` leaves.
     fn without(&self, rule: &Rule, mut kept: Vec<Element<'e>>) -> Result<Vec<Element<'e>>, WhyNot> {
         for (nth, unless) in rule.unless.iter().enumerate() {
-            if self.holds(unless).is_err() {
-                continue;
+            match self.holds(unless) {
+                Ok(()) => self.take_elements(kept.len())?,
+                Err(WhyNot::TooCostly) => return Err(WhyNot::TooCostly),
+                Err(_) => continue,
             }
-            let hits = unless.impact.as_ref().map(|pairs| self.hits(pairs));
+            let hits = unless.impact.as_ref().map(|pairs| self.hits(pairs)).transpose()?;
             let is_hit = |nth: Option<usize>| hits.as_ref().is_none_or(|hits| nth.is_some_and(|nth| hits[nth]));
             kept.retain(|element| !(is_hit(element.impact) && self.is_of_account(unless, element)));
             if kept.is_empty() {
@@ -393,7 +488,8 @@ impl<'e> Judge<'e> {
     }
 
     /// The elements as people are told them.
-    fn left(&self, elements: &[Element<'e>]) -> Left {
+    fn left(&self, elements: &[Element<'e>]) -> Result<Left, WhyNot> {
+        self.take_elements(elements.len())?;
         let all = accounts(elements);
         // by impact once: an event may name thousands of accounts in dozens of regions
         let mut by_impact: BTreeMap<usize, Vec<Element<'e>>> = BTreeMap::new();
@@ -410,10 +506,10 @@ impl<'e> Judge<'e> {
                 ..self.event.impact.get(nth)?.clone()
             })
         });
-        Left {
+        Ok(Left {
             impact: impact.collect(),
             accounts: all,
-        }
+        })
     }
 }
 
@@ -425,29 +521,6 @@ fn accounts(elements: &[Element<'_>]) -> Vec<String> {
 
 pub fn lists(customer: &Customer, source: &str) -> bool {
     customer.public.iter().any(|listed| listed.eq_ignore_ascii_case(source))
-}
-
-impl ImpactPattern {
-    /// Whether one impact of an event is this service in this region.
-    pub fn matches(&self, impact: &Impact, catalogue: &Catalogue) -> bool {
-        let service = self
-            .services
-            .as_ref()
-            .is_none_or(|services| is_service(services, impact, catalogue));
-        let region = self.regions.as_ref().is_none_or(|regions| {
-            impact
-                .region
-                .as_ref()
-                .is_some_and(|region| regions.contains(&fold(region)))
-        });
-        service && region
-    }
-}
-
-fn is_service(services: &[String], impact: &Impact, catalogue: &Catalogue) -> bool {
-    let key = catalogue.service_key(&impact.service, impact.service_id.as_deref());
-    let id = impact.service_id.as_deref().map(fold);
-    services.contains(&key) || id.is_some_and(|id| services.contains(&id))
 }
 
 fn describe(impact: &Impact) -> String {

@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod schema;
 pub mod set;
 mod settle;
+pub mod steps;
 pub mod test;
 pub mod why;
 

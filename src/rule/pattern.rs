@@ -1,15 +1,18 @@
 //! Text patterns: a glob covers the whole text, `/…/` searches by regular expression. Case never matters.
 //!
 //! Customers are strangers to each other, and all patterns are tried by one thread. So only expressions that run in time
-//! linear in the text exist here, and what they take is counted: [`Cost`].
+//! linear in the text exist here, and what they take is counted: [`Cost`] when they are read, [`Steps`] when they are
+//! tried.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use regex_automata::meta::{BuildError, Config, Regex};
 use regex_automata::util::syntax;
 use regex_automata::{Input, nfa::thompson::WhichCaptures};
 use regex_syntax::hir::{Hir, HirKind};
-use wildmatch::WildMatch;
+
+use super::steps::{Steps, TooCostly};
 
 /// The longest pattern, in bytes.
 const MAX_LENGTH: usize = 1_000;
@@ -19,6 +22,51 @@ const MAX_COMPILED: usize = 1 << 20;
 
 /// How much of a text an expression searches, in bytes; ten times the longest review known.
 const SEARCHED: usize = 256 << 10;
+
+/// What it takes to begin a search by an expression, in steps.
+const SEARCH_STEPS: u64 = 2_000;
+
+/// What a search by an expression takes at worst for each byte and each place of the expression, in steps.
+const PLACE_STEPS: u64 = 2;
+
+/// A text that patterns are tried on; it is made ready for globs once.
+#[derive(Debug)]
+pub struct Text<'t> {
+    text: &'t str,
+    folded: OnceCell<Vec<char>>,
+}
+
+impl<'t> Text<'t> {
+    /// A text.
+    pub fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            folded: OnceCell::new(),
+        }
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &'t str {
+        self.text
+    }
+
+    /// Its characters, without case.
+    fn folded(&self) -> &[char] {
+        self.folded.get_or_init(|| folded(self.text))
+    }
+}
+
+/// The characters of a text, without case. A character whose small form is several stays as it is.
+fn folded(text: &str) -> Vec<char> {
+    let small = |letter: char| {
+        let mut small = letter.to_lowercase();
+        match (small.next(), small.next()) {
+            (Some(one), None) => one,
+            _ => letter,
+        }
+    };
+    text.chars().map(small).collect()
+}
 
 /// A text pattern: a glob over the whole text, or a search by regular expression.
 #[derive(Debug, Clone)]
@@ -95,13 +143,19 @@ impl Pattern {
     }
 
     /// Whether it matches. A regular expression looks at the first 256 KiB of a text.
-    pub fn matches(&self, text: &str) -> bool {
+    ///
+    /// # Errors
+    /// When it takes more steps than are left.
+    pub fn matches(&self, text: &Text<'_>, steps: &Steps) -> Result<bool, TooCostly> {
         let Some(regex) = &self.regex else {
-            return WildMatch::new_case_insensitive(&self.source).matches(text);
+            steps.take(self.source.len() as u64)?;
+            return glob(&folded(&self.source), text.folded(), steps);
         };
-        let searched = &text[..text.floor_char_boundary(SEARCHED)];
+        let searched = &text.text[..text.text.floor_char_boundary(SEARCHED)];
+        let at_worst = (searched.len() as u64).saturating_mul(self.cost.places as u64);
+        steps.take(SEARCH_STEPS.saturating_add(at_worst.saturating_mul(PLACE_STEPS)))?;
         // room of its own each time: what a pool would keep for each expression of each customer adds up
-        regex.is_match_with(&mut regex.create_cache(), &Input::new(searched))
+        Ok(regex.is_match_with(&mut regex.create_cache(), &Input::new(searched)))
     }
 
     /// The regular expression between the slashes, if it is not a glob.
@@ -113,6 +167,61 @@ impl Pattern {
     pub fn is_literal(&self) -> bool {
         self.expression().is_none() && !self.source.contains(['*', '?'])
     }
+}
+
+/// Whether a glob covers a text. What stands between two `*` is looked for from left to right, and the first place where
+/// it stands is as good as any later one.
+fn glob(pattern: &[char], text: &[char], steps: &Steps) -> Result<bool, TooCostly> {
+    let mut parts = pattern.split(|letter| *letter == '*');
+    let (Some(head), Some(tail)) = (parts.next(), parts.next_back()) else {
+        return Ok(text.len() == pattern.len() && stands(pattern, text) == pattern.len());
+    };
+    let Some(between) = text.len().checked_sub(head.len() + tail.len()) else {
+        return Ok(false);
+    };
+    let (begin, rest) = text.split_at(head.len());
+    let (mut rest, end) = rest.split_at(between);
+    if stands(head, begin) < head.len() || stands(tail, end) < tail.len() {
+        return Ok(false);
+    }
+    for part in parts {
+        match end_of_first(part, rest, steps)? {
+            Some(end) => rest = &rest[end..],
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// How much of a part without `*` a text begins with, in characters.
+fn stands(part: &[char], text: &[char]) -> usize {
+    let fits = |(wanted, is): &(&char, &char)| **wanted == '?' || wanted == is;
+    part.iter().zip(text).take_while(fits).count()
+}
+
+/// Where the first place ends at which a part without `*` stands in a text. It is looked for by its first letter.
+fn end_of_first(part: &[char], text: &[char], steps: &Steps) -> Result<Option<usize>, TooCostly> {
+    let Some(last) = text.len().checked_sub(part.len()) else {
+        return Ok(None);
+    };
+    let Some(letter) = part.iter().position(|letter| *letter != '?') else {
+        return Ok(Some(part.len()));
+    };
+    let mut at = 0;
+    while at <= last {
+        let mut ahead = text[at + letter..=last + letter].iter();
+        let skipped = ahead.position(|is| *is == part[letter]);
+        steps.take(1 + skipped.unwrap_or(last - at) as u64)?;
+        let Some(skipped) = skipped else { return Ok(None) };
+        at += skipped;
+        let same = stands(part, &text[at..]);
+        steps.take(same as u64)?;
+        if same == part.len() {
+            return Ok(Some(at + part.len()));
+        }
+        at += 1;
+    }
+    Ok(None)
 }
 
 /// What stands between the slashes of `/…/`.
@@ -185,10 +294,22 @@ fn no_expression(why: &str) -> NoPattern {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Pattern::read(pattern).expect("a pattern").matches(text)
+        let pattern = Pattern::read(pattern).expect("a pattern");
+        let matches = pattern.matches(&Text::of(text), &Steps::of(u64::MAX));
+        matches.expect("there are steps enough")
+    }
+
+    /// How many steps it takes to try a pattern, whatever comes of it.
+    fn steps(pattern: &str, text: &str) -> u64 {
+        let pattern = Pattern::read(pattern).expect("a pattern");
+        let steps = Steps::of(u64::MAX);
+        let _ = pattern.matches(&Text::of(text), &steps);
+        steps.taken()
     }
 
     #[test]
@@ -208,6 +329,40 @@ mod tests {
             assert!(!matches(&glob, "x"), "{part}");
             assert_eq!(matches(&glob, &text), part.starts_with('*'), "{part}");
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Beside another matcher: the one that globs were matched by before their steps were counted.
+        #[test]
+        fn a_glob_matches_what_it_always_did(pattern in "[aAbkß?*]{0,7}|[aİiI\u{212a}k?*]{0,5}", text in "[aAbBßẞ*?]{0,9}|[iIİaK\u{212a}\u{307}]{0,6}") {
+            let right = wildmatch::WildMatch::new_case_insensitive(&pattern).matches(&text);
+            prop_assert_eq!(matches(&pattern, &text), right);
+        }
+    }
+
+    #[test]
+    fn a_glob_of_wildcards_takes_a_step_for_each_character_and_what_takes_more_ends_where_its_steps_do() {
+        let text = "Summary of impact: ".repeat(2_100);
+        for pattern in [
+            format!("*{}~x", "?".repeat(900)),
+            "*?".repeat(450) + "~",
+            "*disk*".to_owned(),
+        ] {
+            assert!(!matches(&pattern, &text));
+            let steps = steps(&pattern, &text);
+            assert!(steps < 2 * text.len() as u64, "{pattern}: {steps}");
+        }
+        // each letter of the text is the beginning of nearly the whole pattern
+        let (pattern, text) = (format!("*{}b*", "a".repeat(900)), "a".repeat(40_000));
+        assert!(steps(&pattern, &text) > 30_000_000);
+        let pattern = Pattern::read(&pattern).expect("a pattern");
+        let few = Steps::of(100_000);
+        assert_eq!(pattern.matches(&Text::of(&text), &few), Err(TooCostly));
+        let expression = Pattern::read("/(?:a|b)*a(?:a|b){500}x/").expect("a pattern");
+        assert_eq!(expression.matches(&Text::of(&text), &few), Err(TooCostly));
+        assert_eq!(expression.matches(&Text::of("a"), &Steps::of(100_000)), Ok(false));
     }
 
     #[test]

@@ -10,8 +10,10 @@ use crate::event::catalogue::Catalogue;
 use crate::notification::{EndpointId, hash};
 
 use super::check::Deciding;
-use super::condition::{Judgement, Left, judge, judge_following, left};
+use super::condition::{Judgement, Left, Subject, judge, judge_following, left, visible};
 use super::index::{Facts, Keys, Scratch};
+use super::steps::{Allowance, TooCostly};
+use super::why::WhyNot;
 use super::{Receiver, Revision, Rule, RuleFile};
 
 mod built_in;
@@ -65,6 +67,16 @@ pub struct Matched {
     pub rule: Arc<Rule>,
     /// What is left of the event for it.
     pub left: Left,
+    /// Whether it is not known if it matches: finding out takes more steps than its customer's rules may take of an event.
+    /// Then all accounts that it may see are left.
+    pub is_too_costly: bool,
+}
+
+/// Rules on one event: each customer's take no more of it than they may, whoever else's are tried.
+pub struct Matching<'m> {
+    rules: &'m RuleSet,
+    subject: Subject<'m>,
+    allowance: Allowance,
 }
 
 /// How large a set of rules is.
@@ -281,15 +293,18 @@ impl RuleSet {
     }
 
     /// The rules that match, always in the same order: by file, then as written, then the built-in ones.
+    #[cfg(test)]
     pub fn matching(&self, event: &Event) -> Vec<Matched> {
-        let matched = self.candidates(event).into_iter().filter_map(|Placed { rule, .. }| {
-            let left = left(rule, event, &self.customers, &self.catalogue)?;
-            Some(Matched {
-                rule: rule.clone(),
-                left,
-            })
-        });
-        matched.collect()
+        self.on(event).matching()
+    }
+
+    /// The rules on one event.
+    pub fn on<'m>(&'m self, event: &'m Event) -> Matching<'m> {
+        Matching {
+            rules: self,
+            subject: Subject::of(event),
+            allowance: Allowance::default(),
+        }
     }
 
     /// The rules that may match, in the same order.
@@ -310,16 +325,6 @@ impl RuleSet {
     /// Judges an event by one rule, with the reason why not.
     pub fn judge(&self, rule: &Rule, event: &Event) -> Judgement {
         judge(rule, event, &self.customers, &self.catalogue)
-    }
-
-    /// Judges whether those whom `rule` told of the incident must hear of this event too.
-    pub fn judge_following(&self, rule: &Rule, event: &Event) -> Judgement {
-        judge_following(rule, event, &self.customers, &self.catalogue)
-    }
-
-    /// What is left of an event for those whom `rule` told of the incident before, if they must hear of it too.
-    pub fn following(&self, rule: &Rule, event: &Event) -> Option<Left> {
-        self.judge_following(rule, event).left()
     }
 
     /// All rules, in their order.
@@ -358,6 +363,43 @@ impl RuleSet {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect()
+    }
+}
+
+impl Matching<'_> {
+    /// The rules that match, always in the same order: by file, then as written, then the built-in ones. Those of which it
+    /// takes too much to find out are among them.
+    pub fn matching(&self) -> Vec<Matched> {
+        let candidates = self.rules.candidates(self.subject.event).into_iter();
+        let matched = candidates.filter_map(|Placed { rule, .. }| {
+            let (customers, catalogue) = (&self.rules.customers, &self.rules.catalogue);
+            let left = self.allowance.within(&rule.customer, |steps| {
+                left(rule, &self.subject, customers, catalogue, steps)
+            });
+            left.transpose().map(|left| self.matched(rule, left))
+        });
+        matched.collect()
+    }
+
+    /// What is left of the event for those whom `rule` told of the incident before, if they must hear of it too.
+    pub fn following(&self, rule: &Arc<Rule>) -> Option<Matched> {
+        let (customers, catalogue) = (&self.rules.customers, &self.rules.catalogue);
+        let judged = self.allowance.within(&rule.customer, |steps| {
+            judge_following(rule, &self.subject, customers, catalogue, steps)
+        });
+        match judged {
+            Judgement::Matches(left) => Some(self.matched(rule, Ok(left))),
+            Judgement::No(WhyNot::TooCostly) => Some(self.matched(rule, Err(TooCostly))),
+            Judgement::No(_) => None,
+        }
+    }
+
+    fn matched(&self, rule: &Arc<Rule>, left: Result<Left, TooCostly>) -> Matched {
+        Matched {
+            rule: rule.clone(),
+            is_too_costly: left.is_err(),
+            left: left.unwrap_or_else(|TooCostly| visible(rule, self.subject.event, &self.rules.customers)),
+        }
     }
 }
 

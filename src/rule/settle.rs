@@ -3,7 +3,7 @@
 //! A file with an error, or a failing test, goes back to its last good version; so does one that takes away a name that
 //! a version in force still needs. That is repeated until nothing changes; it ends, as versions only ever go back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
@@ -12,8 +12,13 @@ use crate::problem::{Place, Problem, Severity};
 use super::check::{Deciding, Findings, Source};
 use super::file::resolve::{Names, resolve};
 use super::file::{Draft, MAX_PATTERN_BYTES, MAX_PATTERN_PLACES, MAX_RULES, Scope};
-use super::test::{Failure, Outcome, Ran, Stage, run};
+use super::steps::Steps;
+use super::test::{Outcome, Ran, Results, Stage, run};
 use super::{Cost, Need, Pattern, Rule, RuleFile, Sort, lint};
+
+/// How often the files of a folder may hold each other back before all of them are: each time, all of them are looked at
+/// again.
+const ROUNDS_MOST: usize = 20;
 
 /// All files of one customer.
 pub(super) struct Folder<'t> {
@@ -30,8 +35,33 @@ pub(super) struct Member<'t> {
     pub(super) draft: Draft<'t>,
     last_good: Option<Arc<RuleFile>>,
     pub(super) state: State,
-    /// The tests that failed; `None` until they were run.
-    failures: Option<Vec<Failure>>,
+    /// What came of its tests, and of what they were run on; `None` until they were run.
+    tested: Option<(Tested, Results)>,
+    /// What its tests may still take of this check.
+    steps: Steps,
+}
+
+/// What a file's tests are run on.
+#[derive(PartialEq)]
+struct Tested {
+    file: Arc<RuleFile>,
+    /// The rules of other files that its tests name.
+    others: Vec<Arc<Rule>>,
+}
+
+impl Tested {
+    fn of(file: &Arc<RuleFile>, rules: &BTreeMap<String, Arc<Rule>>) -> Self {
+        let named = file.tests.iter().flat_map(|test| test.expect.keys());
+        let named: BTreeSet<&String> = named.collect();
+        let own: BTreeSet<&String> = file.rules.iter().map(|rule| &rule.name).collect();
+        Self {
+            file: file.clone(),
+            others: named
+                .difference(&own)
+                .filter_map(|name| rules.get(*name).cloned())
+                .collect(),
+        }
+    }
 }
 
 /// Which version of a file is to be in force.
@@ -65,12 +95,15 @@ impl<'t> Member<'t> {
     }
 
     fn outcome(&self, nth: usize) -> Outcome {
-        match &self.failures {
-            None => Outcome::NotRun,
-            Some(failures) => match failures.iter().find(|failure| failure.nth == nth) {
-                Some(failure) => Outcome::Failed(failure.what.clone()),
-                None => Outcome::Passed,
-            },
+        let Some((_, results)) = &self.tested else {
+            return Outcome::NotRun;
+        };
+        if results.too_costly.is_some_and(|first| first <= nth) {
+            return Outcome::NotRun;
+        }
+        match results.failures.iter().find(|failure| failure.nth == nth) {
+            Some(failure) => Outcome::Failed(failure.what.clone()),
+            None => Outcome::Passed,
         }
     }
 
@@ -106,7 +139,8 @@ impl<'t> Folder<'t> {
             draft,
             last_good: last_good.cloned(),
             state: State::New(None),
-            failures: None,
+            tested: None,
+            steps: Steps::of_tests(source.text.len()),
         });
     }
 
@@ -118,13 +152,19 @@ impl<'t> Folder<'t> {
         let all = self.names(true);
         self.resolve(&all);
         self.hold_back();
+        let mut rounds = 0;
         loop {
             let names = self.names(false);
             self.resolve(&names);
-            if self.hold_back() || self.keep_what_is_needed(&names, findings) || self.fail_tests() {
-                continue;
+            let is_settled = !(self.hold_back() || self.keep_what_is_needed(&names, findings) || self.fail_tests());
+            rounds += 1;
+            if is_settled {
+                break;
             }
-            break;
+            if rounds == ROUNDS_MOST {
+                self.keep_everything(findings);
+                break;
+            }
         }
         lint::folder(customer, self);
         self.report(findings);
@@ -259,6 +299,25 @@ impl<'t> Folder<'t> {
         true
     }
 
+    /// Keeps everything as it was: the last good versions check clean together.
+    fn keep_everything(&mut self, findings: &mut Findings) {
+        let what = format!(
+            "the files of this folder hold each other back: after {ROUNDS_MOST} rounds it is not clear which versions go \
+             together"
+        );
+        let hint = "mend the files that have other errors first";
+        for member in self.files.iter_mut().filter(|member| member.is_new()) {
+            member.draft.reading.error(Place::default(), &what, Some(hint));
+            member.state = State::Kept(member.last_good.clone());
+        }
+        for file in self.gone.drain(..) {
+            let problem = Problem::of_file(Severity::Error, &file.path, &what, Some(hint));
+            findings.problems.push(problem);
+            findings.broken(&file.path, &file.customer, 1, String::new());
+            self.vanished.insert(file.path.clone(), file);
+        }
+    }
+
     fn fail_tests(&mut self) -> bool {
         let rules = self.rules();
         let stage = Stage {
@@ -268,13 +327,27 @@ impl<'t> Folder<'t> {
         };
         for member in self.files.iter_mut().filter(|member| member.is_new()) {
             let Some(file) = member.in_force() else { continue };
-            let failures = run(file, stage);
-            for failure in &failures {
+            let tested = Tested::of(file, &rules);
+            if member.tested.as_ref().is_some_and(|(before, _)| *before == tested) {
+                continue;
+            }
+            let results = run(file, stage, &member.steps);
+            for failure in &results.failures {
                 let test = &member.draft.tests[failure.nth];
                 let what = format!("the test `{}` fails: {}", test.name, failure.what.join("; "));
                 member.draft.reading.error(test.place, &what, None);
             }
-            member.failures = Some(failures);
+            if let Some(test) = results.too_costly.map(|nth| &member.draft.tests[nth]) {
+                let what = format!(
+                    "the tests of this file take more than {} million steps together; `{}` and those behind it are not run",
+                    member.steps.most() / 1_000_000,
+                    test.name
+                );
+                let hint = "each test tries each rule of its file: write fewer, shorten patterns that begin with `*` and \
+                            go on with many `?`, or split the file";
+                member.draft.reading.error(test.place, &what, Some(hint));
+            }
+            member.tested = Some((tested, results));
         }
         self.hold_back()
     }

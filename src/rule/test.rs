@@ -6,9 +6,14 @@ use std::sync::Arc;
 use crate::customer::Customers;
 use crate::event::catalogue::Catalogue;
 
-use super::condition::{Judgement, judge};
+use super::condition::{Judgement, Subject, judge_within, left};
 use super::file::resolve::told_by;
+use super::steps::{Steps, TooCostly};
+use super::why::WhyNot;
 use super::{Rule, RuleFile, RuleTest};
+
+/// How many sentences are said of one failing test.
+const SENTENCES_MOST: usize = 5;
 
 /// A test that failed, and all that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,42 +59,97 @@ pub struct Stage<'s> {
     pub catalogue: &'s Catalogue,
 }
 
+/// What came of a file's tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Results {
+    /// The tests that failed.
+    pub failures: Vec<Failure>,
+    /// The first test that was not run to its end, as its file's tests take too much work; nor were those behind it.
+    pub too_costly: Option<usize>,
+}
+
 /// Runs all tests of `file`; rules of other files take part only where a test names them.
-pub fn run(file: &RuleFile, stage: Stage<'_>) -> Vec<Failure> {
-    let failures = file.tests.iter().enumerate().filter_map(|(nth, test)| {
-        let what = run_one(file, test, stage);
-        (!what.is_empty()).then_some(Failure { nth, what })
-    });
-    failures.collect()
-}
-
-fn run_one(file: &RuleFile, test: &RuleTest, stage: Stage<'_>) -> Vec<String> {
-    let others = test.expect.keys().filter_map(|name| stage.rules.get(name));
-    let mut rules: Vec<&Arc<Rule>> = file.rules.iter().collect();
-    rules.extend(others.filter(|rule| !file.rules.iter().any(|own| own.name == rule.name)));
-    rules
-        .into_iter()
-        .filter_map(|rule| compare(rule, test, stage))
-        .collect()
-}
-
-fn compare(rule: &Rule, test: &RuleTest, stage: Stage<'_>) -> Option<String> {
-    let nobody = BTreeSet::new();
-    let wanted = test.expect.get(&rule.name).unwrap_or(&nobody);
-    let judgement = judge(rule, &test.event, stage.customers, stage.catalogue);
-    let told = match &judgement {
-        Judgement::Matches(_) => told_by(rule, test.event.kind),
-        Judgement::No(_) => BTreeSet::new(),
-    };
-    if told == *wanted {
-        return None;
+pub fn run(file: &RuleFile, stage: Stage<'_>, steps: &Steps) -> Results {
+    let own: BTreeSet<&str> = file.rules.iter().map(|rule| &*rule.name).collect();
+    let mut failures = Vec::new();
+    for (nth, test) in file.tests.iter().enumerate() {
+        match run_one(file, test, stage, &own, steps) {
+            Ok(what) if what.is_empty() => {}
+            Ok(what) => failures.push(Failure { nth, what }),
+            Err(TooCostly) => {
+                return Results {
+                    failures,
+                    too_costly: Some(nth),
+                };
+            }
+        }
     }
+    Results {
+        failures,
+        too_costly: None,
+    }
+}
+
+fn run_one(
+    file: &RuleFile,
+    test: &RuleTest,
+    stage: Stage<'_>,
+    own: &BTreeSet<&str>,
+    steps: &Steps,
+) -> Result<Vec<String>, TooCostly> {
+    let subject = Subject::of(&test.event);
+    let others = test.expect.keys().filter(|name| !own.contains(name.as_str()));
+    let others = others.filter_map(|name| stage.rules.get(name));
+    let mut what = Vec::new();
+    let mut more = 0;
+    for rule in file.rules.iter().chain(others) {
+        match is_as_expected(rule, test, &subject, stage, steps)? {
+            true => {}
+            false if what.len() < SENTENCES_MOST => what.push(instead(rule, test, &subject, stage, steps)?),
+            false => more += 1,
+        }
+    }
+    what.extend((more > 0).then(|| format!("and {more} more rules do something else than they should")));
+    Ok(what)
+}
+
+/// Whether a rule tells whom it should.
+fn is_as_expected(
+    rule: &Rule,
+    test: &RuleTest,
+    subject: &Subject<'_>,
+    stage: Stage<'_>,
+    steps: &Steps,
+) -> Result<bool, TooCostly> {
+    let wanted = test.expect.get(&rule.name);
+    steps.take((rule.notify.len() + rule.invite.len()) as u64)?;
+    let is_told = left(rule, subject, stage.customers, stage.catalogue, steps)?.is_some();
+    if !is_told {
+        return Ok(wanted.is_none_or(BTreeSet::is_empty));
+    }
+    let told = told_by(rule, test.event.kind);
+    Ok(wanted.map_or(told.is_empty(), |wanted| *wanted == told))
+}
+
+/// What a rule does instead of what it should.
+fn instead(
+    rule: &Rule,
+    test: &RuleTest,
+    subject: &Subject<'_>,
+    stage: Stage<'_>,
+    steps: &Steps,
+) -> Result<String, TooCostly> {
     let name = &rule.name;
-    let wanted = people(wanted);
-    Some(match judgement {
-        Judgement::No(why) => format!("`{name}` should tell {wanted}, and tells nobody: {why}"),
-        Judgement::Matches(_) => format!("`{name}` tells {}, and should tell {wanted}", people(&told)),
-    })
+    let nobody = BTreeSet::new();
+    let wanted = people(test.expect.get(name).unwrap_or(&nobody));
+    match judge_within(rule, subject, stage.customers, stage.catalogue, steps) {
+        Judgement::No(WhyNot::TooCostly) => Err(TooCostly),
+        Judgement::No(why) => Ok(format!("`{name}` should tell {wanted}, and tells nobody: {why}")),
+        Judgement::Matches(_) => {
+            let told = people(&told_by(rule, test.event.kind));
+            Ok(format!("`{name}` tells {told}, and should tell {wanted}"))
+        }
+    }
 }
 
 fn people(names: &BTreeSet<String>) -> String {

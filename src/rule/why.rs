@@ -6,6 +6,7 @@ use crate::customer::CustomerId;
 use crate::event::Kind;
 
 use super::Condition;
+use super::steps::TooCostly;
 
 /// Why a rule did not match an event. What a customer does not own is never named.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +37,14 @@ pub enum WhyNot {
     Impact { wants: String, is: Option<String> },
     /// `unless` took everything that was left.
     Unless { nth: usize, of: usize, what: String },
+    /// It would take more steps than the rules of a customer may.
+    TooCostly,
+}
+
+impl From<TooCostly> for WhyNot {
+    fn from(_: TooCostly) -> Self {
+        WhyNot::TooCostly
+    }
 }
 
 impl WhyNot {
@@ -75,6 +84,7 @@ impl fmt::Display for WhyNot {
             WhyNot::Subscriptions { wants, is } => differs(f, "subscriptions", wants, is.as_deref()),
             WhyNot::Impact { wants, is } => differs(f, "impact", wants, is.as_deref()),
             WhyNot::Unless { of: 1, what, .. } => write!(f, "`unless` takes all of it: {what}"),
+            WhyNot::TooCostly => f.write_str("trying its patterns takes more work than one event may cost"),
             WhyNot::Unless { nth, what, .. } => write!(f, "`unless` no. {} takes what is left: {what}", nth + 1),
         }
     }
@@ -95,24 +105,28 @@ const MAX_VALUE: usize = 120;
 
 /// `A, B or C`, cut where it gets long.
 pub(super) fn either<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
-    joined(
-        &values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>(),
-        " or ",
-    )
+    joined(values.into_iter(), |value| cut(&value.to_string()), " or ")
 }
 
 /// What the event has, or `None` if it has nothing.
 pub(super) fn of_event<T: AsRef<str>>(values: &[T]) -> Option<String> {
-    let values: Vec<_> = values.iter().map(|value| value.as_ref().to_owned()).collect();
-    (!values.is_empty()).then(|| joined(&values, " and "))
+    (!values.is_empty()).then(|| joined(values.iter(), |value| cut(value.as_ref()), " and "))
 }
 
-fn joined(values: &[String], last: &str) -> String {
-    let named: Vec<_> = values.iter().take(MAX_NAMED).map(|value| cut(value)).collect();
-    match (values.len(), named.split_last()) {
-        (0 | 1, _) | (_, None) => named.concat(),
-        (all, _) if all > MAX_NAMED => format!("{}{last}{} more", named.join(", "), all - MAX_NAMED),
-        (_, Some((end, rest))) => format!("{}{last}{end}", rest.join(", ")),
+/// The same for values that are described.
+pub(super) fn of_event_by<T>(values: impl Iterator<Item = T>, describe: impl Fn(T) -> String) -> Option<String> {
+    let all = joined(values, |value| cut(&describe(value)), " and ");
+    (!all.is_empty()).then_some(all)
+}
+
+/// Only those that are written out are made into text: a rule may name thousands.
+fn joined<T>(mut values: impl Iterator<Item = T>, shown: impl Fn(T) -> String, last: &str) -> String {
+    let named: Vec<String> = values.by_ref().take(MAX_NAMED).map(shown).collect();
+    let more = values.count();
+    match named.split_last() {
+        Some(_) if more > 0 => format!("{}{last}{more} more", named.join(", ")),
+        None | Some((_, [])) => named.concat(),
+        Some((end, rest)) => format!("{}{last}{end}", rest.join(", ")),
     }
 }
 

@@ -15,5 +15,6 @@ mod pages;
 mod process;
 mod reasons;
 mod smtp;
+mod strangers;
 mod telling;
 mod world;

@@ -19,8 +19,9 @@ mod damage;
 mod former;
 mod large;
 mod liars;
-mod poison;
 mod neighbours;
+mod poison;
+mod rules;
 mod upkeep;
 
 /// When every test begins.

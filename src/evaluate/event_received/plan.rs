@@ -113,6 +113,9 @@ impl<'a> Plan<'a> {
 
     /// Why a rule that matched tells nobody.
     fn gate(&self, asking: &Asking, left: Option<&Left>) -> Option<Why> {
+        if asking.is_too_costly {
+            return Some(Why::TooCostly);
+        }
         if left.is_none() {
             let by = self.heard.placed.overtaken.values().next().copied()?;
             return Some(Why::Overtaken { by });

@@ -7,6 +7,7 @@ pub mod set_aside;
 mod shapes;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -100,13 +101,14 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
     let (now, ahead) = (app_state.clock.now(), app_state.clock.ahead());
+    let is_polled = app_state.ledger.figures().rules_polled.load(Ordering::Relaxed);
     let answer = move |reading: &super::reading::Reading| {
         let set_aside = reading.store.set_aside(None, SET_ASIDE_COUNTED)?.len();
         let broken = reading.store.broken()?.len();
         let hold = reading.store.hold()?.filter(|until| *until > now);
         Ok(Json(json!({
             "ready": true, "set_aside": set_aside, "rule_files_broken": broken, "nothing_expires_until": hold,
-            "clock_behind_seconds": ahead.num_seconds(),
+            "clock_behind_seconds": ahead.num_seconds(), "rules_are_polled": is_polled,
         })))
     };
     app_state.read(viewer, answer).await

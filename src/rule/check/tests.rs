@@ -1,5 +1,6 @@
 use super::*;
 use crate::customer::Customer;
+use crate::rule::test::Outcome;
 
 const PRODUCTION: &str = include_str!("../../../tests/fixtures/rules/contoso/production.yaml");
 
@@ -307,4 +308,104 @@ fn what_was_in_force_is_restored_from_its_texts_and_settings() {
 fn a_rule_set_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&checked(&[("a/1.yaml", RECEIVERS)]).set);
+}
+
+/// A file whose tests try each of its rules on a text.
+fn with_tests(rules: usize, tests: usize, pattern: &str, text: &str) -> String {
+    let mut file = "receivers: { r: [{ email: a@a.example }] }\nrules:\n".to_owned();
+    for nth in 0..rules {
+        file.push_str(&format!(
+            "- {{ name: rule {nth}, when: {{ text: \"{pattern}{nth}*\" }}, notify: r, invite: r }}\n"
+        ));
+    }
+    file.push_str("tests:\n");
+    for nth in 0..tests {
+        file.push_str(&format!(
+            "- {{ name: test {nth}, event: {{ text: \"{text}\" }}, expect: {{}} }}\n"
+        ));
+    }
+    file
+}
+
+#[test]
+fn tests_that_take_too_much_are_an_error_of_their_file_and_not_run() {
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    let (pattern, text) = (format!("*{}b", "a".repeat(500)), "a".repeat(5_000));
+    let source = |path: &str, text: String| Source {
+        path: path.to_owned(),
+        text,
+    };
+    let sources = [
+        source("contoso/costly.yaml", with_tests(20, 20, &pattern, &text)),
+        source("fabrikam/other.yaml", with_tests(1, 1, "*disk", "disks fail")),
+    ];
+    let began = std::time::Instant::now();
+    let checked = check(&sources, &Files::default(), &settings);
+    assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
+    let broken: Vec<_> = checked.broken.iter().map(|broken| broken.path.as_str()).collect();
+    assert_eq!(broken, ["contoso/costly.yaml"]);
+    let error = checked
+        .problems
+        .iter()
+        .find(|problem| problem.is_error())
+        .expect("an error");
+    assert!(error.what.contains("million steps together"), "{error}");
+    assert!(error.hint.is_some() && error.line > 20, "{error}");
+    let outcomes = |path: &str| {
+        let of_file = checked.tests.iter().filter(|ran| ran.path == path);
+        of_file.map(|ran| ran.outcome.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes("contoso/costly.yaml").last(), Some(&Outcome::NotRun));
+    assert_eq!(outcomes("fabrikam/other.yaml"), [Outcome::Passed]);
+    let again = check(&sources, &Files::default(), &settings);
+    assert_eq!(again.problems, checked.problems, "the same every time");
+}
+
+#[test]
+fn a_failing_test_says_a_few_of_the_rules_that_do_something_else() {
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    // each rule looks for its own number
+    let source = Source {
+        path: "contoso/a.yaml".to_owned(),
+        text: with_tests(8, 1, "*", "0 1 2 3 4 5 6 7"),
+    };
+    let checked = check(&[source], &Files::default(), &settings);
+    let Some(Outcome::Failed(what)) = checked.tests.first().map(|ran| &ran.outcome) else {
+        panic!("{:#?}", checked.problems);
+    };
+    assert_eq!(what.len(), 6, "{what:#?}");
+    assert_eq!(what[5], "and 3 more rules do something else than they should");
+}
+
+#[test]
+fn files_that_hold_each_other_back_in_a_long_chain_all_stay_as_they_were() {
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    // each file needs a group of the next one, and takes away the one that the file before it needs
+    let file = |nth: usize, group: &str| Source {
+        path: format!("contoso/{nth:03}.yaml"),
+        text: format!(
+            "subscriptions: {{ {group}{nth}: [prod] }}\nreceivers: {{ r{nth}: [{{ email: a@a.example }}] }}\nrules: [{{ name: rule {nth}, when: {{ subscriptions: {group}{} }}, notify: r{nth} }}]\n",
+            nth + 1
+        ),
+    };
+    let all = |group: &str| -> Vec<Source> {
+        let last = Source {
+            path: "contoso/100.yaml".to_owned(),
+            text: format!("subscriptions: {{ {group}100: [prod] }}\n"),
+        };
+        (0..100).map(|nth| file(nth, group)).chain([last]).collect()
+    };
+    let before = check(&all("old"), &Files::default(), &settings);
+    assert!(before.broken.is_empty(), "{:#?}", before.problems);
+    let mut sources = all("new");
+    sources[0].text.push_str("rules: [");
+    let after = recheck(&sources, None, &before.set, &settings, &|_, _| ());
+    assert!(after.changed.is_empty());
+    assert_eq!(after.broken.len(), 101);
+    let holds = |problem: &&Problem| problem.what.contains("hold each other back");
+    assert!(
+        after.problems.iter().filter(holds).count() > 50,
+        "{:#?}",
+        after.problems
+    );
 }

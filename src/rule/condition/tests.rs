@@ -364,7 +364,10 @@ fn who_was_told_is_told_the_ending_by_accounts_alone() {
         "    when: { stage: Active, level: Error, subscriptions: production, region: East US }\n    unless: { title: '*drill*' }",
         &customers,
     );
-    let follows = |event: &Event| judge_following(&rule, event, &customers, &Catalogue::shipped()).left();
+    let follows = |event: &Event| {
+        let (subject, steps) = (Subject::of(event), Steps::of(u64::MAX));
+        judge_following(&rule, &subject, &customers, &Catalogue::shipped(), &steps).left()
+    };
     let ending = event(|event| {
         event.stage = Stage::Resolved;
         event.impact.push(impact("Storage", "West Europe"));

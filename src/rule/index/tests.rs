@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::condition::tests::event;
-use super::super::condition::{judge, left};
+use super::super::condition::{Subject, judge, left};
+use super::super::steps::Steps;
 use super::super::{Condition, Follow, Pattern, Rule};
 use super::*;
 use crate::customer::{Customer, CustomerId, Customers};
@@ -35,8 +36,14 @@ fn compare(seed: u64, catalogue: &Catalogue, patterns: &[Pattern], scratch: &mut
         for rule in &rules {
             let judged = judge(rule, &event, &world.customers, catalogue).left();
             assert_eq!(
-                left(rule, &event, &world.customers, catalogue),
-                judged,
+                left(
+                    rule,
+                    &Subject::of(&event),
+                    &world.customers,
+                    catalogue,
+                    &Steps::of(u64::MAX)
+                ),
+                Ok(judged),
                 "seed {seed}: {event:#?}"
             );
         }

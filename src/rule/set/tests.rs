@@ -207,6 +207,42 @@ fn a_group_that_changes_in_another_file_changes_the_rules_that_name_it() {
 }
 
 #[test]
+fn rules_that_take_too_much_of_an_event_are_known_and_those_of_others_are_tried() {
+    let costly = format!("*{}b*", "a".repeat(900));
+    let receivers = "receivers: { r: [{ email: a@a.example }] }\nrules:\n";
+    let mut greedy = format!("{receivers}- {{ name: plain, when: {{ title: \"*machines*\" }}, notify: r }}\n");
+    for nth in 0..20 {
+        greedy.push_str(&format!(
+            "- {{ name: costly {nth}, when: {{ text: \"{costly}\" }}, notify: r }}\n"
+        ));
+    }
+    let quiet = format!("{receivers}- {{ name: quiet, when: {{ text: \"*aaa*\" }}, notify: r }}\n");
+    let strange = greedy.clone();
+    let sources = [("a/1.yaml", greedy), ("a.b/1.yaml", quiet), ("b/1.yaml", strange)].map(|(path, text)| Source {
+        path: path.to_owned(),
+        text,
+    });
+    let set = check(&sources, &Files::default(), &settings()).set;
+    let long = event(|event| event.text = "a".repeat(40_000));
+    let matched = set.matching(&long);
+    assert_eq!(matched, set.matching(&long), "the same every time");
+    let of = |customer: &str, is_too_costly: bool| {
+        let of_customer = |one: &&Matched| one.rule.customer.as_str() == customer;
+        let names = matched
+            .iter()
+            .filter(of_customer)
+            .filter(|one| one.is_too_costly == is_too_costly);
+        names.map(|one| one.rule.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!((of("a", false), of("a", true).len()), (vec!["plain"], 20));
+    assert_eq!(of("a.b", false), ["quiet"]);
+    assert_eq!(of("b", true), [""; 0], "the event is none of its business");
+    let costly = matched.iter().find(|one| one.is_too_costly).expect("one");
+    assert_eq!(costly.left.accounts, ["prod"], "what it may see");
+    assert!(!set.matching(&event(|_| ())).iter().any(|one| one.is_too_costly));
+}
+
+#[test]
 fn rules_that_name_the_same_group_share_its_ids() {
     let text = "subscriptions: { one: [prod], two: [dev] }\nreceivers: { r: [{ email: a@a.example }] }\nrules:\n\
                 - { name: a, when: { subscriptions: one }, notify: r }\n- { name: b, when: { subscriptions: one }, notify: r }\n\

@@ -1,0 +1,144 @@
+//! Readings of the rules beside each other: what comes into force when they overlap.
+
+use super::*;
+use crate::customer::CustomerId;
+use crate::daemon::reload::{Looked, Reading, look};
+
+fn text(name: &str) -> String {
+    format!(
+        "receivers: {{ hook: [{{ webhook: {{ url: \"{{receivers}}/good\" }} }}] }}\nrules: [{{ name: {name}, when: {{}}, notify: hook }}]\n"
+    )
+}
+
+/// Two customers with one rule each.
+async fn place() -> Place {
+    let mut place = Place::with(&[("contoso/a.yaml", text("first")), ("fabrikam/a.yaml", text("first"))]).await;
+    place.settings.segment_bytes = 8 << 20;
+    place
+}
+
+/// Starts the daemon, which then reads its rules only when it is told to.
+async fn start(place: &Place) -> Handle {
+    let mut daemon = place.start().await.expect("starts");
+    daemon._watch = None;
+    daemon
+}
+
+fn write(place: &Place, path: &str, text: &str) {
+    let text = text.replace("{receivers}", &format!("http://127.0.0.1:{}", place.receivers.port));
+    std::fs::write(place.dir.path().join("rules").join(path), text).expect("a file");
+}
+
+fn folder(name: &str) -> Part {
+    Part::Folders([name.to_owned()].into())
+}
+
+/// The names of a customer's rules in force.
+fn in_force(daemon: &Handle, customer: &str) -> Vec<String> {
+    let rules = daemon.ledger.rules();
+    let customer = CustomerId::new(customer);
+    let files = rules.files_of(&customer);
+    files
+        .flat_map(|file| &file.rules)
+        .map(|rule| rule.name.clone())
+        .collect()
+}
+
+/// Reads a part, but does not bring into force yet what was found.
+async fn looked(place: &Place, daemon: &Handle, part: &Part) -> (Reading, Looked) {
+    let deciding = crate::daemon::reload::deciding(&place.settings).expect("settings");
+    let reading = daemon.rules.begin(part).await.expect("begins");
+    let looked = look(&place.settings.rules, &reading, &deciding, true).expect("is read");
+    (reading, looked)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_folder_keeps_nobody_waiting_and_comes_into_force_by_itself() {
+    let place = place().await;
+    let daemon = start(&place).await;
+    let large = text("second") + &"# a line of many\n".repeat(15_000);
+    write(&place, "fabrikam/a.yaml", &large);
+    write(
+        &place,
+        "fabrikam/b.yaml",
+        &("rules: []\n".to_owned() + &"# a line of many\n".repeat(15_000)),
+    );
+    write(&place, "contoso/a.yaml", &text("second"));
+    let (reloaded, left_out) = daemon.rules.reload_small(&Part::Whole).await.expect("is read");
+    assert_eq!(
+        (reloaded.changed, left_out),
+        (vec!["contoso/a.yaml".to_owned()], ["fabrikam".to_owned()].into())
+    );
+    assert_eq!(
+        (in_force(&daemon, "contoso"), in_force(&daemon, "fabrikam")),
+        (vec!["second".into()], vec!["first".into()])
+    );
+    // what was not read is neither broken nor gone
+    assert!(reloaded.broken.is_empty() && reloaded.rules == 2);
+    assert_eq!(
+        daemon.reload().await.expect("is read").changed,
+        ["fabrikam/a.yaml", "fabrikam/b.yaml"]
+    );
+    assert_eq!(in_force(&daemon, "fabrikam"), ["second"]);
+    let (_, left_out) = daemon.rules.reload_small(&Part::Whole).await.expect("is read");
+    assert!(left_out.is_empty(), "what is the same needs no check");
+    daemon.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_takes_long_takes_nothing_back_that_came_into_force_meanwhile() {
+    let place = place().await;
+    let daemon = start(&place).await;
+    write(&place, "contoso/a.yaml", &text("second"));
+    let (reading, found) = looked(&place, &daemon, &folder("contoso")).await;
+    // meanwhile somebody else's change is in force, and then a newer one of the same file
+    write(&place, "fabrikam/a.yaml", &text("second"));
+    daemon.rules.reload(&folder("fabrikam")).await.expect("is read");
+    assert_eq!(in_force(&daemon, "fabrikam"), ["second"]);
+    let (newer, newest) = {
+        write(&place, "contoso/a.yaml", &text("third"));
+        looked(&place, &daemon, &folder("contoso")).await
+    };
+    let (older, old) = looked(&place, &daemon, &Part::Whole).await;
+    assert!(daemon.rules.finish(reading, found).await.expect("is written").is_some());
+    assert_eq!(
+        (in_force(&daemon, "contoso"), in_force(&daemon, "fabrikam")),
+        (vec!["second".into()], vec!["second".into()])
+    );
+    let again = daemon.rules.finish(newer, newest).await.expect("is looked at");
+    assert!(again.is_none(), "what it was checked beside is not in force any more");
+    write(&place, "contoso/a.yaml", &text("fourth"));
+    daemon.rules.reload(&folder("contoso")).await.expect("is read");
+    let (reloaded, _) = daemon
+        .rules
+        .finish(older, old)
+        .await
+        .expect("is looked at")
+        .expect("is used");
+    assert!(reloaded.changed.is_empty(), "something newer is in force");
+    assert_eq!(
+        (in_force(&daemon, "contoso"), in_force(&daemon, "fabrikam")),
+        (vec!["fourth".into()], vec!["second".into()])
+    );
+    daemon.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_read_beside_another_one_keeps_what_is_known_to_be_broken() {
+    let place = place().await;
+    let daemon = start(&place).await;
+    write(&place, "contoso/a.yaml", "rules: [");
+    let (reading, found) = looked(&place, &daemon, &folder("contoso")).await;
+    write(&place, "fabrikam/a.yaml", "rules: [");
+    let reloaded = daemon.rules.reload(&folder("fabrikam")).await.expect("is read");
+    assert_eq!(reloaded.broken, ["fabrikam/a.yaml"]);
+    let (reloaded, _) = daemon
+        .rules
+        .finish(reading, found)
+        .await
+        .expect("is written")
+        .expect("is used");
+    assert_eq!(reloaded.broken, ["contoso/a.yaml", "fabrikam/a.yaml"]);
+    assert_eq!(daemon.ledger.view().broken().expect("is known").len(), 2);
+    daemon.stop().await.expect("stops");
+}
