@@ -31,6 +31,9 @@ const GROWN_TIMES: u64 = 3;
 /// After a renewal that failed, growth alone starts no other one for so long.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
 
+/// How often it is looked whether the journal's files are still there. What is accepted in between may be lost.
+const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
+
 /// How often the space that is left is looked at.
 const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,8 @@ pub(super) struct Upkeep {
     renewal_failed: Option<Instant>,
     /// Whether space was short when it was last looked at.
     space: Option<(Instant, bool)>,
+    /// When the journal's files were last looked at.
+    looked_at_files: Instant,
     /// The last record that this cycle staged for upkeep.
     staged: Option<u64>,
 }
@@ -62,6 +67,7 @@ impl Upkeep {
             former: None,
             renewal_failed: None,
             space: None,
+            looked_at_files: Instant::now(),
             staged: None,
         }
     }
@@ -79,6 +85,20 @@ impl Writer {
             self.begin_scrub();
             self.make_ballast();
         }
+    }
+
+    /// Looks now and then whether the journal's files are still there: nothing else would notice that they are not.
+    ///
+    /// # Errors
+    /// When one is gone.
+    pub(super) fn look_at_files(&mut self) -> Result<()> {
+        if self.upkeep.looked_at_files.elapsed() < LOOK_AT_FILES_EVERY {
+            return Ok(());
+        }
+        self.upkeep.looked_at_files = Instant::now();
+        self.journal
+            .check_presence()
+            .context("looking whether the journal is still there")
     }
 
     /// Holds some space back for the day when there is none.
