@@ -12,5 +12,6 @@ mod pages;
 mod process;
 mod reasons;
 mod smtp;
+mod starts;
 mod telling;
 mod world;

@@ -19,6 +19,7 @@ mod former;
 mod large;
 mod liars;
 mod poison;
+mod stops;
 mod upkeep;
 
 /// When every test begins.
