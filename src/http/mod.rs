@@ -44,6 +44,9 @@ const BODIES_BYTES_MOST: usize = 128 << 20;
 /// How many answers are gathered from the store at once.
 const READING_MOST: usize = 8;
 
+/// How many stories of incidents are gathered at once.
+const STORIES_MOST: usize = 2;
+
 /// What the tokens are, by what they may do.
 #[derive(Default)]
 pub struct Tokens {
@@ -130,6 +133,7 @@ struct AppState {
     /// Permits are KiB of bodies.
     bodies: Arc<Semaphore>,
     reading: Arc<Semaphore>,
+    stories: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -139,6 +143,7 @@ impl AppState {
             metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone()),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MOST / 1024)),
             reading: Arc::new(Semaphore::new(READING_MOST)),
+            stories: Arc::new(Semaphore::new(STORIES_MOST)),
             settings: doors.settings,
             ledger: doors.ledger,
             links: doors.links,

@@ -252,9 +252,9 @@ mod tests {
         }
         .encode()
         .to_vec();
-        bytes[8] = 3;
+        bytes[8] = FORMAT as u8 + 1;
         let crc = crc32c::crc32c(&bytes[..44]);
         bytes[44..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(scan(&bytes, 1).unwrap_err(), 3);
+        assert_eq!(scan(&bytes, 1).unwrap_err(), FORMAT + 1);
     }
 }
