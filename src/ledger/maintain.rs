@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -206,15 +207,29 @@ impl Writer {
         }
     }
 
-    /// Removes the store before this one when nobody reads it any more.
+    /// Removes the store before this one when nobody reads it any more, on a thread of its own: a large file takes long.
     fn sweep(&mut self) {
+        if let Some(sweeping) = self.background.sweeping.take_if(|thread| thread.is_finished()) {
+            self.swept(sweeping);
+        }
         let is_read = self.upkeep.former.as_ref().is_none_or(Former::is_read);
-        if is_read || self.background.renewing.is_some() {
+        if is_read || self.background.renewing.is_some() || self.background.sweeping.is_some() {
             return;
         }
-        match place::sweep(&self.settings.state) {
-            Ok(()) => self.upkeep.former = None,
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the old store could not be removed"),
+        let state = self.settings.state.clone();
+        let work = move || place::sweep(&state);
+        match std::thread::Builder::new().name("sweep".into()).spawn(work) {
+            Ok(thread) => self.background.sweeping = Some(thread),
+            Err(error) => tracing::warn!(%error, "the old store could not be removed; it will be tried again"),
+        }
+    }
+
+    /// What became of the store before this one; where it could not be removed, it is tried again.
+    fn swept(&mut self, sweeping: JoinHandle<Result<()>>) {
+        match sweeping.join() {
+            Ok(Ok(())) => self.upkeep.former = None,
+            Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "the old store could not be removed"),
+            Err(_) => tracing::warn!("removing the old store ended in a panic"),
         }
     }
 
@@ -264,7 +279,10 @@ impl Writer {
         }
         let (reader, closed) = (self.journal.reader(), self.journal.closed_through());
         let (submit, stop) = (self.submit.clone(), self.background.is_closing.clone());
+        let sweeping = self.background.sweeping.take();
         let work = move || {
+            // it removes every store but the one in use, so a fresh one begins when it has ended
+            let _ = sweeping.map(JoinHandle::join);
             let _ = submit.send(Submission::Renewed(rebuild::renew(&state, &reader, closed, &stop)));
         };
         match std::thread::Builder::new().name("renewal".into()).spawn(work) {
@@ -332,6 +350,9 @@ impl Writer {
         ];
         for thread in threads.into_iter().flatten() {
             let _ = thread.join();
+        }
+        if let Some(sweeping) = self.background.sweeping.take() {
+            self.swept(sweeping);
         }
     }
 }

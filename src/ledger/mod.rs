@@ -154,6 +154,8 @@ struct Background {
     /// A fresh store is being folded.
     renewing: Option<JoinHandle<()>>,
     renewal_waits: Vec<oneshot::Sender<()>>,
+    /// The store before this one is being removed.
+    sweeping: Option<JoinHandle<Result<()>>>,
     /// The journal is being gone through.
     scrubbing: Option<JoinHandle<()>>,
     scrub_waits: Vec<oneshot::Sender<()>>,
