@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,14 +29,20 @@ use crate::ledger::{self, Ledger};
 use crate::secret::{LinkKey, Sealer, Secret, Secrets};
 use crate::store::trust::Trust;
 
+mod descriptors;
+mod lock;
 mod reload;
 mod systemd;
 
 pub use reload::Reloaded;
 use systemd::Signals;
 
-/// How long attempts that are under way may take at a stop.
-const STOP_WAITS: Duration = Duration::from_secs(20);
+/// How long what is under way may take at a stop, requests and attempts together: they end side by side.
+const UNDER_WAY_WAITS: Duration = Duration::from_secs(25);
+
+/// How long the ledger may take afterwards, to write down what ended and to close the store. With what is above it is
+/// less than the 40 seconds that a stop may take; the unit waits a little longer.
+const CLOSING_WAITS: Duration = Duration::from_secs(12);
 
 /// How often a running daemon looks whether writing or delivering broke off.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -54,6 +61,7 @@ pub struct Handle {
     workers: reload::Workers,
     background: CancellationToken,
     _watch: Option<folder::Watch>,
+    _lock: lock::Lock,
 }
 
 /// Starts everything: journal and store first, then rules, lanes, doors.
@@ -86,6 +94,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
     let clock = clock.reckoned();
     std::fs::create_dir_all(&settings.state)
         .with_context(|| format!("making the state directory {}", settings.state.display()))?;
+    let lock = lock::Lock::take(&settings.state)?;
     let secrets = secrets(&settings);
     let sealer = Sealer::open(&key_path(&settings, &secrets))?;
     let deciding = reload::deciding(&settings)?;
@@ -123,6 +132,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         workers,
         background,
         _watch: watch,
+        _lock: lock,
     })
 }
 
@@ -185,28 +195,48 @@ impl Handle {
         self.ledger.figures().cycles.load(Ordering::Relaxed)
     }
 
-    /// Stops: no new requests, no new attempts, those under way end, the store is closed in an orderly way.
+    /// Stops: no new requests, no new attempts, those under way end, the store is closed in an orderly way. Takes less
+    /// than 40 seconds, whatever senders, relays and receivers do.
     ///
     /// # Errors
     /// When the store could not be closed; nothing is lost, it is built again at the next start.
     pub async fn stop(self) -> Result<()> {
-        self.doors.stop().await;
+        self.stop_within(UNDER_WAY_WAITS, CLOSING_WAITS).await
+    }
+
+    /// The same, with other limits.
+    async fn stop_within(self, under_way: Duration, closing: Duration) -> Result<()> {
+        let deadline = Instant::now() + under_way;
         self.background.cancel();
         self.lanes.signal(Signal::Stop);
-        // only when the lanes have ended is it known what is under way
-        let lanes = ended(self.lanes_thread).await;
-        self.attempts.close();
-        if tokio::time::timeout(STOP_WAITS, self.attempts.wait()).await.is_err() {
-            tracing::warn!(
-                "attempts were still under way; they are made again after the next start, with the same ids"
-            );
-        }
-        let closed = self.ledger.stop().await;
-        if !(lanes & ended(self.ledger_thread).await) {
+        let attempts = attempts_ended(self.lanes_thread, self.attempts, deadline);
+        let (are_lanes_well, ()) = tokio::join!(attempts, self.doors.stop(deadline));
+        let close = async {
+            let closed = self.ledger.stop().await;
+            (closed, ended(self.ledger_thread).await)
+        };
+        let Ok((closed, is_ledger_well)) = timeout(closing, close).await else {
+            bail!(
+                "the store could not be closed in {closing:?}; nothing is lost, it is looked at again at the next start"
+            )
+        };
+        if !(are_lanes_well && is_ledger_well) {
             bail!("a thread ended in a panic");
         }
         closed
     }
+}
+
+/// Waits for the lanes' thread and for the attempts that are under way, until `deadline`. Says whether the thread ended
+/// well, or has not ended at all: it has nothing that could be lost.
+async fn attempts_ended(lanes: std::thread::JoinHandle<()>, attempts: TaskTracker, deadline: Instant) -> bool {
+    // only when the lanes have ended is it known what is under way
+    let lanes = timeout_at(deadline, ended(lanes)).await;
+    attempts.close();
+    if timeout_at(deadline, attempts.wait()).await.is_err() {
+        tracing::warn!("attempts were still under way; they are made again after the next start, with the same ids");
+    }
+    lanes.unwrap_or(true)
 }
 
 /// Waits for a thread's end; says whether it was a good one.
@@ -220,8 +250,15 @@ async fn ended(thread: std::thread::JoinHandle<()>) -> bool {
 /// When it cannot start, or writing or delivering broke off: the service manager starts it again, from disk.
 pub async fn run(settings: Settings, listener: TcpListener) -> Result<()> {
     let mut signals = Signals::listen()?;
+    descriptors::raise();
     let starting = systemd::Starting::begin();
-    let handle = start(settings, Clock::System, listener).await?;
+    let start = tokio::spawn(start(settings, Clock::System, listener));
+    let Some(started) = signals.unless_stopped(start).await else {
+        // nothing was taken in yet, and what is half done is put in order by the next start, as after a kill
+        tracing::info!("told to stop before it was up");
+        return Ok(());
+    };
+    let handle = started.context("starting ended in a panic")??;
     drop(starting);
     systemd::ready();
     signals.until_stopped(&handle).await;
@@ -373,7 +410,7 @@ fn doors(
             tokens,
             body_bytes: settings.limits.body_bytes,
             history_body_bytes: settings.limits.history_body_bytes,
-            connections: settings.limits.connections,
+            connections: descriptors::connections(settings.limits.connections),
             connections_per_address: settings.limits.connections_per_address,
             waiting_events: settings.limits.waiting_events,
             public_url: settings.public_url.clone(),

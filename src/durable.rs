@@ -3,8 +3,9 @@
 //! It never retries a sync and never leaves a half-written file under its final name.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// What temporary files end with; whatever ends so may be deleted at start.
@@ -14,6 +15,19 @@ pub const TEMPORARY: &str = "tmp";
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_for(path);
     let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    install(&file, &temporary, path)
+}
+
+/// The same for what only its owner may read (mode 0600). What a killed process left of the temporary file is replaced.
+pub fn write_private_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_for(path);
+    remove_durably(&temporary)?;
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(bytes)?;
     install(&file, &temporary, path)
 }
@@ -65,6 +79,15 @@ pub fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
+/// Whether an error says that this process, or the system, has too many files open.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| code == Some(errno.raw_os_error()))
+}
+
 fn temporary_for(path: &Path) -> PathBuf {
     let mut name = OsString::from(path.as_os_str());
     name.push(".");
@@ -90,6 +113,18 @@ mod tests {
         write_durably(&path, b"old and long").unwrap();
         write_durably(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_private_can_be_read_by_its_owner_only_also_after_a_killed_writer() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        fs::write(temporary_for(&path), b"half of it, readable by all").unwrap();
+        write_private_durably(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::customer::CustomerId;
+use crate::durable;
 
 /// The largest secret, bytes.
 const SECRET_BYTES_MOST: u64 = 64 * 1024;
@@ -112,29 +112,19 @@ impl Sealer {
     /// # Errors
     /// When the file can't be read or written, or does not hold 32 bytes in base64.
     pub fn open(path: &Path) -> Result<Self> {
-        let made = !path.exists();
-        if made {
-            let key = XChaCha20Poly1305::generate_key(&mut OsRng);
-            let mut file = std::fs::OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(path)
-                .with_context(|| format!("making the state key {}", path.display()))?;
-            file.write_all(BASE64.encode(key).as_bytes())
-                .and_then(|()| file.sync_all())
-                .context("writing the state key")?;
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => make_key(path)?,
+            _ => {} // what is there and cannot be read is never replaced
         }
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("reading the state key {}", path.display()))?;
+        let text = std::fs::read(path).with_context(|| format!("reading the state key {}", path.display()))?;
         let key = BASE64
-            .decode(text.trim())
+            .decode(text.trim_ascii())
             .ok()
             .and_then(|key| <[u8; 32]>::try_from(key).ok());
-        let Some(key) = key else {
-            bail!("the state key {} is not 32 bytes in base64", path.display())
-        };
-        Ok(Self::with(key))
+        match key {
+            Some(key) => Ok(Self::with(key)),
+            None => Err(no_key(path, text.trim_ascii().len())),
+        }
     }
 
     fn with(key: [u8; 32]) -> Self {
@@ -177,6 +167,26 @@ impl Sealer {
         let clear = clear.map_err(|_| anyhow::anyhow!("a sealed text does not open with this state key"))?;
         String::from_utf8(clear).context("a sealed text is not UTF-8")
     }
+}
+
+/// Makes a key that is there whole or not at all, whenever the process is killed.
+fn make_key(path: &Path) -> Result<()> {
+    let key = BASE64.encode(XChaCha20Poly1305::generate_key(&mut OsRng));
+    durable::write_private_durably(path, key.as_bytes())
+        .with_context(|| format!("making the state key {}", path.display()))
+}
+
+/// What to do about a file that is no key.
+fn no_key(path: &Path, length: usize) -> anyhow::Error {
+    let found = match length {
+        0 => "is empty".to_owned(),
+        _ => format!("is not 32 bytes in base64 (44 characters; {length} were found)"),
+    };
+    anyhow::anyhow!(
+        "the state key {} {found}: put it back from a backup, because what was recorded of rule files opens with that \
+         key only; if this daemon has never run with this state directory, delete the file, and a new key is made",
+        path.display()
+    )
 }
 
 /// Signs the links in messages: a link names the customer and the incident and nothing more, and opens that page only.
@@ -315,6 +325,34 @@ mod tests {
         let shown = format!("{url} {url:?}");
         assert!(shown.starts_with("hooks.slack.com/…#"), "{shown}");
         assert!(!shown.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_start_that_was_killed_while_the_key_was_made_does_not_stop_the_next_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("state.key");
+        std::fs::write(dir.path().join("state.key.tmp"), "half of a k").expect("a file");
+        let made = Sealer::open(&path).expect("made");
+        let sealed = made.seal("to: ops@contoso.example");
+        let again = Sealer::open(&path).expect("opens");
+        assert_eq!(again.unseal(&sealed).expect("opens"), "to: ops@contoso.example");
+        assert!(!dir.path().join("state.key.tmp").exists());
+    }
+
+    #[test]
+    fn a_state_key_that_is_none_is_told_with_what_to_do_and_left_as_it_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("state.key");
+        for (text, found) in [(" \n", "is empty"), ("c2hvcnQ=", "44 characters; 8 were found")] {
+            std::fs::write(&path, text).expect("a file");
+            let error = format!("{:#}", Sealer::open(&path).err().expect("no key"));
+            assert!(
+                error.contains(found) && error.contains("put it back from a backup"),
+                "{error}"
+            );
+            assert!(error.contains("delete the file"), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).expect("a file"), text);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::client::{self, Server, minute, text};
 use super::failure::Exit;
 use super::output::{self, Format, count, one_line};
 use super::{deliveries, reasons};
+use crate::incident::IncidentId;
 
 /// List incidents, or show one with everything said and sent about it
 #[derive(Debug, Clone, clap::Args)]
@@ -53,7 +54,7 @@ impl Incidents {
             .into_iter()
             .collect();
         let client = self.server.client()?;
-        let incident = client.get(&["incidents", id], &query).await?;
+        let incident = client.get(&["incidents", &IncidentId::segment(id)], &query).await?;
         if self.format == Format::Json {
             output::print_json(&incident)?;
             return Ok(Exit::Fine);

@@ -76,6 +76,15 @@ impl Signals {
         })
     }
 
+    /// Waits for the end of something, unless a signal to stop comes first.
+    pub async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            _ = self.terminate.recv() => None,
+            _ = self.interrupt.recv() => None,
+        }
+    }
+
     /// Serves until a signal to stop, or until writing or delivering breaks off. SIGHUP reads the rules again.
     pub async fn until_stopped(&mut self, handle: &Handle) {
         let mut look = tokio::time::interval(LOOK_EVERY);

@@ -15,6 +15,7 @@ use crate::channel::{Address, Outcome, SecretRef, Target, document, email, reply
 use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::delivery::Delivery;
+use crate::incident::IncidentId;
 use crate::message::Message;
 use crate::notification::Channel;
 use crate::rule::RuleSet;
@@ -161,6 +162,7 @@ impl Renderer {
                 delivery.incident.provider.word(),
                 &delivery.incident.tracking_id,
             );
+            add_dots(url, &delivery.incident.tracking_id);
             url.query_pairs_mut()
                 .append_pair("provider", delivery.incident.provider.word())
                 .append_pair("link", &token);
@@ -205,6 +207,18 @@ impl Renderer {
     }
 }
 
+/// A URL leaves out a segment of dots that is put at its end: a tracking id of that kind is added in the form that stays.
+fn add_dots(url: &mut url::Url, tracking_id: &str) {
+    let segment = IncidentId::segment(tracking_id);
+    let is_there = url.path_segments().and_then(Iterator::last) == Some(&*segment);
+    if segment != tracking_id
+        && !is_there
+        && let Ok(mut path) = url.path_segments_mut()
+    {
+        path.push(&segment);
+    }
+}
+
 /// Nothing could be sent this time.
 fn not_now(why: String) -> (Outcome, String) {
     let outcome = Outcome::Retry {
@@ -216,4 +230,30 @@ fn not_now(why: String) -> (Outcome, String) {
 
 fn digest(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_to_an_incident_of_dots_names_it_and_any_other_stays_as_it_was_frozen() {
+        for (frozen, tracking_id, sent) in [
+            ("https://h.example/incidents", "..", "https://h.example/incidents/~.."),
+            (
+                "https://h.example/incidents/~..",
+                "..",
+                "https://h.example/incidents/~..",
+            ),
+            (
+                "https://h.example/incidents/X-1",
+                "x-1",
+                "https://h.example/incidents/X-1",
+            ),
+        ] {
+            let mut url = url::Url::parse(frozen).expect("a URL");
+            add_dots(&mut url, tracking_id);
+            assert_eq!(url.as_str(), sent);
+        }
+    }
 }

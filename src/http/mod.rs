@@ -43,6 +43,9 @@ pub use serve::{Serving, serve};
 /// How many answers are gathered from the store at once.
 const READING_MOST: usize = 8;
 
+/// How many stories of incidents are gathered at once.
+const STORIES_MOST: usize = 2;
+
 /// What the tokens are, by what they may do.
 #[derive(Default)]
 pub struct Tokens {
@@ -129,6 +132,7 @@ struct AppState {
     bodies: Arc<room::Rooms>,
     parsing: parsing::Places,
     reading: Arc<Semaphore>,
+    stories: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -139,6 +143,7 @@ impl AppState {
             bodies: room::Rooms::new(doors.settings.body_bytes.max(doors.settings.history_body_bytes)),
             parsing: parsing::Places::default(),
             reading: Arc::new(Semaphore::new(READING_MOST)),
+            stories: Arc::new(Semaphore::new(STORIES_MOST)),
             settings: doors.settings,
             ledger: doors.ledger,
             links: doors.links,

@@ -13,6 +13,7 @@ use super::outside::frame;
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::customer::Viewer;
+use crate::incident::IncidentId;
 use crate::view::page;
 
 /// `GET /`
@@ -44,6 +45,7 @@ pub async fn incident(
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
     let provider = super::api::provider(&Query::of(&uri))?;
+    let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let has_list = !matches!(viewer, Viewer::Link { .. });
     let frame = frame(&app_state, uri.path(), has_list);
@@ -54,7 +56,7 @@ pub async fn incident(
         let names = |account: &str| own.map(|own| reading.rules.groups_of(own, account)).unwrap_or_default();
         Ok(Html(page::incident(&frame, &story, &names, own)))
     };
-    app_state.read(viewer, html).await
+    app_state.read_story(viewer, html).await
 }
 
 /// `GET /style.css`

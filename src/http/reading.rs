@@ -74,6 +74,26 @@ impl AppState {
         self.read_about(about, viewer, answer).await
     }
 
+    /// The same for the whole story of an incident, which may take a hundred megabytes: few are gathered at once.
+    ///
+    /// # Errors
+    /// As [`AppState::read`].
+    pub async fn read_story<T, F>(&self, viewer: Viewer, answer: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reading) -> Result<T, Refusal> + Send + 'static,
+    {
+        let Ok(Ok(turn)) = timeout(TURN_WAITS, self.stories.clone().acquire_owned()).await else {
+            return Err(too_many());
+        };
+        // the turn ends with the work, also when nobody waits for the answer any more
+        let told = move |reading: &Reading| {
+            let _turn = turn;
+            answer(reading)
+        };
+        self.read(viewer, told).await
+    }
+
     /// The same, where only the rules of one customer are asked about.
     ///
     /// # Errors
@@ -85,10 +105,7 @@ impl AppState {
     {
         let turn = timeout(TURN_WAITS, self.reading.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
-            return Err(Refusal::later(
-                "too many questions at once; try again in a few seconds",
-                5,
-            ));
+            return Err(too_many());
         };
         let ledger = self.ledger.clone();
         let work = move || {
@@ -104,4 +121,8 @@ impl AppState {
         }
         answer
     }
+}
+
+fn too_many() -> Refusal {
+    Refusal::later("too many questions at once; try again in a few seconds", 5)
 }

@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -29,8 +29,8 @@ use super::caller::{Peer, network};
 use super::meter::{Meter, Metered, Patience};
 use super::{Doors, router};
 
-/// How long requests under way may take at a stop.
-const STOP_WAITS: Duration = Duration::from_secs(30);
+/// How long it may take until the last connection is gone that was broken off.
+const BREAKING_OFF_WAITS: Duration = Duration::from_secs(1);
 
 /// How often a connection is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -41,7 +41,8 @@ const HEAD_BYTES_MOST: usize = 64 * 1024;
 /// How long accepting pauses when it fails (no file descriptors left).
 const ACCEPT_PAUSES: Duration = Duration::from_millis(200);
 
-/// How many connections over the limit are told so at once; more are closed without a word.
+/// How many connections over the limit are told so at once; more are closed without a word. Never more than a quarter of
+/// those that are served, because each takes a descriptor as well.
 const TURNED_AWAY_MOST: usize = 64;
 
 /// How long one that is turned away may take to read it.
@@ -60,17 +61,18 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Closes the doors: no new requests; those under way end, or are broken off after half a minute.
-    pub async fn stop(self) {
+    /// Closes the doors: no new requests; those under way end, or are broken off at `deadline`.
+    pub async fn stop(self, deadline: Instant) {
         self.stop.cancel();
         self.tasks.close();
-        if timeout(STOP_WAITS, self.tasks.wait()).await.is_err() {
+        if timeout_at(deadline, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 connections = self.tasks.len(),
                 "requests were still under way at the stop and were broken off"
             );
             self.abandon.cancel();
-            self.tasks.wait().await;
+            // one that is in the middle of something goes when it looks up
+            let _ = timeout(BREAKING_OFF_WAITS, self.tasks.wait()).await;
         }
     }
 }
@@ -91,7 +93,9 @@ pub fn serve(listener: std::net::TcpListener, doors: Doors) -> Result<Serving> {
     };
     let accepting = Accepting {
         places: Places::new(doors.settings.connections, doors.settings.connections_per_address),
-        turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MOST)),
+        turned_away: Arc::new(Semaphore::new(
+            TURNED_AWAY_MOST.min(doors.settings.connections.div_ceil(4)),
+        )),
         patience: Patience {
             header: doors.settings.header_timeout,
             idle: doors.settings.idle_timeout,

@@ -1,5 +1,7 @@
 //! Our record of a trouble: what is known of it so far, and how far along it is. Pure.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
@@ -27,6 +29,26 @@ impl IncidentId {
             tracking_id: tracking_id.to_lowercase(),
         }
     }
+
+    /// A tracking id as the last part of a path: browsers take `.` and `..` for the directory itself and the one above
+    /// it, however they are escaped, so a tilde comes before them.
+    pub fn segment(tracking_id: &str) -> Cow<'_, str> {
+        match is_dots(tracking_id) {
+            true => Cow::Owned(format!("~{tracking_id}")),
+            false => Cow::Borrowed(tracking_id),
+        }
+    }
+
+    /// The tracking id of [`IncidentId::segment`], and of links from before it.
+    pub fn of_segment(segment: &str) -> &str {
+        let behind_tilde = segment.strip_prefix('~').filter(|rest| is_dots(rest));
+        behind_tilde.unwrap_or(segment)
+    }
+}
+
+/// `.` or `..`, or one of them with tildes before it: what could be taken for an escaped one.
+fn is_dots(tracking_id: &str) -> bool {
+    matches!(tracking_id.trim_start_matches('~'), "." | "..")
 }
 
 /// How far along a trouble is.
@@ -235,4 +257,29 @@ pub struct Hearing {
     /// All that the event names is impacted for this account: the event says what.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_event: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracking_id_of_dots_is_a_part_of_a_path_that_stays_and_comes_back() {
+        for (id, segment) in [
+            (".", "~."),
+            ("..", "~.."),
+            ("~.", "~~."),
+            ("...", "..."),
+            ("0NTJ-VV8", "0NTJ-VV8"),
+        ] {
+            assert_eq!(IncidentId::segment(id), segment);
+            assert_eq!(IncidentId::of_segment(segment), id);
+            let mut url = url::Url::parse("https://health.contoso.example/").expect("a URL");
+            url.path_segments_mut().expect("a base").extend(["incidents", segment]);
+            let again = url::Url::parse(url.as_str()).expect("a URL");
+            assert_eq!(again.path_segments().and_then(Iterator::last), Some(segment));
+        }
+        assert_eq!(IncidentId::of_segment("~X-1"), "~X-1");
+        assert_eq!(IncidentId::of_segment(".."), "..");
+    }
 }

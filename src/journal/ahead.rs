@@ -1,6 +1,7 @@
 //! Keeps the next segment ready, made by a thread of its own, so that turning to it costs the writer nothing.
 //!
-//! At most one segment is made ahead. When the disk is full it tries again every second until there is space.
+//! At most one segment is made ahead. When the disk is full, or too many files are open, it tries again every second until
+//! there is space.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use super::error::{Error, Result};
 use super::segment::{FORMAT, Header, Raw, path_of};
-use crate::durable::is_no_space;
+use crate::durable::{is_no_space, is_out_of_descriptors};
 
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -22,7 +23,7 @@ pub enum Next {
     Ready,
     /// It is being made.
     Coming,
-    /// There is no space for it. Time to refuse what can be refused.
+    /// There is no space for it, or no descriptor. Time to refuse what can be refused.
     NoSpace,
     /// It could not be made for another reason; turning to it will fail.
     Failed,
@@ -108,6 +109,14 @@ impl Ahead {
             State::Wanted { starved: false, .. } => Next::Coming,
             State::Wanted { starved: true, .. } | State::NoSpace(_) => Next::NoSpace,
             State::Failed { .. } => Next::Failed,
+        }
+    }
+
+    /// The next segment, if it is made.
+    pub(super) fn ready(&self) -> Option<Arc<Raw>> {
+        match &*self.inner.lock() {
+            State::Ready(raw) => Some(Arc::clone(raw)),
+            State::Wanted { .. } | State::NoSpace(_) | State::Failed { .. } => None,
         }
     }
 
@@ -200,6 +209,10 @@ impl Inner {
         match self.plan.make(number, &self.stop) {
             Ok(raw) => State::Ready(Arc::new(raw)),
             Err(error) if is_no_space(&error) => State::NoSpace(number),
+            Err(error) if is_out_of_descriptors(&error) => {
+                tracing::error!(%error, "too many files are open for the journal's next segment; it is tried again");
+                State::NoSpace(number)
+            }
             Err(error) => State::Failed {
                 number,
                 error: Some(error),

@@ -36,6 +36,12 @@ pub enum Error {
         /// What was found instead.
         why: String,
     },
+    /// A file that is in use does not stand under its name any more.
+    #[error("{} is gone, or is another file now: somebody deleted or moved a part of the journal while it was in use", path.display())]
+    Missing {
+        /// The file, or the journal's directory.
+        path: PathBuf,
+    },
     /// Another process has the journal open.
     #[error("{} is in use by another process", dir.display())]
     InUse {

@@ -12,8 +12,8 @@
 //! | `….tmp` | unfinished work, deleted at the next start | [`crate::durable`] |
 //!
 //! One thread writes: `append` one group, `sync` it, answer for it, append the next. Any thread reads ([`Reader`]) or
-//! rewrites closed segments ([`Rewriter`]). After a failed write or sync the journal is poisoned, because what is on
-//! disk is then unknown: the process ends and comes back from disk.
+//! rewrites closed segments ([`Rewriter`]). After a failed write or sync, or when a file is gone (`presence`), the
+//! journal is poisoned, because what is on disk is then unknown: the process ends and comes back from disk.
 
 mod ahead;
 mod background;
@@ -25,6 +25,7 @@ mod losses;
 mod open;
 mod pack;
 mod position;
+mod presence;
 mod reader;
 mod rewrite;
 mod scan;
@@ -95,7 +96,8 @@ pub struct Journal {
     unsynced: bool,
     poisoned: Option<String>,
     buffer: Vec<u8>,
-    _lock: File,
+    /// The directory, locked.
+    lock: File,
 }
 
 impl Default for Options {
@@ -153,12 +155,11 @@ impl Journal {
             return Ok(());
         }
         match self.open.file.sync_data() {
-            Ok(()) => {
-                self.unsynced = false;
-                Ok(())
-            }
-            Err(error) => Err(self.poison(Error::io("sync", &self.open.path)(error))),
+            Ok(()) => self.check_open_file().map_err(|error| self.poison(error))?,
+            Err(error) => return Err(self.poison(Error::io("sync", &self.open.path)(error))),
         }
+        self.unsynced = false;
+        Ok(())
     }
 
     /// The number the next record gets.

@@ -284,7 +284,7 @@ impl<'a> Work<'a> {
             unsynced: false,
             poisoned: None,
             buffer: Vec::new(),
-            _lock: lock,
+            lock,
         })
     }
 

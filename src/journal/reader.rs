@@ -3,7 +3,7 @@
 //! It sees what is written, synced or not. Segments may be packed or rewritten under it: it then looks again.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::closed::Packed;
@@ -270,6 +270,14 @@ impl Segment {
         span.map_or(0, |(_, to)| to)
     }
 
+    /// Its file.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Segment::Raw(raw) => &raw.path,
+            Segment::Packed(packed) => &packed.path,
+        }
+    }
+
     fn bytes(&self) -> u64 {
         match self {
             Segment::Raw(raw) => raw.bytes,
@@ -277,7 +285,8 @@ impl Segment {
         }
     }
 
-    fn is(&self, other: &Segment) -> bool {
+    /// Whether it is the same file, not only the same records.
+    pub(super) fn is(&self, other: &Segment) -> bool {
         match (self, other) {
             (Segment::Raw(one), Segment::Raw(other)) => Arc::ptr_eq(one, other),
             (Segment::Packed(one), Segment::Packed(other)) => Arc::ptr_eq(one, other),

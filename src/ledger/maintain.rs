@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -36,6 +37,9 @@ const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
 /// How old the newest record of a running daemon is at most: a start knows from it whether the clock is behind.
 const NOTED_EVERY: chrono::Duration = chrono::Duration::hours(1);
 
+/// How often it is looked whether the journal's files are still there. What is accepted in between may be lost.
+const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
+
 /// How often the space that is left is looked at.
 const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(1);
 
@@ -53,6 +57,8 @@ pub(super) struct Upkeep {
     renewal_failed: Option<Instant>,
     /// Whether space was short when it was last looked at.
     space: Option<(Instant, bool)>,
+    /// When the journal's files were last looked at.
+    looked_at_files: Instant,
     /// The last record that this cycle staged for upkeep.
     staged: Option<u64>,
     /// A jump forward of the machine's clock that is not on record yet.
@@ -73,6 +79,7 @@ impl Upkeep {
             former: None,
             renewal_failed: None,
             space: None,
+            looked_at_files: Instant::now(),
             staged: None,
         }
     }
@@ -90,6 +97,20 @@ impl Writer {
             self.begin_scrub();
             self.make_ballast();
         }
+    }
+
+    /// Looks now and then whether the journal's files are still there: nothing else would notice that they are not.
+    ///
+    /// # Errors
+    /// When one is gone.
+    pub(super) fn look_at_files(&mut self) -> Result<()> {
+        if self.upkeep.looked_at_files.elapsed() < LOOK_AT_FILES_EVERY {
+            return Ok(());
+        }
+        self.upkeep.looked_at_files = Instant::now();
+        self.journal
+            .check_presence()
+            .context("looking whether the journal is still there")
     }
 
     /// Holds some space back for the day when there is none.
@@ -219,15 +240,29 @@ impl Writer {
         }
     }
 
-    /// Removes the store before this one when nobody reads it any more.
+    /// Removes the store before this one when nobody reads it any more, on a thread of its own: a large file takes long.
     fn sweep(&mut self) {
+        if let Some(sweeping) = self.background.sweeping.take_if(|thread| thread.is_finished()) {
+            self.swept(sweeping);
+        }
         let is_read = self.upkeep.former.as_ref().is_none_or(Former::is_read);
-        if is_read || self.background.renewing.is_some() {
+        if is_read || self.background.renewing.is_some() || self.background.sweeping.is_some() {
             return;
         }
-        match place::sweep(&self.settings.state) {
-            Ok(()) => self.upkeep.former = None,
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the old store could not be removed"),
+        let state = self.settings.state.clone();
+        let work = move || place::sweep(&state);
+        match std::thread::Builder::new().name("sweep".into()).spawn(work) {
+            Ok(thread) => self.background.sweeping = Some(thread),
+            Err(error) => tracing::warn!(%error, "the old store could not be removed; it will be tried again"),
+        }
+    }
+
+    /// What became of the store before this one; where it could not be removed, it is tried again.
+    fn swept(&mut self, sweeping: JoinHandle<Result<()>>) {
+        match sweeping.join() {
+            Ok(Ok(())) => self.upkeep.former = None,
+            Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "the old store could not be removed"),
+            Err(_) => tracing::warn!("removing the old store ended in a panic"),
         }
     }
 
@@ -277,7 +312,10 @@ impl Writer {
         }
         let (reader, closed) = (self.journal.reader(), self.journal.closed_through());
         let (submit, stop) = (self.submit.clone(), self.background.is_closing.clone());
+        let sweeping = self.background.sweeping.take();
         let work = move || {
+            // it removes every store but the one in use, so a fresh one begins when it has ended
+            let _ = sweeping.map(JoinHandle::join);
             let _ = submit.send(Submission::Renewed(rebuild::renew(&state, &reader, closed, &stop)));
         };
         match std::thread::Builder::new().name("renewal".into()).spawn(work) {
@@ -345,6 +383,9 @@ impl Writer {
         ];
         for thread in threads.into_iter().flatten() {
             let _ = thread.join();
+        }
+        if let Some(sweeping) = self.background.sweeping.take() {
+            self.swept(sweeping);
         }
     }
 }

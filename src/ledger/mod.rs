@@ -8,7 +8,7 @@
 //! A failed write or sync is never retried: nothing more is acknowledged, and the daemon ends and comes back from disk.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Time};
 use crate::delivery::Attempt;
-use crate::journal::Journal;
 use crate::journal::Position;
+use crate::journal::{self, Journal};
 use crate::record::{Deadline, Input};
 use crate::rule::RuleSet;
 use crate::store::{Store, trust};
@@ -154,6 +154,8 @@ struct Background {
     /// A fresh store is being folded.
     renewing: Option<JoinHandle<()>>,
     renewal_waits: Vec<oneshot::Sender<()>>,
+    /// The store before this one is being removed.
+    sweeping: Option<JoinHandle<Result<()>>>,
     /// The journal is being gone through.
     scrubbing: Option<JoinHandle<()>>,
     scrub_waits: Vec<oneshot::Sender<()>>,
@@ -257,6 +259,7 @@ impl Writer {
     fn take(&mut self, taken: Vec<Submission>) -> Result<Option<oneshot::Sender<Result<()>>>> {
         self.shared.figures.cycles.fetch_add(1, Ordering::Relaxed);
         self.no_space_until = self.no_space_until.filter(|until| *until > Instant::now());
+        self.look_at_files()?;
         self.housekeep();
         let taken = self.maintain(taken)?;
         let mut cycle = self.cycle();
@@ -372,16 +375,24 @@ impl Writer {
         );
         self.shared.is_failed.store(true, Ordering::Release);
         self.end_background();
+        if let Some(journal::Error::Missing { .. }) = error.downcast_ref() {
+            // the store is now all that knows what stood there: it is kept, and believed by the next start
+            return self.keep_store();
+        }
         // a store that found no space is as good as before, and building another one would take more
         if space::is_cause(&self.settings.state, error) {
             space::release_ballast(&self.settings.state); // for the next start, where it is not given up yet
             return;
         }
-        if let Err(error) = trust::withdraw(&self.settings.state) {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "trust in the store could not be withdrawn"
-            );
+        distrust(&self.settings.state);
+    }
+
+    /// Closes the store in an orderly way, though the journal is not there any more.
+    fn keep_store(self) {
+        let state = self.settings.state.clone();
+        if let Err(error) = self.close() {
+            tracing::error!(error = format!("{error:#}"), "the store could not be closed");
+            distrust(&state);
         }
     }
 
@@ -393,6 +404,15 @@ impl Writer {
         drop(journal);
         store.close(&crate::store::directory(&state))?;
         trust::vouch(&state)
+    }
+}
+
+fn distrust(state: &Path) {
+    if let Err(error) = trust::withdraw(state) {
+        tracing::error!(
+            error = format!("{error:#}"),
+            "trust in the store could not be withdrawn"
+        );
     }
 }
 

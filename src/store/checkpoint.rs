@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::durable::sync_dir;
+use crate::durable::{create_dir_durably, sync_dir};
 use crate::journal::Position;
 use crate::store::View;
 use crate::store::item::Item;
@@ -193,7 +193,7 @@ impl Drop for Unfinished {
 
 fn made(state: &Path) -> Result<PathBuf> {
     let dir = directory(state);
-    fs::create_dir_all(&dir).context("making the checkpoints' directory")?;
+    create_dir_durably(&dir).context("making the checkpoints' directory")?;
     Ok(dir)
 }
 

@@ -24,7 +24,7 @@ use crate::notification::{Channel, EndpointId, Form, SeriesId};
 use crate::record::{Accounts, Ref, Stands};
 
 /// The schema of the store's keys and values.
-pub const SCHEMA: u64 = 4;
+pub const SCHEMA: u64 = 5;
 
 /// What a value begins with.
 mod tag {

@@ -295,9 +295,9 @@ impl Item {
         let mut keys = vec![self.key()];
         match self {
             Item::Event(line) => keys.push(keys::events_of(&line.incident).position(line.at)),
+            Item::Incident(incident) => keys.push(keys::updated(incident.updated, &incident.id)),
             Item::Delivery(one) => one.add_keys(&mut keys),
             Item::Inbox { .. }
-            | Item::Incident(_)
             | Item::Entry(_)
             | Item::Hearing(_)
             | Item::Verdict(_)
@@ -320,7 +320,10 @@ impl Item {
 
     /// Whether items like this have more keys than one.
     pub fn has_other_keys(key: &Key) -> bool {
-        matches!(key.0.first(), Some(&letter::EVENT | &letter::DELIVERY))
+        matches!(
+            key.0.first(),
+            Some(&letter::EVENT | &letter::INCIDENT | &letter::DELIVERY)
+        )
     }
 }
 

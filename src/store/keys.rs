@@ -80,6 +80,7 @@ pub mod letter {
     pub const EVENT: u8 = b'v';
     pub const EVENT_OF: u8 = b'V';
     pub const INCIDENT: u8 = b'I';
+    pub const UPDATED: u8 = b'U';
     pub const ENTRY: u8 = b'E';
     pub const HEARING: u8 = b'H';
     pub const VERDICT: u8 = b'J';
@@ -109,7 +110,7 @@ pub mod letter {
     pub fn holds(letter: u8) -> bool {
         !matches!(
             letter,
-            EVENT_OF | DELIVERY_OF | PLANNED | LANE | LISTED | ENDED_AT | META
+            EVENT_OF | UPDATED | DELIVERY_OF | PLANNED | LANE | LISTED | ENDED_AT | META
         )
     }
 }
@@ -132,6 +133,15 @@ pub fn nothing(of: Position) -> Key {
 
 pub fn incident_key(id: &IncidentId) -> Key {
     Key::of(letter::INCIDENT).incident(id)
+}
+
+/// Incidents in the order of their newest communications.
+pub fn all_updated() -> Key {
+    Key::of(letter::UPDATED)
+}
+
+pub fn updated(at: Time, id: &IncidentId) -> Key {
+    all_updated().time(at).incident(id)
 }
 
 pub fn entries(id: &IncidentId) -> Key {

@@ -47,8 +47,24 @@ impl View {
     }
 
     /// All incidents.
+    #[cfg(test)]
     pub fn incidents(&self) -> Result<Vec<Incident>> {
         collect!(self.scan(&Key::of(letter::INCIDENT)), Item::Incident(incident) => incident)
+    }
+
+    /// Incidents, those with the newest communication first, behind `before` (its newest communication, and which). Each
+    /// is read when it is asked for: a list takes what it shows, however many there are.
+    pub fn incidents_newest_first(
+        &self,
+        before: Option<(Time, &IncidentId)>,
+    ) -> impl Iterator<Item = Result<Incident>> + '_ {
+        let before = before.map(|(updated, id)| keys::updated(updated, id));
+        let found = self.scan_other_back(&keys::all_updated(), before.as_ref());
+        found.filter_map(|item| match item {
+            Ok(Item::Incident(incident)) => Some(Ok(incident)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 
     /// Incidents in the order of their keys, from the one behind `after` on.
@@ -557,6 +573,41 @@ mod tests {
         let after = after.map(about);
         let heads = store.view().heads(&EndpointId(lane.to_owned()), after.as_ref());
         heads.map(|head| head.expect("reads").0.delivery).collect()
+    }
+
+    fn incident(tracking_id: &str, minute: i64) -> Incident {
+        let known = serde_json::json!({
+            "id": about(tracking_id), "tracking_id": tracking_id, "event_type": "Service issue", "status": "active",
+            "status_at": Time::UNIX_EPOCH, "title": "Trouble", "kind": "update",
+            "updated": Time::UNIX_EPOCH + chrono::Duration::minutes(minute), "first_heard": Time::UNIX_EPOCH,
+        });
+        serde_json::from_value(known).expect("an incident")
+    }
+
+    #[test]
+    fn incidents_are_listed_by_their_newest_communication_each_once_and_from_anywhere_on() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("opens");
+        for (tracking_id, minute) in [("a", 3), ("b", 1), ("c", 2), ("d", 2), ("b", 4)] {
+            let item = Item::Incident(incident(tracking_id, minute));
+            store.put(Op::Put(Box::new(item))).expect("puts");
+            store.commit(0).expect("writes");
+        }
+        let listed = |before: Option<(i64, &str)>| -> Vec<String> {
+            let before = before.map(|(minute, id)| (Time::UNIX_EPOCH + chrono::Duration::minutes(minute), about(id)));
+            let before = before.as_ref().map(|(updated, id)| (*updated, id));
+            let found = store.view().incidents_newest_first(before);
+            found.map(|one| one.expect("reads").tracking_id).collect()
+        };
+        assert_eq!(listed(None), ["b", "a", "d", "c"]);
+        assert_eq!(listed(Some((3, "a"))), ["d", "c"]);
+        assert_eq!(listed(Some((2, "d"))), ["c"]);
+        assert_eq!(listed(Some((2, "c"))), Vec::<String>::new());
+        store.put(Op::Remove(keys::incident_key(&about("b")))).expect("removes");
+        store.commit(0).expect("writes");
+        let left = store.view().incidents_newest_first(None);
+        assert_eq!(left.count(), 3);
+        store.check().expect("holds what it counts");
     }
 
     #[test]

@@ -193,7 +193,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
     for (entry, heard) in by_communication(from.visibility.store.entries(id)?, &hearings) {
         chapters.push(chapter::chapter(from, &entry, &heard)?);
     }
-    chapters.sort_by(|one, other| (other.published, &other.events).cmp(&(one.published, &one.events)));
+    sort(&mut chapters);
     let incident = if from.visibility.is_whole() {
         known
     } else {
@@ -208,7 +208,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
     }))
 }
 
-/// What is known of an incident without its story; `None` if the viewer may not know of it.
+/// What is known of an incident, without what followed from what was said of it; `None` if the viewer may not know of it.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -216,7 +216,21 @@ pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>>
     if from.visibility.is_whole() {
         return Ok(Some(known));
     }
-    Ok(story(from, &known.id)?.map(|story| story.incident))
+    let hearings = from.visibility.hearings(&known.id)?;
+    if hearings.is_empty() {
+        return Ok(None);
+    }
+    let mut chapters = Vec::new();
+    for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
+        chapters.push(chapter::said(from, &entry, &heard)?.1);
+    }
+    sort(&mut chapters);
+    Ok(Some(as_told(known, &chapters)))
+}
+
+/// The provider's newest first.
+fn sort(chapters: &mut [Chapter]) {
+    chapters.sort_by(|one, other| (other.published, &other.events).cmp(&(one.published, &one.events)));
 }
 
 /// The communications that were heard, each with who heard it.

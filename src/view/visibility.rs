@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 
+use crate::clock::Time;
 use crate::customer::{Customer, CustomerId, Customers, Sees, Viewer};
 use crate::event::Provider;
 use crate::incident::{Hearing, Incident, IncidentId};
@@ -58,15 +59,10 @@ impl<'a> Visibility<'a> {
         }
     }
 
-    /// Incidents, those with the newest communication first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn candidates(&self) -> Result<Vec<Incident>> {
-        let mut incidents = self.store.incidents()?;
-        incidents.retain(|incident| self.opens(&incident.id));
-        incidents.sort_by(|one, other| (other.updated, &other.id).cmp(&(one.updated, &one.id)));
-        Ok(incidents)
+    /// Incidents, those with the newest communication first, behind `before`; each is read when it is asked for.
+    pub fn candidates(&self, before: Option<(Time, &IncidentId)>) -> impl Iterator<Item = Result<Incident>> + '_ {
+        let incidents = self.store.incidents_newest_first(before);
+        incidents.filter(|found| found.as_ref().map_or(true, |incident| self.opens(&incident.id)))
     }
 
     fn sees(&self) -> Sees<'a> {

@@ -16,5 +16,6 @@ mod process;
 mod reasons;
 mod smtp;
 mod strangers;
+mod starts;
 mod telling;
 mod world;

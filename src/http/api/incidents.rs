@@ -61,12 +61,13 @@ pub async fn one(
     let query = Query::of(&uri);
     query.only(&["provider", "token", "link"])?;
     let provider = super::provider(&query)?;
+    let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let answer = move |reading: &super::super::reading::Reading| {
         let story = find(&reading.sources(), provider, &tracking_id)?;
         Ok(Json(WholeIncident::of(story)))
     };
-    app_state.read(viewer, answer).await
+    app_state.read_story(viewer, answer).await
 }
 
 /// Incidents, those with the newest communication first, and the cursor of the next ones.
@@ -79,14 +80,11 @@ pub fn list_of(
     most: usize,
 ) -> Result<(Vec<Incident>, Option<String>), Refusal> {
     let before = before.map(cursor).transpose()?;
-    let candidates = from.visibility.candidates()?;
-    let key = |one: &Incident| (one.updated, one.id.clone());
-    let rest = candidates
-        .into_iter()
-        .filter(|one| before.as_ref().is_none_or(|before| key(one) < *before));
+    let before = before.as_ref().map(|(updated, id)| (*updated, id));
     let mut incidents = Vec::new();
     let mut last: Option<(Time, IncidentId)> = None;
-    for candidate in rest {
+    for candidate in from.visibility.candidates(before) {
+        let candidate = candidate?;
         if incidents.len() == most {
             let next = last.map(|(updated, id)| {
                 let updated = updated.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
@@ -94,7 +92,7 @@ pub fn list_of(
             });
             return Ok((incidents, next));
         }
-        last = Some(key(&candidate));
+        last = Some((candidate.updated, candidate.id.clone()));
         incidents.extend(story::incident(from, candidate)?);
     }
     Ok((incidents, None))

@@ -278,3 +278,59 @@ async fn what_is_counted_is_in_the_metrics() {
         assert!(text.contains(line), "{line}:\n{text}");
     }
 }
+
+#[tokio::test]
+async fn an_incident_whose_tracking_id_is_dots_has_links_that_lead_to_it() {
+    let place = Place::open(Settings::default());
+    place
+        .rules(&[("production.yaml", RULES)], Customers::one_organisation())
+        .await;
+    for (id, segment) in [(".", "~."), ("..", "~..")] {
+        let title = format!("Known as {}", id.len());
+        place.told(alert(id, A, &title, "Text")).await;
+        let list = place.get_page("/").await.text;
+        let link = format!("incidents/{}?provider=azure", segment.replace('~', "%7E"));
+        assert!(list.contains(&format!("href=\"./{link}\"")), "{list}");
+        let base = url::Url::parse("http://x/").expect("a URL");
+        let followed = base.join(&link).expect("a link");
+        let page = place
+            .get_page(&format!("{}?{}", followed.path(), followed.query().unwrap_or_default()))
+            .await;
+        assert!(page.text.contains(&title), "{}", page.text);
+        let whole = place.get(&format!("/v1/incidents/{segment}")).await.json();
+        assert_eq!(whole["tracking_id"], id);
+    }
+}
+
+#[tokio::test]
+async fn few_stories_are_gathered_at_once_and_other_questions_do_not_wait_for_them() {
+    let (app_state, _place) = Place::app_state(Settings::default());
+    let app_state = std::sync::Arc::new(app_state);
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let told = std::sync::Arc::new(std::sync::Mutex::new(told));
+    let begun = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let stories: Vec<_> = (0..8)
+        .map(|_| {
+            let (app_state, told, begun) = (app_state.clone(), told.clone(), begun.clone());
+            tokio::spawn(async move {
+                let story = move |_: &_| {
+                    begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    told.lock().expect("a lock").recv().expect("is told to go on");
+                    Ok(())
+                };
+                app_state.read_story(Viewer::Operator, story).await
+            })
+        })
+        .collect();
+    let begun = || begun.load(std::sync::atomic::Ordering::SeqCst);
+    while begun() < 2 {
+        tokio::task::yield_now().await;
+    }
+    app_state.read(Viewer::Operator, |_| Ok(())).await.expect("an answer");
+    assert_eq!(begun(), 2, "the others wait for their turn");
+    (0..8).for_each(|_| tell.send(()).expect("somebody waits"));
+    for story in stories {
+        story.await.expect("ends").expect("an answer");
+    }
+    assert_eq!(begun(), 8);
+}

@@ -72,7 +72,7 @@ async fn headers_that_never_end_are_not_waited_for() {
         .await
         .expect("is sent");
     assert_eq!(rest(&mut slow).await, "");
-    open.serving.stop().await;
+    open.serving.stop(tokio::time::Instant::now() + PATIENCE).await;
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_connection_is_kept_for_the_next_request_and_not_for_ever() {
         assert!(head(&mut stream).await.starts_with("HTTP/1.1 200"));
     }
     assert_eq!(rest(&mut stream).await, "");
-    open.serving.stop().await;
+    open.serving.stop(tokio::time::Instant::now() + PATIENCE).await;
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_body_that_never_ends_is_answered_with_408() {
         .await
         .expect("is sent");
     assert!(rest(&mut slow).await.starts_with("HTTP/1.1 408"));
-    open.serving.stop().await;
+    open.serving.stop(tokio::time::Instant::now() + PATIENCE).await;
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn one_connection_too_many_is_told_so() {
         answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 5"),
         "{answer}"
     );
-    open.serving.stop().await;
+    open.serving.stop(tokio::time::Instant::now() + PATIENCE).await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_stop_lets_what_is_under_way_end_and_takes_nothing_new() {
         .await
         .expect("is sent");
     head(&mut idle).await;
-    let stopping = tokio::spawn(open.serving.stop());
+    let stopping = tokio::spawn(open.serving.stop(tokio::time::Instant::now() + PATIENCE));
     assert_eq!(rest(&mut idle).await, "", "what is idle is closed at once");
     stream.write_all(end.as_bytes()).await.expect("is sent");
     let answer = rest(&mut stream).await;
@@ -174,7 +174,9 @@ async fn who_is_refused_in_the_middle_of_an_upload_can_read_why() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
         assert!(answer.ends_with('}'), "all of it arrives: {answer}");
     }
-    open.serving.stop().await;
+    open.serving
+        .stop(tokio::time::Instant::now() + Duration::from_secs(30))
+        .await;
 }
 
 #[tokio::test]
@@ -196,5 +198,7 @@ async fn slow_announcements_of_large_bodies_do_not_close_the_intake() {
         assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     }
     drop(slow);
-    open.serving.stop().await;
+    open.serving
+        .stop(tokio::time::Instant::now() + Duration::from_secs(30))
+        .await;
 }

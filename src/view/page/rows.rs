@@ -5,7 +5,7 @@ use crate::clock::Time;
 use crate::delivery::{Delivery, State};
 use crate::event::document::{RepairState, document};
 use crate::event::{Arrival, Event, EventType, Provider};
-use crate::incident::{self, Incident};
+use crate::incident::{self, Incident, IncidentId};
 use crate::notification::Form;
 use crate::record::Verdict;
 use crate::view::story::{Affected, Chapter, Gathering, Ruling, Silent, Story, Tracked};
@@ -125,7 +125,8 @@ impl Status {
 impl Line {
     /// An incident's.
     pub fn of(incident: &Incident) -> Self {
-        let path: String = url::form_urlencoded::byte_serialize(incident.tracking_id.as_bytes()).collect();
+        let segment = IncidentId::segment(&incident.tracking_id);
+        let path: String = url::form_urlencoded::byte_serialize(segment.as_bytes()).collect();
         Self {
             // a query writes a space as `+`, a path does not
             link: format!(

@@ -23,8 +23,17 @@ const SILENT_MOST: usize = 200;
 /// How many successors of a delivery are followed.
 const SUCCESSORS_MOST: usize = 32;
 
-/// The communication `entry`, as those whom `heard` names heard it.
+/// The communication `entry`, as those whom `heard` names heard it, and what followed from it.
 pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<Chapter> {
+    let (at, mut chapter) = said(from, entry, heard)?;
+    chapter.rules_changed = from.past.revision_of(at)?.as_ref() != Some(&from.past.now().revision);
+    consequences(from, &entry.incident, &mut chapter)?;
+    silence(from, at, &mut chapter)?;
+    Ok(chapter)
+}
+
+/// Only what was said, without what followed from it, and by which event.
+pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<(Position, Chapter)> {
     let events: Vec<Position> = heard
         .iter()
         .map(|hearing| hearing.event)
@@ -35,7 +44,7 @@ pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> 
     let first = heard.first().copied();
     let at = first.map_or(entry.event, |hearing| hearing.event);
     let line = from.visibility.store.event(at)?;
-    let mut chapter = Chapter {
+    let chapter = Chapter {
         kind: first.map_or(entry.kind, |hearing| hearing.kind),
         stage: entry.stage,
         title: entry.title.clone(),
@@ -55,12 +64,10 @@ pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> 
         gathering: Vec::new(),
         silent: Vec::new(),
         more_silent: 0,
-        rules_changed: from.past.revision_of(at)?.as_ref() != Some(&from.past.now().revision),
+        rules_changed: false,
         is_unexplained: false,
     };
-    consequences(from, &entry.incident, &mut chapter)?;
-    silence(from, at, &mut chapter)?;
-    Ok(chapter)
+    Ok((at, chapter))
 }
 
 /// An event's text; a part of the journal that is lost must not take the rest of the story with it.

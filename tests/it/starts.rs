@@ -1,0 +1,163 @@
+//! Starts and stops as a process of its own: few file descriptors, being halted, being told to stop while it starts, and
+//! what the service manager hears.
+
+use std::io::Read as _;
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::process::{Process, client, post, serve, tell_everything, until};
+use crate::world::Hooks;
+
+/// So many connections that do nothing, more than there are descriptors.
+const IDLE: usize = 400;
+
+/// So many events are posted afterwards.
+const POSTED: usize = 20;
+
+/// What must stay free for journal, store and deliveries.
+const FREE_LEAST: usize = 64;
+
+fn pid(process: &Process) -> Pid {
+    Pid::from_raw(i32::try_from(process.pid()).expect("a pid")).expect("a pid")
+}
+
+/// The same command line with so many file descriptors at most.
+fn with_descriptors(most: usize, words: &[String]) -> Vec<String> {
+    let shell = ["sh", "-c"].map(String::from).to_vec();
+    let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+    shell.into_iter().chain([script]).chain(words.iter().cloned()).collect()
+}
+
+fn descriptors(process: &Process) -> usize {
+    let dir = format!("/proc/{}/fd", process.pid());
+    std::fs::read_dir(dir).expect("a process").count()
+}
+
+/// Posts until so many events are accepted.
+async fn until_posted(client: &reqwest::Client, url: &str) {
+    let began = Instant::now();
+    let mut accepted = 0;
+    while accepted < POSTED {
+        assert!(began.elapsed() < Duration::from_secs(20), "{accepted} accepted");
+        let posted = post(client, url, &format!("FEW-{accepted}")).await;
+        accepted += usize::from(posted.is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_256_descriptors_and_more_idle_connections_events_are_taken_and_told() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
+    let hooks = Hooks::start().await;
+    tell_everything(&rules, &hooks);
+    let process = Process::start(&with_descriptors(256, &serve(&state, &rules)));
+    let address = process.url.trim_start_matches("http://").to_owned();
+    let idle: Vec<TcpStream> = (0..IDLE).filter_map(|_| TcpStream::connect(&address).ok()).collect();
+    let began = Instant::now();
+    // the kernel takes connections before the daemon does: it has seen them all when the last one was turned away
+    let last = idle.last().expect("a connection");
+    last.set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("a time-out");
+    let told = (&mut &*last).read(&mut [0; 64]);
+    assert!(told.is_ok(), "{told:?} after {:?}", began.elapsed());
+    let free = 256 - descriptors(&process);
+    assert!(free >= FREE_LEAST, "{free} descriptors are left");
+    assert!(process.log().contains("fewer are taken at once"), "{}", process.log());
+    drop(idle);
+    let client = client();
+    until_posted(&client, &process.url).await;
+    until("all are told", || hooks.got("hook").len() == POSTED).await;
+    let pid = process.pid();
+    process.stop(pid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_was_halted_goes_on_and_nothing_is_lost() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
+    let hooks = Hooks::start().await;
+    tell_everything(&rules, &hooks);
+    let process = Process::start(&serve(&state, &rules));
+    let client = client();
+    assert!(post(&client, &process.url, "BEFORE").await.is_some());
+    kill_process(pid(&process), Signal::STOP).expect("a process");
+    let (theirs, url) = (client.clone(), process.url.clone());
+    let during = tokio::spawn(async move { post(&theirs, &url, "DURING").await });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!during.is_finished());
+    kill_process(pid(&process), Signal::CONT).expect("a process");
+    assert!(during.await.expect("posts").is_some());
+    assert!(post(&client, &process.url, "AFTER").await.is_some());
+    until("all three are told", || hooks.got("hook").len() == 3).await;
+    let pid = process.pid();
+    process.stop(pid);
+}
+
+fn next_word(heard: &UnixDatagram) -> String {
+    let mut bytes = [0; 4096];
+    let length = heard.recv(&mut bytes).expect("is told");
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+fn service_manager(socket: &Path) -> UnixDatagram {
+    let heard = UnixDatagram::bind(socket).expect("a socket");
+    let most = Some(Duration::from_secs(20));
+    heard.set_read_timeout(most).expect("a time-out");
+    heard
+}
+
+/// A start that takes long: its state key is a pipe into which nobody writes.
+#[test]
+fn while_a_start_takes_long_the_service_manager_is_told_to_wait_and_a_signal_to_stop_is_heeded() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
+    for folder in [&state, &rules] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    let made = Command::new("mkfifo").arg(state.join("state.key")).status();
+    assert!(made.expect("mkfifo").success());
+    let socket = place.path().join("notify");
+    let heard = service_manager(&socket);
+    let words = serve(&state, &rules);
+    let mut daemon = Command::new(&words[0])
+        .args(&words[1..])
+        .env("NOTIFY_SOCKET", &socket)
+        .spawn()
+        .expect("a process");
+    assert!(next_word(&heard).contains("EXTEND_TIMEOUT_USEC="));
+    let pid = Pid::from_child(&daemon);
+    kill_process(pid, Signal::TERM).expect("a process");
+    let began = Instant::now();
+    let ended = loop {
+        if let Some(ended) = daemon.try_wait().expect("a process") {
+            break ended;
+        }
+        if began.elapsed() > Duration::from_secs(30) {
+            daemon.kill().expect("a process");
+            panic!("it does not stop");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(ended.success(), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_manager_hears_that_it_is_ready_and_that_it_stops() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
+    tell_everything(&rules, &Hooks::start().await);
+    let socket = place.path().join("notify");
+    let heard = service_manager(&socket);
+    let mut words = vec!["env".to_owned(), format!("NOTIFY_SOCKET={}", socket.display())];
+    words.extend(serve(&state, &rules));
+    let process = Process::start(&words);
+    assert!(next_word(&heard).contains("READY=1"));
+    let pid = process.pid();
+    process.stop(pid);
+    assert!(next_word(&heard).contains("STOPPING=1"));
+}
