@@ -74,6 +74,14 @@ pub fn remove_durably(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Deletes a directory with everything in it; one that is already gone is fine. Not durable: what it held is unused.
+pub fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Whether an error says that the disk, or our share of it, is full.
 pub fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)

@@ -6,7 +6,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What journal, store, checkpoints, rules, sockets of the runtime and look-ups of names need together, with room for a
-/// renewal of the store beside the store in use. An idle daemon has about 30.
+/// renewal of the store beside the store in use. An idle daemon has about 20.
 const KEPT: u64 = 80;
 
 /// Descriptors that deliveries may need: one connection each, and some that lie idle for the next message.

@@ -4,7 +4,6 @@
 //! items are put into a store of today's schema, and written out again under the same name. In format 1 a delivery was
 //! five items and more, each with one key.
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -18,6 +17,7 @@ use super::{Store, checkpoint};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, LIFE, Standing, State};
+use crate::durable;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
@@ -51,12 +51,15 @@ pub fn bring_up(state: &Path) -> Result<()> {
 
 fn brought_up(state: &Path, path: &Path) -> Result<()> {
     let dir = path.with_extension("tmp.store");
-    let _ = fs::remove_dir_all(&dir);
+    remove(&dir)?; // or half of what an earlier try left would be taken for the checkpoint's
     let done = filled(&dir, path).and_then(|(store, read)| {
         checkpoint::write(state, store.view(), read.through, &AtomicBool::new(false)).map(drop)
     });
-    let _ = fs::remove_dir_all(&dir);
-    done
+    done.and_then(|()| remove(&dir))
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    durable::remove_dir(dir).with_context(|| format!("removing {}", dir.display()))
 }
 
 /// A store of today's schema that holds what the checkpoint says.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::durable::{create_dir_durably, sync_dir, write_durably};
+use crate::durable::{create_dir_durably, remove_dir, sync_dir, write_durably};
 
 /// The directory of the store in use below the state directory; one that is not there, if none is.
 pub fn directory(state: &Path) -> PathBuf {
@@ -74,7 +74,7 @@ pub fn set_aside(state: &Path) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }
-    let _ = fs::remove_dir_all(aside(state));
+    remove_dir(&aside(state)).with_context(|| format!("removing {}", aside(state).display()))?;
     let moved = fs::rename(&dir, aside(state)).and_then(|()| sync_dir(&all(state)));
     moved
         .and_then(|()| sync_dir(state))

@@ -4,12 +4,12 @@
 //! back: never by reading the running one. A store that is being filled is pointed to, and vouched for, only when it is
 //! whole: half of a checkpoint is nothing that a journal could be applied to.
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::durable::remove_dir;
 use crate::journal;
 use crate::lookup;
 use crate::record::{Piece, Record};
@@ -117,8 +117,10 @@ fn brought_up(
 pub fn renew(state: &Path, reader: &journal::Reader, closed_through: u64, stop: &AtomicBool) -> Result<Store> {
     let dir = place::fresh(state)?;
     let renewed = renewed(state, &dir, reader, closed_through, stop);
-    if renewed.is_err() {
-        let _ = fs::remove_dir_all(&dir);
+    if renewed.is_err()
+        && let Err(error) = remove_dir(&dir)
+    {
+        tracing::warn!(%error, store = %dir.display(), "a store that is not used could not be removed");
     }
     renewed
 }
@@ -260,6 +262,8 @@ fn fill(store: &mut Store, checkpoint: &Path, stop: &AtomicBool) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::journal::Position;
     use crate::journal::{Journal, Options};
