@@ -20,6 +20,12 @@ use crate::message::{Carried, FrozenContent, SharedContent};
 use crate::notification::{Channel, EndpointId, Form, Notification, SeriesId};
 use crate::rule::Revision;
 
+mod reference;
+mod verdict;
+
+pub use reference::{Accounts, Piece, Ref, Stands};
+pub use verdict::{Verdict, Why};
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -487,100 +493,6 @@ pub struct Set {
     pub impact: Vec<Impact>,
 }
 
-/// A reference to a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ref {
-    /// Of the same decision: which of its changes, in all its records.
-    Here(u32),
-    /// Of an earlier one.
-    At(Position),
-}
-
-impl Ref {
-    /// Where it stands, seen from a decision whose changes stand so.
-    pub fn position(self, stands: &Stands) -> Position {
-        match self {
-            Ref::Here(nth) => stands.position(nth),
-            Ref::At(at) => at,
-        }
-    }
-}
-
-/// What a record before a decision's last one holds of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Piece {
-    /// The record's sequence number.
-    pub seq: u64,
-    /// How many changes of the decision stand before it, if the record says so.
-    pub first: Option<u32>,
-    /// Its changes.
-    pub changes: Vec<Change>,
-}
-
-/// Where the changes of a decision stand: the first change of each of its records, and the record's number.
-#[derive(Debug, Clone)]
-pub struct Stands(Vec<(u32, u64)>);
-
-impl Stands {
-    /// In one record.
-    pub fn alone(seq: u64) -> Self {
-        Self(vec![(0, seq)])
-    }
-
-    /// In several records, then in the last one, which says how many changes stand before it (`first`). A record that
-    /// is lost leaves its numbers free; only those that do not say where they begin are counted on from the one before.
-    pub fn behind(pieces: &[Piece], last: u64, first: Option<u32>) -> Self {
-        let mut counted = 0;
-        let mut stands = Vec::with_capacity(pieces.len() + 1);
-        for piece in pieces {
-            let first = piece.first.unwrap_or(counted);
-            stands.push((first, piece.seq));
-            counted = first + u32::try_from(piece.changes.len()).unwrap_or(u32::MAX);
-        }
-        stands.push((first.unwrap_or(counted), last));
-        Self(stands)
-    }
-
-    /// Where the change `nth` of the whole decision stands.
-    pub fn position(&self, nth: u32) -> Position {
-        let behind = self.0.iter().rev().find(|(first, _)| *first <= nth);
-        let (first, seq) = behind.copied().unwrap_or_default();
-        Position { seq, nth: nth - first }
-    }
-}
-
-/// Accounts: some, or a set that was written down once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Accounts {
-    /// These.
-    These(Vec<String>),
-    /// Those of a set.
-    Of(Ref),
-}
-
-impl Default for Accounts {
-    fn default() -> Self {
-        Self::These(Vec::new())
-    }
-}
-
-impl Accounts {
-    /// The same, seen from outside of a decision whose changes stand so.
-    pub fn seen_from_outside(&self, stands: &Stands) -> Self {
-        match self {
-            Self::These(_) => self.clone(),
-            Self::Of(set) => Self::Of(Ref::At(set.position(stands))),
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::These(accounts) if accounts.is_empty())
-    }
-}
-
 /// Notifications that an event opens, of one customer and due together: what they share, then what each has of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
@@ -752,79 +664,6 @@ pub struct Tells {
     pub new: Vec<String>,
 }
 
-/// What follows from a match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// At least one endpoint will be told because of it.
-    Planned,
-    /// Whom it names was, or will be, told the same anyway.
-    Joined,
-    /// Told later.
-    Held {
-        /// When.
-        until: Time,
-        /// Why.
-        why: Why,
-    },
-    /// Nobody is told.
-    Withheld {
-        /// Why.
-        why: Why,
-    },
-}
-
-/// Why nothing follows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// No rule matched.
-    NoRuleMatched,
-    /// The same communication was heard before, for the same accounts.
-    Repeat {
-        /// Where.
-        of: Position,
-    },
-    /// A back-fill tells nobody.
-    History,
-    /// These accounts have heard something newer of the incident.
-    Overtaken {
-        /// Where.
-        by: Position,
-    },
-    /// The rule only invites, and this is no invitation to a retrospective.
-    NothingToInviteTo,
-    /// All sessions are over.
-    SessionsAreOver,
-    /// It was decided before, in a part of the journal that is lost: damage must not tell old news again.
-    DecisionLost,
-    /// What it said is in a part of the journal that is lost.
-    InputLost,
-    /// Nothing was changed.
-    RulesUnchanged,
-    /// It is a part of a change that is recorded behind it.
-    PartOfAChange,
-    /// There is no such delivery, or it has not ended.
-    NotRedeliverable,
-    /// The deadline was met otherwise before it came.
-    NoLongerDue,
-    /// Nothing was old enough.
-    NothingToForget,
-    /// It was about something whose retention is over.
-    Retired,
-    /// It could not be decided.
-    SetAside {
-        /// What went wrong.
-        why: String,
-    },
-    /// Nothing is set aside there that can be decided again.
-    NotSetAside,
-    /// The machine's clock jumped: for a while nothing is deleted.
-    OnHold,
-    /// Finding out whether the rule matches takes more work than a customer's rules may take of one event.
-    TooCostly,
-}
-
 /// One file that came into force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileInForce {
@@ -866,37 +705,6 @@ impl Record {
     pub fn from_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
         serde_json::from_slice(bytes)
             .map_err(|error| anyhow::anyhow!("a record of the journal cannot be read: {error}"))
-    }
-}
-
-impl std::fmt::Display for Why {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Why::NoRuleMatched => f.write_str("no rule matched"),
-            Why::Repeat { of } => write!(f, "the same communication was heard before (event {of})"),
-            Why::History => f.write_str("it came as history, which tells nobody"),
-            Why::Overtaken { by } => write!(f, "something newer of this incident was heard before it (event {by})"),
-            Why::NothingToInviteTo => {
-                f.write_str("the rule only invites, and this is not an invitation to a retrospective")
-            }
-            Why::SessionsAreOver => f.write_str("all sessions are over"),
-            Why::DecisionLost => {
-                f.write_str("it was decided in a part of the journal that is lost; old news is not told again")
-            }
-            Why::InputLost => f.write_str("what it said is in a part of the journal that is lost"),
-            Why::PartOfAChange => f.write_str("it is a part of a change of rules"),
-            Why::RulesUnchanged => f.write_str("the rules in force stay as they are"),
-            Why::NotRedeliverable => f.write_str("there is no such delivery, or it has not ended yet"),
-            Why::NoLongerDue => f.write_str("there was nothing left to do"),
-            Why::Retired => f.write_str("it was about something whose retention is over"),
-            Why::NothingToForget => f.write_str("nothing is past its retention"),
-            Why::SetAside { why } => write!(f, "it could not be decided and is set aside: {why}"),
-            Why::OnHold => f.write_str("the machine's clock jumped, and for a while nothing is deleted"),
-            Why::NotSetAside => f.write_str("nothing is set aside there that can be decided again"),
-            Why::TooCostly => f.write_str(
-                "trying the patterns of this customer's rules on this event takes more work than one event may cost",
-            ),
-        }
     }
 }
 

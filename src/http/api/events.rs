@@ -12,7 +12,7 @@ use super::super::caller::Caller;
 use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
-use super::incidents::{LIST_DEFAULT, LIST_MOST, not_a_cursor};
+use super::Page;
 use super::shapes::{EventShort, SilentLine, VerdictLine, WholeEvent};
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Event};
@@ -34,21 +34,11 @@ pub struct Events {
 /// `GET /v1/events`
 pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Events>, Refusal> {
     let viewer = app_state.overseer(&caller)?;
-    let query = Query::of(&uri);
-    query.only(&["limit", "before", "token"])?;
-    let limit = query.number("limit", LIST_DEFAULT, LIST_MOST)?;
-    let before = query
-        .one("before")
-        .map(|text| text.parse::<Position>().map_err(|_| not_a_cursor()));
-    let before = before.transpose()?;
+    let page = Page::asked(&uri)?;
     let answer = move |reading: &Reading| {
-        let mut lines = reading.store.events(before, limit + 1)?;
-        let has_more = lines.len() > limit;
-        lines.truncate(limit);
-        Ok(Json(Events {
-            next: lines.last().filter(|_| has_more).map(|line| line.at.to_string()),
-            events: lines.into_iter().map(EventShort::of).collect(),
-        }))
+        let (lines, next) = page.read(|before, most| reading.store.events(before, most), |line| line.at)?;
+        let events = lines.into_iter().map(EventShort::of).collect();
+        Ok(Json(Events { events, next }))
     };
     app_state.read(viewer, answer).await
 }

@@ -20,6 +20,47 @@ use super::query::Query;
 use super::refusal::Refusal;
 use crate::customer::CustomerId;
 use crate::event::Provider;
+use crate::journal::Position;
+
+/// A page of a list, by position: how many at most, and before which.
+pub struct Page {
+    limit: usize,
+    before: Option<Position>,
+}
+
+impl Page {
+    /// The page that is asked for.
+    ///
+    /// # Errors
+    /// When a parameter is not known here, or is no number or position.
+    pub fn asked(uri: &Uri) -> Result<Self, Refusal> {
+        let query = Query::of(uri);
+        query.only(&["limit", "before", "token"])?;
+        let before = query
+            .one("before")
+            .map(|text| text.parse().map_err(|_| incidents::not_a_cursor()));
+        Ok(Self {
+            limit: query.number("limit", incidents::LIST_DEFAULT, incidents::LIST_MOST)?,
+            before: before.transpose()?,
+        })
+    }
+
+    /// What `read` finds before a position, at most so many; and what to ask for to see the rest.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(Option<Position>, usize) -> anyhow::Result<Vec<T>>,
+        at: impl Fn(&T) -> Position,
+    ) -> anyhow::Result<(Vec<T>, Option<String>)> {
+        let mut lines = read(self.before, self.limit + 1)?;
+        let has_more = lines.len() > self.limit;
+        lines.truncate(self.limit);
+        let next = lines.last().filter(|_| has_more).map(|line| at(line).to_string());
+        Ok((lines, next))
+    }
+}
 
 /// The provider that `?provider=` names.
 ///

@@ -11,10 +11,9 @@ use serde_json::{Value, json};
 use super::super::AppState;
 use super::super::auth::Scope;
 use super::super::caller::Caller;
-use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
-use super::incidents::{LIST_DEFAULT, LIST_MOST, not_a_cursor};
+use super::Page;
 use crate::clock::Time;
 use crate::customer::Viewer;
 use crate::evaluate::set_aside::words;
@@ -59,21 +58,11 @@ impl Line {
 /// `GET /v1/set-aside`
 pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Listed>, Refusal> {
     let viewer = app_state.overseer(&caller)?;
-    let query = Query::of(&uri);
-    query.only(&["limit", "before", "token"])?;
-    let limit = query.number("limit", LIST_DEFAULT, LIST_MOST)?;
-    let before = query
-        .one("before")
-        .map(|text| text.parse::<Position>().map_err(|_| not_a_cursor()));
-    let before = before.transpose()?;
+    let page = Page::asked(&uri)?;
     let answer = move |reading: &Reading| {
-        let mut lines = reading.store.set_aside(before, limit + 1)?;
-        let has_more = lines.len() > limit;
-        lines.truncate(limit);
-        Ok(Json(Listed {
-            next: lines.last().filter(|_| has_more).map(|line| line.at.to_string()),
-            set_aside: lines.into_iter().map(Line::of).collect(),
-        }))
+        let (lines, next) = page.read(|before, most| reading.store.set_aside(before, most), |line| line.at)?;
+        let set_aside = lines.into_iter().map(Line::of).collect();
+        Ok(Json(Listed { set_aside, next }))
     };
     app_state.read(viewer, answer).await
 }
