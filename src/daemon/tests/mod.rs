@@ -22,6 +22,7 @@ mod liars;
 mod neighbours;
 mod poison;
 mod rules;
+mod secrets;
 mod stops;
 mod upkeep;
 
