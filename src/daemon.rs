@@ -96,7 +96,8 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         .with_context(|| format!("making the state directory {}", settings.state.display()))?;
     let lock = lock::Lock::take(&settings.state)?;
     let secrets = secrets(&settings);
-    let sealer = Sealer::open(&key_path(&settings, &secrets))?;
+    let was_used = settings.state.join("journal").exists();
+    let sealer = Sealer::open(&key_path(&settings, &secrets), was_used)?;
     let deciding = reload::deciding(&settings)?;
     let (lanes, signals) = Lanes::channel();
     let started = open_ledger(&settings, &clock, &sealer, &lanes)?;

@@ -107,12 +107,13 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// The key in a systemd credential or a 0600 file; made at the first start if there is none.
+    /// The key in a systemd credential or a 0600 file; made at the first start, when nothing was sealed yet.
     ///
     /// # Errors
-    /// When the file can't be read or written, or does not hold 32 bytes in base64.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// When the file can't be read or written, does not hold 32 bytes in base64, or is gone although it was used.
+    pub fn open(path: &Path, was_used: bool) -> Result<Self> {
         match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound && was_used => return Err(key_is_gone(path)),
             Err(error) if error.kind() == ErrorKind::NotFound => make_key(path)?,
             _ => {} // what is there and cannot be read is never replaced
         }
@@ -177,6 +178,16 @@ fn make_key(path: &Path) -> Result<()> {
 }
 
 /// What to do about a file that is no key.
+fn key_is_gone(path: &Path) -> anyhow::Error {
+    anyhow::anyhow!(
+        "the state key {} is gone, and this daemon has run with this state directory: put it back from a backup, because \
+         what was recorded of rule files opens with that key only; without a backup write a new one there (32 random \
+         bytes in base64, mode 0600): the rule files are read again, links in earlier messages open no more, and why \
+         earlier rules did not match cannot be said any more",
+        path.display()
+    )
+}
+
 fn no_key(path: &Path, length: usize) -> anyhow::Error {
     let found = match length {
         0 => "is empty".to_owned(),
@@ -332,9 +343,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("state.key");
         std::fs::write(dir.path().join("state.key.tmp"), "half of a k").expect("a file");
-        let made = Sealer::open(&path).expect("made");
+        let made = Sealer::open(&path, false).expect("made");
         let sealed = made.seal("to: ops@contoso.example");
-        let again = Sealer::open(&path).expect("opens");
+        let again = Sealer::open(&path, false).expect("opens");
         assert_eq!(again.unseal(&sealed).expect("opens"), "to: ops@contoso.example");
         assert!(!dir.path().join("state.key.tmp").exists());
     }
@@ -345,7 +356,7 @@ mod tests {
         let path = dir.path().join("state.key");
         for (text, found) in [(" \n", "is empty"), ("c2hvcnQ=", "44 characters; 8 were found")] {
             std::fs::write(&path, text).expect("a file");
-            let error = format!("{:#}", Sealer::open(&path).err().expect("no key"));
+            let error = format!("{:#}", Sealer::open(&path, false).err().expect("no key"));
             assert!(
                 error.contains(found) && error.contains("put it back from a backup"),
                 "{error}"
@@ -408,5 +419,14 @@ mod tests {
         };
         assert!(secrets.operator("../etc/passwd").is_err());
         assert!(secrets.operator(".hidden").is_err());
+    }
+
+    #[test]
+    fn a_key_that_was_used_and_is_gone_is_not_replaced() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("state.key");
+        let error = Sealer::open(&path, true).err().expect("refused").to_string();
+        assert!(error.contains("is gone") && error.contains("backup"), "{error}");
+        assert!(!path.exists());
     }
 }

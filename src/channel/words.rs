@@ -251,6 +251,7 @@ mod tests {
             "{}",
             words.lead
         );
+        assert!(words.lead.ends_with("You were told of this before."), "{}", words.lead);
     }
 
     #[test]

@@ -279,6 +279,15 @@ pub fn listed(name: &str, elements: Vec<Value>) -> Value {
     Value::Object(Map::from_iter([(name.to_owned(), Value::Array(elements))]))
 }
 
+/// How many of a list are asked for.
+///
+/// # Errors
+/// When it is no number from 1 on.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "not a number from 1 on".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

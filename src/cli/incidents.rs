@@ -19,7 +19,7 @@ pub struct Incidents {
     #[arg(long, value_name = "PROVIDER", requires = "tracking_id")]
     provider: Option<String>,
     /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = client::at_least_one)]
     limit: usize,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]

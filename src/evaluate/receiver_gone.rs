@@ -81,3 +81,65 @@ fn move_to(pending: &Pending, endpoint: EndpointId, content: &FrozenContent, now
     }
     changes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::sample;
+    use crate::delivery::State;
+    use crate::event::Kind;
+    use crate::incident::IncidentId;
+    use crate::journal::Position;
+    use crate::message::Carried;
+    use crate::notification::SeriesId;
+
+    #[test]
+    fn what_moves_keeps_what_it_carries_for_others() {
+        let message = sample::update();
+        let at = message.created;
+        let delivery = Delivery {
+            id: message.id.clone(),
+            customer: message.content.customer.clone(),
+            receiver: message.content.receiver.clone(),
+            endpoint: EndpointId("ep_old".to_owned()),
+            channel: message.content.channel,
+            form: message.content.form,
+            incident: IncidentId::of(&message.event),
+            tracking_id: message.event.tracking_id.clone(),
+            rules: Vec::new(),
+            series: SeriesId("a series".to_owned()),
+            part: 0,
+            event: Position { seq: 1, nth: 0 },
+            published: message.event.published,
+            title: message.event.title.clone(),
+            kind: Kind::Update,
+            created: at,
+            every: false,
+        };
+        let standing = Standing {
+            delivery: delivery.id.clone(),
+            attempts: 3,
+            state: State::Scheduled { at, expires: at },
+        };
+        let mut content = message.content;
+        content.carries = vec![Carried {
+            title: "an earlier update".to_owned(),
+            published: at,
+        }];
+        let pending = Pending {
+            delivery,
+            standing,
+            content: Some(content.clone()),
+        };
+        let changes = move_to(&pending, EndpointId("ep_new".to_owned()), &content, at);
+        let moved = changes.iter().find_map(|change| match change {
+            Change::Delivery { delivery, .. } => Some(delivery.id.clone()),
+            _ => None,
+        });
+        let carries = Change::Carries {
+            delivery: moved.expect("it moves"),
+            carried: content.carries.clone(),
+        };
+        assert!(changes.contains(&carries), "{changes:?}");
+    }
+}

@@ -18,7 +18,7 @@ use super::room::Room;
 const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 
 /// How much room is made for a body at a time, at least, bytes.
-const STEP_BYTES: usize = 16 * 1024;
+const STEP_BYTES: usize = 2 * 1024;
 
 /// How much of a refused body is read on, bytes.
 const READ_ON_BYTES_MOST: usize = 64 << 20;

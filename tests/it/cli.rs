@@ -89,6 +89,8 @@ fn wrong_usage_is_64_and_asking_for_help_is_not() {
         &["check", "--frob"],
         &["redeliver"],
         &["events", "--limit", "many"],
+        &["events", "--limit", "0"],
+        &["set-aside", "list", "--limit", "0"],
         &[],
     ] {
         bellwether(wrong).code(64);

@@ -22,6 +22,9 @@ pub const CUSTOMER_MOST: usize = 12;
 /// How many may be names that were slow.
 pub const SLOW_MOST: usize = 8;
 
+/// How many of these may be one customer's.
+pub const SLOW_OF_CUSTOMER_MOST: usize = 4;
+
 /// How many names may wait for a thread.
 pub const WAITING_MOST: usize = 1_024;
 
@@ -62,6 +65,8 @@ pub struct Turns<A> {
     slow: usize,
     /// How many of those that are new or slow each customer has.
     by_customer: HashMap<CustomerId, usize>,
+    /// How many that are slow.
+    slow_by_customer: HashMap<CustomerId, usize>,
     /// Whether the last look-up of a name was quick.
     was_quick: HashMap<String, bool>,
 }
@@ -75,6 +80,7 @@ impl<A> Default for Turns<A> {
             not_quick: 0,
             slow: 0,
             by_customer: HashMap::new(),
+            slow_by_customer: HashMap::new(),
             was_quick: HashMap::new(),
         }
     }
@@ -129,7 +135,10 @@ impl<A> Turns<A> {
             self.not_quick += 1;
             *self.by_customer.entry(turn.customer.clone()).or_default() += 1;
         }
-        self.slow += usize::from(turn.standing == Standing::Slow);
+        if turn.standing == Standing::Slow {
+            self.slow += 1;
+            *self.slow_by_customer.entry(turn.customer.clone()).or_default() += 1;
+        }
         Some(turn)
     }
 
@@ -138,13 +147,12 @@ impl<A> Turns<A> {
         self.running -= 1;
         if turn.standing != Standing::Quick {
             self.not_quick -= 1;
-            let left = self.of_customer(turn) - 1;
-            match left {
-                0 => self.by_customer.remove(&turn.customer),
-                left => self.by_customer.insert(turn.customer.clone(), left),
-            };
+            one_less(&mut self.by_customer, &turn.customer);
         }
-        self.slow -= usize::from(turn.standing == Standing::Slow);
+        if turn.standing == Standing::Slow {
+            self.slow -= 1;
+            one_less(&mut self.slow_by_customer, &turn.customer);
+        }
         if self.was_quick.len() >= REMEMBERED_MOST {
             self.was_quick.clear();
         }
@@ -164,12 +172,22 @@ impl<A> Turns<A> {
             && match turn.standing {
                 Standing::Quick => true,
                 Standing::New => is_fair,
-                Standing::Slow => is_fair && self.slow < SLOW_MOST,
+                Standing::Slow => {
+                    let slow = self.slow_by_customer.get(&turn.customer).copied().unwrap_or(0);
+                    is_fair && self.slow < SLOW_MOST && slow < SLOW_OF_CUSTOMER_MOST
+                }
             }
     }
 
     fn of_customer(&self, turn: &Turn) -> usize {
         self.by_customer.get(&turn.customer).copied().unwrap_or(0)
+    }
+}
+
+fn one_less(counts: &mut HashMap<CustomerId, usize>, customer: &CustomerId) {
+    match counts.get(customer) {
+        Some(count) if *count > 1 => drop(counts.insert(customer.clone(), count - 1)),
+        Some(_) | None => drop(counts.remove(customer)),
     }
 }
 
@@ -214,9 +232,18 @@ mod tests {
             turns.ended(&turn, SLOW);
         }
         ask(&mut turns, "contoso", 0..CUSTOMER_MOST);
-        assert_eq!(take_all(&mut turns).len(), SLOW_MOST);
+        assert_eq!(take_all(&mut turns).len(), SLOW_OF_CUSTOMER_MOST);
         ask(&mut turns, "contoso", 50..51);
         assert_eq!(take_all(&mut turns).len(), 1, "a new one goes before");
+        ask(&mut turns, "acme", 0..1);
+        let slow = take_all(&mut turns).remove(0);
+        turns.ended(&slow, SLOW);
+        ask(&mut turns, "acme", 0..1);
+        assert_eq!(
+            take_all(&mut turns).len(),
+            1,
+            "and another customer's slow one finds a thread"
+        );
     }
 
     #[test]
@@ -252,7 +279,7 @@ mod tests {
             }
         }
         assert_eq!((turns.running, turns.not_quick, turns.slow), (0, 0, 0));
-        assert!(turns.by_customer.is_empty() && turns.answers.is_empty());
+        assert!(turns.by_customer.is_empty() && turns.slow_by_customer.is_empty() && turns.answers.is_empty());
         ask(&mut turns, "acme", 0..WAITING_MOST);
         assert!(!turns.ask(&CustomerId::new("acme"), "one more", ()));
     }

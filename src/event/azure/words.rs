@@ -63,9 +63,9 @@ pub(super) fn tracking_id(node: &Node, key: &'static str) -> Result<String, Faul
     match text.chars().count() {
         0 => Err(Fault::new(member.at, format!("`{key}` is empty"))),
         1..=MAX_TRACKING_ID_CHARS => Ok(text),
-        long => Err(Fault::new(
+        _ => Err(Fault::new(
             member.at,
-            format!("`{key}` has {long} characters, at most {MAX_TRACKING_ID_CHARS} are allowed"),
+            format!("`{key}` has more than {MAX_TRACKING_ID_CHARS} characters, the most that are allowed"),
         )),
     }
 }
