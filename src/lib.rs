@@ -28,8 +28,11 @@
 //!
 //! Before the sync: nobody was told that the event was taken, and nobody was told of it. After: it is in the journal,
 //! and what was not decided is decided at the next start; of a decision that takes several records, only the last one
-//! makes it count. The store is believed only after a clean stop or within one
-//! boot; otherwise it is built again from checkpoint and journal.
+//! makes it count. The store is believed only after a clean stop or within one boot; otherwise it is built again from
+//! checkpoint and journal.
+//!
+//! What cannot be decided (the decision panics, fails again with a store built anew, or ended the process twice) is set
+//! aside by `ledger::deciding`, told to the operator and listed, and everything else goes on.
 //!
 //! # A bad rule file
 //!

@@ -240,7 +240,11 @@ async fn rules_that_cannot_be_unsealed_are_read_anew_from_the_folder() {
     let place = place().await;
     let daemon = place.start().await.expect("starts");
     daemon.stop().await.expect("stops");
-    std::fs::remove_file(place.state().join("state.key")).expect("is there");
+    let key = place.state().join("state.key");
+    std::fs::remove_file(&key).expect("is there");
+    let error = place.start().await.err().expect("is not replaced without a word");
+    assert!(format!("{error:#}").contains("is gone"), "{error:#}");
+    std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("writes a new one");
     let daemon = place.start().await.expect("starts");
     daemon.settled().await;
     tell(&place, &daemon, 0..1).await;
