@@ -89,7 +89,8 @@ pub fn start(settings: Settings, hints: Tell) -> Result<Started> {
 fn reckon_from(clock: &Clock, reader: &journal::Reader, last: u64) {
     let newest = lookup::record(reader, last).map(|record| record.at());
     let behind = newest.map_or(chrono::Duration::zero(), |newest| clock.not_before(newest));
-    if !behind.is_zero() {
+    // less than a second is what a clock that is kept right does
+    if behind.num_seconds() > 0 {
         tracing::error!(
             seconds = behind.num_seconds(),
             "the machine's clock is behind what is on record; time goes on from there until it has caught up"
