@@ -401,6 +401,9 @@ pub enum Change {
         /// Whether the settings that decide were changed too.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         settings: bool,
+        /// Former versions of these files that decided nothing: their texts are given back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        given_back: Vec<GivenBack>,
     },
     /// A rule file is broken, or (without `broken`) no longer.
     Broken {
@@ -676,6 +679,19 @@ pub struct FileInForce {
     /// Where it was recorded, if not with the change itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Position>,
+}
+
+/// A version of a rule file by which nothing was decided while it was in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenBack {
+    /// Its path below the rules folder.
+    pub path: String,
+    /// The record that put it into force.
+    pub in_force: u64,
+    /// Where its text was recorded.
+    pub recorded: Position,
+    /// Which of the recorded input's files it is.
+    pub nth: u32,
 }
 
 impl Record {

@@ -6,8 +6,10 @@ use super::own::own;
 use crate::clock::Time;
 use crate::event::{Event, Kind, Stage};
 use crate::journal::Position;
-use crate::record::{BrokenFile, Change, FileInForce, Input, Why};
+use crate::record::{BrokenFile, Change, FileInForce, GivenBack, Input, Why};
 use crate::rule::Revision;
+
+mod facts;
 
 /// What bears on a change of rules.
 pub struct RulesChange {
@@ -21,6 +23,8 @@ pub struct RulesChange {
     pub broken: Vec<BrokenFile>,
     /// Where earlier changes of rules are listed as set aside.
     pub set_aside: Vec<Position>,
+    /// The versions of the changed files that are in force, where nothing was decided by them.
+    pub given_back: Vec<GivenBack>,
 }
 
 /// A change of rules comes into force; what newly broke, or was mended, is told to its customer.
@@ -60,6 +64,7 @@ pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
                 .collect(),
             removed: removed.clone(),
             settings: settings.is_some(),
+            given_back: change.given_back.clone(),
         });
     }
     changes.extend(broken_and_mended(broken, &change.broken, now));

@@ -68,6 +68,30 @@ impl Meter {
         }
     }
 
+    /// How long a whole request has been waited for; `None` while one is under way.
+    pub fn waits_since(&self) -> Option<Duration> {
+        if self.under_way.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let since = match self.head_since.load(Ordering::Relaxed) {
+            0 => self.moved.load(Ordering::Relaxed),
+            at => at,
+        };
+        Some(Duration::from_millis(self.now().saturating_sub(since)))
+    }
+
+    /// A connection that began a while ago and has said nothing since.
+    #[cfg(test)]
+    pub fn begun_before(ago: Duration) -> Arc<Self> {
+        let began = Instant::now().checked_sub(ago).expect("the machine runs for longer");
+        Arc::new(Self {
+            began,
+            moved: AtomicU64::new(1),
+            head_since: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
+        })
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis())
             .unwrap_or(u64::MAX)

@@ -3,7 +3,7 @@
 //!
 //! An accept loop of our own over hyper, because a general server sets no limit on how slowly headers may come.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,9 @@ use super::{Doors, router};
 
 /// How long it may take until the last connection is gone that was broken off.
 const BREAKING_OFF_WAITS: Duration = Duration::from_secs(1);
+
+/// When all places are taken, a connection that has sent no whole request for so long gives way to a new one.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a connection is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -139,19 +142,21 @@ impl Accepting {
     }
 
     fn take(&self, stream: TcpStream, peer: SocketAddr) {
-        let Some(place) = self.places.take(peer.ip()) else {
+        let meter = Meter::begin();
+        let leave = self.abandon.child_token();
+        let Some(place) = self.places.take(peer.ip(), meter.clone(), leave.clone()) else {
             return self.turn_away(stream);
         };
         let connection = Connection {
             peer,
+            meter,
             router: self.router.clone(),
             patience: self.patience,
             stop: self.stop.clone(),
         };
-        let abandon = self.abandon.clone();
         self.tasks.spawn(async move {
             let _place = place;
-            let _ = abandon.run_until_cancelled(connection.run(stream)).await;
+            let _ = leave.run_until_cancelled(connection.run(stream)).await;
         });
     }
 
@@ -183,6 +188,7 @@ fn is_the_callers(error: &std::io::Error) -> bool {
 
 struct Connection {
     peer: SocketAddr,
+    meter: Arc<Meter>,
     router: Router,
     patience: Patience,
     stop: CancellationToken,
@@ -192,7 +198,7 @@ impl Connection {
     /// Serves one connection until it ends, is too slow, or the doors close and nothing is under way.
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let meter = Meter::begin();
+        let meter = self.meter;
         let io = TokioIo::new(Metered::new(stream, meter.clone()));
         let (peer, router, seen) = (self.peer, self.router, meter.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -239,14 +245,23 @@ struct Places {
 
 #[derive(Default)]
 struct Taken {
-    total: usize,
+    next: u64,
+    /// By their number, so the oldest comes first.
+    connections: BTreeMap<u64, Taker>,
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// A place, until it is dropped.
+/// A connection that has a place.
+struct Taker {
+    address: IpAddr,
+    meter: Arc<Meter>,
+    leave: CancellationToken,
+}
+
+/// A place, until it is dropped or the connection had to give way.
 struct Place {
     places: Arc<Places>,
-    address: IpAddr,
+    number: u64,
 }
 
 impl Places {
@@ -258,40 +273,73 @@ impl Places {
         })
     }
 
-    /// A place for one more connection from this address, if there is one. This machine has no limit of its own: all
-    /// callers of a proxy come from here.
-    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A place for one more connection from this address, if there is one, or if another connection gives way. This
+    /// machine has no limit of its own: all callers of a proxy come from here.
+    fn take(self: &Arc<Self>, address: IpAddr, meter: Arc<Meter>, leave: CancellationToken) -> Option<Place> {
         let address = network(address);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.lock();
         let here = taken.by_address.get(&address).copied().unwrap_or_default();
-        if taken.total >= self.total || (here >= self.per_address && !is_this_machine(address)) {
-            return None;
+        let gives_way = if here >= self.per_address && !is_this_machine(address) {
+            Some(taken.who_gives_way(Some(address))?)
+        } else if taken.connections.len() >= self.total {
+            Some(taken.who_gives_way(None)?)
+        } else {
+            None
+        };
+        if let Some(other) = gives_way.and_then(|number| taken.remove(number)) {
+            other.leave.cancel();
         }
-        taken.total += 1;
-        taken.by_address.insert(address, here + 1);
+        let number = taken.next;
+        taken.next += 1;
+        *taken.by_address.entry(address).or_default() += 1;
+        taken.connections.insert(number, Taker { address, meter, leave });
         Some(Place {
             places: self.clone(),
-            address,
+            number,
         })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// Of those that have sent no whole request for a while, the one that has waited longest, from the address that
+    /// has most connections; only of one address if it is named.
+    fn who_gives_way(&self, of: Option<IpAddr>) -> Option<u64> {
+        let waits = |taker: &&Taker| of.is_none_or(|address| taker.address == address);
+        let waiting = self.connections.iter().filter(|(_, taker)| waits(taker));
+        waiting
+            .filter_map(|(number, taker)| {
+                let waited = taker.meter.waits_since().filter(|waited| *waited >= GIVES_WAY_AFTER)?;
+                Some((self.by_address.get(&taker.address), waited, *number))
+            })
+            .max()
+            .map(|(_, _, number)| number)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Taker> {
+        let taker = self.connections.remove(&number)?;
+        if let Some(here) = self.by_address.get_mut(&taker.address) {
+            *here -= 1;
+            if *here == 0 {
+                self.by_address.remove(&taker.address);
+            }
+        }
+        Some(taker)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.lock().remove(self.number);
     }
 }
 
 /// Whether it is a loopback address, or the network of one.
 fn is_this_machine(address: IpAddr) -> bool {
     address.is_loopback() || network(IpAddr::from(std::net::Ipv6Addr::LOCALHOST)) == address
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.total -= 1;
-        if let Some(here) = taken.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -302,22 +350,73 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn take(places: &Arc<Places>, from: &str) -> Option<Place> {
+        places.take(address(from), Meter::begin(), CancellationToken::new())
+    }
+
     #[test]
     fn one_address_cannot_take_all_places() {
         let places = Places::new(5, 2);
-        let one: Vec<_> = (0..3).map(|_| places.take(address("192.0.2.1"))).collect();
+        let one: Vec<_> = (0..3).map(|_| take(&places, "192.0.2.1")).collect();
         assert!(one[0].is_some() && one[1].is_some() && one[2].is_none());
-        let other = places.take(address("192.0.2.2"));
+        let other = take(&places, "192.0.2.2");
         assert!(other.is_some());
         drop(one);
-        assert!(places.take(address("192.0.2.1")).is_some());
+        assert!(take(&places, "192.0.2.1").is_some());
+    }
+
+    /// A connection that has waited for so long; whether it was told to leave is seen in the token.
+    fn waiting(places: &Arc<Places>, from: &str, for_seconds: u64) -> (Option<Place>, CancellationToken) {
+        let leave = CancellationToken::new();
+        let meter = Meter::begun_before(Duration::from_secs(for_seconds));
+        (places.take(address(from), meter, leave.clone()), leave)
+    }
+
+    #[test]
+    fn who_sends_no_request_gives_way_the_longest_of_the_busiest_address_first() {
+        let places = Places::new(4, 4);
+        let alone = waiting(&places, "192.0.2.9", 60);
+        let older = waiting(&places, "192.0.2.1", 20);
+        let longest = waiting(&places, "192.0.2.1", 30);
+        let (busy, busy_leave) = (Meter::begun_before(Duration::from_secs(90)), CancellationToken::new());
+        let under_way = busy.request();
+        let busy = places.take(address("192.0.2.1"), busy, busy_leave.clone());
+        assert!(alone.0.is_some() && older.0.is_some() && longest.0.is_some() && busy.is_some());
+        let newcomers: Vec<_> = (0..3).map(|_| take(&places, "192.0.2.7").is_some()).collect();
+        assert_eq!(newcomers, [true, true, true], "each left at once");
+        assert!(longest.1.is_cancelled() && !older.1.is_cancelled() && !alone.1.is_cancelled());
+        let stays = take(&places, "192.0.2.7");
+        let next = take(&places, "192.0.2.7");
+        assert!(stays.is_some() && next.is_some());
+        assert!(older.1.is_cancelled() && !busy_leave.is_cancelled());
+        drop((older, longest));
+        assert_eq!(
+            places.lock().connections.len(),
+            4,
+            "who gave way gives nothing back twice"
+        );
+        drop((under_way, next, stays, alone, busy));
+        assert!(places.lock().connections.is_empty() && places.lock().by_address.is_empty());
+    }
+
+    #[test]
+    fn nobody_gives_way_at_once_or_while_a_request_is_under_way() {
+        let places = Places::new(1, 1);
+        let fresh = take(&places, "192.0.2.1");
+        assert!(take(&places, "192.0.2.2").is_none());
+        drop(fresh);
+        let meter = Meter::begun_before(Duration::from_secs(60));
+        let under_way = meter.request();
+        let busy = places.take(address("192.0.2.1"), meter, CancellationToken::new());
+        assert!(take(&places, "192.0.2.2").is_none());
+        drop((under_way, busy));
     }
 
     #[test]
     fn this_machine_has_all_places_and_no_more() {
         let places = Places::new(3, 1);
         let here: Vec<_> = ["127.0.0.1", "::1", "127.0.0.1", "127.0.0.1"]
-            .map(|one| places.take(address(one)))
+            .map(|one| take(&places, one))
             .into();
         assert_eq!(here.iter().filter(|place| place.is_some()).count(), 3);
     }
@@ -325,9 +424,9 @@ mod tests {
     #[test]
     fn nothing_is_remembered_of_those_who_left() {
         let places = Places::new(3, 1);
-        drop(places.take(address("2001:db8::1")));
-        let taken = places.taken.lock().expect("a lock");
-        assert!(taken.total == 0 && taken.by_address.is_empty());
+        drop(take(&places, "2001:db8::1"));
+        let taken = places.lock();
+        assert!(taken.connections.is_empty() && taken.by_address.is_empty());
     }
 
     #[test]

@@ -79,6 +79,7 @@ impl Writer {
         for (nth, input) in (0..).zip(inputs) {
             let at = Position { seq, nth };
             positions.push(at);
+            self.upkeep.rule_texts_bytes += rule_texts_bytes(&input);
             self.inbox.push_back(Waiting {
                 at,
                 input: Some(input),
@@ -199,5 +200,20 @@ impl Writer {
             let _ = reply.send(Err(Refused::NoSpace));
         }
         self.no_space_until = Some(Instant::now() + NO_SPACE_WAIT);
+    }
+}
+/// Bytes of an input's sealed texts of rule files.
+fn rule_texts_bytes(input: &Input) -> u64 {
+    match input {
+        Input::Rules { files, .. } | Input::RuleTexts { files } => {
+            files.iter().map(|file| file.sealed.len() as u64).sum()
+        }
+        Input::Heard { .. }
+        | Input::Commanded { .. }
+        | Input::Tried { .. }
+        | Input::AttemptsEnded { .. }
+        | Input::Due { .. }
+        | Input::ClockJumped { .. }
+        | Input::Retired => 0,
     }
 }

@@ -31,6 +31,10 @@ const GROWN_BYTES: u64 = 256 << 20;
 /// …and has grown to this multiple of what it took when it was last renewed.
 const GROWN_TIMES: u64 = 3;
 
+/// The same when so many bytes of rule files' texts were recorded since, and some of them are given back: a folder that
+/// is rewritten all the time would fill the journal before the schedule's next time.
+const RULE_TEXTS_BYTES: u64 = 64 << 20;
+
 /// After a renewal that failed, growth alone starts no other one for so long.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -65,6 +69,8 @@ pub(super) struct Upkeep {
     jumped: Option<chrono::Duration>,
     /// When something was last written down.
     pub noted: Time,
+    /// Bytes of rule files' texts that were recorded since the last renewal.
+    pub rule_texts_bytes: u64,
 }
 
 impl Upkeep {
@@ -73,6 +79,7 @@ impl Upkeep {
         Self {
             jumped: None,
             noted: now,
+            rule_texts_bytes: 0,
             thinning: Thinning::new(last),
             scrub: scrub::Found::default(),
             retention_after: Cell::new(None),
@@ -235,7 +242,9 @@ impl Writer {
         self.sweep();
         let floor = self.fresh_bytes.saturating_mul(GROWN_TIMES).max(GROWN_BYTES);
         let has_failed = |at: Instant| at.elapsed() < RENEW_AGAIN_AFTER;
-        if bytes > floor && !self.upkeep.renewal_failed.is_some_and(has_failed) {
+        let has_former_rules = self.upkeep.rule_texts_bytes > RULE_TEXTS_BYTES && self.upkeep.thinning.is_given_back;
+        let is_due = bytes > floor || has_former_rules;
+        if is_due && !self.upkeep.renewal_failed.is_some_and(has_failed) {
             self.begin_renewal();
         }
     }
@@ -342,6 +351,7 @@ impl Writer {
             return self.not_renewed(&format!("{error:#}"));
         }
         self.upkeep.renewal_failed = None;
+        self.upkeep.rule_texts_bytes = 0;
         self.fresh_bytes = self.store.size_bytes();
         tracing::info!(bytes = self.fresh_bytes, "the store was renewed");
         let waits = std::mem::take(&mut self.background.renewal_waits);

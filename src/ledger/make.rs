@@ -2,7 +2,7 @@
 //!
 //! Nothing is changed here, so that a decision that fails can be set aside as if it had not been begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -184,10 +184,11 @@ impl Writer {
             None => self.compile_with(input)?,
         };
         let view = self.store.view();
-        let earlier = self.earlier_texts(input)?;
+        let earlier: Vec<_> = self.earlier_texts(input)?.into_iter().map(|(file, _)| file).collect();
         let change = RulesChange {
             recorded: waiting.at,
-            earlier: earlier.into_iter().map(|(file, _)| file).collect(),
+            given_back: view.rules_without_decisions(&changed_paths(input, &earlier))?,
+            earlier,
             before: view.revision_at(u64::MAX)?,
             broken: view.broken()?,
             set_aside: view.rules_set_aside()?,
@@ -416,6 +417,16 @@ fn endpoint_of(change: &Change) -> Option<&EndpointId> {
         | Change::IncidentForgotten { .. }
         | Change::Forgotten { .. } => None,
     }
+}
+
+/// The paths of the files that a change of rules puts into force or takes out of it.
+fn changed_paths<'a>(input: &'a Input, earlier: &'a [FileInForce]) -> BTreeSet<&'a str> {
+    let Input::Rules { files, removed, .. } = input else {
+        return BTreeSet::new();
+    };
+    let files = files.iter().map(|file| file.path.as_str());
+    let earlier = earlier.iter().map(|file| file.path.as_str());
+    files.chain(earlier).chain(removed.iter().map(String::as_str)).collect()
 }
 
 /// What an input is, as far as it could be read.

@@ -218,6 +218,7 @@ mod tests {
                 files: Vec::new(),
                 removed: Vec::new(),
                 settings: true,
+                given_back: Vec::new(),
             }],
         };
         store.stage(seq, &decided, &[]).expect("reads");

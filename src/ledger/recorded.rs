@@ -199,6 +199,7 @@ mod tests {
                 ],
                 removed: Vec::new(),
                 settings: false,
+                given_back: Vec::new(),
             }],
         };
         let mut store = Store::open(&dir.path().join("store")).expect("opens");

@@ -26,6 +26,8 @@ pub(super) struct Forgotten {
     incidents: HashMap<IncidentId, u64>,
     events: HashMap<Position, u64>,
     series: HashMap<SeriesId, u64>,
+    /// Texts of rule files, by where they were recorded and which of the input's files they are.
+    texts: HashMap<(Position, u32), u64>,
     /// Whether everything before is gone through: only then the records that forget may go too.
     is_whole: bool,
 }
@@ -86,6 +88,10 @@ impl Forgotten {
                 self.events.extend(events.iter().map(|at| (*at, seq)));
                 self.series.extend(series.iter().map(|one| (one.clone(), seq)));
             }
+            if let Change::InForce { given_back, .. } = change {
+                let texts = given_back.iter().map(|one| ((one.recorded, one.nth), seq));
+                self.texts.extend(texts);
+            }
         }
     }
 
@@ -113,22 +119,37 @@ impl Forgotten {
     }
 
     fn retire_inputs(&self, seq: u64, at: Time, mut inputs: Vec<Input>) -> Keep {
-        let is_old = |nth| self.is_gone(Position { seq, nth });
-        if !(0..)
-            .zip(&inputs)
-            .any(|(nth, input)| *input != Input::Retired && is_old(nth))
-        {
-            return Keep::Keep;
-        }
+        let mut is_changed = false;
         for (nth, input) in (0..).zip(&mut inputs) {
-            if is_old(nth) {
+            let at = Position { seq, nth };
+            if *input != Input::Retired && self.is_gone(at) {
                 *input = Input::Retired;
+                is_changed = true;
             }
+            is_changed |= self.retire_texts(at, input);
+        }
+        if !is_changed {
+            return Keep::Keep;
         }
         match cut_back(&mut inputs, |input| *input == Input::Retired) {
             true => Keep::Drop,
             false => Keep::Replace(Record::Recorded { at, inputs }.to_bytes()),
         }
+    }
+
+    /// Empties the texts of rule files that are given back; which of the input's files the others are does not change.
+    fn retire_texts(&self, at: Position, input: &mut Input) -> bool {
+        let (Input::Rules { files, .. } | Input::RuleTexts { files }) = input else {
+            return false;
+        };
+        let mut is_changed = false;
+        for (nth, file) in (0..).zip(files) {
+            if !file.sealed.is_empty() && is_later(at.seq, self.texts.get(&(at, nth))) {
+                file.sealed.clear();
+                is_changed = true;
+            }
+        }
+        is_changed
     }
 
     fn retire_decided(

@@ -25,6 +25,8 @@ pub(super) struct Thinning {
     pub retired: Option<Thinned>,
     /// A renewal was asked for meanwhile: it must not fold what is being rewritten.
     pub renewal_waits: bool,
+    /// Texts of rule files are given back, and not looked for yet.
+    pub is_given_back: bool,
     /// The last decision that forgot something. After a start: whatever there is, for what the last run left.
     forgotten: u64,
     /// How far the last whole pass went, and what was forgotten when it began.
@@ -50,6 +52,7 @@ impl Thinning {
             waits: Vec::new(),
             retired: None,
             renewal_waits: false,
+            is_given_back: false,
             forgotten: last,
             passed: None,
         }
@@ -63,6 +66,7 @@ impl Thinning {
         if forget(changes) {
             self.forgets(seq);
         }
+        self.is_given_back |= changes.iter().any(gives_back);
     }
 
     /// Notes that a decision forgets something.
@@ -92,7 +96,12 @@ impl Thinning {
 /// Whether changes forget something.
 pub(super) fn forget(changes: &[Change]) -> bool {
     let forgets = |change: &Change| matches!(change, Change::Forgotten { .. } | Change::IncidentForgotten { .. });
-    changes.iter().any(forgets)
+    changes.iter().any(|change| forgets(change) || gives_back(change))
+}
+
+/// Whether a change of rules gives back texts of former versions.
+fn gives_back(change: &Change) -> bool {
+    matches!(change, Change::InForce { given_back, .. } if !given_back.is_empty())
 }
 
 impl Writer {
@@ -102,6 +111,7 @@ impl Writer {
         if self.upkeep.thinning.thread.is_some() {
             return;
         }
+        self.upkeep.thinning.is_given_back = false;
         let pass = self.pass();
         if !self.upkeep.thinning.is_due(pass.through) {
             return self.answer_thinning();

@@ -277,6 +277,7 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
             files,
             removed,
             settings,
+            given_back,
         } => {
             put(Item::InForce {
                 seq: at.seq,
@@ -308,6 +309,8 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
                     nth: 0,
                 }));
             }
+            let gone = given_back.iter().map(|one| keys::rule_file(&one.path, one.in_force));
+            ops.extend(gone.map(Op::Remove));
         }
         Change::Broken { broken: Some(file), .. } => put(Item::Broken(file.clone())),
         Change::Broken { path, broken: None } => ops.push(Op::Remove(keys::broken(path))),

@@ -271,7 +271,7 @@ impl Item {
             Item::Delivery(one) => keys::delivery(&one.delivery.id),
             Item::Attempt(attempt) => keys::attempts(&attempt.delivery).number(u64::from(attempt.number)),
             Item::Wake { deadline, at } => keys::wake(deadline, *at),
-            Item::RuleFile(line) => Key::of(letter::RULE_FILE).text(&line.path).number(line.seq),
+            Item::RuleFile(line) => keys::rule_file(&line.path, line.seq),
             Item::InForce { seq, .. } => Key::of(letter::IN_FORCE).number(*seq),
             Item::Settings { seq, .. } => Key::of(letter::SETTINGS).number(*seq),
             Item::Broken(file) => keys::broken(&file.path),

@@ -123,6 +123,10 @@ pub fn event(at: Position) -> Key {
     Key::of(letter::EVENT).position(at)
 }
 
+pub fn rule_file(path: &str, in_force: u64) -> Key {
+    Key::of(letter::RULE_FILE).text(path).number(in_force)
+}
+
 pub fn events_of(id: &IncidentId) -> Key {
     Key::of(letter::EVENT_OF).incident(id)
 }

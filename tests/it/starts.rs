@@ -1,7 +1,7 @@
 //! Starts and stops as a process of its own: few file descriptors, being halted, being told to stop while it starts, and
 //! what the service manager hears.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -72,6 +72,28 @@ async fn with_256_descriptors_and_more_idle_connections_events_are_taken_and_tol
     let client = client();
     until_posted(&client, &process.url).await;
     until("all are told", || hooks.got("hook").len() == POSTED).await;
+    let pid = process.pid();
+    process.stop(pid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_256_descriptors_half_open_connections_give_way_to_events() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
+    let hooks = Hooks::start().await;
+    tell_everything(&rules, &hooks);
+    let process = Process::start(&with_descriptors(256, &serve(&state, &rules)));
+    let address = process.url.trim_start_matches("http://").to_owned();
+    let mut half_open: Vec<TcpStream> = (0..IDLE).filter_map(|_| TcpStream::connect(&address).ok()).collect();
+    for connection in &mut half_open {
+        // those that were turned away already hear nothing of it
+        let _ = connection.write_all(b"POST /v1/events HTTP/1.1\r\nhost: local");
+    }
+    let began = Instant::now();
+    until_posted(&client(), &process.url).await;
+    // headers alone may take longer than that
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(half_open);
     let pid = process.pid();
     process.stop(pid);
 }

@@ -142,3 +142,69 @@ async fn a_folder_that_is_read_beside_another_one_keeps_what_is_known_to_be_brok
     assert_eq!(daemon.ledger.view().broken().expect("is known").len(), 2);
     daemon.stop().await.expect("stops");
 }
+
+/// Letters that cannot be packed much, so that what is on disk shows what is kept.
+fn large(name: &str, seed: u64) -> String {
+    format!("{}# {}\n", text(name), noise(seed, 150_000))
+}
+
+/// What the journal's files take.
+fn journal_bytes(place: &Place) -> u64 {
+    let files = files_below(&place.state().join("journal")).into_iter();
+    files.map(|file| file.metadata().expect("a file").len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_of_rules_that_decided_nothing_are_given_back_and_others_stay() {
+    let mut place = place().await;
+    place.settings.segment_bytes = 1 << 20;
+    let daemon = start(&place).await;
+    write(&place, "contoso/a.yaml", &large("decides", 1));
+    daemon.rules.reload(&folder("contoso")).await.expect("is read");
+    daemon.hear(vec![update(1, begin())]).await;
+    daemon.settled().await;
+    for seed in 2..30 {
+        write(&place, "contoso/a.yaml", &large(&format!("version {seed}"), seed));
+        daemon.rules.reload(&folder("contoso")).await.expect("is read");
+    }
+    let before = journal_bytes(&place);
+    // behind the older of two checkpoints nothing is thinned out
+    for _ in 0..3 {
+        daemon.hear(vec![update(2, begin())]).await;
+        daemon.settled().await;
+        daemon.store_renewed().await;
+        for seed in 30..36 {
+            write(&place, "contoso/a.yaml", &large(&format!("version {seed}"), seed));
+            daemon.rules.reload(&folder("contoso")).await.expect("is read");
+        }
+    }
+    daemon.store_renewed().await;
+    let after = journal_bytes(&place);
+    assert!(
+        before > 4 << 20 && after < before / 2 + (1 << 20),
+        "{before} bytes, then {after}"
+    );
+    daemon.stop().await.expect("stops");
+    // what is in force is there, from the journal alone, and so is what once decided
+    for dir in ["store", "checkpoints"] {
+        std::fs::remove_dir_all(place.state().join(dir)).expect("removed");
+    }
+    let daemon = start(&place).await;
+    assert_eq!(in_force(&daemon, "contoso"), ["version 35"]);
+    let past = daemon.ledger.past(daemon.ledger.view(), None);
+    let event = daemon
+        .ledger
+        .view()
+        .events(None, 10)
+        .expect("reads")
+        .pop()
+        .expect("an event");
+    let rules = past.rules_of(event.at).expect("reads").expect("they are kept");
+    let names: Vec<_> = rules
+        .files_of(&CustomerId::new("contoso"))
+        .flat_map(|file| &file.rules)
+        .map(|rule| rule.name.as_str())
+        .collect();
+    assert_eq!(names, ["decides"]);
+    daemon.stop().await.expect("stops");
+}
