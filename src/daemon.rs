@@ -354,7 +354,8 @@ fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey,
         Some(name) => format!("{name} <{}>", settings.mail_from.address.as_str()),
         None => settings.mail_from.address.as_str().to_owned(),
     };
-    let http = HttpSender::new(settings.allow_private_receivers, outside.resolver.clone())?;
+    let http = HttpSender::new(settings.allow_private_receivers, outside.resolver.clone())?
+        .with_connections(descriptors::deliveries());
     let mailer = mailer(settings, &secrets, outside.resolver)?;
     let renderer = Renderer {
         from: Sender::read(&from).map_err(|why| anyhow::anyhow!("the sender of mail: {why}"))?,

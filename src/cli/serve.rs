@@ -16,6 +16,10 @@ use super::{output, rules};
 use crate::config::{Flags, Log, Settings};
 use crate::daemon;
 
+/// How many connections the kernel holds until they are accepted; those beyond are dropped, and their callers wait
+/// seconds for nothing. The kernel's own limit (`net.core.somaxconn`) is 4,096 as well.
+const BACKLOG: i32 = 4_096;
+
 /// Run the daemon
 #[derive(Debug, Clone, clap::Args)]
 pub struct Serve {
@@ -121,7 +125,12 @@ fn journald() -> Result<tracing_journald::Layer> {
 /// The socket that the service manager hands over, or one of our own.
 fn listener(settings: &Settings, handed: &mut ListenFd) -> Result<TcpListener> {
     let listener = match handed.len() {
-        0 => TcpListener::bind(settings.listen).map_err(|error| taken(settings, &error))?,
+        0 => {
+            let listener = TcpListener::bind(settings.listen).map_err(|error| taken(settings, &error))?;
+            // the standard library asked for 128, and a start may take a while
+            rustix::net::listen(&listener, BACKLOG).context("listening")?;
+            listener
+        }
         sockets => {
             if sockets > 1 {
                 tracing::warn!(sockets, "several sockets were handed over; only the first is used");

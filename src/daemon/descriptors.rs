@@ -46,11 +46,21 @@ pub fn connections(wanted: usize) -> usize {
     most
 }
 
+/// How many deliveries may have: those that are under way, and the connections kept for the next ones.
+pub fn deliveries() -> usize {
+    deliveries_within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+}
+
+fn deliveries_within(limit: u64) -> usize {
+    let shared = limit.saturating_sub(KEPT);
+    usize::try_from(DELIVERIES_MOST.min(shared / 2)).unwrap_or(usize::MAX)
+}
+
 /// What is left when journal, store and deliveries have theirs. One in five is for telling those who are turned away.
 fn connections_within(limit: u64, wanted: usize) -> usize {
     let shared = limit.saturating_sub(KEPT);
-    let left = shared - DELIVERIES_MOST.min(shared / 2);
-    let most = usize::try_from(left / 5 * 4).unwrap_or(usize::MAX);
+    let left = usize::try_from(shared).unwrap_or(usize::MAX) - deliveries_within(limit);
+    let most = left / 5 * 4;
     wanted.min(most.max(CONNECTIONS_LEAST))
 }
 
@@ -66,5 +76,7 @@ mod tests {
         assert_eq!(connections_within(256, 2_000), 68);
         assert_eq!(connections_within(256, 10), 10);
         assert_eq!(connections_within(64, 2_000), CONNECTIONS_LEAST);
+        let deliveries = [65_536, 1_024, 256, 64].map(deliveries_within);
+        assert_eq!(deliveries, [1_024, 472, 88, 0]);
     }
 }

@@ -48,6 +48,7 @@ pub struct HttpSender {
     allow_private: bool,
     resolver: Resolver,
     tls: TlsConnector,
+    at_once_most: usize,
     kept: Arc<Kept>,
 }
 
@@ -74,8 +75,23 @@ impl HttpSender {
             allow_private,
             resolver,
             tls: TlsConnector::from(Arc::new(tls)),
+            at_once_most: usize::MAX,
             kept: Arc::default(),
         })
+    }
+
+    /// Takes at most so many file descriptors: half of them for what is being sent, half for connections that are kept
+    /// open for the next message.
+    #[must_use]
+    pub fn with_connections(mut self, most: usize) -> Self {
+        self.at_once_most = (most / 2).max(1);
+        self.kept = Arc::new(Kept::at_most(most / 2));
+        self
+    }
+
+    /// How many messages may be under way at once.
+    pub fn at_once_most(&self) -> usize {
+        self.at_once_most
     }
 
     /// Posts a JSON `body` on behalf of `customer`. Ends within 15 seconds.

@@ -160,6 +160,7 @@ impl Lanes {
         clock: Clock,
         attempts: TaskTracker,
     ) -> Result<std::thread::JoinHandle<()>> {
+        let webhooks = UNDER_WAY_MOST.min(senders.webhooks_at_once_most());
         let mut dispatcher = Dispatcher {
             ledger,
             senders: Arc::new(senders),
@@ -167,7 +168,7 @@ impl Lanes {
             runtime: tokio::runtime::Handle::current(),
             attempts,
             signals: self.0.clone(),
-            slots: Slots::new(UNDER_WAY_MOST, CONNECTIONS_MAX),
+            slots: Slots::new(webhooks, CONNECTIONS_MAX),
             texts: Texts::default(),
             due: BTreeSet::new(),
             lanes: HashMap::new(),

@@ -73,6 +73,11 @@ impl Senders {
         }
     }
 
+    /// How many webhooks may be under way at once.
+    pub fn webhooks_at_once_most(&self) -> usize {
+        self.http.at_once_most()
+    }
+
     /// Tries once. Returns what became of it and the SHA-256 (hex) of the bytes that were sent.
     pub async fn attempt(&self, delivery: &Delivery, message: &Message, rules: &RuleSet) -> (Outcome, String) {
         let Some((customer, _, address)) = rules.endpoint(&delivery.endpoint) else {

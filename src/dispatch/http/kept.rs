@@ -46,8 +46,10 @@ pub(super) struct Connection {
 }
 
 /// The free connections.
-#[derive(Default)]
-pub(super) struct Kept(Mutex<Idle>);
+pub(super) struct Kept {
+    most: usize,
+    idle: Mutex<Idle>,
+}
 
 #[derive(Default)]
 struct Idle {
@@ -106,7 +108,21 @@ impl Connection {
     }
 }
 
+impl Default for Kept {
+    fn default() -> Self {
+        Self::at_most(IDLE_MAX)
+    }
+}
+
 impl Kept {
+    /// Keeps so many at most, and never more than usual.
+    pub(super) fn at_most(most: usize) -> Self {
+        Self {
+            most: most.min(IDLE_MAX),
+            idle: Mutex::default(),
+        }
+    }
+
     /// A free connection to a place, the one used last.
     pub(super) fn take(&self, place: &Place) -> Option<Connection> {
         let mut idle = self.lock();
@@ -130,7 +146,7 @@ impl Kept {
     /// Keeps a connection whose last answer was read to its end.
     pub(super) fn keep(self: &Arc<Self>, connection: Connection) {
         let mut idle = self.lock();
-        if idle.count >= IDLE_MAX {
+        if idle.count >= self.most {
             return;
         }
         idle.count += 1;
@@ -157,7 +173,7 @@ impl Kept {
     }
 
     fn lock(&self) -> MutexGuard<'_, Idle> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
