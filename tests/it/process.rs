@@ -159,8 +159,13 @@ pub async fn post(client: &reqwest::Client, url: &str, tracking_id: &str) -> Opt
 
 /// A client whose connections end with it.
 pub fn client() -> reqwest::Client {
+    client_that_waits(Duration::from_secs(10))
+}
+
+/// The same, with another limit for a whole request.
+pub fn client_that_waits(most: Duration) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10));
+    let client = reqwest::Client::builder().no_proxy().timeout(most);
     client.build().expect("a client")
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::{Process, client, post, serve, tell_everything, until};
+use crate::process::{Process, client, client_that_waits, post, serve, tell_everything, until};
 use crate::world::Hooks;
 
 /// So many connections that do nothing, more than there are descriptors.
@@ -93,8 +93,7 @@ async fn with_256_descriptors_half_open_connections_give_way_to_events() {
     }
     let began = Instant::now();
     // a connection that the kernel itself drops in such a crowd is not waited for
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2));
-    until_posted(&client.build().expect("a client"), &process.url).await;
+    until_posted(&client_that_waits(Duration::from_secs(2)), &process.url).await;
     // headers alone may take longer than that
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     drop(half_open);
