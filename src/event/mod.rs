@@ -18,6 +18,7 @@ mod identity;
 mod json;
 mod kind;
 mod plain;
+mod promise;
 mod read;
 mod session;
 
@@ -29,6 +30,7 @@ use crate::clock::Time;
 
 pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
+pub use promise::Promise;
 pub use read::{Ignored, Malformed, Parsed, Source, bytes_to_read, parse, read};
 
 /// One thing a provider told us.

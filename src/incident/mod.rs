@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 use crate::event::{Arrival, Event, EventType, Impact, Kind, Level, Line, Provider, Stage};
 
+pub mod reviews;
+
 /// What an incident is known by: the provider, and its tracking id without regard to case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentId {
@@ -70,7 +72,12 @@ pub enum Status {
 impl Status {
     /// What one event says of the status; `None` where it says nothing (a review, an invitation).
     pub fn said_by(event: &Event) -> Option<Self> {
-        match (event.kind, event.stage) {
+        Self::of(event.kind, event.stage)
+    }
+
+    /// The same of a communication of this kind and stage.
+    pub fn of(kind: Kind, stage: Stage) -> Option<Self> {
+        match (kind, stage) {
             (Kind::Retraction, _) => Some(Self::Retracted),
             (Kind::Mitigation, _) => Some(Self::Mitigated),
             (Kind::Update, Stage::Resolved | Stage::Complete) => Some(Self::Mitigated),

@@ -4,6 +4,7 @@
 //! rule did not match is computed again, by the rules that decided.
 
 mod chapter;
+mod progress;
 
 pub use chapter::{rulings, silent};
 

@@ -3,6 +3,7 @@
 pub mod deliveries;
 pub mod events;
 pub mod incidents;
+mod owed;
 pub mod set_aside;
 mod shapes;
 

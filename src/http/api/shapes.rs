@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::owed::ProgressLines;
 use crate::clock::Time;
 use crate::delivery::{Attempt, State};
 use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
+use crate::incident::reviews::Terms;
 use crate::incident::{Incident, Status};
 use crate::notification::Form;
 use crate::record::{Judged, Verdict};
@@ -36,6 +38,8 @@ pub struct WholeIncident {
     #[serde(flatten)]
     line: IncidentLine,
     is_over: bool,
+    #[serde(flatten)]
+    progress: ProgressLines,
     accounts: Vec<String>,
     impact: Vec<AffectedLine>,
     entries: Vec<EntryLine>,
@@ -205,11 +209,12 @@ impl IncidentLine {
 }
 
 impl WholeIncident {
-    /// This story.
-    pub fn of(story: Story) -> Self {
+    /// This story, as it stands at `now`.
+    pub fn of(story: Story, now: Time) -> Self {
         Self {
             line: IncidentLine::of(&story.incident),
             is_over: story.incident.status.is_over(),
+            progress: ProgressLines::of(&story.progress(&Terms::default(), now), now),
             accounts: story.accounts,
             impact: story.impact.into_iter().map(AffectedLine::of).collect(),
             entries: story.chapters.into_iter().map(EntryLine::of).collect(),

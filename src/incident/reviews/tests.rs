@@ -1,0 +1,355 @@
+//! Worked cases: what each sequence of communications leaves owed. Due times are counted by hand.
+
+use super::*;
+
+fn time(text: &str) -> Time {
+    text.parse().expect("a time")
+}
+
+fn said(kind: Kind, stage: Stage, published: &str) -> Said {
+    Said {
+        kind,
+        stage,
+        published: time(published),
+        impact_start: None,
+        impact_end: None,
+        promise: None,
+        services: 1,
+        regions: 1,
+    }
+}
+
+fn update(published: &str) -> Said {
+    Said {
+        impact_start: Some(time("2026-10-24T19:00:00Z")),
+        ..said(Kind::Update, Stage::Active, published)
+    }
+}
+
+fn mitigation(published: &str, end: &str, promise: Promise) -> Said {
+    Said {
+        impact_end: Some(time(end)),
+        promise: Some(promise),
+        ..said(Kind::Mitigation, Stage::Resolved, published)
+    }
+}
+
+fn review(kind: Kind, published: &str) -> Said {
+    said(kind, Stage::Rca, published)
+}
+
+/// What is owed, as words: kind, since, due, state, basis, met, seconds late.
+fn owed(said: &[Said], now: &str) -> (Phase, usize, Vec<String>) {
+    let now = time(now);
+    let progress = progress(EventType::ServiceIssue, said, false, &Terms::default(), now);
+    let lines = progress.owed.iter().map(|owed| {
+        let time = |time: Time| time.format("%m-%dT%H:%MZ").to_string();
+        let mut line = format!(
+            "{} since {} due {} {} by {}",
+            json(&owed.kind),
+            time(owed.since),
+            owed.due.map_or("never".to_owned(), time),
+            json(&owed.state),
+            json(&owed.basis),
+        );
+        if let Some(met) = owed.met {
+            line += &format!(" at {}", time(met));
+        }
+        if let Some(late) = owed.late_seconds(now) {
+            line += &format!(" late {late}");
+        }
+        line
+    });
+    (progress.phase, progress.reopened, lines.collect())
+}
+
+/// A word as it stands in JSON.
+fn json(one: &impl Serialize) -> String {
+    let word = serde_json::to_value(one).expect("JSON");
+    word.as_str().unwrap_or_default().to_owned()
+}
+
+/// Both reviews, and the worked case of the clocks' change: the last Sunday of October is the 25th in 2026.
+fn largest() -> Vec<Said> {
+    vec![
+        update("2026-10-24T19:20:00Z"),
+        mitigation(
+            "2026-10-24T23:00:00Z",
+            "2026-10-24T22:30:00Z",
+            Promise::PreliminaryAndFinal,
+        ),
+    ]
+}
+
+#[test]
+fn the_largest_owe_two_reviews_in_exact_hours_from_the_mitigation() {
+    let expected = vec![
+        "preliminary-review since 10-24T22:30Z due 10-27T22:30Z open by promise".to_owned(),
+        "final-review since 10-24T22:30Z due 11-07T22:30Z open by promise".to_owned(),
+    ];
+    assert_eq!(
+        owed(&largest(), "2026-10-25T00:00:00Z"),
+        (Phase::UnderReview, 0, expected)
+    );
+    let progress = progress(
+        EventType::ServiceIssue,
+        &largest(),
+        false,
+        &Terms::default(),
+        time("2026-10-25T00:00:00Z"),
+    );
+    assert_eq!(progress.size, Some((Size::Largest, Basis::Promise)));
+    let in_berlin = |time: Time| {
+        time.with_timezone(&chrono_tz::Europe::Berlin)
+            .format("%d %b %H:%M %Z")
+            .to_string()
+    };
+    let due: Vec<String> = progress
+        .owed
+        .iter()
+        .filter_map(|owed| owed.due.map(in_berlin))
+        .collect();
+    // the night of 25 October has an hour more there, and the durations have not
+    assert_eq!(due, ["27 Oct 23:30 CET", "07 Nov 23:30 CET"]);
+}
+
+#[test]
+fn a_review_at_its_due_second_is_in_time_and_a_second_later_is_late() {
+    for (published, tail) in [
+        ("2026-10-27T22:30:00Z", "met by promise at 10-27T22:30Z"),
+        ("2026-10-27T22:30:01Z", "met by promise at 10-27T22:30Z late 1"),
+    ] {
+        let mut said = largest();
+        said.push(review(Kind::PreliminaryReview, published));
+        let (_, _, lines) = owed(&said, "2026-10-28T00:00:00Z");
+        assert_eq!(
+            lines[0],
+            format!("preliminary-review since 10-24T22:30Z due 10-27T22:30Z {tail}")
+        );
+    }
+    let (_, _, lines) = owed(&largest(), "2026-10-27T22:30:00Z");
+    assert!(lines[0].contains(" open "), "{lines:?}");
+    let (_, _, lines) = owed(&largest(), "2026-10-27T22:30:10Z");
+    assert!(lines[0].ends_with("overdue by promise late 10"), "{lines:?}");
+}
+
+#[test]
+fn a_final_review_without_a_preliminary_one_waives_it_and_closes_the_incident() {
+    let mut said = largest();
+    said.push(review(Kind::FinalReview, "2026-11-14T22:30:00Z"));
+    let (phase, _, lines) = owed(&said, "2026-11-15T00:00:00Z");
+    assert_eq!(phase, Phase::Closed);
+    assert_eq!(
+        lines,
+        [
+            "preliminary-review since 10-24T22:30Z due 10-27T22:30Z waived by promise",
+            "final-review since 10-24T22:30Z due 11-07T22:30Z met by promise at 11-14T22:30Z late 604800",
+        ]
+    );
+    // a preliminary one that comes after all changes nothing that is owed
+    said.push(review(Kind::PreliminaryReview, "2026-11-16T00:00:00Z"));
+    let (phase, _, after) = owed(&said, "2026-11-17T00:00:00Z");
+    assert_eq!((phase, after.len()), (Phase::Closed, 3));
+    assert!(after.iter().all(|line| !line.contains("open")), "{after:?}");
+}
+
+#[test]
+fn what_opens_again_stops_what_is_open_and_the_next_mitigation_owes_it_anew() {
+    let mut said = largest();
+    said.push(review(Kind::PreliminaryReview, "2026-10-26T10:00:00Z"));
+    said.push(update("2026-10-26T12:00:00Z"));
+    let (phase, reopened, lines) = owed(&said, "2026-10-26T13:00:00Z");
+    assert_eq!((phase, reopened), (Phase::Investigating, 1));
+    assert_eq!(
+        lines,
+        [
+            "preliminary-review since 10-24T22:30Z due 10-27T22:30Z met by promise at 10-26T10:00Z",
+            "final-review since 10-24T22:30Z due 11-07T22:30Z stopped by promise",
+        ]
+    );
+    said.push(mitigation(
+        "2026-10-26T18:00:00Z",
+        "2026-10-26T17:00:00Z",
+        Promise::PreliminaryAndFinal,
+    ));
+    let (phase, _, lines) = owed(&said, "2026-10-26T19:00:00Z");
+    assert_eq!(phase, Phase::UnderReview);
+    assert_eq!(
+        lines[2..],
+        [
+            "preliminary-review since 10-26T17:00Z due 10-29T17:00Z open by promise",
+            "final-review since 10-26T17:00Z due 11-09T17:00Z open by promise",
+        ]
+    );
+}
+
+#[test]
+fn a_review_on_request_is_never_overdue_and_does_not_keep_the_incident_open_for_ever() {
+    let said = [
+        update("2026-10-24T19:20:00Z"),
+        mitigation("2026-10-24T23:00:00Z", "2026-10-24T22:30:00Z", Promise::OnRequest),
+    ];
+    let line = "final-review since 10-24T22:30Z due never open by on-request".to_owned();
+    assert_eq!(
+        owed(&said, "2026-11-20T00:00:00Z"),
+        (Phase::Mitigated, 0, vec![line.clone()])
+    );
+    assert_eq!(owed(&said, "2027-11-20T00:00:00Z"), (Phase::Closed, 0, vec![line]));
+}
+
+#[test]
+fn a_statement_that_is_the_last_word_owes_nothing() {
+    let said = [
+        update("2026-10-24T19:20:00Z"),
+        mitigation("2026-10-24T23:00:00Z", "2026-10-24T22:30:00Z", Promise::Nothing),
+    ];
+    assert_eq!(owed(&said, "2026-10-25T00:00:00Z"), (Phase::Closed, 0, Vec::new()));
+}
+
+#[test]
+fn a_statement_that_promises_nothing_owes_by_the_size_of_the_impact() {
+    let statement = |services, regions, end: &str| Said {
+        services,
+        regions,
+        promise: None,
+        ..mitigation("2026-10-24T23:00:00Z", end, Promise::Nothing)
+    };
+    for (services, regions, end, size, count) in [
+        (1, 1, "2026-10-24T20:59:59Z", Size::Small, 0),
+        (1, 1, "2026-10-24T21:00:00Z", Size::Standard, 1),
+        (2, 1, "2026-10-24T20:00:00Z", Size::Standard, 1),
+        (3, 1, "2026-10-24T20:00:00Z", Size::Largest, 2),
+        (1, 3, "2026-10-24T20:00:00Z", Size::Largest, 2),
+        (1, 1, "2026-10-25T07:00:00Z", Size::Largest, 2),
+    ] {
+        let said = [update("2026-10-24T19:20:00Z"), statement(services, regions, end)];
+        let progress = progress(
+            EventType::ServiceIssue,
+            &said,
+            false,
+            &Terms::default(),
+            time("2026-10-25T08:00:00Z"),
+        );
+        assert_eq!(
+            (progress.size, progress.owed.len()),
+            (Some((size, Basis::Size)), count),
+            "{services} {regions} {end}"
+        );
+        assert!(progress.owed.iter().all(|owed| owed.basis == Basis::Size));
+    }
+}
+
+#[test]
+fn a_retraction_stops_the_clocks() {
+    let mut said = largest();
+    said.push(retraction("2026-10-25T08:00:00Z"));
+    let (phase, _, lines) = owed(&said, "2026-12-01T00:00:00Z");
+    assert_eq!(phase, Phase::Retracted);
+    assert!(lines.iter().all(|line| line.contains("stopped")), "{lines:?}");
+}
+
+fn retraction(published: &str) -> Said {
+    said(Kind::Retraction, Stage::Resolved, published)
+}
+
+#[test]
+fn a_statement_that_is_corrected_moves_what_is_open_and_keeps_what_was_met() {
+    let mut said = largest();
+    said.push(review(Kind::PreliminaryReview, "2026-10-25T10:00:00Z"));
+    said.push(mitigation(
+        "2026-10-25T12:00:00Z",
+        "2026-10-24T22:30:00Z",
+        Promise::PreliminaryAndFinal,
+    ));
+    let (_, _, lines) = owed(&said, "2026-10-26T00:00:00Z");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    said.push(mitigation(
+        "2026-10-25T13:00:00Z",
+        "2026-10-24T21:00:00Z",
+        Promise::PreliminaryAndFinal,
+    ));
+    let (_, reopened, lines) = owed(&said, "2026-10-26T00:00:00Z");
+    assert_eq!(reopened, 0);
+    assert!(
+        lines.contains(&"final-review since 10-24T21:00Z due 11-07T21:00Z open by promise".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_incident_of_which_only_a_preliminary_review_was_heard_owes_the_final_one() {
+    let said = [Said {
+        impact_end: Some(time("2026-10-24T22:30:00Z")),
+        promise: Some(Promise::Final),
+        ..review(Kind::PreliminaryReview, "2026-10-26T10:00:00Z")
+    }];
+    let (phase, _, lines) = owed(&said, "2026-10-27T00:00:00Z");
+    assert_eq!(phase, Phase::UnderReview);
+    assert_eq!(
+        lines,
+        [
+            "preliminary-review since 10-24T22:30Z due 10-27T22:30Z met by promise at 10-26T10:00Z",
+            "final-review since 10-24T22:30Z due 11-07T22:30Z open by promise",
+        ]
+    );
+}
+
+#[test]
+fn a_preliminary_review_turns_an_offer_into_a_promise() {
+    let said = [
+        update("2026-10-24T19:20:00Z"),
+        mitigation("2026-10-24T23:00:00Z", "2026-10-24T22:30:00Z", Promise::OnRequest),
+        review(Kind::PreliminaryReview, "2026-10-26T10:00:00Z"),
+    ];
+    let (_, _, lines) = owed(&said, "2026-10-27T00:00:00Z");
+    assert!(
+        lines.contains(&"final-review since 10-24T22:30Z due 11-07T22:30Z open by promise".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_advisory_a_maintenance_and_a_test_owe_nothing() {
+    let said = largest();
+    let now = time("2026-10-25T00:00:00Z");
+    for event_type in [
+        EventType::HealthAdvisory,
+        EventType::PlannedMaintenance,
+        EventType::Billing,
+    ] {
+        assert_eq!(progress(event_type, &said, false, &Terms::default(), now).owed, []);
+    }
+    assert_eq!(
+        progress(EventType::ServiceIssue, &said, true, &Terms::default(), now).owed,
+        []
+    );
+}
+
+#[test]
+fn a_maintenance_goes_from_planned_to_closed() {
+    let of = |stage, published| said(Kind::Update, stage, published);
+    let mut said = vec![of(Stage::Planned, "2026-11-01T00:00:00Z")];
+    let phase = |said: &[Said]| {
+        let now = time("2026-11-05T00:00:00Z");
+        progress(EventType::PlannedMaintenance, said, false, &Terms::default(), now).phase
+    };
+    assert_eq!(phase(&said), Phase::Planned);
+    said.push(of(Stage::InProgress, "2026-11-03T00:00:00Z"));
+    assert_eq!(phase(&said), Phase::InProgress);
+    said.push(of(Stage::Complete, "2026-11-04T00:00:00Z"));
+    assert_eq!(phase(&said), Phase::Closed);
+    said.push(of(Stage::Canceled, "2026-11-04T01:00:00Z"));
+    assert_eq!(phase(&said), Phase::Canceled);
+}
+
+#[test]
+fn the_order_of_arrival_changes_nothing() {
+    let mut said = largest();
+    said.push(review(Kind::PreliminaryReview, "2026-10-26T10:00:00Z"));
+    said.push(review(Kind::FinalReview, "2026-11-05T10:00:00Z"));
+    let expected = owed(&said, "2026-11-10T00:00:00Z");
+    said.reverse();
+    assert_eq!(owed(&said, "2026-11-10T00:00:00Z"), expected);
+    said.swap(0, 2);
+    assert_eq!(owed(&said, "2026-11-10T00:00:00Z"), expected);
+}
