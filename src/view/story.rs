@@ -5,6 +5,7 @@
 
 mod chapter;
 mod progress;
+pub mod revisions;
 
 pub use chapter::{rulings, silent};
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::owed::ProgressLines;
+use super::owed::{ProgressLines, RevisionLine};
 use crate::clock::Time;
 use crate::delivery::{Attempt, State};
 use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
@@ -42,6 +42,7 @@ pub struct WholeIncident {
     progress: ProgressLines,
     accounts: Vec<String>,
     impact: Vec<AffectedLine>,
+    revisions: Vec<RevisionLine>,
     entries: Vec<EntryLine>,
 }
 
@@ -215,6 +216,7 @@ impl WholeIncident {
             line: IncidentLine::of(&story.incident),
             is_over: story.incident.status.is_over(),
             progress: ProgressLines::of(&story.progress(&Terms::default(), now), now),
+            revisions: story.revisions().into_iter().map(RevisionLine::of).collect(),
             accounts: story.accounts,
             impact: story.impact.into_iter().map(AffectedLine::of).collect(),
             entries: story.chapters.into_iter().map(EntryLine::of).collect(),
