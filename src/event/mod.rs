@@ -257,6 +257,8 @@ words! {
         SetAside = "set-aside",
         /// Ours: the machine's clock jumped.
         ClockJumped = "clock-jumped",
+        /// Ours: the mail relay refuses us.
+        MailRefused = "mail-refused",
     }
 }
 
@@ -312,7 +314,12 @@ impl Kind {
     pub fn is_own(self) -> bool {
         matches!(
             self,
-            Kind::RulesBroken | Kind::RulesMended | Kind::JournalLost | Kind::SetAside | Kind::ClockJumped
+            Kind::RulesBroken
+                | Kind::RulesMended
+                | Kind::JournalLost
+                | Kind::SetAside
+                | Kind::ClockJumped
+                | Kind::MailRefused
         )
     }
 
