@@ -18,11 +18,9 @@ use crate::channel::email::Sender;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::customer::CustomerId;
-use crate::dispatch::http::HttpSender;
 use crate::dispatch::lanes::{Lanes, Signal};
 use crate::dispatch::resolve::Resolver;
 use crate::dispatch::send::{Renderer, Senders};
-use crate::dispatch::smtp::{Mailer, SmtpSettings};
 use crate::folder::{self, Part};
 use crate::http;
 use crate::ledger::{self, Ledger};
@@ -31,6 +29,7 @@ use crate::store::trust::Trust;
 
 mod descriptors;
 mod lock;
+pub(crate) mod outbound;
 mod reload;
 mod systemd;
 
@@ -120,7 +119,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
     follow_clock(&clock, &ledger, &lanes, &background);
     let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
     let watch = watch(&settings.rules, &workers, &ledger);
-    announce(&settings, addr);
+    announce(&settings, addr, &clock);
     Ok(Handle {
         addr,
         ledger,
@@ -326,7 +325,7 @@ fn seconds(seconds: u64) -> chrono::Duration {
 }
 
 /// Where secrets are looked for: systemd's credentials or the operator's directory, and the customers' own folders.
-fn secrets(settings: &Settings) -> Secrets {
+pub(crate) fn secrets(settings: &Settings) -> Secrets {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let granted = settings.customers.by_name.as_ref().map(|known| {
         known
@@ -354,9 +353,10 @@ fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey,
         Some(name) => format!("{name} <{}>", settings.mail_from.address.as_str()),
         None => settings.mail_from.address.as_str().to_owned(),
     };
-    let http = HttpSender::new(settings.allow_private_receivers, outside.resolver.clone())?
+    let trust = outbound::trust(settings)?;
+    let http = outbound::http(settings, &secrets, outside.resolver.clone(), &trust)?
         .with_connections(descriptors::deliveries());
-    let mailer = mailer(settings, &secrets, outside.resolver)?;
+    let mailer = outbound::mailer(settings, &secrets, outside.resolver, &trust)?;
     let renderer = Renderer {
         from: Sender::read(&from).map_err(|why| anyhow::anyhow!("the sender of mail: {why}"))?,
         secrets,
@@ -366,22 +366,6 @@ fn senders(settings: &Settings, clock: &Clock, secrets: Secrets, links: LinkKey,
         before_rendering: outside.before_rendering,
     };
     Ok(Senders::new(http, mailer, renderer))
-}
-
-fn mailer(settings: &Settings, secrets: &Secrets, resolver: Resolver) -> Result<Mailer> {
-    let Some(smtp) = &settings.smtp else {
-        return Ok(Mailer::folder(&settings.state.join("mail")));
-    };
-    let password = smtp
-        .password
-        .as_ref()
-        .map(|name| secrets.operator(name))
-        .transpose()
-        .context("the password of the mail relay")?;
-    let credentials = smtp.user.clone().zip(password);
-    let relay =
-        SmtpSettings::read(smtp.url.as_str(), credentials).map_err(|why| anyhow::anyhow!("the mail relay: {why}"))?;
-    Mailer::smtp(relay, resolver).context("preparing the mail relay")
 }
 
 fn doors(
@@ -468,7 +452,7 @@ fn watch(folder: &Path, workers: &reload::Workers, ledger: &Ledger) -> Option<fo
 }
 
 /// What an operator should know at a start.
-fn announce(settings: &Settings, addr: SocketAddr) {
+fn announce(settings: &Settings, addr: SocketAddr, clock: &Clock) {
     if !settings.customers.are_separate() {
         tracing::info!(
             "no `customers` in the settings: one organisation, and every folder under the rules sees every event"
@@ -487,6 +471,9 @@ fn announce(settings: &Settings, addr: SocketAddr) {
     }
     if settings.smtp.is_none() {
         tracing::warn!(folder = %settings.state.join("mail").display(), "no mail relay in the settings: mail is written to files");
+    }
+    for warning in outbound::warnings(settings, clock.now()) {
+        tracing::warn!("{warning}");
     }
     tracing::info!("listening on http://{addr}");
 }

@@ -274,8 +274,12 @@ pub fn next(attempt: &Attempt, expires: Time, now: Time) -> Next {
         Outcome::Gone { why } => Next::Dead {
             end: End::ReceiverGone { why: why.clone() },
         },
-        Outcome::Retry { after_seconds, .. } => {
-            let at = now + wait(attempt, *after_seconds);
+        Outcome::Retry { .. } | Outcome::OurFault { .. } => {
+            let asked_seconds = match &attempt.outcome {
+                Outcome::Retry { after_seconds, .. } => *after_seconds,
+                _ => None,
+            };
+            let at = now + wait(attempt, asked_seconds);
             // the last try comes at the very end of the life rather than never
             match at < expires {
                 true => Next::Again { at },

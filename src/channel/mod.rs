@@ -7,6 +7,7 @@ pub(crate) mod calendar;
 pub(crate) mod email;
 pub(crate) mod guard;
 pub(crate) mod reply;
+pub(crate) mod retired;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod slack;
@@ -69,6 +70,29 @@ impl Address {
         }
     }
 
+    /// The secret that holds its URL, if one does.
+    pub fn secret(&self) -> Option<&SecretRef> {
+        match self.target()? {
+            Target::Secret(secret) => Some(secret),
+            Target::Plain(_) => None,
+        }
+    }
+
+    /// Its URL, if it is written in the rule file.
+    pub fn plain_url(&self) -> Option<&Url> {
+        match self.target()? {
+            Target::Plain(url) => Some(url),
+            Target::Secret(_) => None,
+        }
+    }
+
+    fn target(&self) -> Option<&Target> {
+        match self {
+            Address::Webhook { url, .. } | Address::Slack { url } | Address::Teams { url } => Some(url),
+            Address::Email(_) => None,
+        }
+    }
+
     /// Its endpoint: the same for all rules and receivers of one customer that name it. An address kept in a secret is
     /// known by the secret's name, so that changing its value stays the same endpoint.
     pub fn endpoint(&self, customer: &CustomerId) -> EndpointId {
@@ -110,10 +134,42 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after_seconds: Option<u64>,
     },
+    /// The mail relay refuses us, and neither mailbox nor message is to blame: the operator must mend it. It is tried
+    /// again for as long as the delivery lives.
+    OurFault {
+        /// What of us it refuses.
+        fault: Fault,
+        /// What it said, as above.
+        why: String,
+    },
     /// This message will never be taken by this receiver.
     Refused { why: String },
     /// The receiver is gone for good (410, no such mailbox).
     Gone { why: String },
+}
+
+/// What a mail relay refuses of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The name that we say hello with.
+    Hello,
+    /// Our address, its name in the DNS, or its reputation.
+    Host,
+    /// That we send through it to others.
+    Relaying,
+    /// Our user or password, or that there is none.
+    SignIn,
+    /// The address that mail comes from, or how its domain vouches for us (SPF, DKIM, DMARC).
+    Sender,
+    /// Our account there: it is suspended, or sends more than it may.
+    Account,
+    /// A policy that it does not explain.
+    Policy,
+    /// A command of ours.
+    Protocol,
+    /// Its certificate is not trusted here, or it offers no TLS.
+    Security,
 }
 
 impl Outcome {
@@ -121,17 +177,25 @@ impl Outcome {
     pub fn word(&self) -> &'static str {
         match self {
             Outcome::Delivered => "delivered",
-            Outcome::Retry { .. } => "retry",
+            Outcome::Retry { .. } | Outcome::OurFault { .. } => "retry",
             Outcome::Refused { .. } => "refused",
             Outcome::Gone { .. } => "gone",
         }
+    }
+
+    /// Whether it is tried again.
+    pub fn is_tried_again(&self) -> bool {
+        matches!(self, Outcome::Retry { .. } | Outcome::OurFault { .. })
     }
 
     /// What happened, if it was not taken.
     pub fn why(&self) -> Option<&str> {
         match self {
             Outcome::Delivered => None,
-            Outcome::Retry { why, .. } | Outcome::Refused { why } | Outcome::Gone { why } => Some(why),
+            Outcome::Retry { why, .. }
+            | Outcome::OurFault { why, .. }
+            | Outcome::Refused { why }
+            | Outcome::Gone { why } => Some(why),
         }
     }
 }

@@ -2,16 +2,22 @@
 //!
 //! It reads files and asks no daemon.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::failure::{Exit, Failure};
 use super::output;
+use crate::channel::retired::retired;
+use crate::clock::Clock;
 use crate::config::{Flags, Settings};
+use crate::daemon::{self, outbound};
 use crate::folder;
 use crate::problem::{Problem, Severity};
+use crate::rule::RuleSet;
 use crate::rule::check::{Checked, Deciding, check_watched};
+use crate::secret::Secrets;
 
 /// The settings that decide which rule matches what.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -60,6 +66,12 @@ impl Folder {
         };
         let (settings, mut problems) = settings(decides.config.as_deref(), &flags)?;
         let deciding = deciding(&settings)?;
+        if let Some(file) = &decides.config {
+            trust(&settings)?;
+            let said = outbound::warnings(&settings, Clock::System.now()).into_iter();
+            problems.extend(said.map(|what| warning(file, &what)));
+        }
+        let secrets = daemon::secrets(&settings);
         let path = settings.rules;
         let found = listed(&path)?;
         let bar = output::Bar::new("checking");
@@ -71,7 +83,13 @@ impl Folder {
         let unreadable = found.unreadable.iter().map(|(file, why)| unreadable(file, why));
         let of_files = checked.problems.iter().cloned();
         let of_files = of_files.filter(|problem| !(has_unreadable && problem.file == "rules/"));
-        problems.extend(unreadable.chain(of_files).map(|problem| placed(problem, &path)));
+        let of_secrets = retired_secrets(&checked.set, &secrets);
+        problems.extend(
+            unreadable
+                .chain(of_files)
+                .chain(of_secrets)
+                .map(|problem| placed(problem, &path)),
+        );
         Ok(Self {
             files: found.sources.len() + found.unreadable.len(),
             path,
@@ -139,6 +157,52 @@ pub fn deciding(settings: &Settings) -> Result<Deciding> {
         .map_err(|why| Failure::new(Exit::Config, format!("the catalogue cannot be used: {why}")).into())
 }
 
+/// Whether the certificates of `trust` can be used.
+///
+/// # Errors
+/// When they cannot; the exit code is 78.
+pub fn trust(settings: &Settings) -> Result<()> {
+    let read = outbound::trust(settings);
+    read.map(drop).map_err(|why| {
+        Failure::new(
+            Exit::Config,
+            format!("the certificates of `trust` cannot be used: {why:#}"),
+        )
+        .into()
+    })
+}
+
+/// A warning about the settings as a whole; the hint, if there is one, stands behind `hint:`.
+fn warning(file: &Path, what: &str) -> Problem {
+    let (what, hint) = match what.split_once("; hint: ") {
+        Some((what, hint)) => (what, Some(hint)),
+        None => (what, None),
+    };
+    Problem::of_file(Severity::Warning, &file.display().to_string(), what, hint)
+}
+
+/// Secrets that can be read here and hold an address that takes nothing any more. Of the address only the host is said.
+fn retired_secrets(set: &RuleSet, secrets: &Secrets) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (path, file) in set.files.iter() {
+        let mut seen = BTreeSet::new();
+        for receiver in &file.receivers {
+            for address in &receiver.to {
+                let Some(secret) = address.secret().filter(|secret| seen.insert(*secret)) else {
+                    continue;
+                };
+                let url = secrets.find(&secret.customer, &secret.name).ok();
+                let url = url.and_then(|value| url::Url::parse(value.reveal().trim()).ok());
+                if let Some(found) = url.and_then(|url| retired(address.channel(), &url)) {
+                    let what = format!("the secret `{}` of `{}`: {}", secret.name, receiver.name, found.what);
+                    problems.push(Problem::of_file(Severity::Warning, path, &what, Some(found.hint)));
+                }
+            }
+        }
+    }
+    problems
+}
+
 fn listed(path: &Path) -> Result<folder::Found> {
     let refuse = |what: String, hint: &str| Failure::new(Exit::Config, what).hint(hint);
     if !path.exists() {
@@ -192,6 +256,97 @@ mod tests {
         };
         assert_eq!(file("contoso/a.yaml"), "etc/rules/contoso/a.yaml");
         assert_eq!(file("rules/"), "etc/rules/");
+    }
+
+    const OLD: &str =
+        "https://prod-01.westeurope.logic.azure.com/workflows/0/triggers/manual/paths/invoke?sig=hunter2hunter2";
+    const CONNECTOR: &str =
+        "https://contoso.webhook.office.com/webhookb2/hunter2hunter2/IncomingWebhook/hunter2hunter2";
+
+    /// What is said of a receiver of Contoso's whose secret `hook` holds a URL.
+    fn said_of(receiver: &str, url: &str) -> String {
+        let dir = tempfile::tempdir().expect("a directory");
+        let secrets = dir.path().join("contoso/secrets");
+        std::fs::create_dir_all(&secrets).expect("a folder");
+        std::fs::write(secrets.join("hook"), format!("{url}\n")).expect("a secret");
+        let rules = format!("receivers: {{ a: [{receiver}] }}\nrules: [{{ name: all, when: {{}}, notify: a }}]\n");
+        std::fs::write(dir.path().join("contoso/a.yaml"), rules).expect("a file");
+        let folder = Folder::read(Some(dir.path()), &Decides::default()).expect("read");
+        assert_eq!(folder.counts().0, 0, "{:?}", folder.problems);
+        rendered(&folder.problems, false)
+    }
+
+    #[test]
+    fn an_address_of_teams_that_takes_nothing_any_more_is_a_warning_also_in_a_secret() {
+        for (receiver, url, expected) in [
+            (
+                "{ teams: { url: { secret: hook } } }",
+                OLD,
+                "the secret `hook` of `a`: Workflows have moved away",
+            ),
+            (
+                "{ teams: { url: { secret: hook } } }",
+                CONNECTOR,
+                "the secret `hook` of `a`: Microsoft has retired",
+            ),
+            (
+                "{ webhook: { url: { secret: hook } } }",
+                CONNECTOR,
+                "the secret `hook` of `a`: Microsoft has retired",
+            ),
+        ] {
+            let said = said_of(receiver, url);
+            assert!(said.contains(expected) && said.contains("contoso/a.yaml"), "{said}");
+            assert!(!said.contains("hunter2") && said.contains("hint: "), "{said}");
+        }
+        for (url, expected) in [(OLD, "Workflows have moved away"), (CONNECTOR, "Microsoft has retired")] {
+            let said = said_of(&format!("{{ teams: '{url}' }}"), "");
+            assert!(said.contains(expected), "{said}");
+            assert!(said.contains("a.yaml:1:"), "{said}");
+        }
+        let fine = [
+            ("{ webhook: { url: { secret: hook } } }", OLD),
+            (
+                "{ teams: { url: { secret: hook } } }",
+                "https://x.environment.api.powerplatform.com/y",
+            ),
+            ("{ teams: { url: { secret: hook } } }", "no URL"),
+            ("{ teams: { url: { secret: missing } } }", OLD),
+        ];
+        for (receiver, url) in fine {
+            let said = said_of(receiver, url);
+            assert!(!said.contains("retired") && !said.contains("moved"), "{said}");
+        }
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_used_are_an_error_of_the_settings() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = dir.path().join("bellwether.yaml");
+        let rules = dir.path().join("rules");
+        std::fs::create_dir_all(rules.join("contoso")).expect("a folder");
+        let pem = dir.path().join("ca.pem");
+        std::fs::write(
+            &config,
+            format!("trust: {}\nrules: {}\n", pem.display(), rules.display()),
+        )
+        .expect("a file");
+        let decides = Decides {
+            config: Some(config),
+            ..Decides::default()
+        };
+        let read = || Folder::read(None, &decides).map(drop);
+        let said = |expected: &str| {
+            let error = read().expect_err("no certificates");
+            let (text, exit) = super::super::failure::described(&error);
+            assert!(text.contains(expected) && text.contains("ca.pem"), "{text}");
+            assert_eq!(exit, Exit::Config);
+        };
+        said("No such file");
+        std::fs::write(&pem, "no certificate").expect("a file");
+        said("holds no certificate");
+        std::fs::write(&pem, include_bytes!("../../tests/fixtures/relay-cert.pem")).expect("a file");
+        read().expect("fine");
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Serve {
     pub async fn run(self) -> Result<Exit> {
         let (settings, warnings) = rules::settings(self.config.as_deref(), &self.flags())?;
         rules::deciding(&settings)?;
+        rules::trust(&settings)?;
         log_to(settings.log)?;
         for warning in &warnings {
             tracing::warn!("{warning}");

@@ -13,7 +13,10 @@ use crate::problem::{Place, Problem, Severity};
 use crate::schedule::Cron;
 
 mod customers;
+mod outbound;
 mod read;
+
+pub use outbound::{Proxy, TrustFile, relay_warning, unused_proxy_variables};
 
 /// Everything an operator can set, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +31,10 @@ pub struct Settings {
     pub smtp: Option<Smtp>,
     /// Who mail comes from.
     pub mail_from: MailFrom,
+    /// By which proxies webhooks are sent.
+    pub proxy: Option<Proxy>,
+    /// Files of certificates that are trusted beside the system's authorities.
+    pub trust: Vec<TrustFile>,
     /// Who owns what, and who is told when something is broken.
     pub customers: Customers,
     /// The operator's own catalogue of services and regions.
@@ -73,6 +80,8 @@ pub struct Smtp {
     pub user: Option<String>,
     /// The name of the secret that holds the password.
     pub password: Option<String>,
+    /// The name that is said hello with; the machine's own if there is none.
+    pub hello: Option<String>,
 }
 
 /// Who mail comes from.
@@ -200,6 +209,7 @@ impl Settings {
                 url: read::smtp_url(text)?,
                 user: None,
                 password: None,
+                hello: None,
             })
         };
         take_some(&mut self.smtp, &flags.smtp, smtp, |what| refuse("--smtp", what));
@@ -257,6 +267,8 @@ impl Default for Settings {
                 address: from,
                 name: Some("Bellwether".to_owned()),
             },
+            proxy: None,
+            trust: Vec::new(),
             customers: Customers::one_organisation(),
             catalogue: None,
             retention: Retention {
@@ -314,6 +326,16 @@ smtp:
   from: Bellwether <bellwether@contoso.example>
   user: bellwether
   password: { secret: smtp-password }
+  hello: bell.contoso.example
+proxy:
+  http: http://proxy.contoso.example:3128
+  https: http://proxy.contoso.example:3128
+  except: [contoso.internal, 10.0.0.0/8]
+  user: bellwether
+  password: { secret: proxy-password }
+trust:
+  - /etc/bellwether/contoso-ca.pem
+  - { certificates: /etc/bellwether/hooks.pem, for: Hooks.contoso.example }
 customers:
   contoso:
     contact: ops@contoso.example
@@ -342,6 +364,15 @@ x-mine: { anything: goes }
             (smtp.user.as_deref(), smtp.password.as_deref()),
             (Some("bellwether"), Some("smtp-password"))
         );
+        assert_eq!(smtp.hello.as_deref(), Some("bell.contoso.example"));
+        let proxy = settings.proxy.expect("a proxy");
+        assert_eq!(proxy.https.expect("one for https").port(), Some(3128));
+        assert_eq!(
+            (proxy.except.len(), proxy.password.as_deref()),
+            (2, Some("proxy-password"))
+        );
+        assert_eq!(settings.trust[0].hosts, [""; 0]);
+        assert_eq!(settings.trust[1].hosts, ["hooks.contoso.example"]);
         assert_eq!(settings.mail_from.address.as_str(), "bellwether@contoso.example");
         let contoso =
             &settings.customers.by_name.as_ref().expect("customers")[&crate::customer::CustomerId::new("contoso")];

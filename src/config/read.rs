@@ -9,7 +9,7 @@ use crate::problem::fields::{Fields, Keys, Reading};
 use crate::problem::yaml::{Node, Value};
 use crate::schedule::Cron;
 
-use super::{DAY, Limits, Log, MailFrom, NOWHERE, Retention, Settings, Smtp, Tokens, customers};
+use super::{DAY, Limits, Log, MailFrom, NOWHERE, Retention, Settings, Smtp, Tokens, customers, outbound};
 
 const SETTINGS: Keys = Keys {
     of: "the settings file",
@@ -18,6 +18,8 @@ const SETTINGS: Keys = Keys {
         "public url",
         "tokens",
         "smtp",
+        "proxy",
+        "trust",
         "customers",
         "contact",
         "catalogue",
@@ -46,6 +48,16 @@ const SETTINGS: Keys = Keys {
         ("data", "state"),
         ("data dir", "state"),
         ("logging", "log"),
+        ("proxies", "proxy"),
+        ("https proxy", "proxy"),
+        ("http proxy", "proxy"),
+        (
+            "no proxy",
+            "=write `proxy: { https: http://proxy:3128, except: [contoso.internal] }`",
+        ),
+        ("ca", "trust"),
+        ("authorities", "trust"),
+        ("certificates", "trust"),
     ],
     takes_own: true,
 };
@@ -65,8 +77,8 @@ const TOKENS: Keys = Keys {
 
 const SMTP: Keys = Keys {
     of: "`smtp`",
-    known: &["url", "from", "user", "password"],
-    later: &["dkim", "authorities"],
+    known: &["url", "from", "user", "password", "hello"],
+    later: &["dkim"],
     meant: &[
         ("host", "url"),
         ("server", "url"),
@@ -74,6 +86,16 @@ const SMTP: Keys = Keys {
         ("username", "user"),
         ("credentials", "user, password"),
         ("tls", "=write it into the url: smtp://host?tls=opportunistic"),
+        ("helo", "hello"),
+        ("ehlo", "hello"),
+        ("helo name", "hello"),
+        ("hostname", "hello"),
+        ("authorities", "=`trust: FILE.pem`, beside `smtp`"),
+        ("ca", "=`trust: FILE.pem`, beside `smtp`"),
+        (
+            "proxy",
+            "=mail is not proxied: let this machine reach the relay, or choose a relay inside",
+        ),
     ],
     takes_own: false,
 };
@@ -143,6 +165,12 @@ impl Reader<'_, '_> {
         }
         self.tokens(&mut settings.tokens);
         self.smtp(settings);
+        if let Some(node) = self.fields.get("proxy") {
+            settings.proxy = outbound::proxy(self.reading, node);
+        }
+        if let Some(node) = self.fields.get("trust") {
+            settings.trust = outbound::trust(self.reading, node);
+        }
         self.retention(&mut settings.retention);
         self.limits(&mut settings.limits);
         if let Some(node) = self.fields.get("customers") {
@@ -214,7 +242,7 @@ impl Reader<'_, '_> {
                 .warning(fields.place, what, Some("from: Bellwether <bellwether@example.com>"));
         }
         let user = fields.get("user").and_then(|node| self.reading.text(node, "the user"));
-        let password = fields.get("password").and_then(|node| self.password(node));
+        let password = fields.get("password").and_then(|node| password(self.reading, node));
         if user.is_some() != fields.get("password").is_some() {
             self.reading
                 .error(fields.place, "`user` and `password` come together", None);
@@ -226,17 +254,13 @@ impl Reader<'_, '_> {
             let what = "`tls=none` would send the password in clear to another machine";
             self.reading.error(node.place, what, Some("leave `?tls=none` out"));
         }
-        settings.smtp = Some(Smtp { url, user, password });
-    }
-
-    fn password(&self, node: &Node) -> Option<String> {
-        if let Value::Map(_) = node.value {
-            return self.reading.secret(node);
-        }
-        let hint = "put it into a file of the secrets directory and write `password: { secret: its-name }`";
-        self.reading
-            .error(node.place, "a password is not written in the settings", Some(hint));
-        None
+        let hello = fields.get("hello").and_then(|node| outbound::hello(self.reading, node));
+        settings.smtp = Some(Smtp {
+            url,
+            user,
+            password,
+            hello,
+        });
     }
 
     fn retention(&self, retention: &mut Retention) {
@@ -299,8 +323,23 @@ impl Reader<'_, '_> {
     }
 }
 
+/// The name of the secret that holds a password.
+pub(super) fn password(reading: &Reading<'_>, node: &Node) -> Option<String> {
+    if let Value::Map(_) = node.value {
+        return reading.secret(node);
+    }
+    let hint = "put it into a file of the secrets directory and write `password: { secret: its-name }`";
+    reading.error(node.place, "a password is not written in the settings", Some(hint));
+    None
+}
+
 /// The text of `node` as `read` understands it, or a problem in its words.
-fn checked<T>(reading: &Reading<'_>, node: &Node, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+pub(super) fn checked<T>(
+    reading: &Reading<'_>,
+    node: &Node,
+    key: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
     let text = match (&node.value, key) {
         (Value::Number(written), "listen") => written.clone(),
         _ => reading.text(node, &format!("`{key}`"))?,
@@ -325,7 +364,7 @@ pub(super) fn log(text: &str) -> Result<Log, String> {
     }
 }
 
-fn path(text: &str) -> Result<PathBuf, String> {
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     match text.chars().any(char::is_control) {
         true => Err("a path has no control characters".to_owned()),
         false => Ok(PathBuf::from(text)),

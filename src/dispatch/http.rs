@@ -1,7 +1,8 @@
 //! Posting to receivers that customers named: the one place where their URLs are called.
 //!
 //! Every address is judged at the moment of connecting, so there is nothing between the check and the call. Redirects
-//! are not followed, proxies of the environment not used, answers not decompressed. HTTP/1.1 is spoken and nothing else:
+//! are not followed, answers not decompressed; a proxy is used if the settings name one, and those of the environment are
+//! not. HTTP/1.1 is spoken and nothing else:
 //! a connection has one request at a time, so what a receiver sends is counted against the one attempt that it belongs
 //! to, and ends with it. That is why this is hyper itself and not reqwest, which is built on it: reqwest lets nobody count
 //! below what it reads, and one receiver that answers `103` without end took a processor for as long as it was listened
@@ -10,8 +11,8 @@
 
 mod answer;
 mod kept;
+mod way;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,22 +21,26 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request};
-use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::{Position, Url};
 
+use super::proxy::{Proxies, Route};
 use super::resolve::Resolver;
-use super::stream::{Counted, Stream};
-use super::tls;
+use super::stream::Stream;
+use super::trust::Trust;
 use crate::channel::guard;
 use crate::channel::reply::HttpReply;
 use crate::customer::CustomerId;
 use crate::secret;
 use kept::{Connection, Kept, Place};
+use way::Way;
 
 /// How long a connection may take, with TLS, once the name is resolved.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection by a proxy may take, with both handshakes: the proxy must look the name up and connect, too.
+const PROXIED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an attempt may take, from the look-up of the name to the end of the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -47,6 +52,7 @@ const HEAD_MAX_BYTES: usize = 16 * 1024;
 pub struct HttpSender {
     allow_private: bool,
     resolver: Resolver,
+    proxies: Proxies,
     tls: TlsConnector,
     at_once_most: usize,
     kept: Arc<Kept>,
@@ -63,17 +69,13 @@ impl HttpSender {
     ///
     /// # Errors
     /// When TLS can't be set up.
-    pub fn new(allow_private: bool, resolver: Resolver) -> Result<Self> {
-        Self::trusting(None, allow_private, resolver)
-    }
-
-    /// The same, and trusts these certificate authorities (PEM) too.
-    fn trusting(authorities: Option<&[u8]>, allow_private: bool, resolver: Resolver) -> Result<Self> {
-        let mut tls = tls::config(authorities)?;
+    pub fn new(allow_private: bool, resolver: Resolver, trust: &Arc<Trust>, proxies: Proxies) -> Result<Self> {
+        let mut tls = trust.client()?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             allow_private,
             resolver,
+            proxies,
             tls: TlsConnector::from(Arc::new(tls)),
             at_once_most: usize::MAX,
             kept: Arc::default(),
@@ -145,61 +147,55 @@ impl HttpSender {
             match connection.send(request).await {
                 Ok(response) => return Ok((response, connection)),
                 // it was closed meanwhile: nothing was sent
-                Err(mut error) => match error.take_message() {
+                Err(failed) => match failed.unsent {
                     Some(unsent) => request = unsent,
-                    None => return Err(answer::lost(error.error())),
+                    None => return Err(answer::lost(&failed.error)),
                 },
             }
         }
         let mut connection = self.connected(place).await?;
         match connection.send(request).await {
             Ok(response) => Ok((response, connection)),
-            Err(error) => Err(answer::lost(error.error())),
+            Err(failed) => Err(answer::lost(&failed.error)),
         }
     }
 
     async fn connected(&self, place: Place) -> Result<Connection, HttpReply> {
         let found = self.resolver.resolve(&place.customer, &place.host).await;
-        let found = found.map_err(|error| failed(error.to_string()))?;
-        let addresses = judged(found, self.allow_private)?;
-        match timeout(CONNECT_TIMEOUT, self.open(place, addresses)).await {
+        let route = self
+            .proxies
+            .route(place.is_secure, &place.host, found, self.allow_private);
+        let (most, opening) = match route {
+            Route::Blocked => return Err(blocked()),
+            Route::Unknown(error) => return Err(failed(error.to_string())),
+            Route::Direct(addresses) => (CONNECT_TIMEOUT, self.open(place, Way::Direct(addresses))),
+            Route::Proxied(proxy) => (PROXIED_TIMEOUT, self.open(place, Way::Proxied(proxy))),
+        };
+        match timeout(most, opening).await {
             Ok(opened) => opened,
-            Err(_) => Err(failed(format!(
-                "no connection within {} seconds",
-                CONNECT_TIMEOUT.as_secs()
-            ))),
+            Err(_) => Err(failed(format!("no connection within {} seconds", most.as_secs()))),
         }
     }
 
-    async fn open(&self, place: Place, addresses: Vec<IpAddr>) -> Result<Connection, HttpReply> {
-        let stream = Counted::connect(addresses, place.port).await;
-        let stream = stream.map_err(|error| failed(format!("no connection: {error}")))?;
-        let meter = stream.meter();
+    async fn open(&self, place: Place, way: Way<'_>) -> Result<Connection, HttpReply> {
+        let (stream, meter) = way.open(&place, &self.resolver, &self.tls).await.map_err(failed)?;
         let stream = match place.is_secure {
-            false => Stream::Clear(stream),
-            true => {
-                let name = ServerName::try_from(place.host.trim_matches(['[', ']']).to_owned());
-                let name = name.map_err(|_| failed("its host is not one that a certificate can have".to_owned()))?;
-                let secured = stream.secured(&self.tls, name).await;
-                secured.map_err(|error| failed(format!("TLS failed: {error}")))?
-            }
+            false => stream,
+            true => self.secured(&place, stream).await.map_err(failed)?,
         };
-        let opened = Connection::open(place, stream, meter).await;
+        let opened = Connection::open(place, stream, meter, way.forwarding()).await;
         opened.map_err(|error| answer::lost(&error))
+    }
+
+    /// Inside TLS with the receiver itself, also through a proxy.
+    async fn secured(&self, place: &Place, stream: Stream) -> Result<Stream, String> {
+        way::secured(stream, &self.tls, &place.host).await
     }
 }
 
-/// Keeps the addresses that may be called.
-fn judged(found: Vec<IpAddr>, allow_private: bool) -> Result<Vec<IpAddr>, HttpReply> {
-    let fine: Vec<IpAddr> = found
-        .into_iter()
-        .filter(|address| guard::is_allowed(*address, allow_private))
-        .collect();
-    match fine.is_empty() {
-        true => Err(HttpReply::Blocked {
-            why: "the URL leads to an address that is not on the public internet".to_owned(),
-        }),
-        false => Ok(fine),
+fn blocked() -> HttpReply {
+    HttpReply::Blocked {
+        why: "the URL leads to an address that is not on the public internet".to_owned(),
     }
 }
 

@@ -21,13 +21,13 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-pub use settings::{Security, SmtpSettings};
+pub use settings::{Security, SmtpSettings, own_hello};
 
 use super::resolve::Resolver;
-use super::tls;
-use crate::channel::Outcome;
+use super::trust::Trust;
 use crate::channel::email::Email;
 use crate::channel::reply::{self, SmtpFailure, SmtpStep};
+use crate::channel::{Fault, Outcome};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,13 +61,11 @@ impl Mailer {
     /// Mail over SMTP. Connects when there is something to send.
     ///
     /// # Errors
-    /// When the certificate authorities can't be read.
-    pub fn smtp(settings: SmtpSettings, resolver: Resolver) -> Result<Self> {
+    /// When TLS cannot be set up.
+    pub fn smtp(settings: SmtpSettings, resolver: Resolver, trust: &Arc<Trust>) -> Result<Self> {
         let tls = match settings.security {
             Security::Plain => None,
-            _ => Some(TlsConnector::from(Arc::new(tls::config(
-                settings.authorities.as_deref(),
-            )?))),
+            _ => Some(TlsConnector::from(Arc::new(trust.client()?))),
         };
         let relay = Relay {
             settings,
@@ -139,9 +137,22 @@ impl Relay {
         if let Some((user, password)) = &self.settings.credentials {
             let credentials = Credentials::new(user.clone(), password.reveal().to_owned());
             let answer = connection.auth(DEFAULT_MECHANISMS, &credentials).await;
-            answer.map_err(|error| failure(&error))?;
+            answer.map_err(|error| match error.is_client() {
+                true => no_sign_in(),
+                false => failure(&error),
+            })?;
         }
         Ok(connection)
+    }
+}
+
+/// The server and we have no way of signing in in common.
+fn no_sign_in() -> SmtpFailure {
+    let why = "the mail server: it offers no way to sign in that is known here (AUTH PLAIN or LOGIN), and `smtp` in the \
+               settings has a user";
+    SmtpFailure::Unfit {
+        fault: Fault::SignIn,
+        why: why.to_owned(),
     }
 }
 

@@ -111,7 +111,17 @@ pub enum Stream {
     /// In clear.
     Clear(Counted),
     /// Inside TLS.
-    Tls(Box<TlsStream<Counted>>),
+    Tls(Box<TlsStream<Stream>>),
+}
+
+impl Stream {
+    /// Goes on inside TLS with the server of this name; inside TLS with a proxy, too.
+    ///
+    /// # Errors
+    /// When its certificate is not trusted, or the handshake fails otherwise.
+    pub async fn secured(self, tls: &TlsConnector, name: ServerName<'static>) -> io::Result<Self> {
+        Ok(Self::Tls(Box::new(tls.connect(name, self).await?)))
+    }
 }
 
 impl Counted {
@@ -163,14 +173,6 @@ impl Counted {
     /// When the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.stream.peer_addr()
-    }
-
-    /// Goes on inside TLS with the server of this name.
-    ///
-    /// # Errors
-    /// When its certificate is not trusted, or the handshake fails otherwise.
-    pub async fn secured(self, tls: &TlsConnector, name: ServerName<'static>) -> io::Result<Stream> {
-        Ok(Stream::Tls(Box::new(tls.connect(name, self).await?)))
     }
 }
 

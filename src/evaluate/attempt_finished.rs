@@ -6,6 +6,7 @@ use crate::message::Carried;
 use crate::record::Change;
 
 mod facts;
+mod our_fault;
 
 /// The most that one delivery lists of what it carries.
 const CARRIED_MOST: usize = 50;
@@ -20,6 +21,14 @@ pub struct Lane {
     pub carried: Vec<(String, Vec<Carried>)>,
     /// Until when nothing expires, after the machine's clock jumped.
     pub hold: Option<Time>,
+    /// Whether the operator was told already of the fault that the attempt found.
+    pub is_fault_told: bool,
+}
+
+/// What follows from attempts that ended together: for each delivery, and for the operator.
+pub fn all_finished(ended: &[(Attempt, Lane)], now: Time) -> Vec<Change> {
+    let each = ended.iter().flat_map(|(attempt, lane)| finished(attempt, lane, now));
+    each.chain(our_fault::raised(ended, now)).collect()
 }
 
 /// What follows.
@@ -193,6 +202,11 @@ mod tests {
         made.iter().enumerate().map(one).collect()
     }
 
+    /// A delivery that waits for its first attempt.
+    pub(super) fn one() -> (Delivery, Standing) {
+        lane(&[(0, false, false, false, 0)]).remove(0)
+    }
+
     /// A receiver that fails once with everything that comes first, then takes it: what it was told, each with what it
     /// carried, and what stands for what.
     #[derive(Default)]
@@ -228,6 +242,7 @@ mod tests {
             };
             let lane = Lane {
                 hold: None,
+                is_fault_told: false,
                 delivery: Some((head.clone(), standing)),
                 behind: waiting[1..].to_vec(),
                 carried: carried.clone().into_iter().collect(),

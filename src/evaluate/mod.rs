@@ -8,7 +8,7 @@
 //! ```text
 //! an event was received       ──▶ event_received     repeats, history, who asks, gates, notifications that gather
 //! notifications are due       ──▶ notifications_due  they become deliveries, their content frozen
-//! attempts ended              ──▶ attempt_finished   done, again at, dead, superseded
+//! attempts ended              ──▶ attempt_finished   done, again at, dead, superseded; a relay that refuses us
 //! rules changed               ──▶ rules_changed      in force, broken, mended
 //! an endpoint is gone         ──▶ receiver_gone      what waits moves to the new address, or is dead
 //! a delivery's life is over   ──▶ delivery_expired
@@ -87,12 +87,7 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
     let changes = match case {
         Case::EventReceived { at, event, heard } => event_received::hear(*at, event, heard, now),
         Case::NotificationsDue(gathered) => notifications_due::tell(gathered, rules, now),
-        Case::AttemptsFinished(ended) => {
-            let each = ended
-                .iter()
-                .map(|(attempt, lane)| attempt_finished::finished(attempt, lane, now));
-            each.flatten().collect()
-        }
+        Case::AttemptsFinished(ended) => attempt_finished::all_finished(ended, now),
         Case::RulesChanged(input, change) => rules_changed::rules(input, change, now),
         Case::ReceiverGone(pending) => receiver_gone::endpoint(pending, rules, now),
         Case::DeliveryExpired(found) => delivery_expired::expire(found.as_ref(), now),

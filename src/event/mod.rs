@@ -259,6 +259,8 @@ words! {
         SetAside = "set-aside",
         /// Ours: the machine's clock jumped.
         ClockJumped = "clock-jumped",
+        /// Ours: the mail relay refuses us.
+        MailRefused = "mail-refused",
     }
 }
 
@@ -314,7 +316,12 @@ impl Kind {
     pub fn is_own(self) -> bool {
         matches!(
             self,
-            Kind::RulesBroken | Kind::RulesMended | Kind::JournalLost | Kind::SetAside | Kind::ClockJumped
+            Kind::RulesBroken
+                | Kind::RulesMended
+                | Kind::JournalLost
+                | Kind::SetAside
+                | Kind::ClockJumped
+                | Kind::MailRefused
         )
     }
 

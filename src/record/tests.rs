@@ -121,6 +121,7 @@ variants! {
         Outcome::Retry { .. } => "outcome retry",
         Outcome::Refused { .. } => "outcome refused",
         Outcome::Gone { .. } => "outcome gone",
+        Outcome::OurFault { .. } => "outcome our-fault",
     }
 }
 

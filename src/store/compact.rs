@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Damaged;
 use super::item::{DeliveryItem, EventLine, FirstGathered, Gathered, Item, OwnContent, Progress};
 use super::keys::{packed_id, unpacked_id};
-use crate::channel::Outcome;
+use crate::channel::{Fault, Outcome};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End};
@@ -253,6 +253,7 @@ enum OutcomeValue {
     Retry(String, Option<u64>),
     Refused(String),
     Gone(String),
+    OurFault(Fault, String),
 }
 
 impl DeliveryValue {
@@ -407,6 +408,7 @@ impl AttemptValue {
                 Outcome::Retry { why, after_seconds } => OutcomeValue::Retry(why.clone(), *after_seconds),
                 Outcome::Refused { why } => OutcomeValue::Refused(why.clone()),
                 Outcome::Gone { why } => OutcomeValue::Gone(why.clone()),
+                Outcome::OurFault { fault, why } => OutcomeValue::OurFault(*fault, why.clone()),
             },
             digest: Id(packed_digest(&attempt.digest)),
         }
@@ -423,6 +425,7 @@ impl AttemptValue {
                 OutcomeValue::Retry(why, after_seconds) => Outcome::Retry { why, after_seconds },
                 OutcomeValue::Refused(why) => Outcome::Refused { why },
                 OutcomeValue::Gone(why) => Outcome::Gone { why },
+                OutcomeValue::OurFault(fault, why) => Outcome::OurFault { fault, why },
             },
             digest: unpacked_digest(&self.digest.0)?,
         })
@@ -704,10 +707,14 @@ mod tests {
             },
             Outcome::Refused { why: why() },
             Outcome::Gone { why: why() },
+            Outcome::OurFault {
+                fault: Fault::Hello,
+                why: why(),
+            },
         ];
         for (outcome, digest) in outcomes
             .into_iter()
-            .zip(["", "not a digest", &"0F".repeat(32), &"é".repeat(20)])
+            .zip(["", "not a digest", &"0F".repeat(32), &"é".repeat(20), ""])
         {
             all[0].last = Some(attempt(outcome, digest));
             all.push(all[0].clone());

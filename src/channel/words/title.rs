@@ -19,6 +19,7 @@ fn label(event: &Event) -> &'static str {
         Kind::JournalLost => "Journal damaged",
         Kind::SetAside => "Set aside",
         Kind::ClockJumped => "Clock jumped",
+        Kind::MailRefused => "Mail refused",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",

@@ -85,6 +85,7 @@ async fn names_that_never_resolve_delay_nobody_and_take_few_threads() {
         url: "smtp://never-relay.example?tls=none".parse().expect("a URL"),
         user: None,
         password: None,
+        hello: None,
     });
     let folder = place.dir.path().join("rules/contoso");
     std::fs::create_dir_all(&folder).expect("a folder");

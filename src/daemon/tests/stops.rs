@@ -60,6 +60,7 @@ async fn a_stop_waits_once_for_senders_relays_and_receivers_together() {
         url: format!("smtp://{relay}?tls=none").parse().expect("a URL"),
         user: None,
         password: None,
+        hello: None,
     });
     let daemon = place.start().await.expect("starts");
     daemon.hear(vec![update(1, begin())]).await;

@@ -25,9 +25,6 @@ const BODY_MAX_PIECES: usize = 1_024;
 /// How long a body may take after its head: the status is said already.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How much of a body is kept.
-const KEPT_MAX_BYTES: usize = 1024;
-
 /// Reads what is needed of an answer. A connection whose answer was read to its end is kept, any other ends here.
 pub(super) async fn answered(
     response: Response<Incoming>,
@@ -52,7 +49,7 @@ pub(super) async fn answered(
     HttpReply::Answered {
         status: head.status.as_u16(),
         retry_after,
-        body: shown(&body, url),
+        body: heard(&body, url),
     }
 }
 
@@ -74,22 +71,9 @@ async fn read_beginning(incoming: &mut Incoming, body: &mut Vec<u8>) -> bool {
     false
 }
 
-/// The first 1 KiB, secrets removed before it is cut, controls escaped.
-fn shown(body: &[u8], url: &secret::Url) -> String {
-    let text = scrub(&String::from_utf8_lossy(body), url);
-    let mut kept = String::new();
-    for c in text.trim().chars() {
-        let shown = if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        };
-        if kept.len() + shown.len() > KEPT_MAX_BYTES {
-            break;
-        }
-        kept.push_str(&shown);
-    }
-    kept
+/// The text of a body without secrets, for the channel's table of answers; whoever shows it cuts and cleans it.
+fn heard(body: &[u8], url: &secret::Url) -> String {
+    scrub(&String::from_utf8_lossy(body), url).trim().to_owned()
 }
 
 /// Why no answer came over a connection.

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::Full;
-use hyper::Request;
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
+use hyper::http::uri::Scheme;
+use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -42,7 +43,22 @@ pub(super) struct Connection {
     place: Place,
     sender: SendRequest<Full<Bytes>>,
     meter: Meter,
+    /// If a proxy is at the other end.
+    forwarding: Option<Forwarding>,
     _task: AbortOnDropHandle<()>,
+}
+
+/// How requests are written for a proxy that forwards them (RFC 9112 §3.2.2).
+#[derive(Debug, Clone)]
+pub(super) struct Forwarding {
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+/// Why there is no answer.
+pub(super) struct NotSent {
+    pub(super) error: hyper::Error,
+    /// The request, if nothing of it was sent.
+    pub(super) unsent: Option<Request<Full<Bytes>>>,
 }
 
 /// The free connections.
@@ -76,7 +92,14 @@ impl Connection {
     ///
     /// # Errors
     /// When that fails at once.
-    pub(super) async fn open(place: Place, stream: Stream, meter: Meter) -> hyper::Result<Self> {
+    pub(super) async fn open(
+        place: Place,
+        stream: Stream,
+        meter: Meter,
+        forwarding: Option<Forwarding>,
+    ) -> hyper::Result<Self> {
+        // through a tunnel the receiver itself is spoken to
+        let forwarding = forwarding.filter(|_| !place.is_secure);
         let mut builder = Builder::new();
         builder.max_buf_size(HEAD_MAX_BYTES);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
@@ -86,6 +109,7 @@ impl Connection {
             place,
             sender,
             meter,
+            forwarding,
             _task: AbortOnDropHandle::new(task),
         })
     }
@@ -96,10 +120,25 @@ impl Connection {
     /// When none comes; with the request if nothing of it was sent.
     pub(super) async fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<hyper::Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<hyper::Response<Incoming>, NotSent> {
         self.meter.begin();
-        self.sender.try_send_request(request).await
+        let path = request.uri().clone();
+        if let Some(forwarding) = &self.forwarding {
+            forwarding.write(&self.place, &mut request);
+        }
+        self.sender.try_send_request(request).await.map_err(|mut error| {
+            // as it was: what is tried next may be the receiver itself
+            let unsent = error.take_message().map(|mut request| {
+                *request.uri_mut() = path;
+                request.headers_mut().remove(PROXY_AUTHORIZATION);
+                request
+            });
+            NotSent {
+                error: error.into_error(),
+                unsent,
+            }
+        })
     }
 
     /// Whether another request can be sent, now that the answer was read to its end.
@@ -111,6 +150,21 @@ impl Connection {
 impl Default for Kept {
     fn default() -> Self {
         Self::at_most(IDLE_MAX)
+    }
+}
+
+impl Forwarding {
+    /// Writes a request as the proxy wants it: with the whole URL, and with who we are.
+    fn write(&self, place: &Place, request: &mut Request<Full<Bytes>>) {
+        let mut parts = request.uri().clone().into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = format!("{}:{}", place.host, place.port).parse().ok();
+        if let Ok(whole) = Uri::from_parts(parts) {
+            *request.uri_mut() = whole;
+        }
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
     }
 }
 

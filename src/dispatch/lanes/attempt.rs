@@ -178,7 +178,7 @@ impl Dispatcher {
 /// the relay.
 fn is_bad(route: Route, outcome: &Outcome, took: Duration) -> bool {
     let is_slow = route == Route::Http && took > SLOW_AFTER;
-    is_slow || matches!(outcome, Outcome::Retry { .. })
+    is_slow || outcome.is_tried_again()
 }
 
 /// What sending comes to; `None` if it panics: that must not get out, or the delivery would keep its slot for ever.
@@ -246,6 +246,14 @@ fn log(delivery: &Delivery, attempt: &Attempt) {
             customer,
             why,
             "an attempt failed; it is tried again"
+        ),
+        Outcome::OurFault { why, .. } => tracing::warn!(
+            delivery = delivery_id,
+            number,
+            channel,
+            customer,
+            why,
+            "an attempt failed, and the operator must mend why; it is tried again"
         ),
         Outcome::Refused { why } | Outcome::Gone { why } => tracing::warn!(
             delivery = delivery_id,

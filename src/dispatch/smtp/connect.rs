@@ -9,16 +9,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
-use lettre::transport::smtp::extension::ClientId;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsConnector;
 
 use super::{Security, SmtpSettings, failure};
+use crate::channel::Fault;
 use crate::channel::reply::SmtpFailure;
 use crate::customer::{CustomerId, OPERATOR};
 use crate::dispatch::resolve::Resolver;
 use crate::dispatch::stream::{Counted, Meter, Stream};
+use crate::dispatch::trust::Untrusted;
 
 /// How large one answer may be.
 const REPLY_MAX_BYTES: usize = 16 * 1024;
@@ -45,12 +46,10 @@ pub(super) async fn open(
     let (greeting, stream) = match (settings.security, tls) {
         (Security::Plain, _) | (_, None) => (NOTHING, Stream::Clear(stream)),
         (Security::Implicit, Some(tls)) => (NOTHING, secured(tls, settings, stream).await?),
-        (Security::Required | Security::Opportunistic, Some(tls)) => {
-            match agreed(&mut stream, settings.security).await? {
-                true => (AGAIN, secured(tls, settings, stream).await?),
-                false => (AGAIN, Stream::Clear(stream)),
-            }
-        }
+        (Security::Required | Security::Opportunistic, Some(tls)) => match agreed(&mut stream, settings).await? {
+            true => (AGAIN, secured(tls, settings, stream).await?),
+            false => (AGAIN, Stream::Clear(stream)),
+        },
     };
     // from here on no certificates come any more, only answers
     meter.begin();
@@ -62,29 +61,32 @@ pub(super) async fn open(
         meter,
         lines: 0,
     };
-    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(greeted), &ClientId::default()).await;
+    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(greeted), &settings.hello).await;
     connection.map_err(|error| failure(&error))
 }
 
 async fn secured(tls: &TlsConnector, settings: &SmtpSettings, stream: Counted) -> Result<Stream, SmtpFailure> {
     let name = ServerName::try_from(settings.host.clone())
         .map_err(|_| content("its name is not one that a certificate can have"))?;
-    let secured = stream.secured(tls, name).await;
-    secured.map_err(|error| content(&format!("TLS failed: {error}")))
+    let secured = Stream::Clear(stream).secured(tls, name).await;
+    secured.map_err(|error| match Untrusted::of(&error) {
+        Some(why) => insecure(&why),
+        None => content(&format!("TLS failed: {error}")),
+    })
 }
 
 /// Says hello in clear and agrees on STARTTLS; `false` where the server offers none and none is required.
-async fn agreed(stream: &mut Counted, security: Security) -> Result<bool, SmtpFailure> {
+async fn agreed(stream: &mut Counted, settings: &SmtpSettings) -> Result<bool, SmtpFailure> {
     expect(&reply(stream).await?, 220)?;
-    let offers = ask(stream, &format!("EHLO {}", ClientId::default())).await?;
+    let offers = ask(stream, &format!("EHLO {}", settings.hello)).await?;
     expect(&offers, 250)?;
     let is_offered = offers
         .lines
         .iter()
         .any(|line| line.trim().eq_ignore_ascii_case("STARTTLS"));
-    match (is_offered, security) {
+    match (is_offered, settings.security) {
         (false, Security::Opportunistic) => return Ok(false),
-        (false, _) => return Err(content("it does not offer STARTTLS, and nothing is sent in clear")),
+        (false, _) => return Err(insecure("it does not offer STARTTLS, and nothing is sent in clear")),
         (true, _) => {}
     }
     expect(&ask(stream, "STARTTLS").await?, 220)?;
@@ -160,6 +162,13 @@ fn lost(error: io::Error) -> SmtpFailure {
 
 fn content(why: &str) -> SmtpFailure {
     SmtpFailure::Failed {
+        why: format!("the mail server: {why}"),
+    }
+}
+
+fn insecure(why: &str) -> SmtpFailure {
+    SmtpFailure::Unfit {
+        fault: Fault::Security,
         why: format!("the mail server: {why}"),
     }
 }

@@ -1,5 +1,9 @@
 //! The operator's `smtp` setting, checked.
 
+use std::net::IpAddr;
+
+use lettre::transport::smtp::extension::ClientId;
+
 use crate::secret::Secret;
 
 /// How the way to the relay is secured.
@@ -22,7 +26,7 @@ pub struct SmtpSettings {
     pub(super) port: u16,
     pub(super) security: Security,
     pub(super) credentials: Option<(String, Secret)>,
-    pub(super) authorities: Option<Vec<u8>>,
+    pub(super) hello: ClientId,
 }
 
 impl SmtpSettings {
@@ -54,16 +58,26 @@ impl SmtpSettings {
             port: parsed.port().unwrap_or(usual),
             security,
             credentials,
-            authorities: None,
+            hello: ClientId::default(),
         })
     }
 
-    /// Trusts these certificate authorities (PEM) too: a relay with a certificate of one's own.
-    #[cfg(test)]
-    pub fn with_authorities(mut self, pem: Vec<u8>) -> Self {
-        self.authorities = Some(pem);
+    /// Says hello with this name instead of the machine's own; an address between brackets is one.
+    pub fn with_hello(mut self, name: Option<&str>) -> Self {
+        if let Some(name) = name {
+            self.hello = match name.trim_matches(['[', ']']).trim_start_matches("IPv6:").parse() {
+                Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+                Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+                Err(_) => ClientId::Domain(name.to_owned()),
+            };
+        }
         self
     }
+}
+
+/// The name that is said hello with where the settings give none: the machine's own.
+pub fn own_hello() -> String {
+    ClientId::default().to_string()
 }
 
 fn security(url: &url::Url) -> Result<Security, String> {
@@ -98,6 +112,15 @@ mod tests {
             (plain.host.as_str(), plain.port, plain.security),
             ("::1", 2525, Security::Plain)
         );
+    }
+
+    #[test]
+    fn hello_is_said_with_a_name_or_an_address_between_brackets() {
+        let settings = || SmtpSettings::read("smtp://mail.contoso.example", None).expect("settings");
+        for name in ["bell.contoso.example", "[192.0.2.7]", "[IPv6:2001:db8::7]"] {
+            assert_eq!(settings().with_hello(Some(name)).hello.to_string(), name);
+        }
+        assert_eq!(settings().with_hello(None).hello.to_string(), own_hello());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::channel::{email, sample};
 use crate::dispatch::resolve::Resolver;
+use crate::dispatch::trust::PemFile;
+use crate::dispatch::trust::tests::pem;
 use crate::secret::Secret;
 
 fn mail() -> Email {
@@ -43,10 +45,14 @@ async fn server(answers: Vec<&'static str>) -> (String, JoinHandle<String>) {
 
 async fn send(url: &str, tls: &str) -> Outcome {
     let settings = SmtpSettings::read(&format!("{url}?tls={tls}"), None).expect("settings");
-    Mailer::smtp(settings, Resolver::system())
-        .expect("a mailer")
-        .send(&mail())
-        .await
+    mailer(settings, &[]).send(&mail()).await
+}
+
+/// A mailer that trusts these certificates.
+fn mailer(settings: SmtpSettings, trusted: &[&[u8]]) -> Mailer {
+    let files: Vec<PemFile> = trusted.iter().map(|bytes| pem("relay.pem", bytes, &[])).collect();
+    let trust = Trust::new(&files).expect("certificates");
+    Mailer::smtp(settings, Resolver::system(), &trust).expect("a mailer")
 }
 
 const HELLO: &str = "250-localhost\r\n250 8BITMIME\r\n";
@@ -74,47 +80,119 @@ async fn a_mail_is_delivered_when_the_final_dot_was_answered() {
     );
 }
 
+/// What a mail comes to whose commands a relay answers well until it says `last`; the greeting is the first of them.
+async fn refused_at(step: usize, last: &'static str) -> Outcome {
+    let well = ["220 hi\r\n", HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n"];
+    let mut answers = well[..step].to_vec();
+    answers.extend([last, "221 bye\r\n"]);
+    let (url, _) = server(answers).await;
+    send(&url, "none").await
+}
+
 #[tokio::test]
-async fn what_a_5xx_means_depends_on_what_it_answers() {
-    let (url, _) = server(vec!["554 no service\r\n", "250 ok\r\n"]).await;
-    assert!(matches!(send(&url, "none").await, Outcome::Retry { .. }));
-    let (url, _) = server(vec![
-        "220 hi\r\n",
-        HELLO,
-        "550 5.7.1 not your address\r\n",
-        "221 bye\r\n",
-    ])
-    .await;
-    assert!(matches!(send(&url, "none").await, Outcome::Retry { .. }));
-    let (url, _) = server(vec![
-        "220 hi\r\n",
-        HELLO,
-        "250 ok\r\n",
-        "550 5.1.1 no such user\r\n",
-        "221 bye\r\n",
-    ])
-    .await;
-    assert!(matches!(send(&url, "none").await, Outcome::Gone { why } if why.contains("no such user")));
-    let (url, _) = server(vec![
-        "220 hi\r\n",
-        HELLO,
-        "250 ok\r\n",
-        "451 4.7.1 greylisted\r\n",
-        "221 bye\r\n",
-    ])
-    .await;
-    assert!(matches!(send(&url, "none").await, Outcome::Retry { .. }));
-    let (url, _) = server(vec![
-        "220 hi\r\n",
-        HELLO,
-        "250 ok\r\n",
-        "250 ok\r\n",
-        "354 go\r\n",
-        "554 5.6.0 refused\r\n",
-        "221 bye\r\n",
-    ])
-    .await;
-    assert!(matches!(send(&url, "none").await, Outcome::Refused { .. }));
+async fn what_blames_us_waits_at_every_step() {
+    for (step, last, expected) in [
+        (
+            0,
+            "554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n",
+            Fault::Host,
+        ),
+        (0, "554-No SMTP service here\r\n554 go away\r\n", Fault::Host),
+        (
+            1,
+            "504 5.5.2 <bell>: Helo command rejected: need fully-qualified hostname\r\n",
+            Fault::Hello,
+        ),
+        (1, "501 5.5.4 Invalid domain name\r\n", Fault::Hello),
+        (2, "530 5.7.57 Client not authenticated to send mail\r\n", Fault::SignIn),
+        (2, "550 5.7.1 not your address\r\n", Fault::Policy),
+        (
+            3,
+            "504 5.5.2 <bell>: Helo command rejected: need fully-qualified hostname\r\n",
+            Fault::Hello,
+        ),
+        (
+            3,
+            "554 5.7.1 <unknown[203.0.113.9]>: Client host rejected: Access denied\r\n",
+            Fault::Host,
+        ),
+        (
+            3,
+            "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain\r\n",
+            Fault::Relaying,
+        ),
+        (4, "503 5.5.1 Bad sequence of commands\r\n", Fault::Protocol),
+        (
+            5,
+            "550 5.7.60 SMTP; Client does not have permissions to send as this sender\r\n",
+            Fault::Sender,
+        ),
+        (
+            5,
+            "550-5.7.26 This mail has been blocked because the sender is\r\n550 5.7.26 unauthenticated\r\n",
+            Fault::Sender,
+        ),
+    ] {
+        let outcome = refused_at(step, last).await;
+        assert!(
+            matches!(&outcome, Outcome::OurFault { fault, why } if *fault == expected && why.contains(&last[..3])),
+            "{step} {last}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_blames_mailbox_or_message_ends_the_mail_and_what_is_said_for_now_is_tried_again() {
+    let gone = refused_at(3, "550 5.1.1 no such user\r\n").await;
+    assert!(
+        matches!(&gone, Outcome::Gone { why } if why.contains("no such user")),
+        "{gone:?}"
+    );
+    let refused = refused_at(5, "554 5.6.0 refused\r\n").await;
+    assert!(matches!(&refused, Outcome::Refused { .. }), "{refused:?}");
+    for (step, last) in [
+        (0, "421 4.3.2 too busy\r\n"),
+        (2, "421 4.7.0 try again later, closing connection\r\n"),
+        (3, "451 4.7.1 greylisted\r\n"),
+        (
+            3,
+            "450 4.2.0 <ada@contoso.example>: Recipient address rejected: Greylisted\r\n",
+        ),
+        (5, "452 4.3.1 Insufficient system resources\r\n"),
+    ] {
+        let outcome = refused_at(step, last).await;
+        assert!(matches!(&outcome, Outcome::Retry { .. }), "{step} {last}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn hello_is_said_with_the_name_of_the_settings() {
+    let (url, task) = server(vec!["220 hi\r\n", HELLO, "550 5.7.1 no\r\n", "221 bye\r\n"]).await;
+    let settings = SmtpSettings::read(&format!("{url}?tls=none"), None).expect("settings");
+    mailer(settings.with_hello(Some("bell.contoso.example")), &[])
+        .send(&mail())
+        .await;
+    let heard = task.await.expect("a conversation");
+    assert!(heard.starts_with("EHLO bell.contoso.example\r\n"), "{heard}");
+    // in clear before STARTTLS, too
+    let (url, task) = server(vec!["220 hi\r\n", HELLO, "221 bye\r\n"]).await;
+    let settings = SmtpSettings::read(&format!("{url}?tls=required"), None).expect("settings");
+    mailer(settings.with_hello(Some("[192.0.2.7]")), &[])
+        .send(&mail())
+        .await;
+    assert!(task.await.expect("a conversation").starts_with("EHLO [192.0.2.7]\r\n"));
+}
+
+#[tokio::test]
+async fn a_relay_that_offers_no_way_to_sign_in_waits_for_the_operator() {
+    let (url, _) = server(vec!["220 hi\r\n", HELLO, "221 bye\r\n"]).await;
+    let credentials = Some(("user".to_owned(), Secret::new("hunter2")));
+    let settings = SmtpSettings::read(&format!("{url}?tls=none"), credentials).expect("settings");
+    let outcome = mailer(settings, &[]).send(&mail()).await;
+    assert!(
+        matches!(&outcome, Outcome::OurFault { fault: Fault::SignIn, why } if why.contains("no way to sign in")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +225,8 @@ async fn a_relay_that_answers_without_end_is_not_listened_to_for_ever() {
 #[tokio::test]
 async fn without_starttls_nothing_is_sent_unless_the_operator_says_so() {
     let (url, task) = server(vec!["220 hi\r\n", HELLO, "221 bye\r\n"]).await;
-    assert!(matches!(send(&url, "required").await, Outcome::Retry { why, .. } if why.contains("STARTTLS")));
+    let outcome = send(&url, "required").await;
+    assert!(matches!(&outcome, Outcome::OurFault { fault: Fault::Security, why } if why.contains("STARTTLS")));
     assert!(!task.await.expect("a conversation").contains("MAIL"));
 }
 
@@ -157,11 +236,10 @@ async fn an_address_that_needs_smtputf8_is_refused_where_it_is_not_offered() {
     let Ok(to) = crate::channel::EmailAddress::read("é@contoso.example") else {
         panic!("an address")
     };
-    let mailer = Mailer::smtp(
+    let mailer = mailer(
         SmtpSettings::read(&format!("{url}?tls=none"), None).expect("settings"),
-        Resolver::system(),
-    )
-    .expect("a mailer");
+        &[],
+    );
     let outcome = mailer
         .send(&email::render(&sample::update(), &to, &sample::sender()))
         .await;
@@ -255,10 +333,9 @@ async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted
     let (port, task) = secure_server(vec!["250-localhost\r\n250 AUTH PLAIN\r\n", "535 5.7.8 wrong\r\n"]).await;
     let credentials = Some(("user".to_owned(), Secret::new("hunter2")));
     let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), credentials).expect("settings");
-    let mailer = Mailer::smtp(settings.with_authorities(CERTIFICATE.to_vec()), Resolver::system()).expect("a mailer");
-    let outcome = mailer.send(&mail()).await;
+    let outcome = mailer(settings, &[CERTIFICATE]).send(&mail()).await;
     assert!(
-        matches!(&outcome, Outcome::Retry { why, .. } if why.contains("535") && !why.contains("hunter2")),
+        matches!(&outcome, Outcome::OurFault { fault: Fault::SignIn, why } if why.contains("535") && !why.contains("hunter2")),
         "{outcome:?}"
     );
     assert!(task.await.expect("a conversation").contains("AUTH PLAIN "));
@@ -268,12 +345,10 @@ async fn the_password_is_said_inside_tls_to_a_relay_whose_certificate_is_trusted
 async fn a_relay_whose_certificate_is_not_trusted_hears_nothing() {
     let (port, task) = secure_server(vec![]).await;
     let settings = SmtpSettings::read(&format!("smtp://localhost:{port}"), None).expect("settings");
-    let outcome = Mailer::smtp(settings, Resolver::system())
-        .expect("a mailer")
-        .send(&mail())
-        .await;
+    let outcome = mailer(settings, &[]).send(&mail()).await;
     assert!(
-        matches!(&outcome, Outcome::Retry { why, .. } if why.contains("TLS")),
+        matches!(&outcome, Outcome::OurFault { fault: Fault::Security, why }
+            if why.contains("`CN=localhost`, issued by itself") && why.contains("trust: ")),
         "{outcome:?}"
     );
     assert_eq!(task.await.expect("an attempt"), "no TLS");

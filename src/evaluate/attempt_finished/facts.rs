@@ -3,8 +3,11 @@
 use anyhow::Result;
 
 use super::Lane;
+use super::our_fault::tracking_id;
 use crate::channel::Outcome;
-use crate::delivery::Attempt;
+use crate::delivery::{Attempt, LIFE};
+use crate::event::Provider;
+use crate::incident::IncidentId;
 use crate::store::View;
 
 /// How far a failed attempt looks for what waits behind it.
@@ -21,9 +24,10 @@ impl View {
             behind: Vec::new(),
             carried: Vec::new(),
             hold: None,
+            is_fault_told: self.is_fault_told(attempt)?,
             delivery,
         };
-        let failed = matches!(attempt.outcome, Outcome::Retry { .. });
+        let failed = attempt.outcome.is_tried_again();
         if let Some((delivery, _)) = lane.delivery.as_ref().filter(|_| failed) {
             for place in self.behind(&delivery.lane_key(), BEHIND_MOST)? {
                 lane.behind.extend(self.known(&place.delivery)?);
@@ -33,5 +37,20 @@ impl View {
             }
         }
         Ok(lane)
+    }
+
+    /// Whether the operator was told of the fault that an attempt found, on its day or within a delivery's life before.
+    fn is_fault_told(&self, attempt: &Attempt) -> Result<bool> {
+        let Outcome::OurFault { fault, .. } = attempt.outcome else {
+            return Ok(false);
+        };
+        for days in 0..=LIFE.num_days() {
+            let day = attempt.ended - chrono::Duration::days(days);
+            let id = IncidentId::new(Provider::Bellwether, &tracking_id(fault, day));
+            if self.incident(&id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

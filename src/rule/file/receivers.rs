@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::channel::retired::retired;
 use crate::channel::{Address, EmailAddress, SecretRef, Target, guard};
 use crate::customer::CustomerId;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
@@ -195,11 +196,21 @@ impl Reader<'_, '_> {
 
     fn told_by(&self, channel: &str, node: &Node) -> Vec<Address> {
         let chat = |make: fn(Target) -> Address| self.chat(node).map(make).into_iter().collect();
-        match channel {
+        let told: Vec<Address> = match channel {
             "email" => self.emails(node),
             "webhook" => self.webhook(node).into_iter().collect(),
             "slack" => chat(|url| Address::Slack { url }),
             _ => chat(|url| Address::Teams { url }),
+        };
+        told.iter().for_each(|address| self.warn_of_retired(address, node));
+        told
+    }
+
+    /// Some addresses of Teams take nothing any more, and a few of them answer as if they did.
+    fn warn_of_retired(&self, address: &Address, node: &Node) {
+        let url = address.plain_url().and_then(|url| url::Url::parse(url.reveal()).ok());
+        if let Some(found) = url.and_then(|url| retired(address.channel(), &url)) {
+            self.reading.warning(node.place, &found.what, Some(found.hint));
         }
     }
 

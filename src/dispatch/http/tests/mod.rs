@@ -1,6 +1,6 @@
 //! Posts to servers that answer as they were told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -8,7 +8,11 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+use crate::notification::Channel;
+
 mod harmful;
+mod proxied;
+mod trusted;
 
 /// A server that answers its first request with `answer`, and then tells what was asked.
 async fn server(answer: Vec<u8>) -> (SocketAddr, JoinHandle<String>) {
@@ -30,7 +34,12 @@ async fn server(answer: Vec<u8>) -> (SocketAddr, JoinHandle<String>) {
 }
 
 fn sender(allow_private: bool) -> HttpSender {
-    HttpSender::new(allow_private, Resolver::system()).expect("TLS is set up")
+    sender_with(allow_private, Resolver::system(), Proxies::default())
+}
+
+fn sender_with(allow_private: bool, resolver: Resolver, proxies: Proxies) -> HttpSender {
+    let trust = Trust::system().expect("certificate authorities");
+    HttpSender::new(allow_private, resolver, &trust, proxies).expect("TLS is set up")
 }
 
 fn secret_url(text: &str) -> secret::Url {
@@ -63,7 +72,7 @@ async fn a_post_carries_headers_and_body_and_brings_the_answer_back() {
         HttpReply::Answered {
             status: 503,
             retry_after: Some("7".into()),
-            body: "b\\u{1b}sy".into()
+            body: "b\u{1b}sy".into()
         }
     );
     let asked = task.await.expect("a request").to_lowercase();
@@ -84,6 +93,34 @@ async fn a_post_carries_headers_and_body_and_brings_the_answer_back() {
 }
 
 #[tokio::test]
+async fn what_a_200_says_in_its_body_is_read_before_it_counts_as_delivered() {
+    let long = format!(
+        "{{\n  \"ok\": false,\n  \"detail\": \"{}\",\n  \"error\": \"ratelimited\"\n}}",
+        "x".repeat(5_000)
+    );
+    let teams = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error";
+    for (channel, body, expected) in [
+        (Channel::Slack, "ok".to_owned(), "delivered"),
+        (Channel::Slack, long, "retry"),
+        (Channel::Slack, "invalid_payload".to_owned(), "refused"),
+        (Channel::Teams, "1".to_owned(), "delivered"),
+        (Channel::Teams, format!("{teams} 429 with ContextId tcid=0"), "retry"),
+        (Channel::Teams, format!("{teams} 413 with ContextId tcid=0"), "refused"),
+        (
+            Channel::Webhook,
+            format!("{teams} 429 with ContextId tcid=0"),
+            "delivered",
+        ),
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let (address, _task) = server([head, body.clone()].concat().into_bytes()).await;
+        let reply = post(&sender(true), &format!("http://{address}/hook/hunter2hunter2")).await;
+        let outcome = crate::channel::reply::of_http(channel, &reply, crate::clock::Time::UNIX_EPOCH);
+        assert_eq!(outcome.word(), expected, "{channel:?} {body}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_not_followed() {
     let (address, task) =
         server(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
@@ -100,7 +137,7 @@ async fn a_huge_answer_is_cut_and_its_status_counts() {
     let HttpReply::Answered { status: 200, body, .. } = post(&sender(true), &format!("http://{address}/")).await else {
         panic!("the status was said")
     };
-    assert_eq!(body.len(), 1024);
+    assert_eq!(body.len(), 64 * 1024);
 }
 
 #[tokio::test]
@@ -133,7 +170,7 @@ async fn a_private_address_is_not_called_by_literal_or_by_name() {
     let inside: IpAddr = "127.0.0.1".parse().expect("an address");
     let outside: IpAddr = "8.8.8.8".parse().expect("an address");
     let resolver = Resolver::with(move |_| Ok(vec![inside]));
-    let sender = HttpSender::new(false, resolver).expect("TLS is set up");
+    let sender = sender_with(false, resolver, Proxies::default());
     for host in ["127.0.0.1", "inside.contoso.example"] {
         let reply = post(&sender, &format!("https://{host}:8443/hunter2hunter2")).await;
         assert!(
@@ -141,7 +178,9 @@ async fn a_private_address_is_not_called_by_literal_or_by_name() {
             "{reply:?}"
         );
     }
-    assert_eq!(judged(vec![inside, outside], false), Ok(vec![outside]));
+    let none = Proxies::default();
+    let route = none.route(true, "both.contoso.example", Ok(vec![inside, outside]), false);
+    assert!(matches!(route, Route::Direct(addresses) if addresses == [outside]));
     assert!(listener.accept().is_err(), "nobody called");
 }
 
