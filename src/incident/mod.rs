@@ -77,6 +77,9 @@ impl Status {
             (Kind::Update, Stage::Canceled) => Some(Self::Canceled),
             (Kind::Update, Stage::Planned | Stage::Rescheduled) => Some(Self::Planned),
             (Kind::Update, Stage::Active | Stage::InProgress) => Some(Self::Active),
+            (Kind::RulesMended, _) => Some(Self::Mitigated),
+            // what we raise ourselves needs somebody until it is said to be good again
+            (kind, _) if kind.is_own() => Some(Self::Active),
             _ => None,
         }
     }
@@ -119,10 +122,11 @@ pub struct Incident {
     pub named_by: Option<Kind>,
     /// The kind of the newest communication.
     pub kind: Kind,
-    /// How grave, by the newest communication that says so.
+    /// How grave it was at its worst, by all communications that say so: a mitigation statement of level Informational
+    /// does not make small what was an Error for hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
-    /// When impact began.
+    /// When impact began: the earliest that was said; of maintenance, which is moved, what was said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impact_start: Option<Time>,
     /// When it ended (or will).
@@ -166,14 +170,18 @@ impl Incident {
         {
             (next.status, next.status_at) = (status, event.published);
         }
-        next.impact_start = earliest(self.impact_start, event.impact_start);
+        next.level = worst(self.level, event.level);
+        if self.event_type != EventType::PlannedMaintenance {
+            next.impact_start = earliest(self.impact_start, event.impact_start);
+        } else if event.published >= self.updated {
+            next.impact_start = event.impact_start.or(self.impact_start);
+        }
         if event.published >= self.updated {
             next.updated = event.published;
             next.kind = event.kind;
             if self.is_named_anew_by(event) {
                 next.title.clone_from(&event.title);
                 next.named_by = Some(event.kind);
-                next.level = event.level.or(self.level);
             }
             next.impact_end = event.impact_end.or(self.impact_end);
         }
@@ -191,6 +199,14 @@ impl Incident {
     pub fn reopened_by(&self, event: &Event) -> bool {
         let begins = matches!(Status::said_by(event), Some(Status::Active | Status::Planned));
         begins && self.status.is_over() && event.published >= self.status_at
+    }
+}
+
+/// The graver of two levels; `Level` lists the gravest first.
+pub fn worst(one: Option<Level>, other: Option<Level>) -> Option<Level> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
