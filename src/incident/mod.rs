@@ -279,6 +279,79 @@ pub struct Hearing {
 mod tests {
     use super::*;
 
+    /// An event of this type, published in this hour of a day.
+    fn event(event_type: EventType, stage: Stage, hour: u32, level: Option<Level>) -> Event {
+        let body = include_bytes!(
+            "../../tests/fixtures/samples/azure/azure-webhook-legacy-servicehealth-incident-active.json"
+        );
+        let received = crate::event::read(body, None, Arrival::Live).expect("an event");
+        Event {
+            event_type,
+            stage,
+            kind: Kind::Update,
+            level,
+            published: at(hour),
+            impact_start: Some(at(hour)),
+            ..received.events[0].clone()
+        }
+    }
+
+    fn at(hour: u32) -> Time {
+        format!("2026-11-24T{hour:02}:00:00Z").parse().expect("a time")
+    }
+
+    #[test]
+    fn an_incidents_level_is_the_worst_whichever_came_last() {
+        use Level::{Error, Informational, Warning};
+        let issue = |hour, level| event(EventType::ServiceIssue, Stage::Active, hour, level);
+        for (levels, expected) in [
+            (vec![Some(Error), Some(Informational)], Some(Error)),
+            (vec![Some(Informational), Some(Error), None], Some(Error)),
+            (vec![None, Some(Warning), Some(Warning)], Some(Warning)),
+            (vec![None, None], None),
+        ] {
+            let mut events = levels.iter().enumerate().map(|(nth, level)| issue(nth as u32, *level));
+            let begun = Incident::begun_by(&events.next().expect("one"), at(0));
+            let known = events.fold(begun, |known, next| known.after(&next));
+            assert_eq!(known.level, expected, "{levels:?}");
+        }
+        // also of what is told late
+        let begun = Incident::begun_by(&issue(9, Some(Informational)), at(9));
+        assert_eq!(begun.after(&issue(1, Some(Error))).level, Some(Error));
+    }
+
+    #[test]
+    fn trouble_began_at_the_earliest_and_maintenance_starts_when_it_was_said_last() {
+        for (event_type, expected) in [(EventType::ServiceIssue, 3), (EventType::PlannedMaintenance, 6)] {
+            let told = |start, hour| Event {
+                impact_start: Some(at(start)),
+                ..event(event_type, Stage::Planned, hour, None)
+            };
+            let moved = Incident::begun_by(&told(3, 1), at(1)).after(&told(6, 2));
+            assert_eq!(moved.impact_start, Some(at(expected)), "{event_type}");
+            let with_late_news = moved.after(&Event {
+                impact_start: Some(at(4)),
+                ..event(event_type, Stage::Planned, 0, None)
+            });
+            assert_eq!(with_late_news.impact_start, Some(at(expected)), "{event_type}");
+        }
+    }
+
+    #[test]
+    fn what_we_raise_ourselves_is_going_on_until_it_is_said_to_be_good_again() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.is_own()) {
+            let raised = Event {
+                kind: *kind,
+                ..event(EventType::HealthAdvisory, Stage::Active, 1, None)
+            };
+            let expected = match kind {
+                Kind::RulesMended => Status::Mitigated,
+                _ => Status::Active,
+            };
+            assert_eq!(Incident::begun_by(&raised, at(1)).status, expected, "{kind}");
+        }
+    }
+
     #[test]
     fn a_tracking_id_of_dots_is_a_part_of_a_path_that_stays_and_comes_back() {
         for (id, segment) in [
