@@ -10,11 +10,32 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use tokio::sync::watch;
 
 /// A moment in UTC. Everything that is stored, compared or sent uses this one type.
 pub type Time = DateTime<Utc>;
+
+/// Reads a moment as people type it: RFC 3339 (`2026-11-24T09:00:00+01:00`), or a date and perhaps a time in UTC
+/// (`2026-11-24 09:00`, `2026-11-24`).
+///
+/// # Errors
+/// When it is none, in words that say what to type.
+pub fn read_moment(text: &str) -> Result<Time, String> {
+    let text = text.trim();
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(moment.with_timezone(&Utc));
+    }
+    let plain = text.trim_end_matches(['Z', 'z']).replace(['T', 't'], " ");
+    let moment = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(&plain, form).ok());
+    let day = || NaiveDate::parse_from_str(&plain, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    moment
+        .or_else(day)
+        .map(|moment| moment.and_utc())
+        .ok_or_else(|| "not a moment: type `2026-11-24T09:00:00Z`, or `2026-11-24 09:00` for UTC".to_owned())
+}
 
 /// The wall's clock jumped if it moved by more than this, beyond what the monotonic clock did.
 const JUMP: chrono::Duration = chrono::Duration::hours(1);
@@ -220,6 +241,32 @@ mod tests {
 
     fn seconds(seconds: i64) -> chrono::Duration {
         chrono::Duration::seconds(seconds)
+    }
+
+    #[test]
+    fn moments_are_read_as_people_type_them() {
+        let read = |text: &str| read_moment(text).map(|moment| moment.to_rfc3339());
+        for (text, moment) in [
+            ("2026-11-24T09:00:00Z", "2026-11-24T09:00:00+00:00"),
+            ("2026-11-24T09:00:00+01:00", "2026-11-24T08:00:00+00:00"),
+            ("2026-11-24 09:00", "2026-11-24T09:00:00+00:00"),
+            ("2026-11-24 09:00:30", "2026-11-24T09:00:30+00:00"),
+            ("2026-11-24T09:00Z", "2026-11-24T09:00:00+00:00"),
+            (" 2026-11-24 ", "2026-11-24T00:00:00+00:00"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(moment), "{text}");
+        }
+        for wrong in [
+            "",
+            "yesterday",
+            "24.11.2026",
+            "2026-13-01",
+            "2026-02-30 10:00",
+            "09:00",
+            "2026-11-24 25:00",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

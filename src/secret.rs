@@ -74,13 +74,17 @@ impl Url {
     pub fn reveal(&self) -> &str {
         self.0.reveal()
     }
+
+    /// Its host, which may be shown.
+    pub fn host(&self) -> Option<String> {
+        let url = url::Url::parse(self.reveal()).ok()?;
+        url.host_str().map(str::to_owned)
+    }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = url::Url::parse(self.reveal())
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned));
+        let host = self.host();
         let digest = Sha256::digest(self.reveal().as_bytes());
         write!(
             f,

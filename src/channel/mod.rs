@@ -86,6 +86,18 @@ impl Address {
         }
     }
 
+    /// Where it is, for those who may know: the mailbox, or of a URL the host alone, or the name of the secret that holds
+    /// it. A webhook's URL is a credential.
+    pub fn shown(&self) -> String {
+        match self {
+            Address::Email(address) => address.as_str().to_owned(),
+            Address::Webhook { url, .. } | Address::Slack { url } | Address::Teams { url } => match url {
+                Target::Plain(url) => url.host().unwrap_or_default(),
+                Target::Secret(secret) => format!("secret {}", secret.name),
+            },
+        }
+    }
+
     fn target(&self) -> Option<&Target> {
         match self {
             Address::Webhook { url, .. } | Address::Slack { url } | Address::Teams { url } => Some(url),

@@ -2,7 +2,7 @@
 //!
 //! The token goes into a header and nowhere else; errors name the server without its user, path or query.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -44,7 +44,14 @@ pub struct Server {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    token: Option<Secret>,
+    token: Option<Token>,
+}
+
+/// What the daemon is shown.
+struct Token {
+    value: Secret,
+    /// Where it is from, as one types it.
+    from: String,
 }
 
 impl Server {
@@ -54,14 +61,31 @@ impl Server {
     /// When the address is none, or the token's file cannot be read.
     pub fn client(&self) -> Result<Client> {
         let named = self.server.clone().or_else(|| environment("BELLWETHER_SERVER"));
-        let token = match &self.token_file {
-            Some(path) => Some(
-                std::fs::read_to_string(path).with_context(|| format!("reading the token in {}", path.display()))?,
+        let server = named.as_deref().unwrap_or(HERE);
+        match &self.token_file {
+            Some(path) => Client::new(
+                server,
+                Some((&token_in(path)?, &format!("--token-file {}", path.display()))),
             ),
-            None => environment("BELLWETHER_TOKEN"),
-        };
-        Client::new(named.as_deref().unwrap_or(HERE), token.as_deref())
+            None => match environment("BELLWETHER_TOKEN") {
+                Some(token) => Client::new(server, Some((&token, "$BELLWETHER_TOKEN"))),
+                None => Client::new(server, None),
+            },
+        }
     }
+}
+
+/// The token that a file holds.
+fn token_in(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading the token in --token-file {}", path.display()))?;
+    // an editor's mark of UTF-8 is no part of it
+    let token = text.trim_start_matches('\u{feff}').trim();
+    if token.is_empty() {
+        let failure = Failure::new(Exit::Usage, format!("--token-file {} is empty", path.display()));
+        return Err(failure.hint("it holds one token, on one line").into());
+    }
+    Ok(token.to_owned())
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -69,8 +93,10 @@ fn environment(name: &str) -> Option<String> {
 }
 
 impl Client {
-    fn new(server: &str, token: Option<&str>) -> Result<Self> {
+    /// A client of `server` with a token, and where that is from.
+    fn new(server: &str, token: Option<(&str, &str)>) -> Result<Self> {
         let base = base(server)?;
+        let token = token.map(|(token, from)| Token::of(token, from)).transpose()?;
         // Fails only if a provider is there already, which is just as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -84,7 +110,7 @@ impl Client {
         Ok(Self {
             http: builder.build().context("making the HTTP client")?,
             base,
-            token: token.map(|token| Secret::new(token.trim())),
+            token,
         })
     }
 
@@ -135,7 +161,7 @@ impl Client {
             .request(method, self.url(path, query))
             .header("accept", "application/json");
         if let Some(token) = &self.token {
-            request = request.bearer_auth(token.reveal());
+            request = request.bearer_auth(token.value.reveal());
         }
         let answer = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = answer.status();
@@ -204,24 +230,53 @@ impl Client {
         let said = |key: &str| body["error"][key].as_str().map(|text| one_line(text, 500));
         let what = said("what").unwrap_or_else(|| format!("it answers {status}"));
         let failure = Failure::new(Exit::Failed, format!("{}: {what}", self.shown()));
-        let hint = said("hint").or_else(|| self.hint(status).map(str::to_owned));
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
+        let hints = self
+            .hint(status)
+            .into_iter()
+            .chain(said("hint").filter(|_| !is_about_headers(status)));
+        match hints.collect::<Vec<String>>() {
+            hints if hints.is_empty() => failure,
+            hints => failure.hint(hints.join("; ")),
         }
     }
 
-    fn hint(&self, status: StatusCode) -> Option<&'static str> {
+    /// What to type; how programs send tokens is said by the daemon, and is nothing to type here.
+    fn hint(&self, status: StatusCode) -> Option<String> {
         match (status, &self.token) {
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
-                Some("give a token: in $BELLWETHER_TOKEN, or with --token-file FILE")
+                Some("give a token: with `--token-file FILE`, or in $BELLWETHER_TOKEN".to_owned())
             }
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(_)) => {
-                Some("the token must be one of `tokens: read:`, or `operate:`, in the daemon's settings")
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(token)) => Some(format!(
+                "the token is from {}; give another one with `--token-file FILE`, or in $BELLWETHER_TOKEN: a customer's \
+                 own, or one of `tokens: read:` or `operate:` in the daemon's settings",
+                token.from
+            )),
+            (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _) => {
+                Some("try again in a minute".to_owned())
             }
-            (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _) => Some("try again in a minute"),
             _ => None,
         }
+    }
+}
+
+/// Whether the daemon's own hint is about how a program presents its token.
+fn is_about_headers(status: StatusCode) -> bool {
+    status == StatusCode::UNAUTHORIZED
+}
+
+impl Token {
+    fn of(token: &str, from: &str) -> Result<Self> {
+        let token = token.trim();
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let failure = Failure::new(Exit::Usage, format!("{from} holds no token"));
+            return Err(failure
+                .hint("a token is one line of letters, digits and signs, without spaces")
+                .into());
+        }
+        Ok(Self {
+            value: Secret::new(token),
+            from: from.to_owned(),
+        })
     }
 }
 
@@ -289,60 +344,4 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::failure::described;
-
-    fn client(server: &str, token: Option<&str>) -> Client {
-        Client::new(server, token).expect("a client")
-    }
-
-    #[test]
-    fn ids_with_slashes_stay_one_segment_and_a_base_path_is_kept() {
-        let client = client("https://health.example.com/bw/", None);
-        let url = client.url(&["incidents", "202411131002/sg1"], &[("provider", "azure".to_owned())]);
-        assert_eq!(
-            url.as_str(),
-            "https://health.example.com/bw/v1/incidents/202411131002%2Fsg1?provider=azure"
-        );
-    }
-
-    #[test]
-    fn an_error_names_the_server_and_nothing_secret() {
-        let client = client("http://ada:hunter2@127.0.0.1:8080/x?token=hunter3", Some("hunter4"));
-        let body = br#"{"error": {"what": "this token may not read\u001b[2J"}}"#;
-        let (text, exit) = described(&client.refused(StatusCode::FORBIDDEN, body).into());
-        assert_eq!(exit, Exit::Failed);
-        assert!(
-            text.starts_with("error: http://127.0.0.1:8080: this token may not read [2J\nhint: "),
-            "{text}"
-        );
-        assert!(!text.contains("hunter"), "{text}");
-    }
-
-    #[test]
-    fn what_is_no_url_is_wrong_usage() {
-        for server in ["127.0.0.1:8080", "ftp://example.com", ""] {
-            let error = Client::new(server, None).err().expect("refused");
-            assert_eq!(described(&error).1, Exit::Usage, "{server}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_daemon_that_is_not_there_is_named_with_a_hint() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a port");
-        let error = client(&format!("http://{free}"), None)
-            .get(&["events"], &[])
-            .await
-            .expect_err("nobody there");
-        let (text, exit) = described(&error);
-        assert_eq!(exit, Exit::Failed);
-        assert!(
-            text.starts_with(&format!("error: no answer from http://{free}: Connection refused")),
-            "{text}"
-        );
-        assert!(text.contains("\nhint: is the daemon running there?"), "{text}");
-    }
-}
+mod tests;

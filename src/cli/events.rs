@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::client::{self, Server, minute, text};
 use super::failure::Exit;
-use super::output::{self, Format, one_line};
+use super::output::{self, Format, one_line, wrapped_as};
 use super::reasons;
 
 /// List the events that a daemon has heard, or show what became of one
@@ -64,9 +64,9 @@ pub async fn asked(server: &Server, id: &str, customer: Option<&str>) -> Result<
 
 /// One event, and what became of it rule by rule.
 pub fn told(event: &Value) -> String {
-    let title = one_line(text(event, "title"), 300);
     let facts = ["provider", "kind", "arrival"].map(|key| one_line(text(event, key), 40));
-    let mut told = format!("{}  {title}\n", one_line(text(event, "tracking_id"), 256));
+    let id = format!("{}  ", one_line(text(event, "tracking_id"), 256));
+    let mut told = wrapped_as(&one_line(text(event, "title"), 300), &id, "  ");
     told.push_str(&format!("  what      {}\n", facts.join(", ")));
     told.push_str(&format!("  heard     {}\n", minute(event, "heard")));
     if event.get("rules_changed").and_then(Value::as_bool) == Some(true) {
@@ -83,21 +83,20 @@ fn shown(events: &[Value]) -> String {
     if events.is_empty() {
         return "no events yet\n".to_owned();
     }
-    let mut table = output::table(&["id", "heard", "provider", "tracking id", "kind", "title"]);
+    let mut table = output::fitted(&["id", "heard", "what"]);
     for event in events {
-        let title = one_line(text(event, "title"), 80);
+        let title = one_line(text(event, "title"), 120);
+        let [provider, tracking_id, kind] =
+            ["provider", "tracking_id", "kind"].map(|key| one_line(text(event, key), 40));
         let mark = if text(event, "arrival") == "history" {
-            " (history)"
+            ", history"
         } else {
             ""
         };
         table.add_row([
             one_line(text(event, "id"), 40),
             minute(event, "heard"),
-            one_line(text(event, "provider"), 20),
-            one_line(text(event, "tracking_id"), 40),
-            one_line(text(event, "kind"), 40),
-            format!("{title}{mark}"),
+            format!("{provider} {tracking_id}, {kind}{mark}\n{title}"),
         ]);
     }
     output::lines(&table)
@@ -112,8 +111,9 @@ mod tests {
         let event = serde_json::json!({ "id": "12.0", "heard": "2024-09-05T04:41:41Z", "provider": "azure", "tracking_id": "0NTJ-VV8",
             "kind": "update", "title": "App Service\u{1b}[31m", "arrival": "history" });
         insta::assert_snapshot!(shown(&[event]), @r"
-        ID    HEARD              PROVIDER  TRACKING ID  KIND    TITLE
-        12.0  2024-09-05 04:41Z  azure     0NTJ-VV8     update  App Service [31m (history)
+        ID    HEARD              WHAT
+        12.0  2024-09-05 04:41Z  azure 0NTJ-VV8, update, history
+                                 App Service [31m
         ");
         assert_eq!(shown(&[]), "no events yet\n");
     }

@@ -6,11 +6,10 @@
 
 mod words;
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::client::Server;
@@ -18,18 +17,10 @@ use super::events;
 use super::failure::{Exit, Failure};
 use super::output::{self, Format};
 use super::rules::{Decides, Folder};
-use crate::channel::{Address, Target};
-use crate::clock::{Clock, Time};
-use crate::customer::CustomerId;
-use crate::evaluate::event_received::{Heard, asking};
-use crate::evaluate::placing::place;
-use crate::evaluate::{Case, evaluate};
-use crate::event::{self, Arrival, Event, Ignored, Malformed};
+use crate::clock::{self, Clock, Time};
+use crate::event::{self, Arrival, Ignored, Malformed};
 use crate::journal::Position;
-use crate::notification::{Channel, Form};
-use crate::record::{Change, Judged, Planned, PlannedFor, Ref, Verdict};
-use crate::rule::condition::{Judgement, Left};
-use crate::rule::{Rule, RuleSet};
+use crate::view::what_if::WhatIf;
 
 /// The largest body that is read, bytes: what a daemon takes as history.
 const BODY_BYTES_MOST: u64 = 16 << 20;
@@ -48,6 +39,10 @@ pub struct Explain {
     /// Whose rules to speak of, for an event that a daemon has heard [default: everybody's]
     #[arg(long, value_name = "NAME")]
     customer: Option<String>,
+    /// Explain it as if it were heard then (`2026-11-24T09:00:00Z`, `2026-11-24 09:00`); an event that a daemon has heard
+    /// by the rules in force then [default: now; what a daemon has heard as it was decided]
+    #[arg(long, value_name = "TIME", value_parser = clock::read_moment)]
+    at: Option<Time>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -58,7 +53,7 @@ pub struct Explain {
 /// The answer: one story per event of the body.
 #[derive(Serialize)]
 struct Answer {
-    events: Vec<Story>,
+    events: Vec<WhatIf>,
     ignored: Vec<Reason>,
     /// Rule files that take no part, as they have errors.
     broken: Vec<String>,
@@ -69,46 +64,6 @@ struct Answer {
 struct Reason {
     what: String,
     why: String,
-}
-
-/// What becomes of one event.
-#[derive(Serialize)]
-struct Story {
-    event: Event,
-    rules: Vec<Judgment>,
-    told: Vec<Telling>,
-}
-
-/// What becomes of one event by one rule.
-#[derive(Serialize)]
-struct Judgment {
-    customer: CustomerId,
-    rule: String,
-    matches: bool,
-    /// Why it does not match, or why it tells nobody all the same.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    /// What is left of the event, if it matches.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<Left>,
-}
-
-/// One message or invitation.
-#[derive(Serialize)]
-struct Telling {
-    customer: CustomerId,
-    receiver: String,
-    channel: Channel,
-    /// Where it goes; never a URL that is a secret.
-    address: String,
-    form: &'static str,
-    /// When the session starts that an invitation is for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<Time>,
-    /// The rules that ask for it.
-    rules: Vec<String>,
-    due: Time,
-    due_in_seconds: i64,
 }
 
 impl Explain {
@@ -134,10 +89,28 @@ impl Explain {
             return Err(Failure::new(Exit::Usage, what).hint(hint.to_owned()).into());
         }
         let id = id.to_string();
+        if let Some(at) = self.at {
+            return self.ask_what_if(&id, at).await;
+        }
         let event = events::asked(&self.server, &id, self.customer.as_deref()).await?;
         match self.format {
             Format::Json => output::print_json(&event)?,
             Format::Text => output::print(&events::told(&event))?,
+        }
+        Ok(Exit::Fine)
+    }
+
+    /// Asks the daemon what would become of an event that was heard, if it were heard at another moment.
+    async fn ask_what_if(&self, id: &str, at: Time) -> Result<Exit> {
+        let mut query = vec![("at", at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))];
+        query.extend(self.customer.clone().map(|customer| ("customer", customer)));
+        let answer = self.server.client()?.get(&["events", id, "explain"], &query).await?;
+        match self.format {
+            Format::Json => output::print_json(&answer)?,
+            Format::Text => {
+                let what_if: WhatIf = serde_json::from_value(answer).context("reading the daemon's answer")?;
+                output::print(&words::of(&what_if, Some(at)))?;
+            }
         }
         Ok(Exit::Fine)
     }
@@ -152,19 +125,19 @@ impl Explain {
         let body = body(&self.event)?;
         let received = event::read(&body, None, Arrival::Live).map_err(|error| malformed(&self.event, &error))?;
         let folder = Folder::read(self.rules.as_deref(), &self.decides)?;
-        let (rules, now) = (&folder.checked.set, Clock::System.now());
+        let (rules, now) = (&folder.checked.set, self.at.unwrap_or_else(|| Clock::System.now()));
         let answer = Answer {
             events: received
                 .events
                 .into_iter()
-                .map(|event| Story::of(event, rules, now))
+                .map(|event| WhatIf::of(event, rules, now))
                 .collect(),
             ignored: received.ignored.into_iter().map(Reason::of).collect(),
             broken: folder.checked.broken.iter().map(|file| file.path.clone()).collect(),
         };
         match self.format {
             Format::Json => output::print_json(&answer)?,
-            Format::Text => output::print(&answer.text())?,
+            Format::Text => output::print(&answer.text(self.at))?,
         }
         answer.complain(&folder.path);
         Ok(if answer.events.is_empty() {
@@ -230,148 +203,10 @@ impl Reason {
     }
 }
 
-impl Story {
-    /// Decides the event as the first one of its incident.
-    fn of(event: Event, rules: &RuleSet, now: Time) -> Self {
-        let placed = place(&event, &BTreeMap::new(), &[]);
-        let heard = Heard {
-            asking: asking(&event, None, &[], &placed, 0, rules),
-            placed,
-            ..Heard::default()
-        };
-        let at = Position { seq: 1, nth: 0 };
-        let event_received = Case::EventReceived {
-            at,
-            event: &event,
-            heard,
-        };
-        let changes = evaluate(&event_received, rules, now);
-        let judged: Vec<&Judged> = changes.iter().filter_map(judged).collect();
-        let judgments = rules.rules().map(|rule| Judgment::of(rule, &event, rules, &judged));
-        let planned = changes.iter().filter_map(planned);
-        let tellings = planned.flat_map(|planned| planned.to.iter().map(move |to| (planned, to)));
-        Self {
-            rules: judgments.collect(),
-            told: sorted(tellings.map(|(planned, to)| Telling::of(planned, to, &event, rules, &changes, now))),
-            event,
-        }
-    }
-}
-
-fn judged(change: &Change) -> Option<&Judged> {
-    match change {
-        Change::Judged(judged) => Some(judged),
-        _ => None,
-    }
-}
-
-fn planned(change: &Change) -> Option<&Planned> {
-    match change {
-        Change::Planned(planned) => Some(planned),
-        _ => None,
-    }
-}
-
-impl Judgment {
-    fn of(rule: &Rule, event: &Event, rules: &RuleSet, judged: &[&Judged]) -> Self {
-        let own = judged
-            .iter()
-            .find(|one| one.customer == rule.customer && one.rule == rule.name);
-        let withheld = own.and_then(|one| match &one.verdict {
-            Verdict::Withheld { why } => Some(why.to_string()),
-            _ => None,
-        });
-        let (why, left) = match rules.judge(rule, event) {
-            Judgement::Matches(left) => (withheld, Some(left)),
-            Judgement::No(why) => (Some(why.to_string()), None),
-        };
-        Self {
-            customer: rule.customer.clone(),
-            rule: rule.name.clone(),
-            matches: left.is_some(),
-            why,
-            left,
-        }
-    }
-}
-
-impl Telling {
-    fn of(planned: &Planned, to: &PlannedFor, event: &Event, rules: &RuleSet, changes: &[Change], now: Time) -> Self {
-        let session = session_of(event, to.form);
-        let address = rules.endpoint(&to.endpoint).map(|(_, _, address)| shown(address));
-        Self {
-            customer: planned.customer.clone(),
-            receiver: to.receiver.clone(),
-            channel: to.channel,
-            address: address.unwrap_or_default(),
-            form: match session {
-                None => "message",
-                Some(_) => "invitation",
-            },
-            session,
-            rules: asked_by(to, changes),
-            due: planned.due,
-            due_in_seconds: (planned.due - now).num_seconds(),
-        }
-    }
-
-    fn order(&self) -> (&str, &str, Channel, &str, Option<Time>) {
-        (
-            self.customer.as_str(),
-            &self.receiver,
-            self.channel,
-            &self.address,
-            self.session,
-        )
-    }
-}
-
-/// When the session starts that an invitation is for.
-fn session_of(event: &Event, form: Form) -> Option<Time> {
-    match form {
-        Form::Message => None,
-        Form::Invitation { session, .. } => event.sessions.get(session).map(|session| session.start),
-    }
-}
-
-/// By customer, then receiver, and where it goes.
-fn sorted(told: impl Iterator<Item = Telling>) -> Vec<Telling> {
-    let mut told: Vec<Telling> = told.collect();
-    told.sort_by(|one, other| one.order().cmp(&other.order()));
-    told
-}
-
-/// The rules that asked for a notification, the one that opened it first.
-fn asked_by(to: &PlannedFor, changes: &[Change]) -> Vec<String> {
-    let joined = changes.iter().filter_map(|change| match change {
-        Change::Gathered(gathers) if gathers.to.iter().any(|part| part.series == to.series) => Some(gathers.verdict),
-        _ => None,
-    });
-    let mut verdicts: Vec<Ref> = std::iter::once(to.verdict).chain(joined).collect();
-    verdicts.sort();
-    let rule = |verdict: Ref| match verdict {
-        Ref::Here(nth) => changes
-            .get(nth as usize)
-            .and_then(judged)
-            .map(|judged| judged.rule.clone()),
-        Ref::At(_) => None,
-    };
-    verdicts.into_iter().filter_map(rule).collect()
-}
-
-/// An address without anything secret: URLs show their host only.
-fn shown(address: &Address) -> String {
-    match address {
-        Address::Email(address) => address.as_str().to_owned(),
-        Address::Webhook { url, .. } | Address::Slack { url } | Address::Teams { url } => match url {
-            Target::Plain(url) => url.to_string(),
-            Target::Secret(secret) => format!("secret {}", secret.name),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     const UPDATE: &[u8] = include_bytes!("demo/story/1-update.json");
@@ -381,14 +216,24 @@ mod tests {
         "2024-09-05T05:00:00Z".parse().expect("a time")
     }
 
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        explain: Explain,
+    }
+
     fn stories(body: &[u8]) -> Answer {
+        stories_at(body, now())
+    }
+
+    fn stories_at(body: &[u8], now: Time) -> Answer {
         let folder = Folder::read(Some(Path::new("rules")), &Decides::default()).expect("the examples");
         let received = event::read(body, None, Arrival::Live).expect("an event");
         Answer {
             events: received
                 .events
                 .into_iter()
-                .map(|event| Story::of(event, &folder.checked.set, now()))
+                .map(|event| WhatIf::of(event, &folder.checked.set, now))
                 .collect(),
             ignored: received.ignored.into_iter().map(Reason::of).collect(),
             broken: Vec::new(),
@@ -397,8 +242,9 @@ mod tests {
 
     #[test]
     fn an_update_is_explained_rule_by_rule_and_receiver_by_receiver() {
-        insta::assert_snapshot!(stories(UPDATE).text(), @r"
-        0NTJ-VV8  App Service – Intermittent HTTP 500-level response codes, timeouts, or high latency in Southeast Asia – Applying mitigation
+        insta::assert_snapshot!(stories(UPDATE).text(None), @r"
+        0NTJ-VV8  App Service – Intermittent HTTP 500-level response codes, timeouts, or
+          high latency in Southeast Asia – Applying mitigation
           what       azure, Service issue, Active, update, Warning
           published  2024-09-05 04:41Z
           impact     App Service in Southeast Asia
@@ -412,27 +258,52 @@ mod tests {
           + contoso / Every service issue becomes a ticket
               for App Service in Southeast Asia; 11111111-aaaa-4bbb-8ccc-111111111111
           - contoso / Planned maintenance
-              event type: the rule wants Planned maintenance, the event has Service issue
+              event type: the rule wants Planned maintenance, the event has Service
+              issue
           - contoso / Retirements and other advisories
               event type: the rule wants Health advisory, the event has Service issue
           - contoso / Security advisories
               event type: the rule wants Security advisory, the event has Service issue
           - contoso / Reviews of production incidents
-              kind: the rule wants preliminary-review or final-review, the event has update
+              kind: the rule wants preliminary-review or final-review, the event has
+              update
           - contoso / Livestream invitations
               kind: the rule wants retrospective, the event has update
           - fabrikam / Web sites in Europe
-              impact: the rule wants App Service or Azure Front Door in West Europe, North Europe or Global, the event has App Service in Southeast Asia
+              impact: the rule wants App Service or Azure Front Door in West Europe,
+              North Europe or Global, the event has App Service in Southeast Asia
           - fabrikam / Livestreams about web sites in Europe
               kind: the rule wants retrospective, the event has update
 
         4 notifications, if nothing of this incident was heard before
-        CUSTOMER  RECEIVER  CHANNEL  ADDRESS                           WHAT     WHEN    RULES
-        contoso   oncall    slack    secret contoso-slack              message  in 10s  Trouble as it happens
-        contoso   platform  email    platform@contoso.example          message  in 10s  Production incidents
-        contoso   platform  teams    secret contoso-teams              message  in 10s  Production incidents
-        contoso   tickets   webhook  tickets.contoso.example/…#08ec55  message  in 10s  Every service issue becomes a ticket
+          contoso / oncall: slack secret contoso-slack
+              message in 10s, because of Trouble as it happens
+          contoso / platform: email platform@contoso.example
+              message in 10s, because of Production incidents
+          contoso / platform: teams secret contoso-teams
+              message in 10s, because of Production incidents
+          contoso / tickets: webhook tickets.contoso.example/…#08ec55
+              message in 10s, because of Every service issue becomes a ticket
         ");
+    }
+
+    #[test]
+    fn what_is_explained_at_a_moment_is_due_then_and_nobody_is_invited_to_what_is_over() {
+        let invited = |at: &str| {
+            let only = Only::try_parse_from(["x", "event.json", "--at", at]).expect("a moment");
+            let mut stories = stories_at(INVITATION, only.explain.at.expect("a moment"));
+            let told = std::mem::take(&mut stories.events[0].told);
+            told.iter().filter(|one| one.session.is_some()).count()
+        };
+        assert_eq!((invited("2024-09-01 09:00"), invited("2030-01-01")), (4, 0));
+        let text = stories(UPDATE).text(Some(now()));
+        assert!(text.contains("  as heard   2024-09-05 05:00Z\n"), "{text}");
+        let wrong = Only::try_parse_from(["x", "event.json", "--at", "yesterday"]);
+        assert!(
+            wrong
+                .err()
+                .is_some_and(|error| error.to_string().contains("2026-11-24T09:00:00Z"))
+        );
     }
 
     #[test]
@@ -456,6 +327,6 @@ mod tests {
         let body = include_bytes!("../../tests/fixtures/samples/azure/azure-common-administrative-testaction.json");
         let answer = stories(body);
         assert!(answer.events.is_empty());
-        assert!(answer.text().starts_with("ignored: "), "{}", answer.text());
+        assert!(answer.text(None).starts_with("ignored: "), "{}", answer.text(None));
     }
 }

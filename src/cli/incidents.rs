@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::client::{self, Server, minute, text};
 use super::failure::Exit;
-use super::output::{self, Format, count, one_line};
+use super::output::{self, Format, count, one_line, wrapped, wrapped_as};
 use super::{deliveries, reasons};
 use crate::incident::IncidentId;
 
@@ -68,31 +68,31 @@ fn shown(incidents: &[Value]) -> String {
     if incidents.is_empty() {
         return "no incidents yet\n".to_owned();
     }
-    let mut table = output::table(&[
-        "tracking id",
-        "status",
-        "updated",
-        "event type",
-        "kind",
-        "impact from",
-        "until",
-        "title",
-    ]);
+    let mut table = output::fitted(&["tracking id", "status", "updated", "what"]);
     for incident in incidents {
-        let title = one_line(text(incident, "title"), 80);
-        let mark = if is_test(incident) { " (test)" } else { "" };
+        let mark = if is_test(incident) { ", test" } else { "" };
+        let [event_type, kind] = ["event_type", "kind"].map(|key| one_line(text(incident, key), 30));
+        let title = one_line(text(incident, "title"), 120);
         table.add_row([
             one_line(text(incident, "tracking_id"), 40),
             one_line(text(incident, "status"), 20),
             minute(incident, "updated"),
-            one_line(text(incident, "event_type"), 30),
-            one_line(text(incident, "kind"), 30),
-            minute(incident, "impact_start"),
-            minute(incident, "impact_end"),
-            format!("{title}{mark}"),
+            format!("{event_type}, {kind}{mark}\n{title}{}", impact_of(incident)),
         ]);
     }
     output::lines(&table)
+}
+
+/// When its impact began and ended, in a line of its own, as far as that is known.
+fn impact_of(incident: &Value) -> String {
+    let has = |key: &str| incident.get(key).is_some_and(Value::is_string);
+    let (from, until) = (minute(incident, "impact_start"), minute(incident, "impact_end"));
+    match (has("impact_start"), has("impact_end")) {
+        (false, false) => String::new(),
+        (true, false) => format!("\nfrom {from}"),
+        (false, true) => format!("\nuntil {until}"),
+        (true, true) => format!("\nfrom {from} until {until}"),
+    }
 }
 
 fn is_test(incident: &Value) -> bool {
@@ -104,12 +104,21 @@ fn told(incident: &Value) -> String {
     let mut told = head(incident);
     let mut sent: Vec<Value> = Vec::new();
     for entry in reasons::list(incident, "entries") {
-        let facts = [
+        let what = format!(
+            "{}  {}  ",
             minute(entry, "published"),
-            one_line(text(entry, "kind"), 30),
-            one_line(text(entry, "title"), 200),
-        ];
-        told.push_str(&format!("{}\n{}\n", facts.join("  "), reasons::shown(entry)));
+            one_line(text(entry, "kind"), 30)
+        );
+        told.push_str(&wrapped_as(&one_line(text(entry, "title"), 200), &what, "    "));
+        let events: Vec<&str> = reasons::list(entry, "events").filter_map(Value::as_str).collect();
+        if !events.is_empty() {
+            let which = if events.len() == 1 { "event" } else { "events" };
+            told.push_str(&wrapped(
+                &format!("{which} {}", one_line(&events.join(", "), 400)),
+                "    ",
+            ));
+        }
+        told.push_str(&format!("{}\n", reasons::shown(entry)));
         sent.extend(reasons::list(entry, "deliveries").cloned());
     }
     told + &deliveries::shown(&sent)
@@ -120,7 +129,8 @@ fn head(incident: &Value) -> String {
     let facts = ["status", "event_type", "level", "provider"].map(|key| one_line(text(incident, key), 60));
     let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
     let impact: Vec<String> = reasons::list(incident, "impact").map(affected).collect();
-    let mut head = format!("{}  {title}\n", one_line(text(incident, "tracking_id"), 256));
+    let id = format!("{}  ", one_line(text(incident, "tracking_id"), 256));
+    let mut head = wrapped_as(&title, &id, "  ");
     head.push_str(&format!("  what      {}\n", facts.join(", ")));
     let (from, until) = (minute(incident, "impact_start"), minute(incident, "impact_end"));
     head.push_str(&format!("  impact    {from} until {until}\n"));
@@ -163,8 +173,10 @@ mod tests {
     #[test]
     fn incidents_are_shown_one_a_line() {
         insta::assert_snapshot!(shown(&[incident()]), @r"
-        TRACKING ID  STATUS     UPDATED            EVENT TYPE     KIND        IMPACT FROM        UNTIL  TITLE
-        0NTJ-VV8     Mitigated  2024-09-05 05:14Z  Service issue  mitigation  2024-09-05 04:06Z  —      App Service (test)
+        TRACKING ID  STATUS     UPDATED            WHAT
+        0NTJ-VV8     Mitigated  2024-09-05 05:14Z  Service issue, mitigation, test
+                                                   App Service
+                                                   from 2024-09-05 04:06Z
         ");
     }
 

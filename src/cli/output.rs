@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context as _, Result};
-use comfy_table::{Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -96,6 +96,22 @@ pub fn table(head: &[&str]) -> Table {
     table
 }
 
+/// The same, within [`WIDTH`]: the last column takes what the others leave, and its words are broken over lines. The
+/// others hold what one copies, and are never broken.
+pub fn fitted(head: &[&str]) -> Table {
+    let mut table = table(head);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(WIDTH as u16);
+    let last = head.len().saturating_sub(1);
+    for (nth, column) in table.column_iter_mut().enumerate() {
+        match nth == last {
+            true => column.set_padding((0, 0)),
+            false => column.set_constraint(ColumnConstraint::ContentWidth),
+        };
+    }
+    table
+}
+
 /// The table's text: no blanks at the ends of lines, one line end behind it.
 pub fn lines(table: &Table) -> String {
     let text: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
@@ -113,6 +129,37 @@ pub fn one_line(text: &str, most: usize) -> String {
         None => clean,
         Some(_) => clean.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
     }
+}
+
+/// How wide what is printed for people is: a terminal as it opens, a mail, a page of a book.
+pub const WIDTH: usize = 80;
+
+/// A sentence in lines of at most [`WIDTH`] characters, each after `indent`.
+pub fn wrapped(text: &str, indent: &str) -> String {
+    wrapped_as(text, indent, indent)
+}
+
+/// A sentence in lines of at most [`WIDTH`] characters, the first after `first` and the others after `next`. A word that is
+/// longer is not broken: it may be something to copy.
+pub fn wrapped_as(text: &str, first: &str, next: &str) -> String {
+    let mut lines = first.to_owned();
+    let mut used = first.chars().count();
+    let mut is_empty = true;
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let length = word.chars().count();
+        if !is_empty && used + 1 + length > WIDTH {
+            lines.push('\n');
+            lines.push_str(next);
+            (used, is_empty) = (next.chars().count(), true);
+        }
+        if !is_empty {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        (used, is_empty) = (used + length, false);
+    }
+    lines + "\n"
 }
 
 /// Marks that change the direction of what follows (Unicode UAX #9).
@@ -151,6 +198,19 @@ mod tests {
         table.add_row(["12.0", "Storage"]);
         table.add_row(["130.0", "x"]);
         assert_eq!(lines(&table), "ID     TITLE\n12.0   Storage\n130.0  x\n");
+    }
+
+    #[test]
+    fn sentences_are_broken_between_words_within_the_width() {
+        let text =
+            "the rule wants App Service or Azure Front Door in West Europe, North Europe or Global, the event has none";
+        let lines = wrapped_as(text, "  - ", "      ");
+        assert!(lines.lines().all(|line| line.chars().count() <= WIDTH), "{lines}");
+        assert_eq!(lines.split_whitespace().skip(1).collect::<Vec<_>>().join(" "), text);
+        assert!(lines.starts_with("  - the") && lines.lines().nth(1).is_some_and(|line| line.starts_with("      ")));
+        let long = "x".repeat(200);
+        assert_eq!(wrapped(&format!("a {long} b"), "  "), format!("  a\n  {long}\n  b\n"));
+        assert_eq!(wrapped("", "  "), "  \n");
     }
 
     #[test]

@@ -92,14 +92,17 @@ fn shown(lines: &[Value]) -> String {
     if lines.is_empty() {
         return "nothing is set aside\n".to_owned();
     }
-    let mut table = output::table(&["id", "since", "what", "why"]);
+    let mut table = output::fitted(&["id", "since", "what, and why"]);
     for line in lines {
         table.add_row([
             one_line(text(line, "id"), 40),
             minute(line, "since"),
-            one_line(text(line, "what"), 120),
-            one_line(text(line, "why"), 200),
+            format!(
+                "{}\n{}",
+                one_line(text(line, "what"), 120),
+                one_line(text(line, "why"), 200)
+            ),
         ]);
     }
-    format!("{table}\n")
+    output::lines(&table)
 }

@@ -32,6 +32,7 @@ pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
 pub use promise::Promise;
 pub use read::{Ignored, Malformed, Parsed, Source, bytes_to_read, parse, read};
+pub use session::sessions;
 
 /// One thing a provider told us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

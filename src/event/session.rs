@@ -30,7 +30,7 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// The sessions that `text` announces, in order.
-pub(super) fn sessions(text: &str, published: Time) -> Vec<Session> {
+pub fn sessions(text: &str, published: Time) -> Vec<Session> {
     let mut found: Vec<Session> = Vec::new();
     let mut day = None;
     for line in text.lines().flat_map(sentences) {

@@ -162,6 +162,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/favicon.svg", get(pages::icon))
         .route("/v1/events", get(api::events::list).post(intake::post))
         .route("/v1/events/{id}", get(api::events::one).post(intake::post_from))
+        .route("/v1/events/{id}/explain", get(api::events::explain))
         .route("/v1/incidents", get(api::incidents::list))
         .route("/v1/incidents/{tracking_id}", get(api::incidents::one))
         .route("/v1/deliveries", get(api::deliveries::list))

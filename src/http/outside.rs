@@ -14,7 +14,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::AppState;
 use super::refusal::Refusal;
-use crate::view::page::{self, Frame};
+use crate::view::page::{self, Frame, Refused};
 
 /// Set on every answer. Links carry tokens, so nobody is told where somebody came from.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -50,10 +50,24 @@ pub async fn around(State(app_state): State<Arc<AppState>>, request: Request, ne
     response
 }
 
-/// Whether a person reads the answer.
+/// Whether a person reads the answer: a page is asked for, and at least as gladly as JSON (RFC 9110 §12.5.1).
 fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    (method == Method::GET || method == Method::HEAD) && accepts.is_some_and(|accepts| accepts.contains("text/html"))
+    let accepts = accepts.unwrap_or_default();
+    let page = wish(accepts, "text/html").max(wish(accepts, "application/xhtml+xml"));
+    (method == Method::GET || method == Method::HEAD) && page > 0 && page >= wish(accepts, "application/json")
+}
+
+/// How gladly a form is taken that is named itself, in thousandths; 0 where it is not named.
+fn wish(accepts: &str, form: &str) -> u32 {
+    let named = accepts.split(',').filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(form));
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let weight = weight.map_or(1.0, |weight| weight.trim().parse::<f32>().unwrap_or(1.0));
+        is_named.then_some((weight.clamp(0.0, 1.0) * 1000.0) as u32)
+    });
+    named.max().unwrap_or_default()
 }
 
 /// What a page at this path has around it.
@@ -92,7 +106,12 @@ fn as_page(frame: &Frame, response: Response) -> Response {
     let Some(refusal) = response.extensions().get::<Refusal>().cloned() else {
         return response;
     };
-    let html = page::refusal(frame, refusal.status.as_u16(), &refusal.what, refusal.hint.as_deref());
+    let refused = Refused {
+        status: refusal.status.as_u16(),
+        what: &refusal.what,
+        hint: refusal.hint.as_deref(),
+    };
+    let html = page::refusal(frame, refused);
     let mut paged = (refusal.status, Html(html)).into_response();
     for name in [header::RETRY_AFTER, header::ALLOW] {
         let kept = response.headers().get(&name).cloned();
@@ -138,4 +157,35 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .unwrap_or_default();
     tracing::error!(what, "a request ended in a panic");
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "this request could not be answered").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_a_page_gets_one_and_who_prefers_json_does_not() {
+        let wants = |method: Method, accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_str(accept).expect("a header"));
+            wants_page(&method, &headers)
+        };
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+        for (accept, is_page) in [
+            (browser, true),
+            ("Text/HTML;charset=utf-8", true),
+            ("application/xhtml+xml", true),
+            ("application/json;q=0.5, text/html", true),
+            ("*/*", false),
+            ("application/json", false),
+            ("application/json, text/html;q=0.5", false),
+            ("text/html;q=0", false),
+            ("text/htmlx", false),
+            ("", false),
+        ] {
+            assert_eq!(wants(Method::GET, accept), is_page, "{accept}");
+            assert_eq!(wants(Method::HEAD, accept), is_page, "{accept}");
+            assert!(!wants(Method::POST, accept), "{accept}");
+        }
+    }
 }

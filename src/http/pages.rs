@@ -14,7 +14,8 @@ use super::query::Query;
 use super::refusal::Refusal;
 use crate::customer::Viewer;
 use crate::incident::IncidentId;
-use crate::view::page;
+use crate::view::page::{self, Listed};
+use crate::view::story;
 
 /// `GET /`
 pub async fn incidents(
@@ -26,10 +27,17 @@ pub async fn incidents(
     let before = Query::of(&uri).one("before").map(str::to_owned);
     let frame = frame(&app_state, uri.path(), true);
     let html = move |reading: &super::reading::Reading| {
-        let (incidents, next) = list_of(&reading.sources(), before.as_deref(), LIST_DEFAULT)?;
+        let from = reading.sources();
+        let (incidents, next) = list_of(&from, before.as_deref(), LIST_DEFAULT)?;
+        let listed = incidents.into_iter().map(|incident| {
+            Ok(Listed {
+                is_back_filled: story::is_back_filled(&from, &incident.id)?,
+                incident,
+            })
+        });
         Ok(Html(page::incidents(
             &frame,
-            &incidents,
+            &listed.collect::<anyhow::Result<Vec<Listed>>>()?,
             before.is_none(),
             next.as_deref(),
         )))

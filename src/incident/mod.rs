@@ -84,6 +84,9 @@ impl Status {
             (Kind::Update, Stage::Canceled) => Some(Self::Canceled),
             (Kind::Update, Stage::Planned | Stage::Rescheduled) => Some(Self::Planned),
             (Kind::Update, Stage::Active | Stage::InProgress) => Some(Self::Active),
+            (Kind::RulesMended, _) => Some(Self::Mitigated),
+            // what we raise ourselves needs somebody until it is said to be good again
+            (kind, _) if kind.is_own() => Some(Self::Active),
             _ => None,
         }
     }
@@ -126,10 +129,11 @@ pub struct Incident {
     pub named_by: Option<Kind>,
     /// The kind of the newest communication.
     pub kind: Kind,
-    /// How grave, by the newest communication that says so.
+    /// How grave it was at its worst, by all communications that say so: a mitigation statement of level Informational
+    /// does not make small what was an Error for hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
-    /// When impact began.
+    /// When impact began: the earliest that was said; of maintenance, which is moved, what was said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impact_start: Option<Time>,
     /// When it ended (or will).
@@ -173,14 +177,18 @@ impl Incident {
         {
             (next.status, next.status_at) = (status, event.published);
         }
-        next.impact_start = earliest(self.impact_start, event.impact_start);
+        next.level = worst(self.level, event.level);
+        if self.event_type != EventType::PlannedMaintenance {
+            next.impact_start = earliest(self.impact_start, event.impact_start);
+        } else if event.published >= self.updated {
+            next.impact_start = event.impact_start.or(self.impact_start);
+        }
         if event.published >= self.updated {
             next.updated = event.published;
             next.kind = event.kind;
             if self.is_named_anew_by(event) {
                 next.title.clone_from(&event.title);
                 next.named_by = Some(event.kind);
-                next.level = event.level.or(self.level);
             }
             next.impact_end = event.impact_end.or(self.impact_end);
         }
@@ -198,6 +206,14 @@ impl Incident {
     pub fn reopened_by(&self, event: &Event) -> bool {
         let begins = matches!(Status::said_by(event), Some(Status::Active | Status::Planned));
         begins && self.status.is_over() && event.published >= self.status_at
+    }
+}
+
+/// The graver of two levels; `Level` lists the gravest first.
+pub fn worst(one: Option<Level>, other: Option<Level>) -> Option<Level> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -269,6 +285,79 @@ pub struct Hearing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An event of this type, published in this hour of a day.
+    fn event(event_type: EventType, stage: Stage, hour: u32, level: Option<Level>) -> Event {
+        let body = include_bytes!(
+            "../../tests/fixtures/samples/azure/azure-webhook-legacy-servicehealth-incident-active.json"
+        );
+        let received = crate::event::read(body, None, Arrival::Live).expect("an event");
+        Event {
+            event_type,
+            stage,
+            kind: Kind::Update,
+            level,
+            published: at(hour),
+            impact_start: Some(at(hour)),
+            ..received.events[0].clone()
+        }
+    }
+
+    fn at(hour: u32) -> Time {
+        format!("2026-11-24T{hour:02}:00:00Z").parse().expect("a time")
+    }
+
+    #[test]
+    fn an_incidents_level_is_the_worst_whichever_came_last() {
+        use Level::{Error, Informational, Warning};
+        let issue = |hour, level| event(EventType::ServiceIssue, Stage::Active, hour, level);
+        for (levels, expected) in [
+            (vec![Some(Error), Some(Informational)], Some(Error)),
+            (vec![Some(Informational), Some(Error), None], Some(Error)),
+            (vec![None, Some(Warning), Some(Warning)], Some(Warning)),
+            (vec![None, None], None),
+        ] {
+            let mut events = levels.iter().enumerate().map(|(nth, level)| issue(nth as u32, *level));
+            let begun = Incident::begun_by(&events.next().expect("one"), at(0));
+            let known = events.fold(begun, |known, next| known.after(&next));
+            assert_eq!(known.level, expected, "{levels:?}");
+        }
+        // also of what is told late
+        let begun = Incident::begun_by(&issue(9, Some(Informational)), at(9));
+        assert_eq!(begun.after(&issue(1, Some(Error))).level, Some(Error));
+    }
+
+    #[test]
+    fn trouble_began_at_the_earliest_and_maintenance_starts_when_it_was_said_last() {
+        for (event_type, expected) in [(EventType::ServiceIssue, 3), (EventType::PlannedMaintenance, 6)] {
+            let told = |start, hour| Event {
+                impact_start: Some(at(start)),
+                ..event(event_type, Stage::Planned, hour, None)
+            };
+            let moved = Incident::begun_by(&told(3, 1), at(1)).after(&told(6, 2));
+            assert_eq!(moved.impact_start, Some(at(expected)), "{event_type}");
+            let with_late_news = moved.after(&Event {
+                impact_start: Some(at(4)),
+                ..event(event_type, Stage::Planned, 0, None)
+            });
+            assert_eq!(with_late_news.impact_start, Some(at(expected)), "{event_type}");
+        }
+    }
+
+    #[test]
+    fn what_we_raise_ourselves_is_going_on_until_it_is_said_to_be_good_again() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.is_own()) {
+            let raised = Event {
+                kind: *kind,
+                ..event(EventType::HealthAdvisory, Stage::Active, 1, None)
+            };
+            let expected = match kind {
+                Kind::RulesMended => Status::Mitigated,
+                _ => Status::Active,
+            };
+            assert_eq!(Incident::begun_by(&raised, at(1)).status, expected, "{kind}");
+        }
+    }
 
     #[test]
     fn a_tracking_id_of_dots_is_a_part_of_a_path_that_stays_and_comes_back() {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Result;
 
 use super::{Compile, recorded};
+use crate::clock::Time;
 use crate::customer::{CustomerId, ORGANISATION};
 use crate::journal;
 use crate::journal::Position;
@@ -91,6 +92,21 @@ impl Past {
         self.view.revision_at(self.decided(event)?)
     }
 
+    /// Whether the rules in force now are others than those that decided an event: those of the customer that is asked
+    /// about, or of anybody.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn are_others_now(&self, event: Position) -> Result<bool> {
+        let decided = self.decided(event)?;
+        let revision = self.view.revision_at(decided)?;
+        if revision.as_ref() == Some(&self.now.revision) || self.customer.is_none() {
+            return Ok(revision.as_ref() != Some(&self.now.revision));
+        }
+        let has_other_settings = self.view.settings_at(decided)? != self.view.settings_at(u64::MAX)?;
+        Ok(has_other_settings || !self.differs(&self.files_at(decided)?).is_empty())
+    }
+
     /// The rules that decided an event. Of the customer, or of everybody, they are all there; the rest may be as it is
     /// now. A file whose text is lost is left out.
     ///
@@ -99,7 +115,21 @@ impl Past {
     /// # Errors
     /// When the store cannot be read.
     pub fn rules_of(&self, event: Position) -> Result<Option<Arc<RuleSet>>> {
-        let decided = self.decided(event)?;
+        self.rules_after(self.decided(event)?)
+    }
+
+    /// The rules in force at a moment, with the limits of [`Past::rules_of`]; also `None` before there were any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn rules_at(&self, time: Time) -> Result<Option<Arc<RuleSet>>> {
+        match self.view.in_force_at(time)? {
+            Some(seq) => self.rules_after(seq),
+            None => Ok(None),
+        }
+    }
+
+    fn rules_after(&self, decided: u64) -> Result<Option<Arc<RuleSet>>> {
         let revision = self.view.revision_at(decided)?;
         if revision.as_ref() == Some(&self.now.revision) {
             return Ok(Some(self.now.clone()));

@@ -199,6 +199,9 @@ struct Secret {
 struct Test {
     /// What is being tested.
     name: String,
+    /// When the event is heard: `2026-11-24T09:00:00Z`, or `2026-11-24 09:00` for UTC. Nobody is invited to a livestream
+    /// that, by the event's `text`, is over by then.
+    at: Option<String>,
     /// The event: the keys of a condition, one value each.
     event: TestEvent,
     /// Rules and the receivers each must tell, `[]` for none; rules that are not named must not match.
@@ -298,7 +301,7 @@ fn owner(_: &mut SchemaGenerator) -> Schema {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::cases::EVENT;
+    use super::super::file::cases::{EVENT, TEST};
     use super::super::file::receivers::{ADDRESS, RECEIVER};
     use super::super::file::when::CONDITION;
     use super::super::file::{FILE, RULE};
@@ -325,6 +328,7 @@ mod tests {
             (definition("Condition"), &CONDITION),
             (definition("ReceiverTable"), &RECEIVER),
             (definition("Address"), &ADDRESS),
+            (definition("Test"), &TEST),
             (definition("TestEvent"), &EVENT),
         ] {
             let mut known: Vec<_> = keys.known.iter().map(|key| (*key).to_owned()).collect();

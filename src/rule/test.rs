@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::customer::Customers;
 use crate::event::catalogue::Catalogue;
+use crate::event::{Event, Kind};
 
 use super::condition::{Judgement, Subject, judge_within, left};
-use super::file::resolve::told_by;
+use super::file::cases::has_nothing_to_come;
 use super::steps::{Steps, TooCostly};
 use super::why::WhyNot;
 use super::{Rule, RuleFile, RuleTest};
@@ -127,7 +128,7 @@ fn is_as_expected(
     if !is_told {
         return Ok(wanted.is_none_or(BTreeSet::is_empty));
     }
-    let told = told_by(rule, test.event.kind);
+    let told = told_by(rule, &test.event);
     Ok(wanted.map_or(told.is_empty(), |wanted| *wanted == told))
 }
 
@@ -146,10 +147,17 @@ fn instead(
         Judgement::No(WhyNot::TooCostly) => Err(TooCostly),
         Judgement::No(why) => Ok(format!("`{name}` should tell {wanted}, and tells nobody: {why}")),
         Judgement::Matches(_) => {
-            let told = people(&told_by(rule, test.event.kind));
+            let told = people(&told_by(rule, &test.event));
             Ok(format!("`{name}` tells {told}, and should tell {wanted}"))
         }
     }
+}
+
+/// Which receivers a rule tells of a test's event that matches it.
+fn told_by(rule: &Rule, event: &Event) -> BTreeSet<String> {
+    let is_invited = event.kind == Kind::Retrospective && !has_nothing_to_come(event);
+    let invited: &[String] = if is_invited { &rule.invite } else { &[] };
+    rule.notify.iter().chain(invited).cloned().collect()
 }
 
 fn people(names: &BTreeSet<String>) -> String {

@@ -392,6 +392,14 @@ impl View {
         }))
     }
 
+    /// The record by which the rules in force at a moment came into force; `None` before the first.
+    pub fn in_force_at(&self, time: Time) -> Result<Option<u64>> {
+        let all = collect!(self.scan(&Key::of(letter::IN_FORCE)), Item::InForce { seq, since, .. } => (seq, since))?;
+        // in the order of records: a clock that was set back does not bring older rules back
+        let last = all.into_iter().rev().find(|(_, since)| *since <= time);
+        Ok(last.map(|(seq, _)| seq))
+    }
+
     /// Where the settings that decided after the record `seq` were recorded.
     pub fn settings_at(&self, seq: u64) -> Result<Option<Position>> {
         Ok(self.last_until(letter::SETTINGS, seq)?.and_then(|item| match item {

@@ -2,11 +2,15 @@
 //!
 //! - [`visibility`] is the one place that decides what a [`Viewer`](crate::customer::Viewer) sees
 //! - [`story`] gathers an incident's story for a viewer; the API and the pages tell the same one
-//! - [`page`] renders; [`words`] are the words that pages share
+//! - [`page`] renders; [`state`] is what states are called and how they are coloured, [`words`] are the words that pages
+//!   share
+//! - [`what_if`] decides an event without keeping anything: who would be told
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
 
 pub mod page;
 pub mod visibility;
 pub mod story;
+pub mod state;
+pub mod what_if;
 pub mod words;

@@ -1,16 +1,21 @@
 //! Pages: rendered here, whole, without scripts. Text is escaped by the templates; the only markup that goes through is
 //! the provider's own, which was sanitised by an allow list when it was read.
 
+mod refusal;
 mod rows;
+
+pub use refusal::{Refused, refusal};
 
 use askama::Template;
 
-use self::rows::{Fact, Line, Status, Told, Where};
+use self::rows::{Fact, Line, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
+use crate::event::Arrival;
 use crate::incident::Incident;
+use crate::view::state::Badge;
 use crate::view::story::Story;
-use crate::view::words::{self, Moment};
+use crate::view::words::Moment;
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("templates/style.css");
@@ -27,6 +32,15 @@ pub struct Frame {
     pub has_list: bool,
     /// When the page was made.
     pub now: Time,
+}
+
+/// An incident in the list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// What is known of it.
+    pub incident: Incident,
+    /// Whether all of it came as history, so that nobody was told.
+    pub is_back_filled: bool,
 }
 
 #[derive(Template)]
@@ -47,31 +61,20 @@ struct OneIncident<'a> {
     title: &'a str,
     made: Moment,
     about: String,
-    status: Status,
-    is_test: bool,
+    badges: Vec<Badge>,
     facts: Vec<Fact>,
     affected: Vec<Where>,
     told: Vec<Told>,
     has_customers: bool,
 }
 
-#[derive(Template)]
-#[template(path = "refusal.html")]
-struct Refused<'a> {
-    frame: &'a Frame,
-    title: &'a str,
-    made: Moment,
-    status: u16,
-    hint: Option<&'a str>,
-}
-
 /// The health history: incidents, the newest communication first, and where older ones are.
-pub fn incidents(frame: &Frame, incidents: &[Incident], is_first: bool, next: Option<&str>) -> String {
+pub fn incidents(frame: &Frame, incidents: &[Listed], is_first: bool, next: Option<&str>) -> String {
     render(&Incidents {
         frame,
         title: "Service health",
         made: Moment::of(frame.now),
-        lines: incidents.iter().map(Line::of).collect(),
+        lines: incidents.iter().map(|one| Line::of(one, frame.now)).collect(),
         is_first,
         next,
     })
@@ -82,40 +85,26 @@ pub fn incident(frame: &Frame, story: &Story, names: &dyn Fn(&str) -> Vec<String
     let incident = &story.incident;
     let newest_with_text = story.chapters.iter().position(|chapter| chapter.event.is_some());
     let told = story.chapters.iter().enumerate();
+    let is_back_filled = story.chapters.iter().all(|chapter| chapter.arrival == Arrival::History);
     render(&OneIncident {
         frame,
         title: &incident.title,
         made: Moment::of(frame.now),
-        about: format!(
-            "{} · {} · {}",
-            words::provider(incident.id.provider),
-            incident.event_type.word(),
-            incident.tracking_id
-        ),
-        status: Status::of(incident),
-        is_test: incident.test,
-        facts: Fact::all(story),
+        about: rows::about(incident),
+        badges: rows::badges(incident, is_back_filled, frame.now),
+        facts: Fact::all(story, frame.now),
         affected: story
             .impact
             .iter()
             .map(|one| Where::of(one, names, incident.id.provider))
             .collect(),
         told: told
-            .map(|(nth, chapter)| Told::of(chapter, incident.id.provider, Some(nth) == newest_with_text))
+            .map(|(nth, chapter)| {
+                let is_newest = Some(nth) == newest_with_text;
+                Told::of(chapter, incident.id.provider, incident.event_type, is_newest)
+            })
             .collect(),
         has_customers: own.is_none_or(CustomerId::is_operator),
-    })
-}
-
-/// What could not be done, and what to do about it.
-pub fn refusal(frame: &Frame, status: u16, what: &str, hint: Option<&str>) -> String {
-    let title = words::capitalised(what);
-    render(&Refused {
-        frame,
-        title: &title,
-        made: Moment::of(frame.now),
-        status,
-        hint,
     })
 }
 

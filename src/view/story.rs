@@ -3,21 +3,25 @@
 //! The API and the pages tell the same story. What the store holds is looked up; the texts come from the journal; why a
 //! rule did not match is computed again, by the rules that decided.
 
+mod became;
 mod chapter;
+mod own;
 mod progress;
 pub mod revisions;
 
-pub use chapter::{rulings, silent};
+pub use became::{Became, Fate};
+pub use chapter::{consequences, silent};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use crate::channel::Outcome;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Standing, State};
 use crate::event::{Arrival, Event, Impact, Kind, Stage};
-use crate::incident::{Entry, Hearing, Incident, IncidentId};
+use crate::incident::{Entry, Hearing, Incident, IncidentId, worst};
 use crate::journal;
 use crate::journal::Position;
 use crate::ledger::Past;
@@ -26,6 +30,7 @@ use crate::notification::Channel;
 use crate::record::{Verdict, Why};
 use crate::store::View;
 use crate::view::visibility::Visibility;
+use crate::view::words::without_paths;
 
 /// What a story is read from.
 pub struct Sources<'a> {
@@ -117,6 +122,8 @@ pub struct Ruling {
     pub accounts: BTreeSet<String>,
     /// The receivers it leads to.
     pub receivers: BTreeSet<String>,
+    /// What became of each notification that it asked for.
+    pub became: Vec<Became>,
 }
 
 /// A delivery, how far it is, and what was tried.
@@ -128,6 +135,10 @@ pub struct Tracked {
     pub standing: Standing,
     /// What was tried.
     pub attempts: Vec<Attempt>,
+    /// The rules because of which it was made, the first first, then those that asked for the same later.
+    pub because: Vec<String>,
+    /// Where its receiver reads now, where the viewer may know.
+    pub address: Option<String>,
 }
 
 /// A notification that still gathers.
@@ -141,6 +152,10 @@ pub struct Gathering {
     pub channel: Channel,
     /// When.
     pub due: Time,
+    /// The rules that ask for it.
+    pub because: Vec<String>,
+    /// Where the receiver reads now, where the viewer may know.
+    pub address: Option<String>,
 }
 
 /// A rule that tells nobody, and why.
@@ -165,9 +180,35 @@ impl Tracked {
         };
         Ok(Some(Self {
             attempts: store.attempts(id)?,
+            because: delivery.rules.clone(),
+            address: None,
             delivery,
             standing,
         }))
+    }
+
+    /// The same as a viewer may read it: a customer without the paths of this machine's files.
+    pub fn for_viewer(mut self, visibility: &Visibility<'_>) -> Self {
+        if visibility.only().is_none() {
+            return self;
+        }
+        for attempt in &mut self.attempts {
+            match &mut attempt.outcome {
+                Outcome::Delivered => {}
+                Outcome::Retry { why, .. }
+                | Outcome::OurFault { why, .. }
+                | Outcome::Refused { why }
+                | Outcome::Gone { why } => *why = without_paths(why),
+            }
+        }
+        match &mut self.standing.state {
+            State::Ended {
+                end: End::Refused { why } | End::ReceiverGone { why },
+                ..
+            } => *why = without_paths(why),
+            State::Ended { .. } | State::Scheduled { .. } => {}
+        }
+        self
     }
 
     /// The delivery that stands for this one.
@@ -196,11 +237,17 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         chapters.push(chapter::chapter(from, &entry, &heard)?);
     }
     sort(&mut chapters);
-    let incident = if from.visibility.is_whole() {
+    let mut incident = if from.visibility.is_whole() {
         known
     } else {
         as_told(known, &chapters)
     };
+    // what was kept by an earlier version is the last level, not the worst
+    let levels = chapters.iter().filter_map(|chapter| chapter.event.as_ref()?.level);
+    incident.level = worst(incident.level, levels.min());
+    if let Some(customer) = from.visibility.only() {
+        own::in_own_words(&mut incident, &mut chapters, customer);
+    }
     let accounts: BTreeSet<String> = hearings.iter().map(|hearing| hearing.account.clone()).collect();
     Ok(Some(Story {
         impact: impact(&hearings, from.journal),
@@ -227,7 +274,32 @@ pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>>
         chapters.push(chapter::said(from, &entry, &heard)?.1);
     }
     sort(&mut chapters);
-    Ok(Some(as_told(known, &chapters)))
+    let mut incident = as_told(known, &chapters);
+    if let Some(customer) = from.visibility.only() {
+        own::in_own_words(&mut incident, &mut chapters, customer);
+    }
+    Ok(Some(incident))
+}
+
+/// Whether all that the viewer may know of an incident came as history, so that nobody was told of it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_back_filled(from: &Sources<'_>, id: &IncidentId) -> Result<bool> {
+    let is_history = |arrival: Arrival| arrival == Arrival::History;
+    Ok(match from.visibility.is_whole() {
+        true => from
+            .visibility
+            .store
+            .entries(id)?
+            .iter()
+            .all(|entry| is_history(entry.arrival)),
+        false => from
+            .visibility
+            .hearings(id)?
+            .iter()
+            .all(|hearing| is_history(hearing.arrival)),
+    })
 }
 
 /// The provider's newest first.

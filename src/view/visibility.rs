@@ -7,9 +7,11 @@ use anyhow::Result;
 
 use crate::clock::Time;
 use crate::customer::{Customer, CustomerId, Customers, Sees, Viewer};
-use crate::event::Provider;
+use crate::event::{Event, Provider};
 use crate::incident::{Hearing, Incident, IncidentId};
+use crate::journal::Position;
 use crate::store::View;
+use crate::view::words::in_own_folder;
 
 /// What one viewer sees of the store.
 pub struct Visibility<'a> {
@@ -37,6 +39,59 @@ impl<'a> Visibility<'a> {
     /// The customer on whose behalf is read; `None` for the operator.
     pub fn customer(&self) -> Option<&'a CustomerId> {
         self.viewer.customer()
+    }
+
+    /// The customer whose part is read, if that is not everybody's: what others' rules made of an event is not its to know.
+    pub fn only(&self) -> Option<&'a CustomerId> {
+        self.customer().filter(|customer| !customer.is_operator())
+    }
+
+    /// Whether it is shown where receivers read: to the operator, and to a customer by its token. A link in a message may
+    /// have been passed on to anybody, so it shows no addresses.
+    pub fn shows_addresses(&self) -> bool {
+        !matches!(self.viewer, Viewer::Link { .. })
+    }
+
+    /// Whether any part of an event is the viewer's to see: one of its accounts, or a public source that it lists.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn shows_event(&self, at: Position, id: &IncidentId, event: Option<&Event>) -> Result<bool> {
+        let customer = match self.sees() {
+            Sees::Everything => return Ok(true),
+            Sees::Nothing => return Ok(false),
+            Sees::Owned(customer) => customer,
+        };
+        // a repeat is nobody's hearing: what it says itself counts then
+        let is_own = event.is_some_and(|event| match event.accounts.is_empty() {
+            true => self.is_public(event.provider, event.source.as_deref(), customer),
+            false => event.accounts.iter().any(|account| customer.accounts.contains(account)),
+        });
+        Ok(is_own || self.hearings(id)?.iter().any(|hearing| hearing.event == at))
+    }
+
+    /// The part of an event that the viewer may see: for which others it was sent, and with what they marked it, is not.
+    pub fn part_of(&self, mut event: Event) -> Event {
+        let Sees::Owned(customer) = self.sees() else {
+            return event;
+        };
+        let is_own = |account: &String| customer.accounts.contains(account);
+        if !event.accounts.iter().all(is_own) {
+            event.properties.clear();
+        }
+        event.accounts.retain(is_own);
+        event.impact.retain_mut(|impact| {
+            let is_of_all = impact.accounts.is_empty();
+            impact.accounts.retain(is_own);
+            is_of_all || !impact.accounts.is_empty()
+        });
+        if let (Provider::Bellwether, Some(own)) = (event.provider, self.only()) {
+            let shorten = |text: &mut String| *text = in_own_folder(text, own.as_str());
+            [&mut event.title, &mut event.text, &mut event.html]
+                .into_iter()
+                .for_each(shorten);
+        }
+        event
     }
 
     /// Whether the rules, verdicts and deliveries of this customer are seen.
@@ -82,7 +137,7 @@ impl<'a> Visibility<'a> {
 
     fn owned(&self, id: &IncidentId, customer: &Customer) -> Result<Vec<Hearing>> {
         let mut heard = self.store.hearings_of(id, "", usize::MAX)?;
-        heard.retain(|hearing| self.is_public(hearing, customer));
+        heard.retain(|hearing| self.is_public(hearing.incident.provider, hearing.source.as_deref(), customer));
         for account in &customer.accounts {
             heard.extend(self.store.hearings_of(id, account, usize::MAX)?);
         }
@@ -90,11 +145,81 @@ impl<'a> Visibility<'a> {
     }
 
     /// Whether what names no account is the customer's to see: a public source it lists, or an event of our own about it.
-    fn is_public(&self, hearing: &Hearing, customer: &Customer) -> bool {
-        let Some(source) = &hearing.source else { return false };
-        match hearing.incident.provider {
+    fn is_public(&self, provider: Provider, source: Option<&str>, customer: &Customer) -> bool {
+        let Some(source) = source else { return false };
+        match provider {
             Provider::Bellwether => self.customer().is_some_and(|own| own.as_str() == source),
             _ => crate::rule::condition::lists(customer, source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::event::Impact;
+
+    const OWN: &str = "11111111-aaaa-4bbb-8ccc-111111111111";
+    const OTHERS: &str = "22222222-bbbb-4ccc-8ddd-222222222222";
+
+    /// The part of an event for these accounts that a customer sees who owns one of them.
+    fn part(accounts: &[&str], impact: &[&[&str]]) -> Event {
+        let owned = Customer {
+            accounts: [OWN.to_owned()].into(),
+            ..Customer::default()
+        };
+        let customers = Customers {
+            by_name: Some(BTreeMap::from([(CustomerId::new("contoso"), owned)])),
+            contact: None,
+        };
+        let viewer = Viewer::Customer(CustomerId::new("contoso"));
+        let (dir, body) = (
+            tempfile::tempdir().expect("a folder"),
+            include_bytes!(
+                "../../tests/fixtures/samples/azure/azure-webhook-legacy-servicehealth-incident-active.json"
+            ),
+        );
+        let store = crate::store::Store::open(dir.path()).expect("opens");
+        let received = crate::event::read(body, None, crate::event::Arrival::Live).expect("an event");
+        let mut events = received.events;
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let event = Event {
+            accounts: names(accounts),
+            impact: impact
+                .iter()
+                .enumerate()
+                .map(|(nth, accounts)| Impact {
+                    service: format!("Service {nth}"),
+                    service_id: None,
+                    region: None,
+                    accounts: names(accounts),
+                })
+                .collect(),
+            properties: BTreeMap::from([("team".to_owned(), "secret".to_owned())]),
+            ..events.remove(0)
+        };
+        Visibility::of(store.view(), &customers, &viewer).part_of(event)
+    }
+
+    #[test]
+    fn of_an_event_for_several_customers_each_sees_its_own_accounts_and_what_is_impacted_for_them() {
+        let services = |event: &Event| -> Vec<String> {
+            event
+                .impact
+                .iter()
+                .map(|impact| format!("{} {:?}", impact.service, impact.accounts))
+                .collect()
+        };
+        let shared = part(&[OWN, OTHERS], &[&[], &[OWN, OTHERS], &[OTHERS]]);
+        assert_eq!(shared.accounts, [OWN]);
+        assert_eq!(
+            services(&shared),
+            ["Service 0 []".to_owned(), format!("Service 1 [{OWN:?}]")]
+        );
+        assert!(shared.properties.is_empty(), "whose they are is not known");
+        let own = part(&[OWN], &[&[]]);
+        assert_eq!((own.accounts.len(), own.properties.len()), (1, 1));
     }
 }

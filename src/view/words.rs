@@ -1,7 +1,7 @@
 //! Words and shapes that pages and answers share: moments, durations, kinds.
 
 use crate::clock::Time;
-use crate::event::{Kind, Provider};
+use crate::event::Provider;
 
 /// A moment, for machines and for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +47,6 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{ending}")
 }
 
-/// `Preliminary review`
-pub fn kind(kind: Kind) -> String {
-    capitalised(&kind.word().replace('-', " "))
-}
-
 /// The provider as people call it.
 pub fn provider(provider: Provider) -> &'static str {
     match provider {
@@ -95,6 +90,49 @@ pub fn without_addresses(text: &str) -> String {
     shown + rest
 }
 
+/// What went wrong, without the paths of this machine's files: of an absolute path of several parts its last one is left
+/// (`…/contoso-teams`), so that one still knows which file is meant.
+pub fn without_paths(text: &str) -> String {
+    let is_in_path = |c: char| c.is_alphanumeric() || "/._-@+~".contains(c);
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('/') {
+        let length = rest[at..].find(|c| !is_in_path(c)).unwrap_or(rest.len() - at);
+        let (before, path) = (&rest[..at], &rest[at..at + length]);
+        let begins = before
+            .chars()
+            .next_back()
+            .is_none_or(|c| !is_in_path(c) && c != ':' && c != '…');
+        let last = path.trim_end_matches(['/', '.']).rsplit_once('/');
+        shown.push_str(before);
+        match last.filter(|(parents, _)| begins && !parents.is_empty() && !parents.starts_with("//")) {
+            Some((parents, _)) => {
+                shown.push('…');
+                shown.push_str(&path[parents.len()..]);
+            }
+            None => shown.push_str(path),
+        }
+        rest = &rest[at + length..];
+    }
+    shown + rest
+}
+
+/// A text of our own about a customer's files, with their paths as the customer knows them: below its own folder.
+pub fn in_own_folder(text: &str, customer: &str) -> String {
+    let folder = format!("{customer}/");
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(&folder) {
+        let before = rest[..at].chars().next_back();
+        shown.push_str(&rest[..at]);
+        if !before.is_none_or(|c| !c.is_alphanumeric() && !"/._-@".contains(c)) {
+            shown.push_str(&folder);
+        }
+        rest = &rest[at + folder.len()..];
+    }
+    shown + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,14 +149,58 @@ mod tests {
     }
 
     #[test]
+    fn paths_of_this_machine_are_cut_to_their_last_part_and_nothing_else_is() {
+        for (said, shown) in [
+            (
+                "reading the secret /etc/bellwether/credentials/contoso-teams: No such file or directory",
+                "reading the secret …/contoso-teams: No such file or directory",
+            ),
+            (
+                "writing the mail `/var/lib/bellwether/mail/1.eml`.",
+                "writing the mail `…/1.eml`.",
+            ),
+            ("(/srv/rules/contoso/secrets/x)", "(…/x)"),
+            ("/a/b /c/d/", "…/b …/d/"),
+            (
+                "503 after 2/3 of text/html and/or more",
+                "503 after 2/3 of text/html and/or more",
+            ),
+            ("see https://hooks.example/a/b", "see https://hooks.example/a/b"),
+            (
+                "contoso/secrets/contoso-teams is empty",
+                "contoso/secrets/contoso-teams is empty",
+            ),
+            ("/", "/"),
+            ("//", "//"),
+            ("404 for /hook", "404 for /hook"),
+        ] {
+            assert_eq!(without_paths(said), shown);
+        }
+    }
+
+    #[test]
+    fn a_customers_files_are_named_as_it_knows_them() {
+        for (said, shown) in [
+            (
+                "The rule file contoso/production.yaml has errors",
+                "The rule file production.yaml has errors",
+            ),
+            ("rules:contoso/a.yaml", "rules:a.yaml"),
+            ("<pre>  --> contoso/a.yaml:3:5", "<pre>  --> a.yaml:3:5"),
+            ("contoso/", ""),
+            (
+                "https://x.example/contoso/a not-contoso/b",
+                "https://x.example/contoso/a not-contoso/b",
+            ),
+        ] {
+            assert_eq!(in_own_folder(said, "contoso"), shown);
+        }
+    }
+
+    #[test]
     fn durations_are_said_in_two_units_at_most() {
         assert_eq!(lasted(chrono::TimeDelta::minutes(96)), "1 h 36 min");
         assert_eq!(lasted(chrono::TimeDelta::seconds(5)), "1 min");
         assert_eq!(lasted(chrono::TimeDelta::hours(50)), "2 d 2 h");
-    }
-
-    #[test]
-    fn kinds_are_written_as_words() {
-        assert_eq!(kind(Kind::PreliminaryReview), "Preliminary review");
     }
 }

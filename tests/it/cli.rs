@@ -189,9 +189,10 @@ fn explain_says_who_would_be_told_and_why_others_would_not() {
     let said = stdout(&explained);
     assert!(said.contains("3 rules match, out of 10 rules"), "{said}");
     assert!(
-        said.contains("event type: the rule wants Planned maintenance, the event has Service issue"),
+        said.contains("event type: the rule wants Health advisory, the event has Service issue"),
         "{said}"
     );
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     assert!(
         said.contains("platform@contoso.example") && said.contains("in 10s"),
         "{said}"
@@ -312,7 +313,17 @@ rules:
     );
     let event = stdout(&beside(&world, &["events", id]).code(0));
     assert!(event.contains("  + contoso / All: planned for hook\n"), "{event}");
+    assert!(
+        event.contains("\n      hook (webhook): delivered 2026-11-24 09:00Z\n        dlv_"),
+        "{event}"
+    );
     assert!(event.contains("  - contoso / Maintenance: event type: "), "{event}");
+    let then = stdout(&beside(&world, &["explain", id, "--at", "2026-11-24T10:00:00Z"]).code(0));
+    assert!(
+        then.contains("  as heard   2026-11-24 10:00Z\n") && then.contains("  contoso / hook: webhook\n"),
+        "{then}"
+    );
+    beside(&world, &["explain", id, "--at", "tomorrow"]).code(64);
     assert_eq!(stdout(&beside(&world, &["explain", id]).code(0)), event);
     world.write_rules("contoso/rules.yaml", "rules: []\n");
     world.reload().await;

@@ -1,45 +1,41 @@
 //! The answer of `explain` as people read it.
 
-use super::{Answer, Judgment, Story, Telling};
-use crate::cli::output::{self, count, one_line};
+use super::Answer;
+use crate::cli::output::{self, count, one_line, wrapped, wrapped_as};
+use crate::clock::Time;
 use crate::event::{Event, Impact};
 use crate::rule::condition::Left;
+use crate::view::what_if::{Judgment, Telling, WhatIf};
 
 /// How many accounts, or pairs of impact, are written out.
 const NAMED_MOST: usize = 5;
 
 impl Answer {
     /// The whole answer.
-    pub(super) fn text(&self) -> String {
-        let stories: Vec<String> = self.events.iter().map(Story::text).collect();
+    pub(super) fn text(&self, at: Option<Time>) -> String {
+        let stories: Vec<String> = self.events.iter().map(|event| of(event, at)).collect();
         let mut text = stories.join("\n");
         for reason in &self.ignored {
-            text.push_str(&format!(
-                "ignored: {}: {}\n",
-                one_line(&reason.what, 200),
-                one_line(&reason.why, 400)
-            ));
+            let (what, why) = (one_line(&reason.what, 200), one_line(&reason.why, 400));
+            text.push_str(&wrapped_as(&format!("ignored: {what}: {why}"), "", "  "));
         }
         text
     }
 }
 
-impl Story {
-    fn text(&self) -> String {
-        let (yes, no): (Vec<&Judgment>, Vec<&Judgment>) = self.rules.iter().partition(|rule| rule.matches);
-        let mut text = head(&self.event);
-        text.push_str(&format!(
-            "\n{} of {}\n",
-            matching(yes.len()),
-            count(self.rules.len(), "rule")
-        ));
-        yes.iter().chain(&no).for_each(|rule| text.push_str(&rule.text()));
-        text.push_str(&format!("\n{}\n", told(self.told.len())));
-        if !self.told.is_empty() {
-            text.push_str(&tellings(&self.told));
-        }
-        text
+/// One event; `at` is when it would be heard, if that is not now.
+pub(super) fn of(what_if: &WhatIf, at: Option<Time>) -> String {
+    let (yes, no): (Vec<&Judgment>, Vec<&Judgment>) = what_if.rules.iter().partition(|rule| rule.matches);
+    let mut text = head(&what_if.event);
+    if let Some(at) = at {
+        text.push_str(&format!("  as heard   {}\n", output::minute(Some(at))));
     }
+    let rules = count(what_if.rules.len(), "rule");
+    text.push_str(&format!("\n{} of {rules}\n", matching(yes.len())));
+    yes.iter().chain(&no).for_each(|rule| text.push_str(&judged(rule)));
+    text.push_str(&format!("\n{}\n", told(what_if.told.len())));
+    what_if.told.iter().for_each(|one| text.push_str(&telling(one)));
+    text
 }
 
 fn matching(number: usize) -> String {
@@ -69,19 +65,20 @@ fn head(event: &Event) -> String {
     ];
     facts.extend(event.level.map(|level| level.to_string()));
     facts.extend(event.test.then(|| "a provider's test".to_owned()));
-    let mut text = format!(
-        "{}  {}\n",
-        one_line(&event.tracking_id, 256),
-        one_line(&event.title, 300)
-    );
-    text.push_str(&format!("  what       {}\n", facts.join(", ")));
-    text.push_str(&format!("  published  {}\n", output::minute(Some(event.published))));
-    text.push_str(&format!(
-        "  impact     {}\n",
-        some(&event.impact.iter().map(pair).collect::<Vec<_>>())
+    let id = format!("{}  ", one_line(&event.tracking_id, 256));
+    let mut text = wrapped_as(&one_line(&event.title, 300), &id, "  ");
+    text.push_str(&fact("what", &facts.join(", ")));
+    text.push_str(&fact("published", &output::minute(Some(event.published))));
+    text.push_str(&fact(
+        "impact",
+        &some(&event.impact.iter().map(pair).collect::<Vec<_>>()),
     ));
-    text.push_str(&format!("  accounts   {}\n", some(&event.accounts)));
+    text.push_str(&fact("accounts", &some(&event.accounts)));
     text
+}
+
+fn fact(label: &str, words: &str) -> String {
+    wrapped_as(words, &format!("  {label:<9}  "), "             ")
 }
 
 /// The first few of a list, and how many more there are.
@@ -105,20 +102,18 @@ fn pair(impact: &Impact) -> String {
     }
 }
 
-impl Judgment {
-    fn text(&self) -> String {
-        let mark = if self.matches { "+" } else { "-" };
-        let mut text = format!("  {mark} {} / {}\n", self.customer, one_line(&self.rule, 200));
-        if let Some(left) = &self.left {
-            text.push_str(&format!("      for {}\n", kept(left)));
-        }
-        match (&self.why, self.matches) {
-            (Some(why), true) => text.push_str(&format!("      tells nobody: {why}\n")),
-            (Some(why), false) => text.push_str(&format!("      {}\n", one_line(why, 600))),
-            (None, _) => {}
-        }
-        text
+fn judged(rule: &Judgment) -> String {
+    let mark = if rule.matches { "+" } else { "-" };
+    let mut text = format!("  {mark} {} / {}\n", rule.customer, one_line(&rule.rule, 200));
+    if let Some(left) = &rule.left {
+        text.push_str(&wrapped(&format!("for {}", kept(left)), "      "));
     }
+    match (&rule.why, rule.matches) {
+        (Some(why), true) => text.push_str(&wrapped(&format!("tells nobody: {}", one_line(why, 600)), "      ")),
+        (Some(why), false) => text.push_str(&wrapped(&one_line(why, 600), "      ")),
+        (None, _) => {}
+    }
+    text
 }
 
 /// What is left of the event for a rule.
@@ -136,25 +131,27 @@ fn kept(left: &Left) -> String {
     }
 }
 
-fn tellings(told: &[Telling]) -> String {
-    let mut table = output::table(&["customer", "receiver", "channel", "address", "what", "when", "rules"]);
-    for one in told {
-        table.add_row([
-            one.customer.to_string(),
-            one.receiver.clone(),
-            one.channel.to_string(),
-            one.address.clone(),
-            what(one),
-            when(one.due_in_seconds),
-            one.rules.join(", "),
-        ]);
-    }
-    output::lines(&table)
+/// Who is told, how and where; below it what, when and because of which rules.
+fn telling(one: &Telling) -> String {
+    let address = one_line(&one.address, 200);
+    let to = match address.is_empty() {
+        true => one.channel.to_string(),
+        false => format!("{} {address}", one.channel),
+    };
+    let whom = format!("{} / {}: {to}", one.customer, one_line(&one.receiver, 200));
+    let rules: Vec<String> = one.rules.iter().map(|rule| one_line(rule, 200)).collect();
+    let what = format!(
+        "{} {}, because of {}",
+        what(one),
+        when(one.due_in_seconds),
+        rules.join(", ")
+    );
+    wrapped_as(&whom, "  ", "      ") + &wrapped(&what, "      ")
 }
 
 fn what(one: &Telling) -> String {
     match one.session {
-        None => one.form.to_owned(),
+        None => one.form.clone(),
         session => format!("{} for {}", one.form, output::minute(session)),
     }
 }

@@ -69,8 +69,9 @@ pub async fn one(
     let answer = move |reading: &Reading| {
         // another customer's id is answered like one that nobody knows
         let tracked = known(reading, &id)?;
-        match reading.sources().visibility.shows(&tracked.delivery.customer) {
-            true => Ok(Json(DeliveryLine::of(&tracked))),
+        let visibility = reading.sources().visibility;
+        match visibility.shows(&tracked.delivery.customer) {
+            true => Ok(Json(DeliveryLine::of(&tracked.for_viewer(&visibility)))),
             false => Err(unknown()),
         }
     };
@@ -200,7 +201,7 @@ fn of_state(
             let Some(tracked) = tracked.filter(|one| sources.visibility.shows(&one.delivery.customer)) else {
                 continue;
             };
-            all.insert(id, tracked);
+            all.insert(id, tracked.for_viewer(&sources.visibility));
             wanted -= 1;
             if wanted == 0 {
                 return Ok(());

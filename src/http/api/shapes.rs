@@ -8,10 +8,10 @@ use crate::delivery::{Attempt, State};
 use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
 use crate::incident::reviews::Terms;
 use crate::incident::{Incident, Status};
-use crate::notification::Form;
-use crate::record::{Judged, Verdict};
+use crate::notification::{Channel, Form};
+use crate::record::Verdict;
 use crate::store::item::EventLine;
-use crate::view::story::{Affected, Chapter, Gathering, Ruling, Silent, Story, Tracked};
+use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Ruling, Silent, Story, Tracked};
 use crate::view::words::without_addresses;
 
 /// An incident.
@@ -93,6 +93,27 @@ pub struct VerdictLine {
     events: Vec<String>,
     accounts: Vec<String>,
     receivers: Vec<String>,
+    /// What became of each notification that it asked for.
+    became: Vec<BecameLine>,
+}
+
+/// What became of one notification.
+#[derive(Serialize)]
+struct BecameLine {
+    receiver: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'static str>,
+    /// `gathering`, `scheduled`, `delivered`, `dead`, `superseded`, or (after its retention) `forgotten`.
+    state: &'static str,
+    /// The delivery's id, also while it is not made yet.
+    delivery: String,
+    /// When it is told or tried, or when it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded_by: Option<String>,
 }
 
 /// Why a rule did not match.
@@ -103,12 +124,14 @@ pub struct SilentLine {
     why: String,
 }
 
+/// Who will be told when enough has gathered.
 #[derive(Serialize)]
-struct GatheringLine {
+pub struct GatheringLine {
     customer: String,
     receiver: String,
     channel: &'static str,
     due: Time,
+    rules: Vec<String>,
 }
 
 /// A delivery.
@@ -176,6 +199,10 @@ pub struct WholeEvent {
     pub verdicts: Vec<VerdictLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nothing: Option<String>,
+    /// The deliveries that followed, those that stand for others among them.
+    pub deliveries: Vec<DeliveryLine>,
+    /// Who will be told when enough has gathered.
+    pub gathering: Vec<GatheringLine>,
     /// Why rules did not match, by those that decided it: the first of them, and how many more there are.
     pub not_matched: Vec<SilentLine>,
     pub not_matched_more: usize,
@@ -285,20 +312,30 @@ impl VerdictLine {
             events: ruling.events.iter().map(ToString::to_string).collect(),
             accounts: ruling.accounts.into_iter().collect(),
             receivers: ruling.receivers.into_iter().collect(),
+            became: ruling.became.into_iter().map(BecameLine::of).collect(),
         }
     }
+}
 
-    /// This verdict on one event.
-    pub fn of_judged(judged: Judged) -> Self {
-        Self::of(Ruling {
-            receivers: judged.tells.into_iter().map(|tells| tells.receiver).collect(),
-            accounts: judged.accounts.into_iter().collect(),
-            events: vec![judged.event],
-            customer: judged.customer,
-            rule: judged.rule,
-            verdict: judged.verdict,
-            followed: judged.followed,
-        })
+impl BecameLine {
+    fn of(became: Became) -> Self {
+        let (at, why, superseded_by) = match &became.fate {
+            Fate::Gathering { due } => (Some(*due), None, None),
+            Fate::Scheduled { next, why } => (Some(*next), why.clone(), None),
+            Fate::Delivered { at } => (Some(*at), None, None),
+            Fate::Dead { at, why } => (Some(*at), Some(why.clone()), None),
+            Fate::Superseded { at, by } => (Some(*at), None, Some(by.clone())),
+            Fate::Forgotten => (None, None, None),
+        };
+        Self {
+            receiver: became.receiver,
+            channel: became.channel.map(Channel::word),
+            state: became.fate.word(),
+            delivery: became.delivery,
+            at,
+            why: why.as_deref().map(without_addresses),
+            superseded_by,
+        }
     }
 }
 
@@ -314,12 +351,14 @@ impl SilentLine {
 }
 
 impl GatheringLine {
-    fn of(gathering: Gathering) -> Self {
+    /// This notification.
+    pub fn of(gathering: Gathering) -> Self {
         Self {
             customer: gathering.customer.to_string(),
             receiver: gathering.receiver,
             channel: gathering.channel.word(),
             due: gathering.due,
+            rules: gathering.because,
         }
     }
 }

@@ -242,6 +242,18 @@ async fn a_customer_reads_the_page_about_its_own_broken_file_and_nobody_elses() 
         "{}",
         own.text
     );
+    for part in [
+        "<span class=\"badge alarm\">Needs mending</span>",
+        "The rule file production.yaml has errors",
+        "Bellwether · Notice<",
+    ] {
+        assert!(own.text.contains(part), "{part}: {}", own.text);
+    }
+    assert!(
+        !own.text.contains("contoso/production.yaml") && !own.text.contains("Mitigated"),
+        "{}",
+        own.text
+    );
     assert_eq!(opened("fabrikam").await.status, StatusCode::NOT_FOUND);
 }
 

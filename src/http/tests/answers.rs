@@ -226,7 +226,7 @@ async fn an_ended_delivery_is_tried_again_on_request_and_a_waiting_one_is_not() 
 }
 
 #[tokio::test]
-async fn no_answer_holds_a_receivers_address() {
+async fn no_answer_of_the_api_holds_a_receivers_address() {
     let place = Place::open(Settings::default());
     place
         .rules(&[("production.yaml", RULES)], Customers::one_organisation())
@@ -239,7 +239,6 @@ async fn no_answer_holds_a_receivers_address() {
     let delivery = format!("/v1/deliveries/{id}");
     for path in [
         "/",
-        "/incidents/X-1",
         "/v1/incidents/X-1",
         "/v1/deliveries",
         "/v1/rules",

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod explain;
 mod intake;
 mod sockets;
 

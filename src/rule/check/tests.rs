@@ -409,3 +409,53 @@ fn files_that_hold_each_other_back_in_a_long_chain_all_stay_as_they_were() {
         after.problems
     );
 }
+
+const LIVESTREAM: &str = r#"
+receivers: { leads: [{ email: b@contoso.example }] }
+rules: [{ name: livestreams, when: { kind: retrospective }, invite: leads }]
+tests:
+  - { name: in time, AT_BEFOREevent: { kind: retrospective, text: "Join at 15:00 UTC on 10 October 2024." }, expect: { livestreams: leads } }
+  - { name: too late, AT_AFTERevent: { kind: retrospective, text: "Join at 15:00 UTC on 10 October 2024." }, expect: { livestreams: [] } }
+"#;
+
+#[test]
+fn a_test_says_when_its_event_is_heard_and_nobody_is_invited_to_what_is_over_then() {
+    let file = |before: &str, after: &str| LIVESTREAM.replace("AT_BEFORE", before).replace("AT_AFTER", after);
+    let right = file("at: 2024-10-09T09:00:00Z, ", "at: 2024-10-11 09:00, ");
+    assert_eq!(errors(&checked(&[("a.yaml", &right)])), Vec::<String>::new());
+    // without a moment both speak of a session that is to come
+    let timeless = errors(&checked(&[("a.yaml", &file("", ""))]));
+    assert_eq!(timeless.len(), 1, "{timeless:?}");
+    assert!(timeless[0].contains("should tell nobody"), "{timeless:?}");
+    let swapped = file("at: 2024-10-11, ", "at: 2024-10-09, ");
+    assert_eq!(errors(&checked(&[("a.yaml", &swapped)])).len(), 2);
+}
+
+#[test]
+fn a_moment_that_is_none_is_named_with_what_to_type() {
+    for (at, said) in [
+        ("at: yesterday, ", "not a moment: type `2026-11-24T09:00:00Z`"),
+        ("at: 2024, ", "quote it"),
+        ("at: [2024-10-09], ", "one text, not a list"),
+        ("time: 2024-10-09, ", "`at`"),
+    ] {
+        let file = LIVESTREAM
+            .replace("AT_BEFORE", at)
+            .replace("AT_AFTER", "at: 2024-10-11, ");
+        let problems = checked(&[("a.yaml", &file)]).problems;
+        let said_of = problems.iter().map(Problem::plain).collect::<String>();
+        assert!(
+            said_of.contains(said) && said_of.contains("a.yaml:5:"),
+            "{at}: {said_of}"
+        );
+    }
+    let inside = LIVESTREAM
+        .replace("AT_BEFOREevent: {", "event: { at: 2024-10-09,")
+        .replace("AT_AFTER", "at: 2024-10-11, ");
+    let problems = checked(&[("a.yaml", &inside)]).problems;
+    assert!(
+        problems[0].plain().contains("beside `event`"),
+        "{}",
+        problems[0].plain()
+    );
+}

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::event::{Arrival, Event, EventType, Form, Impact, Kind, Level, Provider, Stage};
+use crate::clock::{Time, read_moment};
+use crate::event::{self, Arrival, Event, EventType, Form, Impact, Kind, Level, Provider, Session, Stage};
 use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
 use crate::problem::yaml::Node;
@@ -27,11 +28,15 @@ pub struct DraftTest {
     pub place: Place,
 }
 
-const TEST: Keys = Keys {
+pub(in crate::rule) const TEST: Keys = Keys {
     of: "a test",
-    known: &["name", "event", "expect"],
+    known: &["name", "at", "event", "expect"],
     later: &[],
     meant: &[
+        ("time", "at"),
+        ("date", "at"),
+        ("now", "at"),
+        ("clock", "at"),
         ("when", "event"),
         ("given", "event"),
         ("then", "expect"),
@@ -73,6 +78,7 @@ const EVENT_MEANT: &[(&str, &str)] = &[
     ("type", "event type"),
     ("incident type", "event type"),
     ("description", "text"),
+    ("at", "=write it beside `event`: it says when the test's event is heard"),
 ];
 
 const IMPACT: Keys = Keys {
@@ -103,7 +109,7 @@ pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<DraftTest> {
         )
     });
     Some(DraftTest {
-        event: make_event(reading, &event, &name.value),
+        event: make_event(reading, &event, &name.value, moment(reading, &fields)),
         expect: told.collect(),
         subscription,
         place: name.place,
@@ -128,29 +134,31 @@ fn told(reading: &Reading<'_>, node: &Node) -> BTreeSet<String> {
     names.collect()
 }
 
-fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str) -> Event {
+fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str, at: Option<Time>) -> Event {
     let stage = word(reading, fields, "stage", Stage::read, Stage::ALL);
-    let kind = word(reading, fields, "kind", Kind::read, Kind::ALL);
+    let said_kind = word(reading, fields, "kind", Kind::read, Kind::ALL);
     let event_type = word(reading, fields, "event type", EventType::read, EventType::ALL);
     let text = |key: &str| fields.get(key).and_then(|node| reading.text(node, key));
+    let said = text("text").unwrap_or_default();
+    let kind = said_kind.or(stage.map(kind_of)).unwrap_or(Kind::Update);
     Event {
         provider: word(reading, fields, "provider", Provider::read, Provider::ALL).unwrap_or(Provider::Azure),
         source: None,
         tracking_id: text("tracking id").unwrap_or_else(|| "TEST-000".to_owned()),
         event_type: event_type.unwrap_or(EventType::ServiceIssue),
         subtype: text("subtype"),
-        stage: stage.or(kind.map(stage_of)).unwrap_or(Stage::Active),
-        kind: kind.or(stage.map(kind_of)).unwrap_or(Kind::Update),
+        stage: stage.or(said_kind.map(stage_of)).unwrap_or(Stage::Active),
+        kind,
         level: word(reading, fields, "level", Level::read, Level::ALL),
         title: text("title").unwrap_or_else(|| name.to_owned()),
         html: String::new(),
-        text: text("text").unwrap_or_default(),
+        sessions: sessions_at(kind, &said, at),
+        text: said,
         impact: impact(reading, fields),
         accounts: Vec::new(),
         impact_start: None,
         impact_end: None,
-        published: DateTime::<Utc>::UNIX_EPOCH,
-        sessions: Vec::new(),
+        published: at.unwrap_or(NO_MOMENT),
         link: None,
         properties: properties(reading, fields),
         test: false,
@@ -178,6 +186,43 @@ fn kind_of(stage: Stage) -> Kind {
         _ => Kind::Update,
     }
 }
+
+/// When the test's event is heard, if it says so.
+fn moment(reading: &Reading<'_>, fields: &Fields<'_>) -> Option<Time> {
+    let node = fields.get("at")?;
+    let text = reading.text(node, "a moment")?;
+    match read_moment(&text) {
+        Ok(moment) => Some(moment),
+        Err(why) => {
+            reading.error(
+                node.place,
+                &format!("`at` is when the event is heard, and this is {why}"),
+                None,
+            );
+            None
+        }
+    }
+}
+
+/// The sessions of a livestream that its text announces and that are still to come at the moment of hearing.
+fn sessions_at(kind: Kind, text: &str, at: Option<Time>) -> Vec<Session> {
+    match (kind, at) {
+        (Kind::Retrospective, Some(at)) => event::sessions(text, at),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a test says when its event is heard, and its text announces no session of a livestream that is still to come
+/// then: nobody is invited to what is over. A test that says neither speaks of a session that is to come.
+pub fn has_nothing_to_come(event: &Event) -> bool {
+    event.kind == Kind::Retrospective
+        && event.published != NO_MOMENT
+        && !event.text.is_empty()
+        && event.sessions.is_empty()
+}
+
+/// When an event of a test is published that says nothing of it.
+const NO_MOMENT: Time = DateTime::<Utc>::UNIX_EPOCH;
 
 fn word<T: Copy + std::fmt::Display>(
     reading: &Reading<'_>,

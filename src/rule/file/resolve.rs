@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::customer::{Customers, Sees};
-use crate::event::Kind;
 use crate::notification::Channel;
 use crate::problem::closest;
 use crate::problem::fields::{Marked, Reading};
@@ -406,10 +405,4 @@ pub fn is_account_id(text: &str) -> bool {
         lengths == [8, 4, 4, 4, 12] && parts.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
     };
     is_guid() || (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Which receivers a rule tells of an event that matches it.
-pub fn told_by(rule: &Rule, kind: Kind) -> BTreeSet<String> {
-    let invited: &[String] = if kind == Kind::Retrospective { &rule.invite } else { &[] };
-    rule.notify.iter().chain(invited).cloned().collect()
 }

@@ -9,7 +9,7 @@ use crate::rule::{Condition, Follow, Receiver, Rule};
 pub const RULE_FILES: &str = "(rule files)";
 
 /// The built-in receiver: a customer's contact.
-const CONTACT: &str = "(contact)";
+pub const CONTACT: &str = "(contact)";
 
 /// The rules and receivers that nobody writes: contacts are told about their rule files.
 pub(super) fn of(customers: &Customers) -> Vec<(Rule, Receiver)> {

@@ -104,6 +104,8 @@ fn tracked(text: &str) -> Tracked {
                 at,
             },
         },
+        because: vec![text.to_owned()],
+        address: Some(text.to_owned()),
         attempts: vec![Attempt {
             delivery: "dlv_1".to_owned(),
             number: 1,
@@ -147,6 +149,7 @@ fn story(text: &str, html: &str) -> Story {
                 events: vec![at],
                 accounts: Default::default(),
                 receivers: Default::default(),
+                became: Vec::new(),
             }],
             nothing: vec![Why::NoRuleMatched],
             deliveries: vec![tracked(text)],
@@ -155,6 +158,8 @@ fn story(text: &str, html: &str) -> Story {
                 receiver: text.to_owned(),
                 channel: Channel::Slack,
                 due: time("2026-11-24T11:41:00Z"),
+                because: vec![text.to_owned()],
+                address: Some(text.to_owned()),
             }],
             silent: vec![Silent {
                 customer,
@@ -168,6 +173,22 @@ fn story(text: &str, html: &str) -> Story {
     }
 }
 
+fn listed(incident: Incident) -> Listed {
+    Listed {
+        incident,
+        is_back_filled: false,
+    }
+}
+
+fn refused(status: u16) -> String {
+    let refused = Refused {
+        status,
+        what: HOSTILE,
+        hint: Some(HOSTILE),
+    };
+    refusal(&frame(), refused)
+}
+
 fn shown(story: &Story) -> String {
     incident(&frame(), story, &|account| vec![format!("name of {account}")], None)
 }
@@ -176,8 +197,9 @@ fn shown(story: &Story) -> String {
 fn what_strangers_write_is_text_and_never_markup() {
     let pages = [
         shown(&story(HOSTILE, "")),
-        incidents(&frame(), &[told_incident(HOSTILE)], false, Some(HOSTILE)),
-        refusal(&frame(), 404, HOSTILE, Some(HOSTILE)),
+        incidents(&frame(), &[listed(told_incident(HOSTILE))], false, Some(HOSTILE)),
+        refused(409),
+        refused(403),
     ];
     for page in pages {
         let lower = page.to_lowercase();
@@ -232,9 +254,161 @@ fn an_incidents_page_says_what_one_asks_first() {
         "refused: A title &#60;(address)&#62;",
         "gathering",
         "The rules have changed since",
+        "Level at worst",
+        "not delivered",
+        "Because of",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
+}
+
+/// A verdict that led to somebody, or (without receivers) to nobody.
+fn ruling(rule: &str, verdict: Verdict, receivers: &[&str]) -> Ruling {
+    Ruling {
+        customer: CustomerId::new("contoso"),
+        rule: rule.to_owned(),
+        verdict,
+        followed: false,
+        events: vec![Position { seq: 1, nth: 0 }],
+        accounts: Default::default(),
+        receivers: receivers.iter().map(|receiver| (*receiver).to_owned()).collect(),
+        became: Vec::new(),
+    }
+}
+
+/// What stands under "Why others were not told".
+fn why_not(page: &str) -> &str {
+    page.split_once("Why others were not told")
+        .and_then(|(_, rest)| rest.split_once("</details>"))
+        .map_or("", |(reasons, _)| reasons)
+}
+
+#[test]
+fn a_rule_that_told_somebody_stands_beside_them_and_not_among_the_reasons_why_others_were_not() {
+    let mut told = story("A title", "");
+    let chapter = &mut told.chapters[0];
+    chapter.deliveries[0].because = vec!["First".to_owned(), "Joined later".to_owned()];
+    let overtaken = Verdict::Withheld {
+        why: Why::Overtaken {
+            by: Position { seq: 9, nth: 0 },
+        },
+    };
+    chapter.verdicts = vec![
+        ruling("First", Verdict::Planned, &["ops"]),
+        ruling("Joined later", Verdict::Joined, &["ops"]),
+        ruling("First", overtaken.clone(), &[]),
+        ruling("Never told", overtaken, &[]),
+    ];
+    let page = shown(&told);
+    assert!(page.contains(">First, Joined later</td>"), "{page}");
+    let reasons = why_not(&page);
+    assert!(reasons.contains("Never told"), "{reasons}");
+    assert!(!reasons.contains("First") && !reasons.contains("Joined"), "{reasons}");
+    assert!(page.contains("Not all of it: “First” (contoso) also matched"), "{page}");
+}
+
+#[test]
+fn a_superseded_delivery_is_grey_and_says_what_became_of_it() {
+    let mut told = story("A title", "");
+    let chapter = &mut told.chapters[0];
+    let mut successor = chapter.deliveries[0].clone();
+    successor.delivery.id = "dlv_2".to_owned();
+    let by = successor.delivery.id.clone();
+    let at = time("2026-11-24T11:50:00Z");
+    chapter.deliveries[0].standing.state = State::Ended {
+        end: End::Superseded { by },
+        at,
+    };
+    chapter.deliveries.push(successor);
+    let row = |told: &Story| {
+        let page = shown(told);
+        let row = page.split_once("<span class=\"state quiet\">").expect("a grey state").1;
+        row.split_once("</tr>").expect("a row").0.to_owned()
+    };
+    let replaced = row(&told);
+    assert!(
+        replaced.starts_with("replaced by a later message</span></td>") && !replaced.contains("dlv_"),
+        "{replaced}"
+    );
+    told.chapters[0].deliveries[1].delivery.endpoint = EndpointId("ep_2".to_owned());
+    assert!(row(&told).starts_with("moved to the new address</span>"));
+}
+
+#[test]
+fn nobody_is_named_by_a_name_that_nobody_wrote() {
+    let mut told = story("A title", "");
+    let delivery = &mut told.chapters[0].deliveries[0];
+    delivery.delivery.receiver = crate::rule::set::CONTACT.to_owned();
+    delivery.because = vec![crate::rule::set::RULE_FILES.to_owned()];
+    let page = shown(&told);
+    assert!(
+        page.contains("the contact in the settings") && page.contains("built in: problems with rule files"),
+        "{page}"
+    );
+}
+
+#[test]
+fn the_list_shows_when_it_starts_when_it_is_due_and_what_came_as_history() {
+    let future = Incident {
+        event_type: EventType::PlannedMaintenance,
+        status: Status::Planned,
+        kind: Kind::Update,
+        impact_start: Some(time("2026-12-01T10:00:00Z")),
+        impact_end: Some(time("2026-12-01T12:00:00Z")),
+        test: false,
+        ..told_incident("Maintenance to come")
+    };
+    let retirement = Incident {
+        event_type: EventType::HealthAdvisory,
+        status: Status::Active,
+        kind: Kind::Update,
+        impact_end: Some(time("2027-09-30T00:00:00Z")),
+        ..told_incident("A retirement")
+    };
+    let history = Listed {
+        incident: told_incident("Old"),
+        is_back_filled: true,
+    };
+    let page = incidents(&frame(), &[listed(future), listed(retirement), history], true, None);
+    for part in [
+        "<span class=\"badge notice\">Planned</span>",
+        "Starts <time datetime=\"2026-12-01T10:00:00Z\">",
+        "Ends <time datetime=\"2026-12-01T12:00:00Z\">",
+        "<span class=\"badge notice\">Advisory</span>",
+        "Due <time datetime=\"2027-09-30T00:00:00Z\">",
+        "<span class=\"badge quiet\">Back-filled</span>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("badge alarm"), "nothing is broken: {page}");
+}
+
+#[test]
+fn who_is_refused_is_told_how_to_get_in_and_nothing_of_what_there_is() {
+    let page = refused(401);
+    for part in [
+        "<h1>Sign in to read this</h1>",
+        "You came from a message?",
+        "The token is the password",
+        "Ask whoever runs this service",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(
+        !page.contains("Hint"),
+        "how programs send tokens is not for people: {page}"
+    );
+    let page = refused(404);
+    assert!(
+        page.contains("<h1>There is nothing here</h1>") && page.contains("href=\"../\">All incidents"),
+        "{page}"
+    );
+    let page = refused(403);
+    assert!(
+        page.contains("This is not open to you") && page.contains("For whoever runs this service:"),
+        "{page}"
+    );
+    assert!(refused(503).contains("<strong>Hint:</strong>"));
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! One communication of a story: who heard it, what the rules made of it, and who was told.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Chapter, Gathering, Ruling, Silent, Sources, Tracked};
+use super::became::follow;
+use super::{Became, Chapter, Gathering, Ruling, Silent, Sources, Tracked};
+use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, Provider};
 use crate::incident::{Entry, Hearing, IncidentId};
 use crate::journal::Position;
 use crate::lookup;
-use crate::record::{Judged, Tells};
+use crate::notification::SeriesId;
+use crate::record::{Judged, Tells, Why};
 use crate::rule::Rule;
 use crate::rule::condition::Judgement;
 use crate::rule::set::RULE_FILES;
@@ -20,14 +24,13 @@ use crate::store::View;
 /// How many rules that did not match are named for one communication.
 const SILENT_MOST: usize = 200;
 
-/// How many successors of a delivery are followed.
-const SUCCESSORS_MOST: usize = 32;
-
 /// The communication `entry`, as those whom `heard` names heard it, and what followed from it.
 pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<Chapter> {
     let (at, mut chapter) = said(from, entry, heard)?;
-    chapter.rules_changed = from.past.revision_of(at)?.as_ref() != Some(&from.past.now().revision);
-    consequences(from, &entry.incident, &mut chapter)?;
+    chapter.rules_changed = from.past.are_others_now(at)?;
+    let followed = consequences(from, &entry.incident, &chapter.events)?;
+    (chapter.verdicts, chapter.nothing) = (followed.verdicts, followed.nothing);
+    (chapter.deliveries, chapter.gathering) = (followed.deliveries, followed.gathering);
     silence(from, at, &mut chapter)?;
     Ok(chapter)
 }
@@ -81,48 +84,122 @@ fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
     }
 }
 
-/// The verdicts on a chapter's events, and where they led.
-fn consequences(from: &Sources<'_>, incident: &IncidentId, chapter: &mut Chapter) -> Result<()> {
-    let store = from.visibility.store;
-    let mut tells: Vec<(CustomerId, Tells)> = Vec::new();
-    for event in chapter.events.clone() {
-        for judged in rulings(from, incident, event)? {
-            tells.extend(
-                judged
-                    .tells
-                    .iter()
-                    .map(|tells| (judged.customer.clone(), tells.clone())),
-            );
-            gather(&mut chapter.verdicts, judged);
-        }
-        if let Some(why) = store.nothing(event)?.filter(|why| !chapter.nothing.contains(why)) {
-            chapter.nothing.push(why);
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for (customer, tells) in tells {
-        if seen.insert((tells.series.clone(), tells.part)) {
-            follow(store, &customer, &tells, chapter)?;
-        }
-    }
-    chapter.deliveries.sort_by(|one, other| {
-        let key = |one: &Tracked| {
-            (
-                one.delivery.created,
-                one.delivery.customer.clone(),
-                one.delivery.receiver.clone(),
-            )
-        };
-        key(one).cmp(&key(other))
-    });
-    Ok(())
+/// What followed from events, as far as the viewer may know.
+#[derive(Debug, Default)]
+pub struct Consequences {
+    /// What the rules that matched came to.
+    pub verdicts: Vec<Ruling>,
+    /// Why nothing (more) followed.
+    pub nothing: Vec<Why>,
+    /// Who was told, in the order in which the deliveries were made.
+    pub deliveries: Vec<Tracked>,
+    /// Who will be told when enough has gathered.
+    pub gathering: Vec<Gathering>,
 }
 
-/// The verdicts on an event that the viewer may see, whole.
+/// The verdicts on events of an incident, and where they led.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn rulings(from: &Sources<'_>, incident: &IncidentId, event: Position) -> Result<Vec<Judged>> {
+pub fn consequences(from: &Sources<'_>, incident: &IncidentId, events: &[Position]) -> Result<Consequences> {
+    let mut found = Consequences::default();
+    let mut all: Vec<Judged> = Vec::new();
+    for event in events {
+        let judged = rulings(from, incident, *event)?;
+        let nothing = nothing(from, *event, judged.is_empty())?;
+        found.nothing.extend(nothing.filter(|why| !found.nothing.contains(why)));
+        all.extend(judged);
+    }
+    let askers = askers(&all);
+    let mut followed = HashMap::new();
+    for judged in all {
+        let mut became = Vec::new();
+        for tells in &judged.tells {
+            let part = (tells.series.clone(), tells.part);
+            let because = askers.get(&part).map_or(&[][..], Vec::as_slice);
+            let known = match followed.entry(part) {
+                Slot::Occupied(known) => known.into_mut(),
+                Slot::Vacant(new) => {
+                    let led = follow(from, &judged.customer, tells, because)?;
+                    found.add(led.deliveries, led.gathering);
+                    new.insert(led.became)
+                }
+            };
+            became.push(Became {
+                receiver: tells.receiver.clone(),
+                ..known.clone()
+            });
+        }
+        gather(&mut found.verdicts, judged, became);
+    }
+    found.deliveries.sort_by(|one, other| key(one).cmp(&key(other)));
+    Ok(found)
+}
+
+fn key(tracked: &Tracked) -> (Time, &CustomerId, &str) {
+    let delivery = &tracked.delivery;
+    (delivery.created, &delivery.customer, &delivery.receiver)
+}
+
+impl Consequences {
+    /// Leaves what is of one customer, if one is asked about.
+    pub fn only_of(&mut self, about: Option<&CustomerId>) {
+        let Some(about) = about else { return };
+        self.verdicts.retain(|one| one.customer == *about);
+        self.deliveries.retain(|one| one.delivery.customer == *about);
+        self.gathering.retain(|one| one.customer == *about);
+    }
+
+    fn add(&mut self, deliveries: Vec<Tracked>, gathering: Option<Gathering>) {
+        for tracked in deliveries {
+            match self
+                .deliveries
+                .iter_mut()
+                .find(|known| known.delivery.id == tracked.delivery.id)
+            {
+                Some(known) if known.because.len() < tracked.because.len() => *known = tracked,
+                Some(_) => {}
+                None => self.deliveries.push(tracked),
+            }
+        }
+        self.gathering.extend(gathering);
+    }
+}
+
+/// The rules that asked for each part of a series, the first first.
+fn askers(all: &[Judged]) -> HashMap<(SeriesId, u32), Vec<String>> {
+    let mut askers: HashMap<(SeriesId, u32), Vec<String>> = HashMap::new();
+    for judged in all {
+        for tells in &judged.tells {
+            let rules = askers.entry((tells.series.clone(), tells.part)).or_default();
+            if !rules.contains(&judged.rule) {
+                rules.push(judged.rule.clone());
+            }
+        }
+    }
+    askers
+}
+
+/// Why nothing (more) followed from an event. A customer is told whether one of its own rules matched: whether somebody
+/// else's did is not its to know, nor what went wrong inside.
+fn nothing(from: &Sources<'_>, event: Position, is_without_verdict: bool) -> Result<Option<Why>> {
+    let store = from.visibility.store;
+    let nothing = store.nothing(event)?;
+    if from.visibility.only().is_none() {
+        return Ok(nothing);
+    }
+    let is_decided = nothing.is_some() || store.decided_at(event)?.is_some();
+    Ok(match nothing {
+        None | Some(Why::NoRuleMatched) => (is_decided && is_without_verdict).then_some(Why::NoRuleMatched),
+        Some(Why::SetAside { .. }) => Some(Why::SetAside {
+            why: "the operator was told".to_owned(),
+        }),
+        other => other,
+    })
+}
+
+/// The verdicts on an event that the viewer may see, whole.
+fn rulings(from: &Sources<'_>, incident: &IncidentId, event: Position) -> Result<Vec<Judged>> {
     let mut tells = tells(from.visibility.store, incident, event)?;
     let mut all = Vec::new();
     for line in from.visibility.store.verdicts(event)? {
@@ -158,7 +235,7 @@ fn tells(store: &View, incident: &IncidentId, event: Position) -> Result<HashMap
 }
 
 /// Adds a verdict to those of the same rule that say the same.
-fn gather(verdicts: &mut Vec<Ruling>, judged: Judged) {
+fn gather(verdicts: &mut Vec<Ruling>, judged: Judged, became: Vec<Became>) {
     let is_same = |one: &&mut Ruling| {
         one.customer == judged.customer
             && one.rule == judged.rule
@@ -171,6 +248,9 @@ fn gather(verdicts: &mut Vec<Ruling>, judged: Judged) {
             known.events.push(judged.event);
             known.accounts.extend(judged.accounts);
             known.receivers.extend(receivers);
+            let new = became.into_iter().filter(|one| !known.became.contains(one));
+            let new: Vec<Became> = new.collect();
+            known.became.extend(new);
         }
         None => verdicts.push(Ruling {
             receivers: receivers.collect(),
@@ -180,35 +260,9 @@ fn gather(verdicts: &mut Vec<Ruling>, judged: Judged) {
             rule: judged.rule,
             verdict: judged.verdict,
             followed: judged.followed,
+            became,
         }),
     }
-}
-
-/// The delivery that a verdict led to and those that stand for it, or the notification that still gathers.
-fn follow(store: &View, customer: &CustomerId, tells: &Tells, chapter: &mut Chapter) -> Result<()> {
-    let mut next = Some(tells.series.delivery(tells.part));
-    for _ in 0..SUCCESSORS_MOST {
-        let Some(id) = next.filter(|id| chapter.deliveries.iter().all(|known| known.delivery.id != *id)) else {
-            return Ok(());
-        };
-        let Some(tracked) = Tracked::find(store, &id)? else {
-            break;
-        };
-        next = tracked.successor().map(str::to_owned);
-        chapter.deliveries.push(tracked);
-        if next.is_none() {
-            return Ok(());
-        }
-    }
-    if let Some(open) = store.notification(&tells.series, tells.part)? {
-        chapter.gathering.push(Gathering {
-            customer: customer.clone(),
-            receiver: tells.receiver.clone(),
-            channel: open.channel,
-            due: open.due,
-        });
-    }
-    Ok(())
 }
 
 /// Why the rules without a verdict tell nobody of this.
