@@ -214,11 +214,12 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<()> {
+        let was_called_off = self.call_off_writing_out();
         self.store.reopen(&self.shared.reader)?;
         self.store.check()?;
         let damaged = rebuild::catch_up(&mut self.store, &self.journal.reader(), &self.background.is_closing)?;
         ensure!(damaged.is_empty(), "the journal is damaged where the store needs it");
-        Ok(())
+        self.resume_writing_out(was_called_off)
     }
 
     /// Renews the store early if it has grown out of proportion.
@@ -301,6 +302,11 @@ impl Writer {
         if self.background.renewing.is_some() {
             return;
         }
+        // a fresh store is folded from the checkpoint that is being written
+        if self.background.writing_out.is_some() {
+            self.background.is_renewal_next = true;
+            return;
+        }
         if self.upkeep.thinning.thread.is_some() {
             self.upkeep.thinning.renewal_waits = true;
             return;
@@ -376,6 +382,7 @@ impl Writer {
     /// Ends what works in the background, and waits for it.
     pub(super) fn end_background(&mut self) {
         self.background.is_closing.store(true, Ordering::Relaxed);
+        self.call_off_writing_out();
         let threads = [
             self.background.renewing.take(),
             self.background.scrubbing.take(),
