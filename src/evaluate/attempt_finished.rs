@@ -6,6 +6,10 @@ use crate::message::Carried;
 use crate::record::Change;
 
 mod facts;
+mod health;
+
+pub use health::Health;
+pub(super) use health::changes as health;
 
 /// The most that one delivery lists of what it carries.
 const CARRIED_MOST: usize = 50;
@@ -20,6 +24,8 @@ pub struct Lane {
     pub carried: Vec<(String, Vec<Carried>)>,
     /// Until when nothing expires, after the machine's clock jumped.
     pub hold: Option<Time>,
+    /// Whether its endpoint takes what it is told.
+    pub health: Health,
 }
 
 /// What follows.
@@ -228,6 +234,7 @@ mod tests {
             };
             let lane = Lane {
                 hold: None,
+                health: Health::default(),
                 delivery: Some((head.clone(), standing)),
                 behind: waiting[1..].to_vec(),
                 carried: carried.clone().into_iter().collect(),

@@ -6,6 +6,7 @@ use super::own::own;
 use crate::clock::Time;
 use crate::event::{Event, Kind, Stage};
 use crate::journal::Position;
+use crate::notification::EndpointId;
 use crate::record::{BrokenFile, Change, FileInForce, Input, Why};
 use crate::rule::Revision;
 
@@ -21,6 +22,8 @@ pub struct RulesChange {
     pub broken: Vec<BrokenFile>,
     /// Where earlier changes of rules are listed as set aside.
     pub set_aside: Vec<Position>,
+    /// Endpoints that fail and are in no rule file any more.
+    pub no_longer_failing: Vec<EndpointId>,
 }
 
 /// A change of rules comes into force; what newly broke, or was mended, is told to its customer.
@@ -63,6 +66,11 @@ pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
         });
     }
     changes.extend(broken_and_mended(broken, &change.broken, now));
+    let gone = change.no_longer_failing.iter();
+    changes.extend(gone.map(|endpoint| Change::EndpointWorks {
+        endpoint: endpoint.clone(),
+        delivery: String::new(),
+    }));
     match changes.is_empty() {
         true => changes.push(Change::Nothing {
             why: Why::RulesUnchanged,

@@ -257,6 +257,10 @@ words! {
         SetAside = "set-aside",
         /// Ours: the machine's clock jumped.
         ClockJumped = "clock-jumped",
+        /// Ours: a receiver does not take what it is told.
+        ReceiverFailing = "receiver-failing",
+        /// Ours: a receiver takes what it is told again.
+        ReceiverBack = "receiver-back",
     }
 }
 
@@ -312,7 +316,13 @@ impl Kind {
     pub fn is_own(self) -> bool {
         matches!(
             self,
-            Kind::RulesBroken | Kind::RulesMended | Kind::JournalLost | Kind::SetAside | Kind::ClockJumped
+            Kind::RulesBroken
+                | Kind::RulesMended
+                | Kind::JournalLost
+                | Kind::SetAside
+                | Kind::ClockJumped
+                | Kind::ReceiverFailing
+                | Kind::ReceiverBack
         )
     }
 

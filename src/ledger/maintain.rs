@@ -284,7 +284,7 @@ impl Writer {
                 before(keep.reviews),
                 FORGOTTEN_INCIDENTS_MOST,
             )?,
-            false => (Vec::new(), None),
+            false => (view.old_tests(&deliveries)?, None),
         };
         let has_more = !deliveries.is_empty() || on_from.is_some();
         if is_for_incidents {

@@ -314,7 +314,10 @@ impl Writer {
                 Submission::WrittenOut(written) => self.written_out(written)?,
                 Submission::Renewed(fresh) => self.swap_in(fresh),
                 Submission::Thinned(done) => self.thinned(done),
-                Submission::Doubt(error) => self.doubted(error)?,
+                // who asks after that is told so, and not only when the thread has ended
+                Submission::Doubt(error) => self
+                    .doubted(error)
+                    .inspect_err(|_| self.shared.is_failed.store(true, Ordering::Release))?,
                 other => rest.push(other),
             }
         }

@@ -22,7 +22,7 @@ mod part;
 #[cfg(test)]
 mod tests;
 
-pub use built_in::RULE_FILES;
+pub use built_in::{CONTACT, RULE_FILES};
 pub use layers::Layers;
 use part::{Part, Placed};
 

@@ -2,11 +2,13 @@
 //!
 //! - [`visibility`] is the one place that decides what a [`Viewer`](crate::customer::Viewer) sees
 //! - [`story`] gathers an incident's story for a viewer; the API and the pages tell the same one
+//! - [`status`] is how the daemon is, on one page
 //! - [`page`] renders; [`words`] are the words that pages share
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
 
 pub mod page;
+pub mod status;
 pub mod visibility;
 pub mod story;
 pub mod words;

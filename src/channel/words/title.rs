@@ -19,6 +19,8 @@ fn label(event: &Event) -> &'static str {
         Kind::JournalLost => "Journal damaged",
         Kind::SetAside => "Set aside",
         Kind::ClockJumped => "Clock jumped",
+        Kind::ReceiverFailing => "Receiver fails",
+        Kind::ReceiverBack => "Receiver works again",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",

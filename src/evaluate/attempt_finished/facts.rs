@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Lane;
+use super::{Health, Lane};
 use crate::channel::Outcome;
 use crate::delivery::Attempt;
 use crate::store::View;
@@ -21,8 +21,15 @@ impl View {
             behind: Vec::new(),
             carried: Vec::new(),
             hold: None,
+            health: Health::default(),
             delivery,
         };
+        if let Some((delivery, _)) = &lane.delivery {
+            lane.health = Health {
+                failing: self.failing(&delivery.endpoint)?,
+                told: self.told_of_failing(&delivery.customer)?,
+            };
+        }
         let failed = matches!(attempt.outcome, Outcome::Retry { .. });
         if let Some((delivery, _)) = lane.delivery.as_ref().filter(|_| failed) {
             for place in self.behind(&delivery.lane_key(), BEHIND_MOST)? {

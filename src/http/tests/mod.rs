@@ -2,8 +2,10 @@
 
 mod access;
 mod answers;
+mod counted;
 mod intake;
 mod sockets;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
