@@ -14,6 +14,10 @@ use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
 
+mod failing;
+
+pub use failing::{Failing, TEST_RULE};
+
 /// How long a delivery is tried: three days, as webhooks' common schedule (Standard Webhooks) and alerts want it.
 pub const LIFE: chrono::Duration = chrono::Duration::days(3);
 
@@ -225,6 +229,20 @@ impl State {
 }
 
 impl End {
+    /// The reasons for which a delivery is dead.
+    pub const DEAD_REASONS: [&str; 4] = ["expired", "refused", "receiver-gone", "superseded"];
+
+    /// How it ended, in a word for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            End::Delivered => "delivered",
+            End::Expired => "expired",
+            End::Refused { .. } => "refused",
+            End::ReceiverGone { .. } => "receiver-gone",
+            End::Superseded { .. } => "superseded",
+        }
+    }
+
     /// The API's word.
     pub fn word(&self) -> StateWord {
         match self {

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::event::Event;
 use crate::journal::{self, Position};
 use crate::message::{FrozenContent, SharedContent};
-use crate::record::{Change, Input, Of, Record};
+use crate::record::{Change, Command, Input, Of, Record};
 
 /// A record that is not in the journal (any more).
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +98,17 @@ pub fn input(journal: &journal::Reader, at: Position) -> Result<Input> {
     }
 }
 
-/// An event by where it was recorded or raised.
+/// An event by where it was recorded or raised, or what a test tells by where that was asked for.
 ///
 /// # Errors
 /// When it is not there.
 pub fn event(journal: &journal::Reader, at: Position) -> Result<Event> {
     match input(journal, at)? {
-        Input::Heard { event } => Ok(*event),
+        Input::Heard { event }
+        | Input::Commanded {
+            command: Command::SendTest { event, .. },
+            ..
+        } => Ok(*event),
         _ => bail!("input {at} is no event"),
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, End, LaneKey};
+use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey};
 use crate::event::{Event, Impact, Kind};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
@@ -222,6 +222,18 @@ pub enum Command {
         /// Where it is listed.
         at: Position,
     },
+    /// Send a message to a receiver that says of itself that it is a test.
+    SendTest {
+        /// Whose receiver.
+        customer: CustomerId,
+        /// Its name.
+        receiver: String,
+        /// Message or invitation.
+        form: Form,
+        /// What it tells. It stands here, and is no event that was heard: nobody else is told of it, and no incident is
+        /// made of it.
+        event: Box<Event>,
+    },
 }
 
 /// What time brings.
@@ -303,6 +315,9 @@ pub enum Change {
         /// What it says.
         #[serde(rename = "told")]
         content: Box<FrozenContent>,
+        /// When its life ends, if that is not the usual time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<Time>,
     },
     /// An attempt ended, and it will be tried again.
     Attempted {
@@ -385,6 +400,16 @@ pub enum Change {
         attempts: u32,
         /// How.
         end: End,
+    },
+    /// An endpoint does not take what it is told.
+    EndpointFails(Box<Failing>),
+    /// An endpoint takes what it is told again, or is not there any more.
+    EndpointWorks {
+        /// Which.
+        endpoint: EndpointId,
+        /// The delivery that it took; empty, if it is not there any more.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        delivery: String,
     },
     /// Rules came into force.
     InForce {

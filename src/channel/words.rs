@@ -125,6 +125,8 @@ fn state(event: &Event) -> &'static str {
         Kind::SetAside => "something could not be decided. It is set aside, and everything else goes on.",
         Kind::ClockJumped => "the machine's clock jumped. For an hour nothing expires and nothing is deleted.",
         Kind::MailRefused => "the mail relay refuses mail because of us. It waits, and is tried again.",
+        Kind::ReceiverFailing => "a receiver does not take what it is told.",
+        Kind::ReceiverBack => "a receiver that failed takes what it is told again.",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "a health advisory. There may be something for you to do.",
             EventType::SecurityAdvisory => "a security advisory. There may be something for you to do.",

@@ -15,9 +15,11 @@ mod output;
 mod reasons;
 mod rules;
 mod schema;
+mod send_test;
 mod serve;
 mod set_aside;
 mod shell;
+mod status;
 mod test;
 mod verify;
 
@@ -36,7 +38,7 @@ Environment: BELLWETHER_SERVER and BELLWETHER_TOKEN for the commands that ask a 
 
 /// Service-health events in; the right people told, in time, and nothing lost.
 #[derive(Debug, Parser)]
-#[command(name = "bellwether", version, max_term_width = 100, after_help = EPILOGUE, disable_help_subcommand = true)]
+#[command(name = "bellwether", version, max_term_width = 100, after_help = EPILOGUE)]
 struct Typed {
     #[command(subcommand)]
     command: Command,
@@ -49,11 +51,13 @@ enum Command {
     Check(check::Check),
     Test(test::Test),
     Explain(explain::Explain),
+    Status(status::Status),
     Events(events::Events),
     Incidents(incidents::Incidents),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
     SetAside(set_aside::SetAside),
+    SendTest(send_test::SendTest),
     Verify(verify::Verify),
     Schema(schema::Schema),
     Completions(shell::Completions),
@@ -88,11 +92,13 @@ impl Command {
             Command::Check(check) => check.run(),
             Command::Test(test) => test.run(),
             Command::Explain(explain) => wait(explain.run()),
+            Command::Status(status) => wait(status.run()),
             Command::Events(events) => wait(events.run()),
             Command::Incidents(incidents) => wait(incidents.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
+            Command::SendTest(send_test) => wait(send_test.run()),
             Command::Verify(verify) => verify.run(),
             Command::Schema(schema) => schema.run(),
             Command::Completions(completions) => completions.run(Typed::command()),

@@ -20,6 +20,8 @@ enum Of {
     Rules,
     /// What webhooks are sent
     Webhook,
+    /// What `status --json` prints, and `/v1/status` answers
+    Status,
 }
 
 impl Schema {
@@ -28,6 +30,7 @@ impl Schema {
         match self.of {
             Of::Rules => output::print_json(&crate::rule::schema::schema())?,
             Of::Webhook => output::print_json(&crate::channel::webhook::schema())?,
+            Of::Status => output::print_json(&crate::view::status::schema())?,
         }
         Ok(Exit::Fine)
     }

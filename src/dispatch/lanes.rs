@@ -1,17 +1,19 @@
 //! One lane per endpoint: who is tried now, who waits, in order per incident.
 //!
 //! One thread looks at the store and prepares what is to be sent; the sending itself is asynchronous. What is told
-//! here is a hint, the scan of the lane is the truth: a lane is looked at when the ledger says that something in it
-//! changed, when its next time comes, when a slot is free for which it waited, and at the start. An attempt's end goes
-//! to the ledger as an input, and until the ledger has written it down the delivery counts as under way: nothing else of
-//! its incident starts in its lane.
+//! here is a hint, what the store says is the truth: a lane is looked at when the ledger says that something in it
+//! changed, when its next time comes, when a slot is free for which it waited, and at the start. Then it is gone through
+//! as a whole, once, in parts; later looks read what is due and what was changed. An attempt's end goes to the ledger as
+//! an input, and until the ledger has written it down the delivery counts as under way: nothing else of its incident
+//! starts in its lane.
 //!
-//! `slots` says who may start, `attempt` makes one attempt.
+//! `look` is one look at a lane, `slots` says who may start, `waiting` what is to be looked at when, `attempt` makes one
+//! attempt.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -19,39 +21,30 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, Time};
-use crate::delivery::{LaneKey, Standing, State};
+use crate::delivery::LaneKey;
 use crate::incident::IncidentId;
 use crate::ledger::{Hint, Ledger};
 use crate::notification::EndpointId;
-use crate::record::Deadline;
-use crate::store::View;
 
 use super::send::Senders;
 use super::smtp::CONNECTIONS_MAX;
 use attempt::Texts;
-use slots::{Class, Route, Slots, Standing as LaneStanding};
+use failures::Failures;
+use slots::{Class, Slots};
+use waiting::Waiting;
 
 mod attempt;
+mod failures;
+mod look;
 mod slots;
+mod waiting;
 
 /// How many webhooks are under way at once, over all endpoints. Of mails there are as many as there are connections to
 /// the relay: who waits for one of these waits in its lane.
 const UNDER_WAY_MOST: usize = 512;
 
-/// How many of them one endpoint may have: a slow receiver holds few slots.
-const UNDER_WAY_PER_LANE: usize = 8;
-
-/// How many of them an endpoint may have whose last attempt failed.
-const UNDER_WAY_PER_FAILING_LANE: usize = 1;
-
-/// How many incidents of a lane one look goes through; the next look goes on behind them.
-const HEADS_MOST: usize = 4_096;
-
 /// Of how many endpoints it is remembered that they work; then all are forgotten, and are new.
 const REMEMBERED_MOST: usize = 65_536;
-
-/// When a lane with more incidents than that is looked at again, in seconds.
-const GO_ON_SECONDS: i64 = 1;
 
 /// When something that could not be read is looked at again, in seconds.
 const LOOK_AGAIN_SECONDS: i64 = 5;
@@ -98,12 +91,16 @@ struct Dispatcher {
     /// When each endpoint with work is to be looked at next.
     due: BTreeSet<(Time, EndpointId)>,
     lanes: HashMap<EndpointId, Lane>,
+    /// Lanes that are gone through and not at their end yet.
+    going_through: VecDeque<EndpointId>,
     /// Everything that is under way in any lane.
     busy: HashMap<String, EndpointId>,
     /// Endpoints whose last attempt was answered in time, also those without work now.
     working: HashSet<EndpointId>,
     /// Endpoints that are in no rule file any more, and with which the ledger was asked to deal.
     vanishing: HashSet<EndpointId>,
+    /// What the log says of endpoints that fail.
+    failures: Arc<Mutex<Failures>>,
     idle: Vec<oneshot::Sender<()>>,
 }
 
@@ -115,18 +112,10 @@ struct Lane {
     under_way: HashMap<String, IncidentId>,
     /// Whether the last attempt failed or took long, if any was made since the start.
     is_bad: Option<bool>,
-    /// The incident behind which the next look begins, so that each has its turn.
-    after: Option<IncidentId>,
-}
-
-/// What is to be done about the first delivery of an incident.
-enum Head {
-    /// Nothing more: it is under way now, or must wait for what is.
-    Done,
-    /// It may be looked at then.
-    Later(Time),
-    /// Nothing more can start in this lane; it is looked at when a slot is free.
-    NoSlot,
+    /// What is to be looked at, and when.
+    waiting: Waiting,
+    /// What is looked at: still there after a panic.
+    considered: Option<IncidentId>,
 }
 
 impl Lanes {
@@ -172,9 +161,11 @@ impl Lanes {
             texts: Texts::default(),
             due: BTreeSet::new(),
             lanes: HashMap::new(),
+            going_through: VecDeque::new(),
             busy: HashMap::new(),
             working: HashSet::new(),
             vanishing: HashSet::new(),
+            failures: Arc::default(),
             idle: Vec::new(),
         };
         let now = dispatcher.clock.now();
@@ -231,6 +222,15 @@ impl Dispatcher {
             self.lane(&endpoint).next = None;
             self.visit(&endpoint, now);
         }
+        // a part of each, so that none waits behind one that is long
+        for _ in 0..self.going_through.len() {
+            if let Some(endpoint) = self.going_through.pop_front() {
+                self.visit(&endpoint, now);
+            }
+        }
+        if !self.going_through.is_empty() {
+            return Some(now);
+        }
         let next = self.due.first().map(|(at, _)| *at);
         if self.slots.are_idle() && self.busy.is_empty() && self.vanishing.is_empty() {
             for reply in self.idle.drain(..) {
@@ -268,11 +268,15 @@ impl Dispatcher {
         for delivery in hint.decided {
             self.release(&delivery, now);
         }
-        for endpoint in hint.vanished {
-            self.vanishing.remove(&endpoint);
+        for (endpoint, incident) in hint.incidents {
+            self.lane(&endpoint).waiting.expect(incident, now);
             self.look_at(&endpoint, now);
         }
-        for endpoint in hint.endpoints {
+        for endpoint in &hint.vanished {
+            self.vanishing.remove(endpoint);
+        }
+        for endpoint in hint.vanished.into_iter().chain(hint.endpoints) {
+            self.lane(&endpoint).waiting.go_through_again();
             self.look_at(&endpoint, now);
         }
     }
@@ -286,7 +290,10 @@ impl Dispatcher {
 
     fn release(&mut self, delivery: &str, now: Time) {
         if let Some(endpoint) = self.busy.remove(delivery) {
-            self.lane(&endpoint).under_way.remove(delivery);
+            let lane = self.lane(&endpoint);
+            if let Some(incident) = lane.under_way.remove(delivery) {
+                lane.waiting.expect(incident, now);
+            }
             self.look_at(&endpoint, now);
         }
     }
@@ -315,7 +322,13 @@ impl Dispatcher {
         if matches!(looked, Ok(Ok(()))) {
             return;
         }
-        self.look_at(endpoint, now + chrono::Duration::seconds(LOOK_AGAIN_SECONDS));
+        let again = now + chrono::Duration::seconds(LOOK_AGAIN_SECONDS);
+        let lane = self.lane(endpoint);
+        match lane.considered.take() {
+            Some(incident) => lane.waiting.expect(incident, again),
+            None => lane.waiting.go_through_again(),
+        }
+        self.look_at(endpoint, again);
         match looked {
             Ok(Err(error)) => {
                 tracing::error!(endpoint = %endpoint, error = format!("{error:#}"), "a lane could not be looked at");
@@ -323,138 +336,5 @@ impl Dispatcher {
             }
             _ => tracing::error!(endpoint = %endpoint, "looking at a lane ended in a panic; it is looked at again"),
         }
-    }
-
-    /// Starts what may start in a lane.
-    fn look(&mut self, endpoint: &EndpointId, now: Time) -> Result<()> {
-        if self.vanishing.contains(endpoint) {
-            return Ok(()); // it is looked at again when the ledger has dealt with it
-        }
-        let view = self.ledger.view();
-        let mut heads = view.heads(endpoint, self.lane(endpoint).after.as_ref()).peekable();
-        if heads.peek().is_none() {
-            self.forget(endpoint);
-            return Ok(());
-        }
-        let rules = self.ledger.rules();
-        match rules.endpoint(endpoint) {
-            None => self.vanished(endpoint),
-            Some((_, _, address)) => {
-                let route = Route::of(address.channel());
-                if let Some(next) = self.go_through(&view, route, heads, now)? {
-                    self.look_at(endpoint, next);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes through the first deliveries of a lane's incidents; says when the lane is to be looked at next, if not only
-    /// when something in it changes.
-    fn go_through(
-        &mut self,
-        view: &View,
-        route: Route,
-        heads: impl Iterator<Item = Result<(LaneKey, Standing)>>,
-        now: Time,
-    ) -> Result<Option<Time>> {
-        let mut next: Option<Time> = None;
-        for (nth, head) in (1..).zip(heads) {
-            let (lane_key, standing) = head?;
-            let mut later = match self.consider(view, route, &lane_key, &standing, now)? {
-                Head::Done => None,
-                Head::Later(at) => Some(at),
-                Head::NoSlot => break,
-            };
-            if nth == HEADS_MOST {
-                later = Some(now + chrono::Duration::seconds(GO_ON_SECONDS));
-                self.lane(&lane_key.endpoint).after = Some(lane_key.incident);
-            }
-            next = next.into_iter().chain(later).min();
-            if nth == HEADS_MOST {
-                break;
-            }
-        }
-        Ok(next)
-    }
-
-    /// Starts a delivery if it may start.
-    fn consider(
-        &mut self,
-        view: &View,
-        route: Route,
-        lane_key: &LaneKey,
-        standing: &Standing,
-        now: Time,
-    ) -> Result<Head> {
-        let State::Scheduled { at, expires } = standing.state else {
-            return Ok(Head::Done);
-        };
-        let lane = self.lane(&lane_key.endpoint);
-        if lane.under_way.values().any(|incident| *incident == lane_key.incident) {
-            return Ok(Head::Done); // order: what came later may stand before what is under way
-        }
-        // what waited through an outage is tried once before it may expire; what only damage brought back is not
-        if expires <= now && view.lost()?.is_some_and(|lost| expires <= lost) {
-            self.hold(lane_key);
-            self.ledger.notice(Deadline::Expire {
-                delivery: lane_key.delivery.clone(),
-            });
-            return Ok(Head::Done);
-        }
-        if at > now {
-            return Ok(Head::Later(at));
-        }
-        let class = Class {
-            route,
-            customer: lane_key.customer.clone(),
-            standing: self.standing_of(&lane_key.endpoint, standing),
-        };
-        if self.lane(&lane_key.endpoint).is_full(class.standing) {
-            return Ok(Head::NoSlot); // it is looked at again when one of its own attempts is written down
-        }
-        if !self.slots.has_room(&class) {
-            self.slots.starve(class, &lane_key.endpoint);
-            return Ok(Head::NoSlot);
-        }
-        self.begin(view, lane_key, standing, class, now)
-    }
-
-    /// What is known of a lane; before the first attempt since the start, what its first delivery went through.
-    fn standing_of(&mut self, endpoint: &EndpointId, first: &Standing) -> LaneStanding {
-        match self.lane(endpoint).is_bad.unwrap_or(first.attempts > 0) {
-            true => LaneStanding::Fails,
-            false if self.working.contains(endpoint) => LaneStanding::Works,
-            false => LaneStanding::New,
-        }
-    }
-
-    /// Nothing waits in a lane.
-    fn forget(&mut self, endpoint: &EndpointId) {
-        let lane = self.lane(endpoint);
-        if lane.under_way.is_empty() && lane.next.is_none() {
-            self.lanes.remove(endpoint);
-        }
-    }
-
-    /// No rule file names this endpoint any more: the ledger moves or ends what waits for it, as soon as nothing of it is
-    /// under way.
-    fn vanished(&mut self, endpoint: &EndpointId) {
-        if self.lane(endpoint).under_way.is_empty() {
-            self.vanishing.insert(endpoint.clone());
-            self.ledger.notice(Deadline::Endpoint {
-                endpoint: endpoint.clone(),
-            });
-        }
-    }
-}
-
-impl Lane {
-    fn is_full(&self, standing: LaneStanding) -> bool {
-        let most = match standing {
-            LaneStanding::Fails => UNDER_WAY_PER_FAILING_LANE,
-            LaneStanding::Works | LaneStanding::New => UNDER_WAY_PER_LANE,
-        };
-        self.under_way.len() >= most
     }
 }

@@ -6,7 +6,10 @@ use crate::message::Carried;
 use crate::record::Change;
 
 mod facts;
+mod health;
 mod our_fault;
+
+pub use health::Health;
 
 /// The most that one delivery lists of what it carries.
 const CARRIED_MOST: usize = 50;
@@ -23,12 +26,16 @@ pub struct Lane {
     pub hold: Option<Time>,
     /// Whether the operator was told already of the fault that the attempt found.
     pub is_fault_told: bool,
+    /// Whether its endpoint takes what it is told.
+    pub health: Health,
 }
 
-/// What follows from attempts that ended together: for each delivery, and for the operator.
+/// What follows from attempts that ended together: for each delivery, for their receivers' owners, and for the operator.
 pub fn all_finished(ended: &[(Attempt, Lane)], now: Time) -> Vec<Change> {
     let each = ended.iter().flat_map(|(attempt, lane)| finished(attempt, lane, now));
-    each.chain(our_fault::raised(ended, now)).collect()
+    each.chain(health::changes(ended, now))
+        .chain(our_fault::raised(ended, now))
+        .collect()
 }
 
 /// What follows.
@@ -243,6 +250,7 @@ mod tests {
             let lane = Lane {
                 hold: None,
                 is_fault_told: false,
+                health: Health::default(),
                 delivery: Some((head.clone(), standing)),
                 behind: waiting[1..].to_vec(),
                 carried: carried.clone().into_iter().collect(),

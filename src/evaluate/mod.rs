@@ -17,6 +17,7 @@
 //! the machine's clock jumped  ──▶ clock_jumped       for an hour nothing expires and nothing is deleted
 //! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
 //! that is to be tried again   ──▶ retry_asked
+//! a test was asked for        ──▶ test_asked         this receiver is told, and nothing else
 //! ```
 
 use crate::clock::Time;
@@ -40,6 +41,7 @@ mod retention_due;
 mod retry_asked;
 mod rules_changed;
 pub(crate) mod set_aside;
+pub(crate) mod test_asked;
 
 pub use notifications_due::DueTogether;
 pub use retention_due::Old;
@@ -78,6 +80,8 @@ pub enum Case<'a> {
     AttemptsUndecided(Vec<(Attempt, Option<Standing>)>),
     /// What is set aside is to be decided again.
     RetryAsked(retry_asked::Retry),
+    /// A receiver is to be sent a test.
+    TestAsked(test_asked::Test<'a>),
     /// There is nothing to decide, for this reason.
     Nothing(Why),
 }
@@ -102,6 +106,7 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
             each.flatten().collect()
         }
         Case::RetryAsked(retry) => retry_asked::retry(retry, now),
+        Case::TestAsked(test) => test_asked::send(test, rules, now),
         Case::Nothing(why) => vec![Change::Nothing { why: why.clone() }],
     };
     match changes.is_empty() {

@@ -71,6 +71,7 @@ fn move_to(pending: &Pending, endpoint: EndpointId, content: &FrozenContent, now
         Change::Delivery {
             delivery: successor,
             content: Box::new(content.clone()),
+            expires: None,
         },
     ];
     if !content.carries.is_empty() {

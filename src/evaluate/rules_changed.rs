@@ -6,6 +6,7 @@ use super::own::own;
 use crate::clock::Time;
 use crate::event::{Event, Kind, Stage};
 use crate::journal::Position;
+use crate::notification::EndpointId;
 use crate::record::{BrokenFile, Change, FileInForce, GivenBack, Input, Why};
 use crate::rule::Revision;
 
@@ -25,6 +26,8 @@ pub struct RulesChange {
     pub set_aside: Vec<Position>,
     /// The versions of the changed files that are in force, where nothing was decided by them.
     pub given_back: Vec<GivenBack>,
+    /// Endpoints that fail and are in no rule file any more.
+    pub no_longer_failing: Vec<EndpointId>,
 }
 
 /// A change of rules comes into force; what newly broke, or was mended, is told to its customer.
@@ -68,6 +71,11 @@ pub fn rules(input: &Input, change: &RulesChange, now: Time) -> Vec<Change> {
         });
     }
     changes.extend(broken_and_mended(broken, &change.broken, now));
+    let gone = change.no_longer_failing.iter();
+    changes.extend(gone.map(|endpoint| Change::EndpointWorks {
+        endpoint: endpoint.clone(),
+        delivery: String::new(),
+    }));
     match changes.is_empty() {
         true => changes.push(Change::Nothing {
             why: Why::RulesUnchanged,

@@ -262,6 +262,10 @@ words! {
         ClockJumped = "clock-jumped",
         /// Ours: the mail relay refuses us.
         MailRefused = "mail-refused",
+        /// Ours: a receiver does not take what it is told.
+        ReceiverFailing = "receiver-failing",
+        /// Ours: a receiver takes what it is told again.
+        ReceiverBack = "receiver-back",
     }
 }
 
@@ -323,6 +327,8 @@ impl Kind {
                 | Kind::SetAside
                 | Kind::ClockJumped
                 | Kind::MailRefused
+                | Kind::ReceiverFailing
+                | Kind::ReceiverBack
         )
     }
 

@@ -1,10 +1,10 @@
-//! `/metrics`: what is counted, in the OpenMetrics text format.
+//! `/metrics`: what is counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
@@ -16,16 +16,18 @@ use prometheus_client::registry::Registry;
 
 use super::AppState;
 use super::caller::Caller;
+use super::exposition::Exposition;
+use super::process::ThisProcess;
 use super::refusal::Refusal;
 use crate::clock::{Clock, Time};
 use crate::delivery::StateWord;
 use crate::ledger::Ledger;
 
-/// The content type of the text format.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// So much of what is set aside is counted.
 const SET_ASIDE_COUNTED: usize = 10_000;
+
+/// So many endpoints that fail are counted.
+const FAILING_COUNTED: usize = 10_000;
 
 /// What the doors count; what the ledger counts is read when it is asked for.
 pub struct Metrics {
@@ -51,7 +53,9 @@ impl Metrics {
     /// Nothing counted yet.
     pub fn new(ledger: Ledger, clock: Clock) -> Self {
         let started = clock.now();
-        let mut registry = Registry::with_prefix("bellwether");
+        let mut whole = Registry::default();
+        whole.register_collector(Box::new(ThisProcess));
+        let registry = whole.sub_registry_with_prefix("bellwether");
         let (intake, answers) = (Family::default(), Family::default());
         registry.register(
             "intake_events",
@@ -65,9 +69,14 @@ impl Metrics {
         );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", build);
+        registry.register(
+            "event_to_wire_seconds",
+            "Seconds from hearing an event to the first attempt of what tells it, the time to gather included",
+            ledger.figures().event_to_wire.0.clone(),
+        );
         registry.register_collector(Box::new(Behind { ledger, clock, started }));
         Self {
-            registry,
+            registry: whole,
             intake,
             answers,
         }
@@ -123,7 +132,13 @@ impl Metrics {
 }
 
 /// `GET /metrics`
-pub async fn metrics(State(app_state): State<Arc<AppState>>, caller: Caller) -> Result<Response, Refusal> {
+pub async fn metrics(
+    State(app_state): State<Arc<AppState>>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let exposition = Exposition::asked(accept.filter_map(|value| value.to_str().ok()));
     let viewer = app_state.overseer(&caller)?;
     let asked = app_state.clone();
     let answer = move |_: &super::reading::Reading| {
@@ -131,7 +146,8 @@ pub async fn metrics(State(app_state): State<Arc<AppState>>, caller: Caller) -> 
         Ok(text.map_err(anyhow::Error::new)?)
     };
     let text = app_state.read(viewer, answer).await?;
-    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+    let text = exposition.written(text);
+    Ok(([(header::CONTENT_TYPE, exposition.content_type())], text).into_response())
 }
 
 /// What the ledger and the store know.
@@ -152,6 +168,7 @@ impl Collector for Behind {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.figures(&mut encoder)?;
         self.attempts(&mut encoder)?;
+        self.dead(&mut encoder)?;
         self.rules(&mut encoder)?;
         self.set_aside(&mut encoder)?;
         self.waiting(&mut encoder)
@@ -169,6 +186,8 @@ impl Behind {
             read(&figures.groups),
         )?;
         counter(encoder, "journal_records", "Records written", read(&figures.records))?;
+        let what = "Deliveries that lanes looked at to see whether they are due";
+        counter(encoder, "lane_reads", what, read(&figures.heads_read))?;
         counter(encoder, "decisions", "Inputs decided", read(&figures.decisions))?;
         counter(encoder, "cycles", "Cycles of the writing thread", read(&figures.cycles))?;
         gauge(
@@ -215,6 +234,16 @@ impl Behind {
         Ok(())
     }
 
+    fn dead(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let metric = prometheus_client::metrics::MetricType::Counter;
+        let what = "Deliveries that ended dead since the start, by reason";
+        let mut family = encoder.encode_descriptor("dead_deliveries", what, None, metric)?;
+        for (reason, count) in self.ledger.figures().dead() {
+            ConstCounter::new(count).encode(family.encode_family(&[("reason", reason)])?)?;
+        }
+        Ok(())
+    }
+
     fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let rules = self.ledger.rules();
         let size = rules.size();
@@ -249,7 +278,13 @@ impl Behind {
     /// What waits: when the oldest scheduled delivery was made says more than how many there are.
     fn waiting(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let view = self.ledger.view();
-        if let Ok(Some(oldest)) = view.oldest(StateWord::Scheduled) {
+        let oldest = view.oldest(StateWord::Scheduled);
+        if let Ok(oldest) = &oldest {
+            let age = oldest.map_or(0, |oldest| (self.clock.now() - oldest).num_seconds().max(0));
+            let what = "How long the oldest scheduled delivery has waited, in seconds; 0 where none does";
+            gauge(encoder, "oldest_waiting_seconds", what, age)?;
+        }
+        if let Ok(Some(oldest)) = oldest {
             let name = "oldest_scheduled_delivery_timestamp_seconds";
             gauge(
                 encoder,
@@ -257,6 +292,14 @@ impl Behind {
                 "When the oldest scheduled delivery was made",
                 oldest.timestamp(),
             )?;
+        }
+        if let Ok(failing) = view
+            .all_failing()
+            .take(FAILING_COUNTED)
+            .collect::<anyhow::Result<Vec<_>>>()
+        {
+            let what = "Endpoints whose last attempt failed";
+            gauge(encoder, "endpoints_failing", what, failing.len() as i64)?;
         }
         match view.endpoints_with_work() {
             Ok(endpoints) => gauge(

@@ -7,18 +7,20 @@
 //! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
 //! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
 //! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
-//! - `intake` takes events: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts
+//! - `intake` takes events: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts, `process` asks the system, `exposition` is the format
 
 mod api;
 mod auth;
 mod body;
 mod caller;
+mod exposition;
 mod intake;
 mod meter;
 mod metrics;
 mod outside;
 mod pages;
 mod parsing;
+mod process;
 mod query;
 mod reading;
 mod refusal;
@@ -33,7 +35,7 @@ use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
 use crate::ledger::Ledger;
 use crate::secret::{LinkKey, Secret};
@@ -133,6 +135,8 @@ struct AppState {
     parsing: parsing::Places,
     reading: Arc<Semaphore>,
     stories: Arc<Semaphore>,
+    /// When the doors were opened.
+    started: Time,
 }
 
 impl AppState {
@@ -144,6 +148,7 @@ impl AppState {
             parsing: parsing::Places::default(),
             reading: Arc::new(Semaphore::new(READING_MOST)),
             stories: Arc::new(Semaphore::new(STORIES_MOST)),
+            started: doors.clock.now(),
             settings: doors.settings,
             ledger: doors.ledger,
             links: doors.links,
@@ -170,9 +175,11 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/deliveries/{id}/redeliver", post(api::deliveries::redeliver))
         .route("/v1/set-aside", get(api::set_aside::list))
         .route("/v1/set-aside/{id}/retry", post(api::set_aside::retry))
+        .route("/v1/receivers/{customer}/{receiver}/test", post(api::send_test::post))
         .route("/v1/rules", get(api::rules))
+        .route("/v1/status", get(api::status::get))
         .route("/healthz", get(api::healthz))
-        .route("/readyz", get(api::readyz))
+        .route("/readyz", get(api::status::readyz))
         .route("/metrics", get(metrics::metrics))
         .fallback(outside::no_such_path)
         .layer(CatchPanicLayer::custom(outside::panicked))

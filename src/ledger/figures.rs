@@ -1,10 +1,14 @@
-//! What the ledger counts, for `/metrics` and the watchdog.
+//! What the ledger and the lanes count, for `/metrics` and the watchdog.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 
+use prometheus_client::metrics::histogram::Histogram;
+
 use crate::channel::Outcome;
+use crate::clock::Time;
+use crate::delivery::{End, StateWord};
 use crate::notification::Channel;
 
 /// Counters and gauges for `/metrics`.
@@ -26,8 +30,29 @@ pub struct Figures {
     pub cycles: AtomicUsize,
     /// Whether the rules folder is looked at every few seconds, as the system does not tell of all of its changes.
     pub rules_polled: AtomicBool,
+    /// Deliveries that lanes have looked at: it grows with what happens, and not with what waits.
+    pub heads_read: AtomicUsize,
     /// Attempts that ended, by channel and what became of them.
     attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
+    /// Deliveries that ended dead, by reason.
+    dead: Mutex<BTreeMap<&'static str, u64>>,
+    /// How long it took from hearing an event to the first attempt of what tells it.
+    pub event_to_wire: EventToWire,
+}
+
+/// A histogram of seconds.
+#[derive(Debug)]
+pub struct EventToWire(pub Histogram);
+
+/// Its bounds, in seconds. What gathers is told after ten seconds, unless a rule says otherwise.
+const EVENT_TO_WIRE_SECONDS: [f64; 13] = [
+    0.1, 0.5, 1.0, 5.0, 10.0, 11.0, 12.0, 15.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0,
+];
+
+impl Default for EventToWire {
+    fn default() -> Self {
+        Self(Histogram::new(EVENT_TO_WIRE_SECONDS))
+    }
 }
 
 impl Figures {
@@ -35,6 +60,27 @@ impl Figures {
     pub fn attempted(&self, channel: Channel, outcome: &Outcome) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         *attempts.entry((channel, outcome.word())).or_default() += 1;
+    }
+
+    /// Counts a first attempt that begins now, of what tells an event that was heard then.
+    pub fn put_on_the_wire(&self, heard: Time, now: Time) {
+        let milliseconds = (now - heard).num_milliseconds().max(0);
+        self.event_to_wire.0.observe(milliseconds as f64 / 1_000.0);
+    }
+
+    /// Counts how deliveries ended.
+    pub fn ended<'a>(&self, ends: impl Iterator<Item = &'a End>) {
+        let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        for end in ends.filter(|end| end.word() == StateWord::Dead) {
+            *dead.entry(end.reason()).or_default() += 1;
+        }
+    }
+
+    /// Deliveries that ended dead since the start, by reason; each reason is there, also where none did.
+    pub fn dead(&self) -> BTreeMap<&'static str, u64> {
+        let mut all: BTreeMap<&'static str, u64> = End::DEAD_REASONS.iter().map(|reason| (*reason, 0)).collect();
+        all.extend(self.dead.lock().unwrap_or_else(PoisonError::into_inner).iter());
+        all
     }
 
     /// Attempts that ended since the start, by channel and what became of them.

@@ -8,10 +8,10 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use super::{HELD_MOST, Hint, MEASURE_EVERY, NO_SPACE_WAIT, RECORD_BYTES_MOST, Refused, Reply, Waiting, Writer};
-use crate::delivery::Attempt;
+use crate::delivery::{Attempt, End};
 use crate::journal;
 use crate::journal::Position;
-use crate::record::{Deadline, Input, Piece, Record};
+use crate::record::{Change, Deadline, Input, Piece, Record};
 use crate::rule::RuleSet;
 
 /// What one cycle writes, and what it must put back if it cannot.
@@ -25,6 +25,8 @@ pub(super) struct Cycle {
     pub rules_before: Option<Arc<RuleSet>>,
     pub undo: Vec<Undo>,
     pub decisions: usize,
+    /// How deliveries ended.
+    pub ends: Vec<End>,
 }
 
 /// Something taken in this cycle.
@@ -121,6 +123,7 @@ impl Writer {
         cycle.next_seq += 1;
         cycle.bytes += bytes.len();
         cycle.group.push(bytes);
+        cycle.ends.extend(ends(record).cloned());
         self.store
             .stage(seq, record, pieces)
             .context("looking up what a record changes")?;
@@ -173,6 +176,7 @@ impl Writer {
         figures.groups.fetch_add(1, Ordering::Relaxed);
         figures.records.fetch_add(cycle.group.len(), Ordering::Relaxed);
         figures.decisions.fetch_add(cycle.decisions, Ordering::Relaxed);
+        figures.ended(cycle.ends.iter());
         figures.inbox.store(self.inbox.len(), Ordering::Relaxed);
     }
 
@@ -202,6 +206,7 @@ impl Writer {
         self.no_space_until = Some(Instant::now() + NO_SPACE_WAIT);
     }
 }
+
 /// Bytes of an input's sealed texts of rule files.
 fn rule_texts_bytes(input: &Input) -> u64 {
     match input {
@@ -216,4 +221,48 @@ fn rule_texts_bytes(input: &Input) -> u64 {
         | Input::ClockJumped { .. }
         | Input::Retired => 0,
     }
+}
+
+/// How deliveries end by a record.
+fn ends(record: &Record) -> impl Iterator<Item = &End> {
+    let changes = match record {
+        Record::Decided { changes, .. } | Record::Continued { changes, .. } => &changes[..],
+        Record::Recorded { .. }
+        | Record::Started { .. }
+        | Record::Lost { .. }
+        | Record::Noted { .. }
+        | Record::Retired { .. } => &[],
+    };
+    changes.iter().filter_map(|change| match change {
+        Change::Ended { end, .. } | Change::Finished { end, .. } => Some(end),
+        Change::Judged(_)
+        | Change::Nothing { .. }
+        | Change::Raised { .. }
+        | Change::Wake { .. }
+        | Change::Unwake { .. }
+        | Change::Incident(_)
+        | Change::Entry(_)
+        | Change::Affected(_)
+        | Change::Notification(_)
+        | Change::Delivery { .. }
+        | Change::Attempted { .. }
+        | Change::Requeued { .. }
+        | Change::Carries { .. }
+        | Change::Set(_)
+        | Change::Planned(_)
+        | Change::Gathered(_)
+        | Change::BroughtForward { .. }
+        | Change::Content(_)
+        | Change::Told(_)
+        | Change::Again { .. }
+        | Change::EndpointFails(_)
+        | Change::EndpointWorks { .. }
+        | Change::InForce { .. }
+        | Change::Broken { .. }
+        | Change::Hold { .. }
+        | Change::SetAside(_)
+        | Change::TakenUp { .. }
+        | Change::IncidentForgotten { .. }
+        | Change::Forgotten { .. } => None,
+    })
 }

@@ -1,6 +1,7 @@
 //! The ledger as everybody else holds it: what may be asked of the writing thread, and what may be read beside it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -9,9 +10,10 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::{Compile, Figures, Past, Submission};
+use super::{Compile, Figures, Past, Submission, space};
 use crate::customer::CustomerId;
 use crate::delivery::Attempt;
+use crate::incident::IncidentId;
 use crate::journal;
 use crate::journal::Position;
 use crate::notification::EndpointId;
@@ -33,6 +35,7 @@ pub struct Ledger {
     pub(super) journal: journal::Reader,
     pub(super) compile: Compile,
     pub(super) figures: Arc<Figures>,
+    pub(super) state: Arc<Path>,
 }
 
 /// Why something was not recorded.
@@ -60,8 +63,10 @@ pub enum Refused {
 /// What the lanes are told after a group is on disk.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Hint {
-    /// Endpoints with something new.
+    /// Endpoints of which everything is to be looked at anew.
     pub endpoints: BTreeSet<EndpointId>,
+    /// Incidents of which there is something new for an endpoint.
+    pub incidents: BTreeSet<(EndpointId, IncidentId)>,
     /// Deliveries that lanes had to do with and that are decided now: an attempt written down, an end.
     pub decided: Vec<String>,
     /// Endpoints that are in no rule file any more and were dealt with.
@@ -72,6 +77,7 @@ impl Hint {
     /// Adds what else the lanes are to be told.
     pub(super) fn add(&mut self, other: Self) {
         self.endpoints.extend(other.endpoints);
+        self.incidents.extend(other.incidents);
         self.decided.extend(other.decided);
         self.vanished.extend(other.vanished);
     }
@@ -216,6 +222,16 @@ impl Ledger {
     /// The journal, for texts.
     pub fn journal(&self) -> &journal::Reader {
         &self.journal
+    }
+
+    /// What is free on the disk of the state directory; `None` where that cannot be seen.
+    pub fn free_bytes(&self) -> Option<u64> {
+        space::available(&self.state)
+    }
+
+    /// Whether so little is free that nothing more is taken in.
+    pub fn is_short_of_space(&self, free_bytes: Option<u64>) -> bool {
+        space::is_short(free_bytes)
     }
 
     /// Counters and gauges.

@@ -221,11 +221,12 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<()> {
+        let was_called_off = self.call_off_writing_out();
         self.store.reopen(&self.shared.reader)?;
         self.store.check()?;
         let damaged = rebuild::catch_up(&mut self.store, &self.journal.reader(), &self.background.is_closing)?;
         ensure!(damaged.is_empty(), "the journal is damaged where the store needs it");
-        Ok(())
+        self.resume_writing_out(was_called_off)
     }
 
     /// Renews the store early if it has grown out of proportion.
@@ -292,7 +293,7 @@ impl Writer {
                 before(keep.reviews),
                 FORGOTTEN_INCIDENTS_MOST,
             )?,
-            false => (Vec::new(), None),
+            false => (view.old_tests(&deliveries)?, None),
         };
         let has_more = !deliveries.is_empty() || on_from.is_some();
         if is_for_incidents {
@@ -308,6 +309,11 @@ impl Writer {
     /// Starts folding a fresh store beside the running one, if there is room for it.
     pub(super) fn begin_renewal(&mut self) {
         if self.background.renewing.is_some() {
+            return;
+        }
+        // a fresh store is folded from the checkpoint that is being written
+        if self.background.writing_out.is_some() {
+            self.background.is_renewal_next = true;
             return;
         }
         if self.upkeep.thinning.thread.is_some() {
@@ -386,6 +392,7 @@ impl Writer {
     /// Ends what works in the background, and waits for it.
     pub(super) fn end_background(&mut self) {
         self.background.is_closing.store(true, Ordering::Relaxed);
+        self.call_off_writing_out();
         let threads = [
             self.background.renewing.take(),
             self.background.scrubbing.take(),

@@ -12,7 +12,10 @@ use super::{Hint, Waiting, Writer, recorded};
 use crate::clock::Time;
 use crate::delivery::Attempt;
 use crate::evaluate::set_aside::{self, Trouble};
+use crate::evaluate::test_asked::Test;
 use crate::evaluate::{Case, DueTogether, RulesChange, evaluate};
+use crate::incident::IncidentId;
+use crate::journal::Position;
 use crate::lookup;
 use crate::notification::EndpointId;
 use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Undecided, Why};
@@ -76,7 +79,7 @@ impl Writer {
             }
             Some(input @ Input::Rules { .. }) => self.make_of_rules(waiting, input)?,
             Some(Input::RuleTexts { .. }) => self.made(of, &Case::Nothing(Why::PartOfAChange)),
-            Some(Input::Commanded { command, .. }) => self.make_of_command(of, command)?,
+            Some(Input::Commanded { command, .. }) => self.make_of_command(waiting.at, command)?,
             Some(
                 Input::Tried { .. }
                 | Input::AttemptsEnded { .. }
@@ -89,10 +92,25 @@ impl Writer {
         })
     }
 
-    fn make_of_command(&self, of: Of, command: &Command) -> Result<Made> {
-        let view = self.store.view();
+    fn make_of_command(&self, at: Position, command: &Command) -> Result<Made> {
+        let (of, view) = (Of::Kept { at }, self.store.view());
         Ok(match command {
             Command::Redeliver { delivery } => self.made(of, &Case::RedeliveryAsked(view.known(delivery)?)),
+            Command::SendTest {
+                customer,
+                receiver,
+                form,
+                event,
+            } => {
+                let test = Test {
+                    at,
+                    customer,
+                    receiver,
+                    form: *form,
+                    event,
+                };
+                self.made(of, &Case::TestAsked(test))
+            }
             Command::Retry { at } => {
                 let retry = view.retry_facts(*at, &self.rules, &self.shared.journal)?;
                 self.made(of, &Case::RetryAsked(retry))
@@ -110,8 +128,8 @@ impl Writer {
         lanes.iter_mut().for_each(|lane| lane.hold = hold);
         let mut hint = hint_of(attempts);
         let known = lanes.iter().filter_map(|lane| lane.delivery.as_ref());
-        hint.endpoints
-            .extend(known.map(|(delivery, _)| delivery.endpoint.clone()));
+        hint.incidents
+            .extend(known.map(|(delivery, _)| (delivery.endpoint.clone(), delivery.incident.clone())));
         let input = Input::AttemptsEnded {
             attempts: attempts.to_vec(),
         };
@@ -130,7 +148,9 @@ impl Writer {
         let case = self.case_of(deadline, at)?;
         if let Case::NotificationsDue(gathered) = &case {
             let told = gathered.groups.iter().flat_map(|group| &group.notifications);
-            hint.endpoints.extend(told.map(|due| due.notification.endpoint.clone()));
+            let told = told.map(|due| &due.notification);
+            hint.incidents
+                .extend(told.map(|one| (one.endpoint.clone(), one.incident.clone())));
         }
         let deadline = deadline.clone();
         Ok(self.made(Of::Here(Input::Due { deadline, at }), &case).with_hint(hint))
@@ -192,6 +212,7 @@ impl Writer {
             before: view.revision_at(u64::MAX)?,
             broken: view.broken()?,
             set_aside: view.rules_set_aside()?,
+            no_longer_failing: self.failing_endpoints_without(&next)?,
         };
         // whose address is gone is looked at by its lane, which knows whether an attempt is under way
         let pending = view.endpoints_with_work()?.into_iter();
@@ -205,6 +226,17 @@ impl Writer {
             rules: Some(next),
             ..made
         })
+    }
+
+    /// The endpoints that fail and are in no rule file any more.
+    fn failing_endpoints_without(&self, rules: &RuleSet) -> Result<Vec<EndpointId>> {
+        let failing = self.store.view().all_failing();
+        let gone = failing.filter(|found| {
+            found
+                .as_ref()
+                .map_or(true, |one| rules.endpoint(&one.endpoint).is_none())
+        });
+        gone.map(|found| Ok(found?.endpoint)).collect()
     }
 
     /// The files of a change that were recorded before it, with their sealed texts.
@@ -348,7 +380,7 @@ impl Writer {
         });
         let raised = raised.collect();
         let hint = Hint {
-            endpoints: changes.iter().filter_map(endpoint_of).cloned().collect(),
+            incidents: changes.iter().filter_map(lane_of).collect(),
             ..Hint::default()
         };
         let record = Record::Decided {
@@ -383,12 +415,12 @@ fn hint_of(attempts: &[Attempt]) -> Hint {
     }
 }
 
-/// The endpoint whose lane a change concerns.
-fn endpoint_of(change: &Change) -> Option<&EndpointId> {
+/// The endpoint whose lane a change concerns, and about which incident.
+fn lane_of(change: &Change) -> Option<(EndpointId, IncidentId)> {
     match change {
-        Change::Delivery { delivery, .. } => Some(&delivery.endpoint),
+        Change::Delivery { delivery, .. } => Some((delivery.endpoint.clone(), delivery.incident.clone())),
         Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
-            Some(&place.endpoint)
+            Some((place.endpoint.clone(), place.incident.clone()))
         }
         // told by what was asked: see `make_of_attempts` and `make_of_due`
         Change::Planned(_)
@@ -409,6 +441,8 @@ fn endpoint_of(change: &Change) -> Option<&EndpointId> {
         | Change::Affected(_)
         | Change::Notification(_)
         | Change::Set(_)
+        | Change::EndpointFails(_)
+        | Change::EndpointWorks { .. }
         | Change::InForce { .. }
         | Change::Broken { .. }
         | Change::Hold { .. }

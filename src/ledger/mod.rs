@@ -91,6 +91,7 @@ enum Submission {
     Renew(Option<oneshot::Sender<()>>),
     Scrub(oneshot::Sender<()>),
     Scrubbed(Result<Vec<crate::store::rebuild::Damage>>),
+    WrittenOut(Result<()>),
     Thinned(Result<thin::Thinned>),
     Doubt(anyhow::Error),
     Stop(oneshot::Sender<Result<()>>),
@@ -159,6 +160,8 @@ struct Background {
     /// The journal is being gone through.
     scrubbing: Option<JoinHandle<()>>,
     scrub_waits: Vec<oneshot::Sender<()>>,
+    /// What only the store knows is being written out.
+    writing_out: Option<scrub::WritingOut>,
     /// The store is renewed when the journal was gone through.
     is_renewal_next: bool,
     /// Set when the daemon stops: whatever works here ends.
@@ -284,7 +287,11 @@ impl Writer {
                     self.begin_scrub();
                 }
                 Submission::Stop(reply) => stop = Some(reply),
-                Submission::Scrubbed(_) | Submission::Renewed(_) | Submission::Thinned(_) | Submission::Doubt(_) => {
+                Submission::Scrubbed(_)
+                | Submission::WrittenOut(_)
+                | Submission::Renewed(_)
+                | Submission::Thinned(_)
+                | Submission::Doubt(_) => {
                     unreachable!("taken out by `maintain`")
                 }
             }
@@ -304,9 +311,13 @@ impl Writer {
         for submission in taken {
             match submission {
                 Submission::Scrubbed(found) => self.scrubbed(found),
+                Submission::WrittenOut(written) => self.written_out(written)?,
                 Submission::Renewed(fresh) => self.swap_in(fresh),
                 Submission::Thinned(done) => self.thinned(done),
-                Submission::Doubt(error) => self.doubted(error)?,
+                // who asks after that is told so, and not only when the thread has ended
+                Submission::Doubt(error) => self
+                    .doubted(error)
+                    .inspect_err(|_| self.shared.is_failed.store(true, Ordering::Release))?,
                 other => rest.push(other),
             }
         }

@@ -223,6 +223,7 @@ fn spawn(
         journal: journal.reader(),
         compile: settings.compile.clone(),
         figures: Arc::new(Figures::default()),
+        state: settings.state.as_path().into(),
     };
     let now: Time = settings.clock.now();
     let upkeep = Upkeep::new(journal.next() - 1, now);

@@ -275,7 +275,9 @@ impl Forgotten {
                 is_old_delivery(&place.delivery)
             }
             Change::Forgotten { place, .. } => self.is_whole && is_old_delivery(&place.delivery),
-            Change::Carries { delivery, .. }
+            Change::EndpointFails(failing) => is_old_delivery(&failing.delivery),
+            Change::EndpointWorks { delivery, .. }
+            | Change::Carries { delivery, .. }
             | Change::Again { delivery, .. }
             | Change::Finished { delivery, .. }
             | Change::BroughtForward { delivery, .. } => is_old_delivery(delivery),

@@ -2,18 +2,25 @@
 //! rot would stay unknown until the day the store is built again, and by then nobody else knows what was there.
 //!
 //! What is found is owned up to like every loss. The store still knows what the damaged records did, so it is written
-//! out as a checkpoint: a store built later starts from there, and never from what is gone.
+//! out as a checkpoint, of a snapshot and beside the writing thread: a store built later starts from there, and never
+//! from what is gone.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::maintain::Waits;
 use super::{Cycle, Submission, Writer, open};
 use crate::evaluate::own;
 use crate::journal;
 use crate::record::{Input, Record};
-use crate::store::{checkpoint, rebuild};
+use crate::store::rebuild;
+use crate::store::snapshot::Overrun;
+
+/// How often writing out is begun again because too much was written meanwhile; then nothing else is written meanwhile.
+const OVERRUNS_MOST: u32 = 3;
 
 /// What going through the journal has come to, until it is on record.
 #[derive(Default)]
@@ -21,6 +28,18 @@ pub(super) struct Found {
     is_over: bool,
     damaged: Vec<rebuild::Damage>,
     waits: Waits,
+    /// More damage was found while what the store knows was written out.
+    is_to_be_written_again: bool,
+    /// How often too much was written meanwhile.
+    overruns: u32,
+}
+
+/// What only the store knows is being written out.
+pub(super) struct WritingOut {
+    /// The thread that does it.
+    pub thread: JoinHandle<()>,
+    /// Tells it to stop.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -83,15 +102,107 @@ impl Writer {
         self.record_raised(Input::Heard { event }, cycle)
     }
 
-    /// When the damage is on record: writes out what only the store knows, answers, and renews the store if that was to
-    /// follow.
+    /// When the damage is on record: has what only the store knows written out, and goes on when that is done.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub(super) fn after_scrub(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.upkeep.scrub.is_over) {
             return Ok(());
         }
-        if !std::mem::take(&mut self.upkeep.scrub.damaged).is_empty() {
-            self.write_out()?;
+        match std::mem::take(&mut self.upkeep.scrub.damaged).is_empty() {
+            true => self.scrub_is_done(),
+            false => self.begin_writing_out(),
         }
+    }
+
+    /// Starts writing out what the store knows, beside the writing thread; unless that is under way: then it is done
+    /// once more afterwards.
+    fn begin_writing_out(&mut self) -> Result<()> {
+        if self.background.writing_out.is_some() {
+            self.upkeep.scrub.is_to_be_written_again = true;
+            return Ok(());
+        }
+        let snapshot = self.store.snapshot().context("looking at the store as it is")?;
+        let (state, submit) = (self.settings.state.clone(), self.submit.clone());
+        let (stop, is_closing) = (Arc::new(AtomicBool::new(false)), self.background.is_closing.clone());
+        let is_told_to_stop = stop.clone();
+        let work = move || {
+            let written = match is_closing.load(Ordering::Relaxed) {
+                true => Err(anyhow!("the daemon is stopping")),
+                false => snapshot.write_checkpoint(&state, &is_told_to_stop),
+            };
+            drop(snapshot); // the store may be opened again when this is told
+            // who called it off does not wait for an answer
+            if !is_told_to_stop.load(Ordering::Relaxed) {
+                let _ = submit.send(Submission::WrittenOut(written.map(drop)));
+            }
+        };
+        let thread = std::thread::Builder::new().name("write-out".into()).spawn(work);
+        let thread = thread.context("starting to write out what only the store knows")?;
+        self.background.writing_out = Some(WritingOut { thread, stop });
+        Ok(())
+    }
+
+    /// What only the store knows is written out, or not.
+    ///
+    /// # Errors
+    /// When the store is damaged, or it could not be written: nobody else knows what is in it.
+    pub(super) fn written_out(&mut self, written: Result<()>) -> Result<()> {
+        let Some(writing) = self.background.writing_out.take() else {
+            return Ok(()); // it was called off, and is begun again
+        };
+        let _ = writing.thread.join();
+        let is_overrun = |error: &anyhow::Error| error.chain().any(|cause| cause.is::<Overrun>());
+        let again = std::mem::take(&mut self.upkeep.scrub.is_to_be_written_again);
+        match written {
+            Ok(()) if !again => self.scrub_is_done(),
+            Ok(()) => self.begin_writing_out(),
+            Err(error) if is_overrun(&error) && self.upkeep.scrub.overruns < OVERRUNS_MOST => {
+                self.upkeep.scrub.overruns += 1;
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "what only the store knows is written out once more"
+                );
+                self.begin_writing_out()
+            }
+            Err(error) if is_overrun(&error) => self.write_out_here(),
+            Err(error) => Err(error).context("writing out what only the store knows"),
+        }
+    }
+
+    /// The same on this thread, where so much is written that it does not come to an end beside it.
+    fn write_out_here(&mut self) -> Result<()> {
+        let snapshot = self.store.snapshot().context("looking at the store as it is")?;
+        let written = snapshot.write_checkpoint(&self.settings.state, &AtomicBool::new(false));
+        written.context("writing out what only the store knows")?;
+        self.scrub_is_done()
+    }
+
+    /// Nobody may read the store while it is opened again: writing it out is called off, and begun again afterwards.
+    pub(super) fn call_off_writing_out(&mut self) -> bool {
+        let Some(writing) = self.background.writing_out.take() else {
+            return false;
+        };
+        writing.stop.store(true, Ordering::Relaxed);
+        let _ = writing.thread.join();
+        true
+    }
+
+    /// Begins again what was called off.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn resume_writing_out(&mut self, was_called_off: bool) -> Result<()> {
+        match was_called_off {
+            true => self.begin_writing_out(),
+            false => Ok(()),
+        }
+    }
+
+    /// Answers, and renews the store if that was to follow.
+    fn scrub_is_done(&mut self) -> Result<()> {
+        self.upkeep.scrub.overruns = 0;
         for reply in self.upkeep.scrub.waits.drain(..) {
             let _ = reply.send(());
         }
@@ -99,15 +210,6 @@ impl Writer {
             self.begin_renewal();
         }
         Ok(())
-    }
-
-    fn write_out(&self) -> Result<()> {
-        self.store
-            .check()
-            .context("looking whether the store knows what the journal lost")?;
-        let (view, through) = (self.store.view(), self.store.applied_through());
-        let written = checkpoint::write(&self.settings.state, view, through, &AtomicBool::new(false));
-        written.map(drop).context("writing out what only the store knows")
     }
 }
 

@@ -44,6 +44,7 @@ variants! {
     command(Command), COMMANDS {
         Command::Redeliver { .. } => "command redeliver",
         Command::Retry { .. } => "command retry",
+        Command::SendTest { .. } => "command send-test",
     }
     deadline(Deadline), DEADLINES {
         Deadline::Tell { .. } => "deadline tell",
@@ -75,6 +76,8 @@ variants! {
         Change::Told(_) => "change told",
         Change::Again { .. } => "change again",
         Change::Finished { .. } => "change finished",
+        Change::EndpointFails(_) => "change endpoint-fails",
+        Change::EndpointWorks { .. } => "change endpoint-works",
         Change::InForce { .. } => "change in-force",
         Change::Broken { .. } => "change broken",
         Change::Hold { .. } => "change hold",
@@ -108,6 +111,7 @@ variants! {
         Why::NotSetAside => "why not-set-aside",
         Why::OnHold => "why on-hold",
         Why::TooCostly => "why too-costly",
+        Why::NoSuchReceiver => "why no-such-receiver",
     }
     end(End), ENDS {
         End::Delivered => "end delivered",

@@ -2,7 +2,7 @@
 
 use crate::clock::Time;
 use crate::delivery::{Attempt, LIFE};
-use crate::event::Event;
+use crate::event::{Arrival, Event, Provider};
 use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::record::{
@@ -97,6 +97,13 @@ fn recorded(at: Position, input: &Input, now: Time, ops: &mut Vec<Op>) {
 
 fn heard(at: Position, event: &Event, now: Time, ops: &mut Vec<Op>) {
     ops.push(put_of(Item::Event(line(at, event, now))));
+    if event.provider != Provider::Bellwether && event.arrival == Arrival::Live {
+        ops.push(put_of(Item::LastHeard {
+            provider: event.provider,
+            form: event.form,
+            at: now,
+        }));
+    }
 }
 
 fn line(at: Position, event: &Event, heard: Time) -> EventLine {
@@ -180,8 +187,8 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
             ops.push(patch_of(&notification.series.delivery(notification.part), closed));
         }
         Change::IncidentForgotten { incident, events, .. } => incident_forgotten(incident, events, ops),
-        Change::Delivery { delivery, .. } => {
-            let expires = delivery.created + LIFE;
+        Change::Delivery { delivery, expires, .. } => {
+            let expires = expires.unwrap_or(delivery.created + LIFE);
             let made = DeliveryItem::scheduled(delivery.clone(), at, expires);
             put(Item::Delivery(Box::new(made)));
         }
@@ -271,6 +278,14 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
                 at: now,
             },
         )),
+        Change::EndpointFails(failing) => {
+            if failing.told == Some(now) {
+                let customer = failing.customer.clone();
+                put(Item::ToldOfFailing { customer, at: now });
+            }
+            put(Item::Failing((**failing).clone()));
+        }
+        Change::EndpointWorks { endpoint, .. } => ops.push(Op::Remove(keys::failing(endpoint))),
         Change::InForce {
             revision,
             recorded,

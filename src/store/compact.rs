@@ -24,7 +24,7 @@ use crate::notification::{Channel, EndpointId, Form, SeriesId};
 use crate::record::{Accounts, Ref, Stands};
 
 /// The schema of the store's keys and values.
-pub const SCHEMA: u64 = 5;
+pub const SCHEMA: u64 = 6;
 
 /// What a value begins with.
 mod tag {
@@ -57,7 +57,10 @@ pub fn write(item: &Item) -> Vec<u8> {
         | Item::Broken(_)
         | Item::SetAside(_)
         | Item::Hold { .. }
-        | Item::Lost { .. } => named(item),
+        | Item::Lost { .. }
+        | Item::Failing(_)
+        | Item::ToldOfFailing { .. }
+        | Item::LastHeard { .. } => named(item),
     }
 }
 

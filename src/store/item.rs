@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::{self, Key, letter};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, End, LaneKey, Standing, State, StateWord};
-use crate::event::{Arrival, Kind};
+use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey, Standing, State, StateWord};
+use crate::event::{Arrival, Form as EventForm, Kind, Provider};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::lookup::Frozen;
@@ -81,6 +81,16 @@ pub enum Item {
     Hold { until: Time },
     /// When it was last noticed that a part of the journal is lost.
     Lost { at: Time },
+    /// An endpoint whose last attempt failed.
+    Failing(Failing),
+    /// When a customer was last told that a receiver of its own fails.
+    ToldOfFailing { customer: CustomerId, at: Time },
+    /// When a provider was last heard in this form: not by a back-fill, and not what we raise ourselves.
+    LastHeard {
+        provider: Provider,
+        form: EventForm,
+        at: Time,
+    },
 }
 
 /// Something that could not be decided, as it is listed.
@@ -278,6 +288,9 @@ impl Item {
             Item::SetAside(line) => keys::set_aside(line.at),
             Item::Hold { .. } => keys::hold(),
             Item::Lost { .. } => keys::lost(),
+            Item::Failing(failing) => keys::failing(&failing.endpoint),
+            Item::ToldOfFailing { customer, .. } => keys::told_of_failing(customer),
+            Item::LastHeard { provider, form, .. } => keys::last_heard().text(provider.word()).text(form.word()),
         }
     }
 
@@ -313,7 +326,10 @@ impl Item {
             | Item::Broken(_)
             | Item::SetAside(_)
             | Item::Hold { .. }
-            | Item::Lost { .. } => {}
+            | Item::Lost { .. }
+            | Item::Failing(_)
+            | Item::ToldOfFailing { .. }
+            | Item::LastHeard { .. } => {}
         }
         keys
     }

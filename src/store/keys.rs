@@ -103,6 +103,9 @@ pub mod letter {
     pub const SET_ASIDE: u8 = b'x';
     pub const HOLD: u8 = b'h';
     pub const LOST: u8 = b'z';
+    pub const FAILING: u8 = b'y';
+    pub const TOLD_OF_FAILING: u8 = b'Y';
+    pub const LAST_HEARD: u8 = b'o';
     /// Not items: the store's own place in the journal.
     pub const META: u8 = b'm';
 
@@ -245,6 +248,18 @@ pub fn hold() -> Key {
 
 pub fn lost() -> Key {
     Key::of(letter::LOST)
+}
+
+pub fn failing(endpoint: &EndpointId) -> Key {
+    Key::of(letter::FAILING).id(&endpoint.0)
+}
+
+pub fn told_of_failing(customer: &CustomerId) -> Key {
+    Key::of(letter::TOLD_OF_FAILING).text(customer.as_str())
+}
+
+pub fn last_heard() -> Key {
+    Key::of(letter::LAST_HEARD)
 }
 
 pub fn set_aside(at: Position) -> Key {

@@ -14,7 +14,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
@@ -39,6 +39,7 @@ pub(crate) mod read;
 mod reader;
 pub(crate) mod rebuild;
 mod scan;
+pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trust;
@@ -46,6 +47,7 @@ pub(crate) mod trust;
 pub use place::directory;
 pub use reader::{Former, Reader};
 use scan::{Scan, Stored};
+pub use snapshot::Snapshot;
 
 /// sled's cache: its default of 1 GiB is more than a unit's memory limit. 64 MB held 110 MB RSS under churn.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -74,6 +76,8 @@ pub struct Store {
     dir: PathBuf,
     applied_through: u64,
     contents: Contents,
+    /// Who reads it as it was.
+    snapshot: Weak<snapshot::Before>,
 }
 
 /// What can be looked up: sled's tree, looked at through changes that are not in it yet.
@@ -105,6 +109,7 @@ impl Store {
             dir: dir.to_owned(),
             applied_through,
             contents,
+            snapshot: Weak::new(),
         };
         if schema == 0 {
             store.write(vec![(keys::schema().0, Staged::mark(compact::SCHEMA))])?;
@@ -192,7 +197,23 @@ impl Store {
         Ok(())
     }
 
+    /// The store as it is now, for somebody who reads it while it goes on being written. Nothing may be staged; there is
+    /// one at a time.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        ensure!(self.view.overlay.is_empty(), "something is staged");
+        let before = Arc::new(snapshot::Before::default());
+        self.snapshot = Arc::downgrade(&before);
+        let view = View::of(self.view.tree.clone());
+        Snapshot::of(view, self.contents, self.applied_through, before)
+    }
+
     fn write(&self, changes: Vec<(Vec<u8>, Staged)>) -> Result<()> {
+        if let Some(before) = self.snapshot.upgrade() {
+            before.keep(&self.view, changes.iter().map(|(key, _)| key))?;
+        }
         let mut batch = sled::Batch::default();
         changes.into_iter().for_each(|change| add(&mut batch, change));
         guarded("writing to the store", || self.view.tree()?.apply_batch(batch))

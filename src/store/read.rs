@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{Attempt, Delivery, LaneKey, Standing, StateWord};
+use crate::delivery::{Attempt, Delivery, Failing, LaneKey, Standing, StateWord};
+use crate::event::{Form, Provider};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
@@ -252,6 +253,18 @@ impl View {
         collect!(found, Item::Delivery(one) => (one.delivery.created, one.delivery.id))
     }
 
+    /// How many deliveries are in a state, counted up to `most`.
+    pub fn count_in(&self, state: StateWord, most: usize) -> Result<usize> {
+        let keys = self.keys_under(&keys::listed_in(state)).take(most);
+        keys.map(|key| key.map(|_| 1)).sum()
+    }
+
+    /// Deliveries in a state, the newest first, at most so many.
+    pub fn listed_deliveries(&self, state: StateWord, most: usize) -> Result<Vec<Delivery>> {
+        let found = self.scan_other_back(&keys::listed_in(state), None).take(most);
+        collect!(found, Item::Delivery(one) => one.delivery)
+    }
+
     /// When the oldest delivery in a state was made.
     pub fn oldest(&self, state: StateWord) -> Result<Option<Time>> {
         match self.scan_other(&keys::listed_in(state)).next().transpose()? {
@@ -283,17 +296,31 @@ impl View {
         Ok(endpoints)
     }
 
-    /// The first scheduled delivery of each incident in an endpoint's lane, with how far it is: all of them, from the
-    /// incident behind `after` on and round again. Each is read when it is asked for. A delivery that is not known (its
-    /// making was lost) is passed over.
+    /// Whether anything is scheduled in an endpoint's lane.
+    pub fn has_work(&self, endpoint: &EndpointId) -> Result<bool> {
+        Ok(self.keys_under(&keys::lane_of(endpoint)).next().transpose()?.is_some())
+    }
+
+    /// The first scheduled delivery about an incident in an endpoint's lane, with how far it is.
+    pub fn head(&self, endpoint: &EndpointId, incident: &IncidentId) -> Result<Option<(LaneKey, Standing)>> {
+        let heads = self.scan_other(&keys::lane_about(endpoint, incident));
+        let mut known = heads.filter_map(|item| match item {
+            Ok(Item::Delivery(one)) => one.standing().map(|standing| Ok((one.lane_key(), standing))),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        });
+        known.next().transpose()
+    }
+
+    /// The first scheduled delivery of each incident in an endpoint's lane, with how far it is, in the order of keys from
+    /// the incident behind `after` on. Each is read when it is asked for. A delivery that is not known (its making was
+    /// lost) is passed over.
     pub fn heads(&self, endpoint: &EndpointId, after: Option<&IncidentId>) -> Heads<'_> {
         let lane = keys::lane_of(endpoint);
         let behind = after.map(|incident| past(&keys::lane_about(endpoint, incident)));
         Heads {
             view: self,
-            from: behind.clone().unwrap_or_else(|| lane.clone()),
-            is_last_round: behind.is_none(),
-            until: behind,
+            from: behind.unwrap_or_else(|| lane.clone()),
             lane,
         }
     }
@@ -447,6 +474,32 @@ impl View {
         one!(self, &keys::lost(), Item::Lost { at } => at)
     }
 
+    /// What is known of an endpoint whose last attempt failed.
+    pub fn failing(&self, endpoint: &EndpointId) -> Result<Option<Failing>> {
+        one!(self, &keys::failing(endpoint), Item::Failing(failing) => failing)
+    }
+
+    /// The endpoints whose last attempts failed.
+    pub fn all_failing(&self) -> impl Iterator<Item = Result<Failing>> + '_ {
+        let found = self.scan(&Key::of(letter::FAILING));
+        found.filter_map(|item| match item {
+            Ok(Item::Failing(failing)) => Some(Ok(failing)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// When a customer was last told that a receiver of its own fails.
+    pub fn told_of_failing(&self, customer: &CustomerId) -> Result<Option<Time>> {
+        one!(self, &keys::told_of_failing(customer), Item::ToldOfFailing { at, .. } => at)
+    }
+
+    /// When each provider was last heard, in each form.
+    pub fn last_heard(&self) -> Result<Vec<(Provider, Form, Time)>> {
+        let heard = self.scan(&keys::last_heard());
+        collect!(heard, Item::LastHeard { provider, form, at } => (provider, form, at))
+    }
+
     /// What is set aside, the latest first, before `before`.
     pub fn set_aside(&self, before: Option<Position>, most: usize) -> Result<Vec<SetAsideLine>> {
         let before = before.map(keys::set_aside);
@@ -486,31 +539,18 @@ pub struct Heads<'a> {
     view: &'a View,
     lane: Key,
     from: Key,
-    /// Where the last round ends, if not at the end of the lane.
-    until: Option<Key>,
-    is_last_round: bool,
 }
 
 impl Heads<'_> {
     fn head(&mut self) -> Result<Option<(LaneKey, Standing)>> {
-        loop {
-            let found = self.view.first_other(&self.lane, &self.from)?;
-            let is_behind = |key: &Key| self.is_last_round && self.until.as_ref().is_some_and(|until| key.0 >= until.0);
-            match found {
-                Some((key, Item::Delivery(one))) if !is_behind(&key) => {
-                    let lane_key = one.lane_key();
-                    self.from = past(&keys::lane_about(&lane_key.endpoint, &lane_key.incident));
-                    if let Some(standing) = one.standing() {
-                        return Ok(Some((lane_key, standing)));
-                    }
-                }
-                _ if self.is_last_round => return Ok(None),
-                _ => {
-                    self.is_last_round = true;
-                    self.from = self.lane.clone();
-                }
+        while let Some((_, Item::Delivery(one))) = self.view.first_other(&self.lane, &self.from)? {
+            let lane_key = one.lane_key();
+            self.from = past(&keys::lane_about(&lane_key.endpoint, &lane_key.incident));
+            if let Some(standing) = one.standing() {
+                return Ok(Some((lane_key, standing)));
             }
         }
+        Ok(None)
     }
 }
 
@@ -631,20 +671,16 @@ mod tests {
     }
 
     #[test]
-    fn a_look_begins_behind_an_incident_and_goes_round_to_it() {
+    fn a_lane_is_gone_through_from_behind_any_incident_on_to_its_end() {
         let dir = tempfile::tempdir().expect("a folder");
         let store = store(
             dir.path(),
             &[("l", "a", 1), ("l", "c", 1), ("l", "e", 1), ("m", "b", 1)],
         );
-        assert_eq!(heads(&store, "l", Some("a")), ["l c 1", "l e 1", "l a 1"]);
-        assert_eq!(heads(&store, "l", Some("e")), ["l a 1", "l c 1", "l e 1"]);
-        assert_eq!(
-            heads(&store, "l", Some("d")),
-            ["l e 1", "l a 1", "l c 1"],
-            "d is not there any more"
-        );
-        assert_eq!(heads(&store, "l", Some("z")), ["l a 1", "l c 1", "l e 1"]);
+        assert_eq!(heads(&store, "l", None), ["l a 1", "l c 1", "l e 1"]);
+        assert_eq!(heads(&store, "l", Some("a")), ["l c 1", "l e 1"]);
+        assert_eq!(heads(&store, "l", Some("d")), ["l e 1"], "d is not there any more");
+        assert_eq!(heads(&store, "l", Some("e")), Vec::<String>::new());
         assert_eq!(heads(&store, "n", Some("a")), Vec::<String>::new());
     }
 

@@ -47,7 +47,11 @@ fn made(delivery: Delivery) -> Change {
         _ => None,
     });
     let content = content.expect("the fixture has one");
-    Change::Delivery { delivery, content }
+    Change::Delivery {
+        delivery,
+        content,
+        expires: None,
+    }
 }
 
 fn incident(tracking_id: &str) -> Incident {

@@ -120,6 +120,8 @@ fn own(kind: Kind) -> Option<Badge> {
         Kind::SetAside => Some(badge("Set aside", Tone::Attention)),
         Kind::ClockJumped => Some(badge("Clock jumped", Tone::Attention)),
         Kind::MailRefused => Some(badge("Mail is refused", Tone::Alarm)),
+        Kind::ReceiverFailing => Some(badge("Receiver fails", Tone::Alarm)),
+        Kind::ReceiverBack => Some(badge("Receiver works again", Tone::Good)),
         Kind::Update
         | Kind::Mitigation
         | Kind::PreliminaryReview
@@ -149,6 +151,8 @@ pub fn communication(kind: Kind, event_type: EventType, stage: Stage) -> &'stati
         Kind::SetAside => "Set aside",
         Kind::ClockJumped => "Clock jumped",
         Kind::MailRefused => "The mail relay refuses us",
+        Kind::ReceiverFailing => "A receiver fails",
+        Kind::ReceiverBack => "A receiver works again",
     }
 }
 

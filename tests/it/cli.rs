@@ -63,15 +63,18 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       check        Check the rule files, and show every mistake with its place
       test         Run the tests that stand in the rule files
       explain      Show which rules match an event, why the others do not, and who would be told
+      status       Show how a daemon is, and what needs a person
       events       List the events that a daemon has heard, or show what became of one
       incidents    List incidents, or show one with everything said and sent about it
       deliveries   List deliveries, the newest first
       redeliver    Try ended deliveries again, with the same ids and the same content
       set-aside    List what could not be decided, or have it decided again
+      send-test    Send a test message to a receiver, and show how it ended
       verify       Check the journal, the checkpoints and the store of a stopped daemon
       schema       Print the JSON Schema of rule files, or of the body of webhooks
       completions  Print completions for a shell
       man          Print the manual page, or write one for every command
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -80,6 +83,27 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
     Exit codes: 0 fine, 1 failed, 64 wrong usage, 78 bad settings or rules.
     Environment: BELLWETHER_SERVER and BELLWETHER_TOKEN for the commands that ask a daemon; NO_COLOR.
     ");
+}
+
+#[test]
+fn help_of_a_command_is_the_same_however_it_is_asked_for_and_fits_a_terminal() {
+    assert_eq!(stdout(&bellwether(&["help"])), stdout(&bellwether(&["--help"])));
+    for command in [
+        "serve",
+        "check",
+        "explain",
+        "status",
+        "deliveries",
+        "send-test",
+        "set-aside",
+        "verify",
+    ] {
+        let help = stdout(&bellwether(&["help", command]).code(0));
+        assert_eq!(help, stdout(&bellwether(&[command, "--help"]).code(0)));
+        let long = help.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(long, None, "{command}");
+    }
+    assert!(stderr(&bellwether(&["help", "frobnicate"]).code(64)).contains("frobnicate"));
 }
 
 #[test]
@@ -96,7 +120,13 @@ fn wrong_usage_is_64_and_asking_for_help_is_not() {
         bellwether(wrong).code(64);
     }
     bellwether(&["events", "--server", "127.0.0.1:8080"]).code(64);
-    for right in [&["--version"][..], &["check", "--help"]] {
+    for right in [
+        &["--version"][..],
+        &["check", "--help"],
+        &["help"],
+        &["help", "send-test"],
+        &["help", "set-aside", "list"],
+    ] {
         assert!(stderr(&bellwether(right).code(0)).is_empty());
     }
 }
@@ -243,7 +273,7 @@ fn settings_that_cannot_be_used_are_78_with_all_their_problems() {
 
 #[test]
 fn schemas_are_json_of_the_2020_draft() {
-    for of in [&["schema"][..], &["schema", "webhook"]] {
+    for of in [&["schema"][..], &["schema", "webhook"], &["schema", "status"]] {
         let schema = json(&bellwether(of).code(0));
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     }

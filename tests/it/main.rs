@@ -20,4 +20,5 @@ mod smtp;
 mod strangers;
 mod starts;
 mod telling;
+mod testing;
 mod world;

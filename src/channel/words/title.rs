@@ -20,6 +20,8 @@ fn label(event: &Event) -> &'static str {
         Kind::SetAside => "Set aside",
         Kind::ClockJumped => "Clock jumped",
         Kind::MailRefused => "Mail refused",
+        Kind::ReceiverFailing => "Receiver fails",
+        Kind::ReceiverBack => "Receiver works again",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",

@@ -17,6 +17,7 @@ mod churn;
 mod clocks;
 mod damage;
 mod former;
+mod lanes;
 mod large;
 mod liars;
 mod neighbours;

@@ -5,17 +5,19 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::failures::{Failures, Line};
+use super::look::Head;
 use super::slots::{Class, Route};
-use super::{Dispatcher, Freed, Head, LOOK_AGAIN_SECONDS, Signal};
+use super::{Dispatcher, Freed, LOOK_AGAIN_SECONDS, Signal};
 use crate::channel::Outcome;
 use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, LaneKey, Standing};
-use crate::event::Event;
+use crate::event::{Arrival, Event};
 use crate::journal;
 use crate::journal::Position;
 use crate::ledger::Ledger;
@@ -97,8 +99,6 @@ impl Dispatcher {
         class: Class,
         now: Time,
     ) -> Result<Head> {
-        // the next look begins behind it, also after a panic
-        self.lane(&lane_key.endpoint).after = Some(lane_key.incident.clone());
         let number = standing.attempts + 1;
         let prepared = match lookup::unless_lost(self.texts.of(lane_key, view, self.ledger.journal())) {
             Ok(prepared) => prepared,
@@ -114,14 +114,30 @@ impl Dispatcher {
         };
         self.hold(lane_key);
         match prepared {
-            Some((delivery, message)) => self.run_attempt(delivery, message, number, class, now),
+            Some((delivery, message)) => {
+                self.count_latency(view, &delivery, number, now)?;
+                self.run_attempt(delivery, message, number, class, now);
+            }
             None => self.unsendable(lane_key, number, now),
         }
         Ok(Head::Done)
     }
 
+    /// How long an event took to get here: of the first attempt of what tells it live.
+    fn count_latency(&self, view: &View, delivery: &Delivery, number: u32, now: Time) -> Result<()> {
+        if number > 1 {
+            return Ok(());
+        }
+        // a test tells no event
+        if let Some(line) = view.event(delivery.event)?.filter(|line| line.arrival == Arrival::Live) {
+            self.ledger.figures().put_on_the_wire(line.heard, now);
+        }
+        Ok(())
+    }
+
     fn run_attempt(&mut self, delivery: Delivery, message: Message, number: u32, class: Class, now: Time) {
         self.slots.take(&class);
+        let failures = self.failures.clone();
         let (ledger, clock, signals) = (self.ledger.clone(), self.clock.clone(), self.signals.clone());
         let sending = {
             let (senders, rules, delivery) = (self.senders.clone(), self.ledger.rules(), delivery.clone());
@@ -142,7 +158,7 @@ impl Dispatcher {
                     outcome,
                     digest,
                 };
-                log(&delivery, &attempt);
+                log(&delivery, &attempt, &failures);
                 ledger.figures().attempted(delivery.channel, &attempt.outcome);
                 let is_bad = is_bad(class.route, &attempt.outcome, began.elapsed());
                 // before the ledger: what it tells the lanes of this attempt comes after it
@@ -222,47 +238,56 @@ fn after_panic(earlier: &[Attempt]) -> Outcome {
     }
 }
 
-/// One line per attempt: ids, never addresses.
-fn log(delivery: &Delivery, attempt: &Attempt) {
-    let (delivery_id, number, channel, customer) = (
+/// What was delivered is a line each; what failed is as many as [`Failures`] says. Ids, never addresses.
+fn log(delivery: &Delivery, attempt: &Attempt, failures: &Mutex<Failures>) {
+    let (delivery_id, number, channel, customer, receiver) = (
         &attempt.delivery,
         attempt.number,
         delivery.channel.word(),
         delivery.customer.as_str(),
+        &delivery.receiver,
     );
-    match &attempt.outcome {
-        Outcome::Delivered => tracing::info!(
+    let why = attempt.outcome.why();
+    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    let line = failures.note(&delivery.endpoint, why.is_some(), attempt.ended);
+    drop(failures);
+    let is_for_good = matches!(attempt.outcome, Outcome::Refused { .. } | Outcome::Gone { .. });
+    match line {
+        Some(Line::Begins) => tracing::warn!(
+            delivery = delivery_id,
+            number,
+            channel,
+            customer,
+            receiver,
+            why,
+            is_for_good,
+            "a receiver does not take what it is told; while that goes on, it is logged once an hour"
+        ),
+        Some(Line::GoesOn { since, attempts }) => tracing::warn!(
+            delivery = delivery_id,
+            number,
+            channel,
+            customer,
+            receiver,
+            why,
+            %since,
+            attempts,
+            "a receiver still does not take what it is told"
+        ),
+        Some(Line::IsOver { since, attempts }) => {
+            tracing::info!(channel, customer, receiver, %since, attempts, "a receiver takes what it is told again");
+        }
+        None => {}
+    }
+    if attempt.outcome == Outcome::Delivered {
+        tracing::info!(
             delivery = delivery_id,
             number,
             channel,
             customer,
             tracking_id = delivery.tracking_id,
             "delivered"
-        ),
-        Outcome::Retry { why, .. } => tracing::warn!(
-            delivery = delivery_id,
-            number,
-            channel,
-            customer,
-            why,
-            "an attempt failed; it is tried again"
-        ),
-        Outcome::OurFault { why, .. } => tracing::warn!(
-            delivery = delivery_id,
-            number,
-            channel,
-            customer,
-            why,
-            "an attempt failed, and the operator must mend why; it is tried again"
-        ),
-        Outcome::Refused { why } | Outcome::Gone { why } => tracing::warn!(
-            delivery = delivery_id,
-            number,
-            channel,
-            customer,
-            why,
-            "refused for good"
-        ),
+        );
     }
 }
 

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::Lane;
 use super::our_fault::tracking_id;
+use super::{Health, Lane};
 use crate::channel::Outcome;
 use crate::delivery::{Attempt, LIFE};
 use crate::event::Provider;
@@ -25,8 +25,15 @@ impl View {
             carried: Vec::new(),
             hold: None,
             is_fault_told: self.is_fault_told(attempt)?,
+            health: Health::default(),
             delivery,
         };
+        if let Some((delivery, _)) = &lane.delivery {
+            lane.health = Health {
+                failing: self.failing(&delivery.endpoint)?,
+                told: self.told_of_failing(&delivery.customer)?,
+            };
+        }
         let failed = attempt.outcome.is_tried_again();
         if let Some((delivery, _)) = lane.delivery.as_ref().filter(|_| failed) {
             for place in self.behind(&delivery.lane_key(), BEHIND_MOST)? {

@@ -148,6 +148,7 @@ mod tests {
             carried: Vec::new(),
             hold: None,
             is_fault_told,
+            health: super::super::Health::default(),
         };
         (attempt, lane)
     }

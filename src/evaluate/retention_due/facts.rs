@@ -1,5 +1,7 @@
 //! What is old enough to be forgotten.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::Result;
 
 use super::OldIncident;
@@ -8,7 +10,7 @@ use crate::delivery::{Delivery, Standing};
 use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::store::View;
-use crate::store::item::Progress;
+use crate::store::item::{DeliveryItem, Progress};
 use crate::store::keys;
 
 /// How many incidents one decision of retention looks at.
@@ -26,6 +28,28 @@ impl View {
             Ok(standing.map(|standing| (ended.delivery, standing)))
         });
         known.filter_map(Result::transpose).collect()
+    }
+
+    /// For retention: the tests that go with these deliveries. They are of no incident, so they go as soon as all of
+    /// their deliveries do.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn old_tests(&self, going: &[(Delivery, Standing)]) -> Result<Vec<OldIncident>> {
+        let ids: BTreeSet<&String> = going.iter().map(|(delivery, _)| &delivery.id).collect();
+        let mut old: BTreeMap<&IncidentId, OldIncident> = BTreeMap::new();
+        for (test, _) in going.iter().filter(|(delivery, _)| delivery.is_test()) {
+            let all: Vec<_> = self.deliveries_about(&test.incident).collect::<Result<_>>()?;
+            let goes = |one: &DeliveryItem| one.progress == Progress::Forgotten || ids.contains(&one.delivery.id);
+            if all.iter().all(goes) {
+                old.entry(&test.incident).or_insert_with(|| OldIncident {
+                    incident: test.incident.clone(),
+                    events: vec![test.event],
+                    series: all.into_iter().map(|one| one.delivery.series).collect(),
+                });
+            }
+        }
+        Ok(old.into_values().collect())
     }
 
     /// For retention: incidents that were last heard of before `before` (`before_review`, if they have a review), some

@@ -36,7 +36,10 @@ impl View {
                 open: set_aside.open,
             },
             Undecided::Deadline(deadline) => Retry::Deadline { at, deadline },
-            Undecided::Rules | Undecided::Command(Command::Retry { .. }) | Undecided::Unreadable => Retry::Nothing,
+            // who asked for a test asks again
+            Undecided::Rules
+            | Undecided::Command(Command::Retry { .. } | Command::SendTest { .. })
+            | Undecided::Unreadable => Retry::Nothing,
         })
     }
 

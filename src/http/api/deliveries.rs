@@ -218,7 +218,11 @@ fn of_state(
 fn of_incident(reading: &Reading, asked: &Asked, tracking_id: &str) -> Result<Vec<Tracked>, Refusal> {
     let mut all = BTreeMap::new();
     for provider in Provider::ALL {
-        let story = story::story(&reading.sources(), &IncidentId::new(*provider, tracking_id))?;
+        let incident = IncidentId::new(*provider, tracking_id);
+        let story = story::story(&reading.sources(), &incident)?;
+        if story.is_none() {
+            all.extend(tests(reading, &incident)?);
+        }
         let tracked = story
             .into_iter()
             .flat_map(|story| story.chapters)
@@ -233,4 +237,17 @@ fn of_incident(reading: &Reading, asked: &Asked, tracking_id: &str) -> Result<Ve
         asked.states.contains(&one.standing.state.word()) && before.is_none_or(|before| key(one) < before)
     });
     Ok(wanted.collect())
+}
+
+/// The deliveries of a test: no incident is made of it.
+fn tests(reading: &Reading, id: &IncidentId) -> Result<Vec<(String, Tracked)>, Refusal> {
+    let sources = reading.sources();
+    let mut tests = Vec::new();
+    for item in reading.store.deliveries_about(id) {
+        let delivery = item?.delivery;
+        if delivery.is_test() && sources.visibility.shows(&delivery.customer) {
+            tests.extend(Tracked::find(&reading.store, &delivery.id)?.map(|tracked| (delivery.id, tracked)));
+        }
+    }
+    Ok(tests)
 }

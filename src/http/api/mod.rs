@@ -4,11 +4,12 @@ pub mod deliveries;
 pub mod events;
 pub mod incidents;
 mod owed;
+pub mod send_test;
 pub mod set_aside;
 mod shapes;
+pub mod status;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -127,34 +128,3 @@ pub async fn rules(State(app_state): State<Arc<AppState>>, caller: Caller) -> Re
 pub async fn healthz() -> Json<Value> {
     Json(json!({ "up": true }))
 }
-
-/// `GET /readyz`: events are taken. With `?verbose`, the operator is told what else is not as it should be.
-pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Value>, Refusal> {
-    if app_state.ledger.is_failed() {
-        return Err(Refusal::later(
-            "writing to disk has failed; the daemon is about to be started again",
-            5,
-        ));
-    }
-    let query = Query::of(&uri);
-    if !query.has("verbose") {
-        return Ok(Json(json!({ "ready": true })));
-    }
-    query.only(&["verbose", "token"])?;
-    let viewer = app_state.overseer(&caller)?;
-    let (now, ahead) = (app_state.clock.now(), app_state.clock.ahead());
-    let is_polled = app_state.ledger.figures().rules_polled.load(Ordering::Relaxed);
-    let answer = move |reading: &super::reading::Reading| {
-        let set_aside = reading.store.set_aside(None, SET_ASIDE_COUNTED)?.len();
-        let broken = reading.store.broken()?.len();
-        let hold = reading.store.hold()?.filter(|until| *until > now);
-        Ok(Json(json!({
-            "ready": true, "set_aside": set_aside, "rule_files_broken": broken, "nothing_expires_until": hold,
-            "clock_behind_seconds": ahead.num_seconds(), "rules_are_polled": is_polled,
-        })))
-    };
-    app_state.read(viewer, answer).await
-}
-
-/// So much of what is set aside is counted.
-const SET_ASIDE_COUNTED: usize = 10_000;

@@ -272,7 +272,6 @@ async fn what_is_counted_is_in_the_metrics() {
         "bellwether_endpoints_waiting 1",
         "bellwether_uptime_seconds 11",
         "bellwether_ready 1",
-        "# EOF",
     ] {
         assert!(text.contains(line), "{line}:\n{text}");
     }

@@ -3,8 +3,10 @@
 mod access;
 mod answers;
 mod explain;
+mod counted;
 mod intake;
 mod sockets;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

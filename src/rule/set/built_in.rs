@@ -1,4 +1,5 @@
-//! The rules and receivers that nobody writes: they tell whoever answers for rule files that these are broken.
+//! The rules and receivers that nobody writes: they tell whoever answers for rule files that these are broken, or that
+//! receivers fail.
 
 use crate::channel::{Address, EmailAddress};
 use crate::customer::{CustomerId, Customers, OPERATOR, ORGANISATION};
@@ -34,7 +35,12 @@ pub(super) fn of(customers: &Customers) -> Vec<(Rule, Receiver)> {
 }
 
 fn rule_files(customer: &CustomerId, is_organisation: bool) -> Rule {
-    let mut kinds = vec![Kind::RulesBroken, Kind::RulesMended];
+    let mut kinds = vec![
+        Kind::RulesBroken,
+        Kind::RulesMended,
+        Kind::ReceiverFailing,
+        Kind::ReceiverBack,
+    ];
     if is_organisation {
         kinds.extend([Kind::JournalLost, Kind::SetAside, Kind::ClockJumped, Kind::MailRefused]);
     }

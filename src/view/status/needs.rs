@@ -1,0 +1,90 @@
+//! What of a status needs a person, and what that person should do.
+
+use super::{Fails, Figures, Need, Status};
+use crate::clock::Time;
+use crate::view::words::lasted;
+
+/// How many things of one kind are named; then they are counted.
+const NEEDS_MOST: usize = 20;
+
+/// What somebody should look at.
+pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
+    let mut needs = Vec::new();
+    let mut need = |what: String, hint: &str| {
+        needs.push(Need {
+            what,
+            hint: hint.to_owned(),
+        });
+    };
+    if !status.ready {
+        let hint = "look into the daemon's log (`journalctl -u bellwether`); it starts again by itself";
+        need("writing to disk has failed: no event is taken".to_owned(), hint);
+    }
+    if status.disk.is_some() && figures.is_short_of_space {
+        let free = figures.free_bytes.unwrap_or_default() >> 20;
+        let hint = "make room on the disk of the state directory";
+        need(format!("the disk is full ({free} MiB free): no event is taken"), hint);
+    }
+    if status.rules.rules == 0 {
+        let hint =
+            "put rule files into the rules folder; `bellwether check RULES` shows what is wrong with those there";
+        need("no rule is in force: nobody is told of anything".to_owned(), hint);
+    }
+    let broken = status.rules.customers.iter().flat_map(|one| &one.broken);
+    for path in broken.take(NEEDS_MOST) {
+        let what = format!("the rule file {path} is broken; its last good version is in force");
+        need(what, "`bellwether check RULES` shows every mistake with its place");
+    }
+    let failing: Vec<&Fails> = status.failing.iter().filter(|one| one.needs_a_person).collect();
+    for fails in failing.iter().take(NEEDS_MOST) {
+        need(fails.what(figures.now), &fails.hint());
+    }
+    if failing.len() > NEEDS_MOST {
+        let what = format!("{} more receivers fail", failing.len() - NEEDS_MOST);
+        need(what, "`bellwether status --format json` lists all of them");
+    }
+    if let Some(count) = status
+        .set_aside
+        .as_ref()
+        .map(|one| one.count)
+        .filter(|count| *count > 0)
+    {
+        let hint = "`bellwether set-aside list` shows it; `bellwether set-aside retry ID` has it decided again";
+        need(format!("{count} could not be decided and are set aside"), hint);
+    }
+    if let Some(until) = status.nothing_expires_until.filter(|_| status.disk.is_some()) {
+        let what = format!(
+            "the machine's clock jumped: until {} nothing expires",
+            until.format("%H:%M UTC")
+        );
+        need(what, "see whether the machine's clock is right");
+    }
+    needs
+}
+
+impl Fails {
+    fn what(&self, now: Time) -> String {
+        format!(
+            "{}/{} ({}) has failed for {}: {}",
+            self.customer,
+            self.receiver,
+            self.channel,
+            lasted(now - self.since),
+            self.why
+        )
+    }
+
+    fn hint(&self) -> String {
+        let test = format!(
+            "`bellwether send-test {} {}` tries it now",
+            self.customer, self.receiver
+        );
+        match self.refused {
+            true => format!(
+                "{test}; `bellwether redeliver {}` sends again what it refused",
+                self.delivery
+            ),
+            false => test,
+        }
+    }
+}
