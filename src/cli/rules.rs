@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::failure::{Exit, Failure};
-use super::output;
+use super::{output, secrets};
 use crate::config::{Flags, Settings};
 use crate::folder;
 use crate::problem::{Problem, Severity};
@@ -28,6 +28,15 @@ pub struct Decides {
 }
 
 impl Decides {
+    /// By a settings file.
+    #[cfg(test)]
+    pub fn of_settings(file: &Path) -> Self {
+        Self {
+            config: Some(file.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Whether anything was given.
     pub fn is_given(&self) -> bool {
         self.config.is_some() || self.catalogue.is_some() || self.allow_private_receivers
@@ -44,6 +53,8 @@ pub struct Folder {
     pub files: usize,
     /// Everything worth saying of settings and files; files are named as they are found from here.
     pub problems: Vec<Problem>,
+    /// What is wrong beside the rule files: secrets, customers without rules. Tests and explanations go without it.
+    pub beside: Vec<Problem>,
 }
 
 impl Folder {
@@ -60,8 +71,8 @@ impl Folder {
         };
         let (settings, mut problems) = settings(decides.config.as_deref(), &flags)?;
         let deciding = deciding(&settings)?;
-        let path = settings.rules;
-        let found = listed(&path)?;
+        let path = settings.rules.clone();
+        let found = listed(&path, deciding.customers.are_separate())?;
         let bar = output::Bar::new("checking");
         let checked = check_watched(&found.sources, &Default::default(), &deciding, &|done, of| {
             bar.at(done, of)
@@ -72,11 +83,18 @@ impl Folder {
         let of_files = checked.problems.iter().cloned();
         let of_files = of_files.filter(|problem| !(has_unreadable && problem.file == "rules/"));
         problems.extend(unreadable.chain(of_files).map(|problem| placed(problem, &path)));
+        let read = found.sources.iter().map(|source| source.path.clone());
+        let read: Vec<String> = read
+            .chain(found.unreadable.iter().map(|(path, _)| path.clone()))
+            .collect();
+        let mut beside = secrets::problems(&settings, &checked.set, &path);
+        beside.extend(secrets::customers_without_rules(&settings, &checked.set, &read));
         Ok(Self {
             files: found.sources.len() + found.unreadable.len(),
             path,
             checked,
             problems,
+            beside,
         })
     }
 
@@ -139,7 +157,7 @@ pub fn deciding(settings: &Settings) -> Result<Deciding> {
         .map_err(|why| Failure::new(Exit::Config, format!("the catalogue cannot be used: {why}")).into())
 }
 
-fn listed(path: &Path) -> Result<folder::Found> {
+fn listed(path: &Path, are_separate: bool) -> Result<folder::Found> {
     let refuse = |what: String, hint: &str| Failure::new(Exit::Config, what).hint(hint);
     if !path.exists() {
         let what = format!("there is no rules folder {}", path.display());
@@ -161,7 +179,12 @@ fn listed(path: &Path) -> Result<folder::Found> {
         let hint = format!("name the rules folder: {}", folder.unwrap_or(Path::new(".")).display());
         return Err(refuse(what, &hint).into());
     }
-    folder::read(path, &folder::Part::Whole).with_context(|| Failure::new(Exit::Config, "the rules cannot be read"))
+    let neighbours = match are_separate {
+        true => folder::Neighbours::Strangers,
+        false => folder::Neighbours::Teams,
+    };
+    folder::read(path, &folder::Part::Whole, neighbours)
+        .with_context(|| Failure::new(Exit::Config, "the rules cannot be read"))
 }
 
 fn unreadable(file: &str, why: &str) -> Problem {

@@ -69,6 +69,8 @@ pub enum Signal {
     Hint(Hint),
     /// An attempt ended: its slot is free.
     Freed(Freed),
+    /// What these endpoints need came or changed: what waits in their lanes after a failed attempt is tried now.
+    Woken(Vec<EndpointId>),
     /// Time was moved.
     Tick,
     /// Answer when nothing is under way and nothing is due.
@@ -115,6 +117,8 @@ struct Lane {
     under_way: HashMap<String, IncidentId>,
     /// Whether the last attempt failed or took long, if any was made since the start.
     is_bad: Option<bool>,
+    /// Deliveries that are tried without waiting longer.
+    woken: HashSet<String>,
     /// The incident behind which the next look begins, so that each has its turn.
     after: Option<IncidentId>,
 }
@@ -243,6 +247,10 @@ impl Dispatcher {
         match signal {
             Signal::Hint(hint) => self.hinted(hint),
             Signal::Freed(freed) => self.freed(freed),
+            Signal::Woken(endpoints) => {
+                let now = self.clock.now();
+                endpoints.iter().for_each(|endpoint| self.wake(endpoint, now));
+            }
             Signal::Tick => {}
             Signal::Idle(reply) => self.idle.push(reply),
             Signal::Stop => return std::ops::ControlFlow::Break(()),
@@ -276,7 +284,26 @@ impl Dispatcher {
         }
     }
 
+    /// Notes what waits in a lane after a failed attempt, and has the lane looked at now.
+    fn wake(&mut self, endpoint: &EndpointId, now: Time) {
+        let view = self.ledger.view();
+        let waits = |standing: &Standing| match standing.state {
+            State::Scheduled { at, .. } => at > now && standing.attempts > 0,
+            State::Ended { .. } => false,
+        };
+        let heads = view.heads(endpoint, None).take(HEADS_MOST).filter_map(Result::ok);
+        let woken: Vec<String> = heads
+            .filter(|(_, standing)| waits(standing))
+            .map(|(lane_key, _)| lane_key.delivery)
+            .collect();
+        if !woken.is_empty() {
+            self.lane(endpoint).woken.extend(woken);
+            self.look_at(endpoint, now);
+        }
+    }
+
     fn hold(&mut self, lane_key: &LaneKey) {
+        self.lane(&lane_key.endpoint).woken.remove(&lane_key.delivery);
         self.busy.insert(lane_key.delivery.clone(), lane_key.endpoint.clone());
         self.lane(&lane_key.endpoint)
             .under_way
@@ -401,7 +428,7 @@ impl Dispatcher {
             });
             return Ok(Head::Done);
         }
-        if at > now {
+        if at > now && !self.lane(&lane_key.endpoint).woken.contains(&lane_key.delivery) {
             return Ok(Head::Later(at));
         }
         let class = Class {

@@ -170,6 +170,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/set-aside", get(api::set_aside::list))
         .route("/v1/set-aside/{id}/retry", post(api::set_aside::retry))
         .route("/v1/rules", get(api::rules))
+        .route("/v1/rules/{customer}/forget", post(api::forget::forget))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(metrics::metrics))

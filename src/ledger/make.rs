@@ -2,21 +2,24 @@
 //!
 //! Nothing is changed here, so that a decision that fails can be set aside as if it had not been begun.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use super::decide::Subject;
-use super::{Hint, Waiting, Writer, recorded};
+use super::{Hint, Waiting, Writer};
 use crate::clock::Time;
 use crate::delivery::Attempt;
 use crate::evaluate::set_aside::{self, Trouble};
-use crate::evaluate::{Case, DueTogether, RulesChange, evaluate};
+use crate::evaluate::{Case, DueTogether, evaluate};
+use crate::event::{Arrival, Event, Provider};
+use crate::journal::Position;
 use crate::lookup;
 use crate::notification::EndpointId;
-use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Undecided, Why};
+use crate::record::{Change, Command, Deadline, Input, Of, Record, Undecided, Why};
 use crate::rule::RuleSet;
+
+mod rules;
 
 /// How much longer everything lives while it is not known what time it is.
 const IN_DOUBT: chrono::Duration = chrono::Duration::hours(1);
@@ -69,6 +72,9 @@ impl Writer {
             None => self.made(of, &Case::Nothing(Why::InputLost)),
             Some(Input::Heard { event }) => {
                 let event = &*view.with_time(event)?;
+                if self.awaits_rules(event) {
+                    return Ok(self.made(of, &Case::RulesAwaited(event)));
+                }
                 let mut heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
                 heard.is_on_hold = self.hold()?.is_some();
                 let at = waiting.at;
@@ -76,7 +82,7 @@ impl Writer {
             }
             Some(input @ Input::Rules { .. }) => self.make_of_rules(waiting, input)?,
             Some(Input::RuleTexts { .. }) => self.made(of, &Case::Nothing(Why::PartOfAChange)),
-            Some(Input::Commanded { command, .. }) => self.make_of_command(of, command)?,
+            Some(Input::Commanded { command, .. }) => self.make_of_command(waiting.at, command)?,
             Some(
                 Input::Tried { .. }
                 | Input::AttemptsEnded { .. }
@@ -89,14 +95,20 @@ impl Writer {
         })
     }
 
-    fn make_of_command(&self, of: Of, command: &Command) -> Result<Made> {
-        let view = self.store.view();
+    /// Whether an event came before there were any rules: it is kept until there are.
+    fn awaits_rules(&self, event: &Event) -> bool {
+        self.rules.files.is_empty() && event.provider != Provider::Bellwether && event.arrival == Arrival::Live
+    }
+
+    fn make_of_command(&self, at: Position, command: &Command) -> Result<Made> {
+        let (view, of) = (self.store.view(), Of::Kept { at });
         Ok(match command {
             Command::Redeliver { delivery } => self.made(of, &Case::RedeliveryAsked(view.known(delivery)?)),
             Command::Retry { at } => {
                 let retry = view.retry_facts(*at, &self.rules, &self.shared.journal)?;
                 self.made(of, &Case::RetryAsked(retry))
             }
+            Command::ForgetRules { customer } => self.make_of_forgetting(at, customer)?,
         })
     }
 
@@ -175,97 +187,6 @@ impl Writer {
             return Ok(Some(now + IN_DOUBT));
         }
         Ok(self.store.view().hold()?.filter(|until| *until > now))
-    }
-
-    /// Rules change between two inputs: those before are decided by the old ones, those after by the new ones.
-    fn make_of_rules(&self, waiting: &Waiting, input: &Input) -> Result<Made> {
-        let next = match &waiting.rules {
-            Some(rules) => rules.clone(),
-            None => self.compile_with(input)?,
-        };
-        let view = self.store.view();
-        let earlier = self.earlier_texts(input)?;
-        let change = RulesChange {
-            recorded: waiting.at,
-            earlier: earlier.into_iter().map(|(file, _)| file).collect(),
-            before: view.revision_at(u64::MAX)?,
-            broken: view.broken()?,
-            set_aside: view.rules_set_aside()?,
-        };
-        // whose address is gone is looked at by its lane, which knows whether an attempt is under way
-        let pending = view.endpoints_with_work()?.into_iter();
-        let hint = Hint {
-            endpoints: pending.filter(|endpoint| next.endpoint(endpoint).is_none()).collect(),
-            ..Hint::default()
-        };
-        let of = Of::Kept { at: waiting.at };
-        let made = self.made(of, &Case::RulesChanged(input, change)).with_hint(hint);
-        Ok(Made {
-            rules: Some(next),
-            ..made
-        })
-    }
-
-    /// The files of a change that were recorded before it, with their sealed texts.
-    fn earlier_texts(&self, input: &Input) -> Result<Vec<(FileInForce, String)>> {
-        let Input::Rules { texts, .. } = input else {
-            return Ok(Vec::new());
-        };
-        let mut earlier = Vec::new();
-        for at in texts {
-            let Some(Input::RuleTexts { files }) = lookup::unless_lost(lookup::input(&self.shared.journal, *at))?
-            else {
-                continue;
-            };
-            for (nth, file) in (0..).zip(files) {
-                let (path, digest) = (file.path, file.digest);
-                earlier.push((
-                    FileInForce {
-                        path,
-                        digest,
-                        nth,
-                        recorded: Some(*at),
-                    },
-                    file.sealed,
-                ));
-            }
-        }
-        Ok(earlier)
-    }
-
-    /// The rules after a recorded change, made from what is in force and the change itself: for a start after a crash.
-    fn compile_with(&self, input: &Input) -> Result<Arc<RuleSet>> {
-        let Input::Rules {
-            files,
-            removed,
-            settings,
-            ..
-        } = input
-        else {
-            bail!("only a change of rules can be compiled")
-        };
-        let mut texts: BTreeMap<String, String> = recorded::texts_in_force(self.store.view(), &self.shared.journal)?
-            .into_iter()
-            .collect();
-        for path in removed {
-            texts.remove(path);
-        }
-        texts.extend(
-            self.earlier_texts(input)?
-                .into_iter()
-                .map(|(file, sealed)| (file.path, sealed)),
-        );
-        texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
-        let settings = match settings {
-            Some(settings) => Some(Some(settings.clone())),
-            None => lookup::unless_lost(recorded::settings_in_force(self.store.view(), &self.shared.journal))?,
-        };
-        if settings.is_none() {
-            texts.clear(); // as in `recorded`: nothing is decided by rules whose settings are lost
-        }
-        let texts: Vec<(String, String)> = texts.into_iter().collect();
-        let compiled = recorded::compile_what_can_be(&self.settings.compile, texts, settings.flatten().as_deref());
-        Ok(Arc::new(compiled?))
     }
 
     /// That an input or a deadline is set aside, because of this.
@@ -386,9 +307,10 @@ fn hint_of(attempts: &[Attempt]) -> Hint {
 fn endpoint_of(change: &Change) -> Option<&EndpointId> {
     match change {
         Change::Delivery { delivery, .. } => Some(&delivery.endpoint),
-        Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
-            Some(&place.endpoint)
-        }
+        Change::Attempted { place, .. }
+        | Change::Ended { place, .. }
+        | Change::Requeued { place, .. }
+        | Change::Hastened { place, .. } => Some(&place.endpoint),
         // told by what was asked: see `make_of_attempts` and `make_of_due`
         Change::Planned(_)
         | Change::Gathered(_)

@@ -223,6 +223,7 @@ fn spawn(
         journal: journal.reader(),
         compile: settings.compile.clone(),
         figures: Arc::new(Figures::default()),
+        changing_rules: Arc::default(),
     };
     let now: Time = settings.clock.now();
     let upkeep = Upkeep::new(journal.next() - 1, now);

@@ -36,7 +36,9 @@ impl View {
                 open: set_aside.open,
             },
             Undecided::Deadline(deadline) => Retry::Deadline { at, deadline },
-            Undecided::Rules | Undecided::Command(Command::Retry { .. }) | Undecided::Unreadable => Retry::Nothing,
+            Undecided::Rules
+            | Undecided::Command(Command::Retry { .. } | Command::ForgetRules { .. })
+            | Undecided::Unreadable => Retry::Nothing,
         })
     }
 

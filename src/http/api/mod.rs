@@ -2,10 +2,12 @@
 
 pub mod deliveries;
 pub mod events;
+pub mod forget;
 pub mod incidents;
 pub mod set_aside;
 mod shapes;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -127,7 +129,7 @@ pub async fn healthz() -> Json<Value> {
     Json(json!({ "up": true }))
 }
 
-/// `GET /readyz`: events are taken. With `?verbose`, the operator is told what else is not as it should be.
+/// `GET /readyz`: events are taken, and there are rules by which they are told. With `?verbose`, the operator is told what else is not as it should be.
 pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Value>, Refusal> {
     if app_state.ledger.is_failed() {
         return Err(Refusal::later(
@@ -137,23 +139,51 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     }
     let query = Query::of(&uri);
     if !query.has("verbose") {
-        return Ok(Json(json!({ "ready": true })));
+        return match app_state.ledger.rules().files.is_empty() {
+            true => Err(no_rules()),
+            false => Ok(Json(json!({ "ready": true }))),
+        };
     }
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
+    let (folder, secrets) = (
+        app_state.ledger.figures().rules_folder(),
+        app_state.ledger.figures().bad_secrets(),
+    );
     let (now, ahead) = (app_state.clock.now(), app_state.clock.ahead());
     let is_polled = app_state.ledger.figures().rules_polled.load(Ordering::Relaxed);
     let answer = move |reading: &super::reading::Reading| {
         let set_aside = reading.store.set_aside(None, SET_ASIDE_COUNTED)?.len();
         let broken = reading.store.broken()?.len();
         let hold = reading.store.hold()?.filter(|until| *until > now);
+        let has_rules = !reading.rules.files.is_empty();
+        let listed = |customers: &BTreeSet<CustomerId>| -> Vec<CustomerId> {
+            customers.iter().take(NAMED_MOST).cloned().collect()
+        };
+        let bad = secrets.iter().take(NAMED_MOST);
+        let bad: Vec<Value> = bad
+            .map(|bad| json!({ "customer": bad.customer, "why": bad.why }))
+            .collect();
         Ok(Json(json!({
-            "ready": true, "set_aside": set_aside, "rule_files_broken": broken, "nothing_expires_until": hold,
+            "ready": has_rules, "why_not": (!has_rules).then_some(NO_RULES), "rules_folder": folder.nothing,
+            "customers_without_folder": listed(&folder.gone), "customers_without_rules": listed(&folder.without_rules),
+            "secrets_that_cannot_be_used": bad, "set_aside": set_aside, "rule_files_broken": broken, "nothing_expires_until": hold,
             "clock_behind_seconds": ahead.num_seconds(), "rules_are_polled": is_polled,
         })))
     };
     app_state.read(viewer, answer).await
 }
+
+/// What keeps a daemon from being ready that has nobody to tell. Whoever looks here is no operator, so no path is named.
+const NO_RULES: &str = "no rule file is in force yet: events are accepted and kept, and told when there are rules";
+
+fn no_rules() -> Refusal {
+    Refusal::later(NO_RULES, 10)
+        .hint("put rule files into the rules folder; the log says which that is, and what is wrong")
+}
+
+/// So many customers and secrets are named, at most.
+const NAMED_MOST: usize = 100;
 
 /// So much of what is set aside is counted.
 const SET_ASIDE_COUNTED: usize = 10_000;
