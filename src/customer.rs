@@ -42,6 +42,15 @@ impl std::fmt::Display for CustomerId {
     }
 }
 
+/// What lies at the top of a volume and is nobody's: the file system's own.
+const OF_THE_VOLUME: &str = "lost+found";
+
+/// Whether a name in the rules folder may be a customer's, or a rule file's. Kubernetes and git keep what they need under
+/// names that begin with a dot (`..2026_11_24`, `..data`, `.git`).
+pub fn may_be_a_customer(name: &str) -> bool {
+    !name.starts_with('.') && name != OF_THE_VOLUME
+}
+
 /// What the operator's settings say of one customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {

@@ -29,11 +29,17 @@ use crate::store::trust::Trust;
 
 mod descriptors;
 mod lock;
+mod missing;
 pub(crate) mod outbound;
 mod reload;
+mod secrets;
 mod systemd;
 
+pub use missing::NoRulesFolder;
+use missing::there_are_rules_to_read;
 pub use reload::Reloaded;
+pub(crate) use secrets::secrets;
+pub use secrets::{granted_and_missing, settings_troubles};
 use systemd::Signals;
 
 /// How long what is under way may take at a stop, requests and attempts together: they end side by side.
@@ -59,6 +65,7 @@ pub struct Handle {
     rules: Arc<reload::Rules>,
     workers: reload::Workers,
     background: CancellationToken,
+    secrets: secrets::SecretsWatch,
     _watch: Option<folder::Watch>,
     _lock: lock::Lock,
 }
@@ -90,6 +97,7 @@ impl Default for Outside {
 
 async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, outside: Outside) -> Result<Handle> {
     install_tls();
+    there_are_rules_to_read(&settings, !settings.state.join("journal").exists())?;
     let clock = clock.reckoned();
     std::fs::create_dir_all(&settings.state)
         .with_context(|| format!("making the state directory {}", settings.state.display()))?;
@@ -101,6 +109,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
     let (lanes, signals) = Lanes::channel();
     let started = open_ledger(&settings, &clock, &sealer, &lanes)?;
     let ledger = started.ledger;
+    there_are_rules_to_read(&settings, ledger.rules().files.is_empty())?;
     let rules = Arc::new(reload::Rules::new(
         settings.rules.clone(),
         deciding,
@@ -119,6 +128,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
     follow_clock(&clock, &ledger, &lanes, &background);
     let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
     let watch = watch(&settings.rules, &workers, &ledger);
+    let looked_at = secrets::SecretsWatch::start(&settings, &ledger, &lanes);
     announce(&settings, addr, &clock);
     Ok(Handle {
         addr,
@@ -131,18 +141,21 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         rules,
         workers,
         background,
+        secrets: looked_at,
         _watch: watch,
         _lock: lock,
     })
 }
 
 impl Handle {
-    /// Reads the rules folder again.
+    /// Reads the rules folder again, and looks at the secrets that the rules name.
     ///
     /// # Errors
     /// When the folder cannot be listed, or the change cannot be written down. The rules in force stay.
     pub async fn reload(&self) -> Result<Reloaded> {
-        self.rules.reload(&Part::Whole).await
+        let reloaded = self.rules.reload(&Part::Whole).await?;
+        self.secrets.look().await;
+        Ok(reloaded)
     }
 
     /// Waits until nothing waits, nothing is under way, and nothing is due at the clock's present time; or until writing
@@ -324,22 +337,6 @@ fn seconds(seconds: u64) -> chrono::Duration {
     chrono::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1_000))
 }
 
-/// Where secrets are looked for: systemd's credentials or the operator's directory, and the customers' own folders.
-pub(crate) fn secrets(settings: &Settings) -> Secrets {
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let granted = settings.customers.by_name.as_ref().map(|known| {
-        known
-            .iter()
-            .map(|(id, customer)| (id.clone(), customer.secrets.clone()))
-            .collect()
-    });
-    Secrets {
-        directory: settings.secrets.clone().or(credentials),
-        rules: Some(settings.rules.clone()),
-        granted,
-    }
-}
-
 /// The state directory's key: a credential named `state-key`, or a file of mode 0600 in it.
 fn key_path(settings: &Settings, secrets: &Secrets) -> PathBuf {
     let credential = secrets.directory.as_ref().map(|directory| directory.join("state-key"));
@@ -378,11 +375,7 @@ fn doors(
     let read = |names: &[String], what: &str| -> Result<Vec<Secret>> {
         names
             .iter()
-            .map(|name| {
-                secrets
-                    .operator(name)
-                    .with_context(|| format!("the {what} token `{name}`"))
-            })
+            .map(|name| secrets.operator(name).with_context(|| format!("a token ({what})")))
             .collect()
     };
     let tokens = http::Tokens {
@@ -415,7 +408,7 @@ fn customer_tokens(settings: &Settings, secrets: &Secrets) -> Result<Vec<(Custom
         for name in &customer.tokens {
             let token = secrets
                 .operator(name)
-                .with_context(|| format!("the token `{name}` of the customer `{id}`"))?;
+                .with_context(|| format!("a token of the customer `{id}`"))?;
             tokens.push((id.clone(), token));
         }
     }

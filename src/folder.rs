@@ -1,19 +1,22 @@
 //! The rules folder on disk: reading it, whole or in part; `watch` hears when it changes.
 //!
-//! Strangers own parts of it: only regular files are read, no links are followed, and everything has a limit. A file
-//! that cannot be read is broken, never gone.
+//! Strangers own parts of it: only regular files are read, links are followed only where [`Reach`] lets them end, and
+//! everything has a limit. A file that cannot be read is broken, never gone. What begins with a dot is no customer and no
+//! rule file: Kubernetes and git keep what they need under such names.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::customer::may_be_a_customer;
 use crate::problem::{escaped, is_invisible};
 use crate::rule::check::Source;
-use crate::secret::open_beneath;
+use crate::secret::beneath::{Reach, Refused, Root};
 
+pub mod secrets;
 mod watch;
 
 pub use watch::{Watch, watch};
@@ -27,6 +30,18 @@ pub const FILES_MOST: usize = 10_000;
 /// The most that the rule files of one customer have together, bytes: a change of one of them reads all of them again,
 /// while others wait.
 const FOLDER_BYTES_MOST: u64 = 16 << 20;
+
+/// How often the folder is read again when it was exchanged while it was read.
+const EXCHANGED_MOST: usize = 3;
+
+/// Who the folders below the rules folder belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbours {
+    /// Customers who are strangers to each other.
+    Strangers,
+    /// Teams of one organisation, which may share files by links.
+    Teams,
+}
 
 /// What of the rules folder to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,29 +72,57 @@ pub struct Found {
     pub sources: Vec<Source>,
     /// Files that are there and cannot be used: path and why.
     pub unreadable: Vec<(String, String)>,
+    /// Why nothing can be found: the rules folder itself is missing, or is empty. Then nobody's rules are gone, but those
+    /// who swap the folder have not finished, or its volume is not mounted.
+    pub nothing: Option<String>,
 }
 
 /// Reads every rule file below `rules`, or in a part of it: directly in it, and in its folders (but not in `secrets/`).
 ///
 /// # Errors
-/// When the folder itself is there and cannot be listed. A folder that is missing holds nothing.
-pub fn read(rules: &Path, part: &Part) -> Result<Found> {
+/// When the folder itself is there and cannot be listed.
+pub fn read(rules: &Path, part: &Part, neighbours: Neighbours) -> Result<Found> {
     let mut found = Found::default();
+    for _ in 0..EXCHANGED_MOST {
+        let root = match Root::of(rules) {
+            Ok(root) => root,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let nothing = Some(format!("there is no rules folder {}", rules.display()));
+                return Ok(Found {
+                    nothing,
+                    ..Found::default()
+                });
+            }
+            Err(error) => return Err(error).with_context(|| format!("opening the rules folder {}", rules.display())),
+        };
+        found = read_once(&root, part, neighbours)?;
+        // a folder that is swapped is read whole: before or after
+        if fs::canonicalize(rules).is_ok_and(|now| now == root.real()) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn read_once(root: &Root, part: &Part, neighbours: Neighbours) -> Result<Found> {
+    let mut found = Found::default();
+    let rules = root.real();
+    if is_empty(rules).with_context(|| format!("listing the rules folder {}", rules.display()))? {
+        found.nothing = Some(format!("there is nothing in the rules folder {}", rules.display()));
+        return Ok(found);
+    }
     if let Part::Folders(names) = part {
-        let is_folder = |name: &&String| rules.join(name).symlink_metadata().is_ok_and(|meta| meta.is_dir());
-        let there = names.iter().filter(is_folder);
-        there.for_each(|name| found.read_customer(rules, name));
+        let names = names.iter().filter(|name| may_be_a_customer(name));
+        let there = names.filter(|name| root.real().join(name).is_dir());
+        there.for_each(|name| found.read_customer(root, name, neighbours));
         return Ok(found);
     }
-    if !rules.exists() {
-        return Ok(found);
-    }
-    for (name, path) in
-        list(rules, usize::MAX).with_context(|| format!("listing the rules folder {}", rules.display()))?
-    {
-        match path.symlink_metadata().map(|meta| meta.is_dir()) {
-            Ok(true) => found.read_customer(rules, &name),
-            _ => drop(found.take(rules, name, u64::MAX)),
+    let mut names = list(rules, usize::MAX).with_context(|| format!("listing the rules folder {}", rules.display()))?;
+    names.retain(|(name, _)| may_be_a_customer(name));
+    for (name, path) in names {
+        match path.is_dir() {
+            true => found.read_customer(root, &name, neighbours),
+            false => drop(found.take(root, name, u64::MAX, Reach::Everything)),
         }
     }
     Ok(found)
@@ -87,11 +130,19 @@ pub fn read(rules: &Path, part: &Part) -> Result<Found> {
 
 impl Found {
     /// Reads a customer's folder.
-    fn read_customer(&mut self, rules: &Path, customer: &str) {
+    fn read_customer(&mut self, root: &Root, customer: &str, neighbours: Neighbours) {
         if !self.is_readable(customer, "/") {
             return;
         }
-        let files = match list(&rules.join(customer), FILES_MOST) {
+        let reach = match neighbours {
+            Neighbours::Strangers => Reach::Customer(customer),
+            Neighbours::Teams => Reach::Everything,
+        };
+        let folder = match root.path_of(Path::new(customer), reach) {
+            Ok(folder) => folder,
+            Err(refused) => return self.unreadable.push((format!("{customer}/"), refused.to_string())),
+        };
+        let files = match list(&folder, FILES_MOST) {
             Ok(files) if files.len() > FILES_MOST => {
                 let why = format!(
                     "the folder holds more than {FILES_MOST} files; none of them is read: move what is no rule file"
@@ -107,7 +158,7 @@ impl Found {
         let mut left = FOLDER_BYTES_MOST;
         for (name, _) in files {
             if name != "secrets" {
-                left -= self.take(rules, format!("{customer}/{name}"), left);
+                left -= self.take(root, format!("{customer}/{name}"), left, reach);
             }
         }
     }
@@ -123,11 +174,11 @@ impl Found {
     }
 
     /// Reads a file, if it is one of ours and has at most `most` bytes; says how many it has.
-    fn take(&mut self, rules: &Path, name: String, most: u64) -> u64 {
+    fn take(&mut self, root: &Root, name: String, most: u64, reach: Reach<'_>) -> u64 {
         if !is_rule_file(&name) || !self.is_readable(&name, "") {
             return 0;
         }
-        let read = text_of(rules, &name).and_then(|text| match text.len() as u64 <= most {
+        let read = text_of(root, &name, reach).and_then(|text| match text.len() as u64 <= most {
             true => Ok(text),
             false => Err(format!(
                 "does not fit: the files of a folder have at most {FOLDER_BYTES_MOST} bytes together, and those before \
@@ -148,6 +199,16 @@ impl Found {
     }
 }
 
+/// Whether nothing in a folder may be a customer's or a rule file.
+fn is_empty(folder: &Path) -> std::io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        if may_be_a_customer(&entry?.file_name().to_string_lossy()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// `.yaml` or `.yml`, and not an editor's own file.
 fn is_rule_file(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
@@ -165,14 +226,10 @@ fn list(folder: &Path, most: usize) -> std::io::Result<Vec<(String, PathBuf)>> {
     Ok(entries)
 }
 
-/// A file's text; never follows a link, never waits on a pipe.
-fn text_of(rules: &Path, name: &str) -> Result<String, String> {
-    let mut file = open_beneath(rules, Path::new(name)).map_err(|error| match error.raw_os_error() {
-        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
-            "is a symbolic link; links are not followed".to_owned()
-        }
-        _ => format!("cannot be opened: {error}"),
-    })?;
+/// A file's text; never waits on a pipe.
+fn text_of(root: &Root, name: &str, reach: Reach<'_>) -> Result<String, String> {
+    let file = root.open(Path::new(name), reach);
+    let mut file = file.map_err(|refused: Refused| refused.to_string())?;
     let meta = file
         .metadata()
         .map_err(|error| format!("cannot be looked at: {error}"))?;
@@ -207,7 +264,7 @@ mod tests {
         fs::write(contoso.join("large.yaml"), "x".repeat(256 * 1024 + 1)).expect("a file");
         fs::write(contoso.join("full.yaml"), "x".repeat(256 * 1024)).expect("a file");
         std::os::unix::fs::symlink("/etc/passwd", contoso.join("link.yaml")).expect("a link");
-        let found = read(dir.path(), &Part::Whole).expect("reads");
+        let found = read(dir.path(), &Part::Whole, Neighbours::Teams).expect("reads");
         let read: Vec<&str> = found.sources.iter().map(|source| source.path.as_str()).collect();
         assert_eq!(read, ["contoso/full.yaml", "contoso/production.yaml"]);
         let refused: Vec<&str> = found.unreadable.iter().map(|(path, _)| path.as_str()).collect();
@@ -226,12 +283,18 @@ mod tests {
         }
         fs::write(dir.path().join("contoso/b\u{1b}[2J.yaml"), "rules: []").expect("a file");
         fs::write(dir.path().join("contoso/note\n.txt"), "is no rule file").expect("a file");
-        let found = read(dir.path(), &Part::Whole).expect("reads");
+        let found = read(dir.path(), &Part::Whole, Neighbours::Teams).expect("reads");
         assert_eq!(found.sources.len(), 1);
         let refused: Vec<&str> = found.unreadable.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(refused, [r"contoso/b\u{1b}[2J.yaml", r"evil\nERROR all is lost/"]);
         let part = Part::Folders(["evil\nERROR all is lost".to_owned()].into());
-        assert_eq!(read(dir.path(), &part).expect("reads").unreadable.len(), 1);
+        assert_eq!(
+            read(dir.path(), &part, Neighbours::Teams)
+                .expect("reads")
+                .unreadable
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -242,7 +305,7 @@ mod tests {
             fs::write(dir.path().join(format!("contoso/{nth}.txt")), "").expect("a file");
         }
         fs::write(dir.path().join("contoso/a.yaml"), "rules: []").expect("a file");
-        let found = read(dir.path(), &Part::Whole).expect("reads");
+        let found = read(dir.path(), &Part::Whole, Neighbours::Teams).expect("reads");
         assert_eq!((found.sources.len(), found.unreadable.len()), (0, 1));
         assert_eq!(found.unreadable[0].0, "contoso/");
     }
@@ -259,12 +322,17 @@ mod tests {
             fs::write(at(&format!("contoso/{nth:02}.yaml")), &full).expect("a file");
         }
         fs::write(at("fabrikam/a.yaml"), &full).expect("a file");
-        assert!(read(dir.path(), &Part::Whole).expect("reads").unreadable.is_empty());
+        assert!(
+            read(dir.path(), &Part::Whole, Neighbours::Teams)
+                .expect("reads")
+                .unreadable
+                .is_empty()
+        );
         fs::write(at("contoso/63.yaml"), &full[1..]).expect("a file");
         for name in ["contoso/a.yaml", "contoso/b.yaml", "contoso/c.yaml"] {
             fs::write(at(name), "x".repeat(if name.ends_with("a.yaml") { 2 } else { 1 })).expect("a file");
         }
-        let found = read(dir.path(), &Part::Whole).expect("reads");
+        let found = read(dir.path(), &Part::Whole, Neighbours::Teams).expect("reads");
         let refused: Vec<&str> = found.unreadable.iter().map(|(path, _)| path.as_str()).collect();
         // one byte was left: the first that fits takes it
         assert_eq!(refused, ["contoso/a.yaml", "contoso/c.yaml"]);
@@ -291,14 +359,84 @@ mod tests {
             fs::write(dir.path().join(name).join("a.yaml"), "rules: []").expect("a file");
         }
         let part = Part::Folders(["contoso", "gone"].map(str::to_owned).into());
-        let found = read(dir.path(), &part).expect("reads");
+        let found = read(dir.path(), &part, Neighbours::Teams).expect("reads");
         assert_eq!(found.sources.len(), 1);
         assert_eq!(found.sources[0].path, "contoso/a.yaml");
     }
 
     #[test]
-    fn a_missing_folder_holds_nothing() {
-        let found = read(Path::new("/nowhere/at/all"), &Part::Whole).expect("reads");
-        assert!(found.sources.is_empty() && found.unreadable.is_empty());
+    fn a_folder_that_is_missing_or_empty_is_told_apart_from_customers_without_rules() {
+        let missing = read(Path::new("/nowhere/at/all"), &Part::Whole, Neighbours::Teams).expect("reads");
+        assert!(missing.sources.is_empty() && missing.unreadable.is_empty());
+        assert!(missing.nothing.is_some_and(|why| why.contains("/nowhere/at/all")));
+        let dir = tempfile::tempdir().expect("a directory");
+        for folder in ["lost+found", "..2026_1", ".git"] {
+            fs::create_dir(dir.path().join(folder)).expect("a folder");
+        }
+        let empty = read(dir.path(), &Part::Whole, Neighbours::Teams).expect("reads");
+        assert!(empty.nothing.is_some_and(|why| why.contains("nothing in")));
+        fs::create_dir(dir.path().join("contoso")).expect("a folder");
+        let found = read(dir.path(), &Part::Whole, Neighbours::Teams).expect("reads");
+        assert_eq!(found.nothing, None);
+    }
+
+    fn link(target: &str, at: PathBuf) {
+        fs::create_dir_all(at.parent().expect("a folder")).expect("a folder");
+        std::os::unix::fs::symlink(target, at).expect("a link");
+    }
+
+    fn paths(found: &Found) -> Vec<&str> {
+        found.sources.iter().map(|source| source.path.as_str()).collect()
+    }
+
+    #[test]
+    fn of_a_configmap_each_file_is_read_once_and_its_data_folders_are_no_customers() {
+        for neighbours in [Neighbours::Teams, Neighbours::Strangers] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let at = |name: &str| dir.path().join(name);
+            // mounted at the top with items, and another one in a customer's folder
+            fs::create_dir_all(at("..2026_1/contoso")).expect("folders");
+            fs::write(at("..2026_1/contoso/a.yaml"), "rules: []").expect("a file");
+            fs::create_dir_all(at("fabrikam/..2026_2")).expect("folders");
+            fs::write(at("fabrikam/..2026_2/b.yaml"), "rules: []").expect("a file");
+            link("..2026_1", at("..data"));
+            link("..data/contoso", at("contoso"));
+            link("..2026_2", at("fabrikam/..data"));
+            link("..data/b.yaml", at("fabrikam/b.yaml"));
+            let found = read(dir.path(), &Part::Whole, neighbours).expect("reads");
+            assert_eq!(paths(&found), ["contoso/a.yaml", "fabrikam/b.yaml"]);
+            assert_eq!(found.unreadable, []);
+            let part = Part::Folders(["contoso", "..2026_1", "..data"].map(str::to_owned).into());
+            let found = read(dir.path(), &part, neighbours).expect("reads");
+            assert_eq!(paths(&found), ["contoso/a.yaml"]);
+        }
+    }
+
+    #[test]
+    fn links_that_may_not_be_followed_are_broken_files_with_the_reason() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at("fabrikam")).expect("folders");
+        fs::write(at("fabrikam/b.yaml"), "rules: []").expect("a file");
+        link("/etc/passwd", at("contoso/host.yaml"));
+        link("../fabrikam/b.yaml", at("contoso/theirs.yaml"));
+        link("../fabrikam", at("contoso/folder.yaml"));
+        link("/etc", at("etc"));
+        let found = read(dir.path(), &Part::Whole, Neighbours::Strangers).expect("reads");
+        assert_eq!(paths(&found), ["fabrikam/b.yaml"]);
+        let refused: BTreeSet<(&str, bool)> = found
+            .unreadable
+            .iter()
+            .map(|(path, why)| (path.as_str(), why.contains("outside of the rules folder")))
+            .collect();
+        let expected = [
+            ("contoso/host.yaml", true),
+            ("contoso/theirs.yaml", false),
+            ("contoso/folder.yaml", false),
+            ("etc/", true),
+        ];
+        assert_eq!(refused, expected.into());
+        let found = read(dir.path(), &Part::Whole, Neighbours::Teams).expect("reads");
+        assert_eq!(paths(&found), ["contoso/theirs.yaml", "fabrikam/b.yaml"]);
     }
 }

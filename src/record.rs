@@ -206,13 +206,28 @@ pub struct BrokenFile {
     pub digest: String,
     /// The problems as the customer reads them, secrets masked.
     pub report: String,
+    /// What is wrong with a whole folder, where that is no single file's error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<FolderTrouble>,
+}
+
+/// What is wrong with a folder of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FolderTrouble {
+    /// A customer's folder is gone, or has no rule files; its last rules stay in force until somebody ends them.
+    Gone,
+    /// A customer in the settings has no rules: nobody hears of its events.
+    WithoutRules,
+    /// The rules folder itself is missing or empty.
+    Nothing,
 }
 
 /// What somebody may ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Try an ended delivery again, with the same id and content.
+    /// Try a delivery again that ended, or one that waits without waiting longer; with the same id and content.
     Redeliver {
         /// Its id.
         delivery: String,
@@ -233,6 +248,11 @@ pub enum Command {
         /// What it tells. It stands here, and is no event that was heard: nobody else is told of it, and no incident is
         /// made of it.
         event: Box<Event>,
+    },
+    /// End the last rules of a customer whose folder is gone.
+    ForgetRules {
+        /// Whose.
+        customer: CustomerId,
     },
 }
 
@@ -357,6 +377,17 @@ pub enum Change {
         /// When it is tried.
         again: Time,
         /// When its new life ends.
+        expires: Time,
+    },
+    /// A delivery that waits is tried sooner, on request.
+    Hastened {
+        /// Which.
+        place: LaneKey,
+        /// Attempts so far.
+        attempts: u32,
+        /// When it is tried.
+        again: Time,
+        /// When its life ends, as before.
         expires: Time,
     },
     /// A delivery stands for others that were superseded by it.

@@ -1,29 +1,29 @@
 //! Values that must never be read by accident, and the key that seals what is kept.
 //!
 //! A [`Secret`] or [`Url`] prints as a fingerprint wherever it is formatted; the value comes out only of `reveal`,
-//! whose callers are the senders. [`Sealer`] encrypts rule texts before they reach the journal.
+//! whose callers are the senders. [`Sealer`] encrypts rule texts before they reach the journal. `named` finds secrets by
+//! their names, `beneath` opens files below a folder that strangers write into.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as URL_SAFE};
 use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::customer::CustomerId;
 use crate::durable;
 
-/// The largest secret, bytes.
-const SECRET_BYTES_MOST: u64 = 64 * 1024;
+pub mod beneath;
+pub mod named;
+
+pub use named::Secrets;
 
 /// A token or password.
 #[derive(Clone)]
@@ -243,93 +243,6 @@ fn mac(key: &[u8], parts: &[&str]) -> hmac::digest::CtOutput<Hmac<Sha256>> {
     mac.finalize()
 }
 
-/// Where secrets are found by name: files in a credentials directory, and each customer's own `secrets/` folder.
-#[derive(Debug, Clone, Default)]
-pub struct Secrets {
-    /// systemd's `$CREDENTIALS_DIRECTORY`, or the directory that the settings name.
-    pub directory: Option<PathBuf>,
-    /// The folder that holds one folder per customer (`rules/`).
-    pub rules: Option<PathBuf>,
-    /// The operator's secrets that each customer may name; without an entry, none. `None`: all may name all.
-    pub granted: Option<BTreeMap<CustomerId, std::collections::BTreeSet<String>>>,
-}
-
-impl Secrets {
-    /// The value of `name` for `customer`: its own folder's `secrets/NAME` first, else a granted one.
-    ///
-    /// # Errors
-    /// When the name is not one, nothing of that name may be used, or the file can't be read; never with the value.
-    pub fn find(&self, customer: &CustomerId, name: &str) -> Result<Secret> {
-        let sound = !name.is_empty() && name.len() <= 64 && !name.starts_with('.');
-        let sound = sound && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        ensure!(
-            sound,
-            "`{name}` is not the name of a secret: letters, digits, `.`, `_`, `-`, at most 64"
-        );
-        if let Some(own) = self.own(customer, name)? {
-            return Ok(own);
-        }
-        let granted = self
-            .granted
-            .as_ref()
-            .is_none_or(|all| customer.is_operator() || all.get(customer).is_some_and(|names| names.contains(name)));
-        ensure!(
-            granted,
-            "there is no secret `{name}` in the folder `{customer}/secrets`, and the operator has granted none of that name"
-        );
-        let Some(directory) = &self.directory else {
-            bail!("there is no secret `{name}`: put it into the file `{customer}/secrets/{name}` beside the rule files")
-        };
-        let path = directory.join(name);
-        let value = std::fs::read_to_string(&path).with_context(|| format!("reading the secret {}", path.display()))?;
-        checked(name, &value)
-    }
-
-    /// The secret in the customer's own folder. The folder is a stranger's: no link in it is followed, or it could
-    /// name anybody's file.
-    fn own(&self, customer: &CustomerId, name: &str) -> Result<Option<Secret>> {
-        let Some(rules) = &self.rules else { return Ok(None) };
-        let below = Path::new(customer.as_str()).join("secrets").join(name);
-        let file = match open_beneath(rules, &below) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("reading the secret {}", below.display())),
-        };
-        let mut value = String::new();
-        let read = file.take(SECRET_BYTES_MOST).read_to_string(&mut value);
-        read.with_context(|| format!("reading the secret {}", below.display()))?;
-        checked(name, &value).map(Some)
-    }
-
-    /// The operator's own secret of this name (tokens, the SMTP password).
-    ///
-    /// # Errors
-    /// As [`Secrets::find`].
-    pub fn operator(&self, name: &str) -> Result<Secret> {
-        self.find(&CustomerId::new(crate::customer::OPERATOR), name)
-    }
-}
-
-fn checked(name: &str, value: &str) -> Result<Secret> {
-    ensure!(!value.trim().is_empty(), "the secret `{name}` is empty");
-    Ok(Secret::new(value))
-}
-
-/// Opens a regular file below `root` for reading, following no link on the way and waiting for no pipe.
-///
-/// # Errors
-/// When it is not there, not below `root`, not a regular file, or a link.
-pub fn open_beneath(root: &Path, below: &Path) -> std::io::Result<File> {
-    let root = File::open(root)?;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = File::from(openat2(&root, below, flags, Mode::empty(), resolve)?);
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(std::io::Error::other("it is not a regular file")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,34 +308,6 @@ mod tests {
             LinkKey::of(&Sealer::throwaway()).verify(&token, "azure", "0NTJ-VV8"),
             None
         );
-    }
-
-    #[test]
-    fn a_customers_own_secret_is_read_and_a_link_in_its_folder_is_not_followed() {
-        let rules = tempfile::tempdir().expect("a directory");
-        for customer in ["contoso", "fabrikam"] {
-            std::fs::create_dir_all(rules.path().join(customer).join("secrets")).expect("folders");
-        }
-        std::fs::write(rules.path().join("fabrikam/secrets/key"), "theirs\n").expect("a file");
-        std::os::unix::fs::symlink("../../fabrikam/secrets/key", rules.path().join("contoso/secrets/key"))
-            .expect("a link");
-        let secrets = Secrets {
-            rules: Some(rules.path().to_owned()),
-            ..Secrets::default()
-        };
-        let own = secrets.find(&CustomerId::new("fabrikam"), "key").expect("its own");
-        assert_eq!(own.reveal(), "theirs");
-        assert!(secrets.find(&CustomerId::new("contoso"), "key").is_err());
-    }
-
-    #[test]
-    fn a_name_with_a_path_in_it_is_no_secret() {
-        let secrets = Secrets {
-            directory: Some("/etc".into()),
-            ..Secrets::default()
-        };
-        assert!(secrets.operator("../etc/passwd").is_err());
-        assert!(secrets.operator(".hidden").is_err());
     }
 
     #[test]

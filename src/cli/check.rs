@@ -68,7 +68,8 @@ struct Counts {
 impl Check {
     /// Checks; warnings are no failure.
     pub fn run(self) -> Result<Exit> {
-        let folder = Folder::read(self.dir.as_deref(), &self.decides)?;
+        let mut folder = Folder::read(self.dir.as_deref(), &self.decides)?;
+        folder.problems.append(&mut folder.beside);
         let stats = self.stats.then(|| Stats::of(&folder));
         match self.format {
             Format::Json => output::print_json(&answer(&folder, stats))?,

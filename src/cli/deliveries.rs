@@ -37,7 +37,7 @@ enum State {
     Scheduled,
 }
 
-/// Try ended deliveries again, with the same ids and the same content
+/// Try deliveries again that ended, and those that wait at once; same ids, same content
 #[derive(Debug, Clone, clap::Args)]
 pub struct Redeliver {
     /// Ids, as `bellwether deliveries` shows them

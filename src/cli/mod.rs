@@ -10,11 +10,13 @@ pub mod demo;
 mod events;
 mod explain;
 mod failure;
+mod forget;
 mod incidents;
 mod output;
 mod reasons;
 mod rules;
 mod schema;
+mod secrets;
 mod send_test;
 mod serve;
 mod set_aside;
@@ -56,6 +58,7 @@ enum Command {
     Incidents(incidents::Incidents),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
+    Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
     Verify(verify::Verify),
@@ -97,6 +100,7 @@ impl Command {
             Command::Incidents(incidents) => wait(incidents.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
+            Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),
             Command::Verify(verify) => verify.run(),
@@ -107,11 +111,24 @@ impl Command {
     }
 }
 
+/// Threads that serve connections and attempts, at most: more gain nothing, and the unit allows 256 tasks in all.
+const WORKERS_MOST: usize = 32;
+
+/// Threads that may wait for a disk, at most. With those above, the 32 that look names up, and the writing, watching and
+/// reading ones, they stay well below the unit's `TasksMax=256`: a thread that cannot be started would be a panic.
+const BLOCKING_MOST: usize = 96;
+
 /// How long the runtime may take to end: whoever still waits for a name to be looked up is not waited for.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 fn wait<T>(what: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.min(WORKERS_MOST))
+        .max_blocking_threads(BLOCKING_MOST)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
     let done = runtime.block_on(what);
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
     done

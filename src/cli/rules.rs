@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::failure::{Exit, Failure};
-use super::output;
+use super::{output, secrets};
 use crate::channel::retired::retired;
 use crate::clock::Clock;
 use crate::config::{Flags, Settings};
@@ -34,6 +34,15 @@ pub struct Decides {
 }
 
 impl Decides {
+    /// By a settings file.
+    #[cfg(test)]
+    pub fn of_settings(file: &Path) -> Self {
+        Self {
+            config: Some(file.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Whether anything was given.
     pub fn is_given(&self) -> bool {
         self.config.is_some() || self.catalogue.is_some() || self.allow_private_receivers
@@ -50,6 +59,8 @@ pub struct Folder {
     pub files: usize,
     /// Everything worth saying of settings and files; files are named as they are found from here.
     pub problems: Vec<Problem>,
+    /// What is wrong beside the rule files: secrets, customers without rules. Tests and explanations go without it.
+    pub beside: Vec<Problem>,
 }
 
 impl Folder {
@@ -71,9 +82,9 @@ impl Folder {
             let said = outbound::warnings(&settings, Clock::System.now()).into_iter();
             problems.extend(said.map(|what| warning(file, &what)));
         }
-        let secrets = daemon::secrets(&settings);
-        let path = settings.rules;
-        let found = listed(&path)?;
+        let found_secrets = daemon::secrets(&settings);
+        let path = settings.rules.clone();
+        let found = listed(&path, deciding.customers.are_separate())?;
         let bar = output::Bar::new("checking");
         let checked = check_watched(&found.sources, &Default::default(), &deciding, &|done, of| {
             bar.at(done, of)
@@ -83,18 +94,25 @@ impl Folder {
         let unreadable = found.unreadable.iter().map(|(file, why)| unreadable(file, why));
         let of_files = checked.problems.iter().cloned();
         let of_files = of_files.filter(|problem| !(has_unreadable && problem.file == "rules/"));
-        let of_secrets = retired_secrets(&checked.set, &secrets);
+        let of_secrets = retired_secrets(&checked.set, &found_secrets);
         problems.extend(
             unreadable
                 .chain(of_files)
                 .chain(of_secrets)
                 .map(|problem| placed(problem, &path)),
         );
+        let read = found.sources.iter().map(|source| source.path.clone());
+        let read: Vec<String> = read
+            .chain(found.unreadable.iter().map(|(path, _)| path.clone()))
+            .collect();
+        let mut beside = secrets::problems(&settings, &checked.set, &path);
+        beside.extend(secrets::customers_without_rules(&settings, &checked.set, &read));
         Ok(Self {
             files: found.sources.len() + found.unreadable.len(),
             path,
             checked,
             problems,
+            beside,
         })
     }
 
@@ -203,7 +221,7 @@ fn retired_secrets(set: &RuleSet, secrets: &Secrets) -> Vec<Problem> {
     problems
 }
 
-fn listed(path: &Path) -> Result<folder::Found> {
+fn listed(path: &Path, are_separate: bool) -> Result<folder::Found> {
     let refuse = |what: String, hint: &str| Failure::new(Exit::Config, what).hint(hint);
     if !path.exists() {
         let what = format!("there is no rules folder {}", path.display());
@@ -225,7 +243,12 @@ fn listed(path: &Path) -> Result<folder::Found> {
         let hint = format!("name the rules folder: {}", folder.unwrap_or(Path::new(".")).display());
         return Err(refuse(what, &hint).into());
     }
-    folder::read(path, &folder::Part::Whole).with_context(|| Failure::new(Exit::Config, "the rules cannot be read"))
+    let neighbours = match are_separate {
+        true => folder::Neighbours::Strangers,
+        false => folder::Neighbours::Teams,
+    };
+    folder::read(path, &folder::Part::Whole, neighbours)
+        .with_context(|| Failure::new(Exit::Config, "the rules cannot be read"))
 }
 
 fn unreadable(file: &str, why: &str) -> Problem {

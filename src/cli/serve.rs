@@ -71,8 +71,11 @@ impl Serve {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
+        secrets_can_be_used(&settings)?;
         let listener = listener(&settings, &mut ListenFd::from_env())?;
-        daemon::run(settings, listener).await?;
+        daemon::run(settings, listener).await.map_err(without_rules_folder)?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "stopped");
         Ok(Exit::Fine)
     }
 
@@ -90,6 +93,35 @@ impl Serve {
             log: self.log.clone(),
             allow_private_receivers: self.allow_private_receivers,
         }
+    }
+}
+
+/// Names every secret of the settings that cannot be used: without them the daemon does not start, and starting it again
+/// changes nothing.
+fn secrets_can_be_used(settings: &Settings) -> Result<()> {
+    for trouble in daemon::granted_and_missing(settings) {
+        tracing::warn!("{trouble}");
+    }
+    let troubles = daemon::settings_troubles(settings);
+    if troubles.is_empty() {
+        return Ok(());
+    }
+    let what = format!("secrets that the settings name cannot be used: {}", troubles.join("; "));
+    let hint = "each is a file of that name in the directory that `secrets:` in the settings or systemd's LoadCredential= gives";
+    Err(Failure::new(Exit::Config, what).hint(hint).into())
+}
+
+/// A rules folder that is not there is a mistake in the settings.
+fn without_rules_folder(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<daemon::NoRulesFolder>() {
+        Ok(missing) => {
+            let folder = missing.folder.display().to_string();
+            let hint = format!(
+                "name the folder that holds the rule files (`rules:` in the settings, or --rules), or make it: mkdir -p {folder}"
+            );
+            Failure::new(Exit::Config, missing.to_string()).hint(hint).into()
+        }
+        Err(other) => other,
     }
 }
 

@@ -522,6 +522,71 @@ x-mine: { anything: goes }
     }
 
     #[test]
+    fn a_url_without_a_scheme_is_told_with_the_one_to_write() {
+        for (text, hint) in [
+            ("public url: health.example.com", "write https://health.example.com"),
+            (
+                "public url: health.example.com:8443",
+                "write https://health.example.com:8443",
+            ),
+            ("public url: localhost:8080", "write https://localhost:8080"),
+            (
+                "smtp: { url: mail.example.com, from: a@b.example }",
+                "write smtp://mail.example.com",
+            ),
+            (
+                "smtp: { url: \"mail.example.com:587\", from: a@b.example }",
+                "write smtp://mail.example.com:587",
+            ),
+            ("smtp: { url: \"mail:25\", from: a@b.example }", "write smtp://mail:25"),
+            (
+                "smtp: { url: \"//mail.example.com:465\", from: a@b.example }",
+                "write smtps://mail.example.com:465",
+            ),
+        ] {
+            let shown = problems(text);
+            assert!(shown.contains(hint), "{text}: {shown}");
+        }
+        let mailto = problems("public url: 'mailto:x'");
+        assert!(mailto.contains("no URL that links could begin with"), "{mailto}");
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_its_name_never_shows() {
+        for value in [
+            "4f2a9c0d1e8b7a6f5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a2b",
+            "bw_0123456789abcdefghij",
+            "Tr0ub4dor3x",
+            "hunter2!",
+            "hunter2 hunter3",
+            "https://health.example.com/hunter2",
+        ] {
+            for text in [
+                format!("tokens: {{ intake: '{value}' }}\nlog: loud\n"),
+                format!("tokens:\n  read: [grafana, \"{value}\"]\n"),
+                format!("tokens: {{ operate: '{value}', colour: red }}\n"),
+                format!(
+                    "smtp: {{ url: smtp://a.example, from: a@b.example, user: u, password: {{ secret: '{value}' }} }}\n"
+                ),
+                format!("customers: {{ contoso: {{ secrets: ['{value}'], tokens: '{value}' }} }}\n"),
+            ] {
+                let shown = problems(&text);
+                assert!(shown.contains("secret"), "{text}: {shown}");
+                assert!(!shown.contains(value) && !shown.contains("hunter2"), "{text}: {shown}");
+            }
+        }
+        for name in [
+            "intake-token",
+            "smtp-password-2026",
+            "teams1",
+            "azure_webhook.v2",
+            "grafana",
+        ] {
+            assert_eq!(problems(&format!("tokens: {{ intake: {name} }}\n")), "", "{name}");
+        }
+    }
+
+    #[test]
     fn a_password_never_shows() {
         let shown =
             problems("smtp: { url: 'smtp://ada:hunter2@mail.example', password: hunter2 }\nlog: loud # hunter3\n");

@@ -373,7 +373,10 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
 
 /// What links in messages begin with; ends with a `/`, so that pages can be joined to it.
 pub(super) fn public_url(text: &str) -> Result<url::Url, String> {
-    let no_url = || "no URL that links could begin with, such as https://health.example.com/".to_owned();
+    let no_url = || match host_of(text) {
+        Some(host) => format!("no URL: it has no scheme; write https://{host}"),
+        None => "no URL that links could begin with, such as https://health.example.com/".to_owned(),
+    };
     let mut url = url::Url::parse(text).map_err(|_| no_url())?;
     let is_plain = url.query().is_none() && url.fragment().is_none();
     let has_no_user = url.username().is_empty() && url.password().is_none();
@@ -385,6 +388,21 @@ pub(super) fn public_url(text: &str) -> Result<url::Url, String> {
         url.set_path(&path);
     }
     Ok(url)
+}
+
+/// A host, perhaps with a port and a path, that stands where a URL belongs: `mail.example.com:587` is read as a URL of the
+/// scheme `mail.example.com`.
+fn host_of(text: &str) -> Option<&str> {
+    let is_of_hosts = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    let host = text.trim_start_matches("//");
+    let (name, rest) = host.split_at(host.find(|c| !is_of_hosts(c)).unwrap_or(host.len()));
+    let (port, path) = match rest.strip_prefix(':') {
+        Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+        None => ("0", rest),
+    };
+    let is_host = !name.is_empty() && (name.contains('.') || name == "localhost" || rest.starts_with(':'));
+    let is_whole = port.parse::<u16>().is_ok() && (path.is_empty() || path.starts_with('/'));
+    (is_host && is_whole).then_some(host)
 }
 
 /// `name@domain`, or `Name <name@domain>`.
@@ -405,6 +423,13 @@ pub(super) fn mail_from(text: &str) -> Result<MailFrom, String> {
 
 /// `smtps://host`, `smtp://host:587`, `smtp://host?tls=opportunistic`.
 pub(super) fn smtp_url(text: &str) -> Result<url::Url, String> {
+    let without_scheme = |host: &str| match host.ends_with(":465") {
+        true => format!("not a URL: it has no scheme; write smtps://{host}"),
+        false => format!("not a URL: it has no scheme; write smtp://{host}"),
+    };
+    if let Some(host) = host_of(text) {
+        return Err(without_scheme(host));
+    }
     let url = url::Url::parse(text).map_err(|_| "not a URL (`smtp://mail.example.com:587`)".to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("user and password stand beside the url, not in it".to_owned());

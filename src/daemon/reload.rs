@@ -17,18 +17,19 @@ use crate::customer::{CustomerId, ORGANISATION};
 use crate::folder::Part;
 use crate::journal::Position;
 use crate::ledger::{Compile, Ledger};
-use crate::problem::Problem;
-use crate::record::{BrokenFile, Input, SealedFile};
+use crate::record::{BrokenFile, FolderTrouble, Input, SealedFile};
 use crate::rule::check::{Deciding, EVERYTHING, Source, restore};
 use crate::rule::{Revision, RuleFile, RuleSet};
 use crate::secret::Sealer;
-use broken::{Told, broken};
+use broken::{Told, placed};
 pub(super) use reading::{Looked, Reading, look};
 use reading::{customers_of, in_force_after};
 pub use workers::{Workers, logged};
 
 mod broken;
+mod kept;
 mod reading;
+mod troubles;
 mod workers;
 
 /// Texts of this many bytes are written down as one record.
@@ -46,10 +47,12 @@ pub struct Reloaded {
     pub rules: usize,
     /// Files whose version in force changed.
     pub changed: Vec<String>,
-    /// Files that are broken: their last good version, if any, stays in force.
+    /// Files that are broken, and folders that are gone: their last good version, if any, stays in force.
     pub broken: Vec<String>,
     /// All problems, as text.
     pub problems: Vec<String>,
+    /// What is wrong with whole folders: one that is gone, a customer without rules.
+    pub folders: Vec<String>,
 }
 
 /// The rules folder and what is in force of it.
@@ -77,6 +80,8 @@ struct Known {
     everything: u64,
     /// The latest reading of a customer's folder that was used, if that was after everything.
     latest: BTreeMap<CustomerId, u64>,
+    /// Whether events may be kept that came before there were any rules: not after it was looked, with rules in force.
+    may_keep_events: bool,
 }
 
 /// The part of the settings that decides.
@@ -123,7 +128,10 @@ impl Rules {
             sealer,
             ledger,
             clock,
-            known: tokio::sync::Mutex::new(Known::default()),
+            known: tokio::sync::Mutex::new(Known {
+                may_keep_events: true,
+                ..Known::default()
+            }),
         }
     }
 
@@ -174,10 +182,7 @@ impl Rules {
     /// Begins a reading: of what is in force now.
     pub(super) async fn begin(&self, part: &Part) -> Result<Reading> {
         let mut known = self.known.lock().await;
-        if known.broken.is_none() {
-            let broken = self.ledger.view().broken();
-            known.broken = Some(broken.context("looking up what was broken before")?);
-        }
+        known.broken = Some(self.known_to_be_broken().await?);
         let in_force = known.caught_up(self.ledger.rules()).await?;
         let part = match known.is_enough(part, &in_force, &self.deciding) {
             true => part.clone(),
@@ -200,6 +205,7 @@ impl Rules {
         looked: Looked,
     ) -> Result<Option<(Reloaded, BTreeSet<String>)>> {
         let mut known = self.known.lock().await;
+        let _turn = self.ledger.turn_to_change_rules().await;
         let now_in_force = self.ledger.rules();
         let is_used = |customer: &CustomerId| {
             let is_in_scope = reading.scope.as_ref().is_none_or(|scope| scope.contains(customer));
@@ -208,28 +214,41 @@ impl Rules {
         let Some((set, changed)) = in_force_after(&reading, &looked, &now_in_force, is_used) else {
             return Ok(None);
         };
-        let before = known.broken.clone().unwrap_or_default();
-        let elsewhere = before.iter().filter(|file| !is_used(&file.customer)).cloned();
-        let of_reading = broken(&looked.broken, &looked.problems, &looked.found).into_iter();
-        let mut after: Vec<BrokenFile> = of_reading
-            .filter(|file| is_used(&file.customer))
-            .chain(elsewhere)
-            .collect();
-        after.sort();
+        let before = self.known_to_be_broken().await?;
+        let after = self.broken_after(&reading, &looked, &set, &before, is_used);
+        self.note(&after, &set, &looked.found);
         let reloaded = Reloaded {
             revision: set.revision.0.clone(),
             rules: set.size().rules,
             changed: changed.clone(),
-            broken: after.iter().map(|file| file.path.clone()).collect(),
-            problems: looked.problems.iter().map(Problem::plain).collect(),
+            broken: after
+                .iter()
+                .filter(|file| file.folder != Some(FolderTrouble::WithoutRules))
+                .map(|file| file.path.clone())
+                .collect(),
+            problems: looked
+                .problems
+                .iter()
+                .map(|problem| placed(problem, &self.folder).plain())
+                .collect(),
+            folders: after
+                .iter()
+                .filter(|file| file.folder.is_some())
+                .map(|file| file.report.clone())
+                .collect(),
         };
         let mut told = known.told.clone();
         let broken = told.held_back(&before, after, self.clock.now());
-        if let Some(change) = self.change(&set, changed, &now_in_force, &broken, &known) {
+        if let Some(change) = self.change(&set, changed, &now_in_force, &broken, &before, known.has_settings) {
             self.write_down(change, set.clone()).await?;
-            known.broken = Some(broken);
             known.has_settings = true;
-            known.put_together(set);
+            known.put_together(set.clone());
+        }
+        if !set.files.is_empty() && known.may_keep_events {
+            self.take_up_kept().await?;
+            known.may_keep_events = false;
+        } else if set.files.is_empty() {
+            known.may_keep_events = true;
         }
         known.told = told;
         known.used(&reading, &looked.large);
@@ -243,8 +262,9 @@ impl Rules {
         set: &RuleSet,
         changed: Vec<String>,
         in_force: &RuleSet,
-        broken: &Vec<BrokenFile>,
-        known: &Known,
+        broken: &[BrokenFile],
+        before: &[BrokenFile],
+        knows_settings: bool,
     ) -> Option<ChangeOfRules> {
         let files = &set.files;
         let paths = changed;
@@ -252,15 +272,14 @@ impl Rules {
         let changed: Vec<Arc<RuleFile>> = changed.cloned().collect();
         let is_gone = |path: &&String| !files.contains_key(path.as_str());
         let removed: Vec<String> = paths.iter().filter(is_gone).cloned().collect();
-        let has_settings = !known.has_settings && set.revision != in_force.revision;
-        let is_same =
-            changed.is_empty() && removed.is_empty() && !has_settings && known.broken.as_ref() == Some(broken);
+        let has_settings = !knows_settings && set.revision != in_force.revision;
+        let is_same = changed.is_empty() && removed.is_empty() && !has_settings && broken == before;
         (!is_same).then(|| ChangeOfRules {
             revision: set.revision.clone(),
             changed,
             removed,
             has_settings,
-            broken: broken.clone(),
+            broken: broken.to_vec(),
         })
     }
 
@@ -385,6 +404,7 @@ impl Reloaded {
         self.revision = later.revision;
         self.rules = later.rules;
         self.broken = later.broken;
+        self.folders = later.folders;
         self.changed.extend(later.changed);
         self.problems.extend(later.problems);
     }
@@ -393,6 +413,9 @@ impl Reloaded {
     pub fn log(&self) {
         for problem in &self.problems {
             tracing::warn!("{problem}");
+        }
+        for trouble in &self.folders {
+            tracing::warn!("{trouble}");
         }
         match self.broken.is_empty() {
             true => tracing::info!(
@@ -405,7 +428,7 @@ impl Reloaded {
                 revision = self.revision,
                 rules = self.rules,
                 broken = self.broken.join(", "),
-                "rule files are broken; their last good version stays in force"
+                "rule files or folders are broken; their last good version stays in force"
             ),
         }
     }

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::{Handle, LOOK_EVERY, reload};
-use crate::folder::Part;
+use crate::folder::{self, Part};
 
 /// Everything is up: journal replayed, rules read, doors open.
 pub fn ready() {
@@ -80,8 +80,14 @@ impl Signals {
     pub async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             done = work => Some(done),
-            _ = self.terminate.recv() => None,
-            _ = self.interrupt.recv() => None,
+            _ = self.terminate.recv() => {
+                stops("SIGTERM");
+                None
+            }
+            _ = self.interrupt.recv() => {
+                stops("SIGINT");
+                None
+            }
         }
     }
 
@@ -93,8 +99,8 @@ impl Signals {
         let (mut reload, mut is_asked_again) = (None, false);
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return stops("SIGTERM"),
+                _ = self.interrupt.recv() => return stops("SIGINT"),
                 _ = self.hang_up.recv() => match reload {
                     None => reload = Some(reloading(handle)),
                     Some(_) => is_asked_again = true,
@@ -113,13 +119,22 @@ impl Signals {
     }
 }
 
+/// Says why the daemon stops, and which one.
+fn stops(signal: &str) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "told to stop by {signal}");
+}
+
 /// Begins to read the rules again. The service manager is told when all but the large folders are read; those follow.
 fn reloading(handle: &Handle) -> JoinHandle<()> {
     let now = NotifyState::monotonic_usec_now().ok();
     tell(&[&[NotifyState::Reloading][..], now.as_slice()].concat());
     let (rules, workers) = (handle.rules.clone(), handle.workers.clone());
+    // whatever was watched before: whoever asks may know that it is the wrong folder by now
+    handle._watch.iter().for_each(folder::Watch::anew);
+    let secrets = handle.secrets.handle();
     tokio::spawn(async move {
         workers.changed_large(reload::logged(&rules, Part::Whole).await);
+        secrets.look().await;
         tell(&[NotifyState::Ready]);
     })
 }

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, Time};
-use crate::delivery::LaneKey;
+use crate::delivery::{LaneKey, Standing, State};
 use crate::incident::IncidentId;
 use crate::ledger::{Hint, Ledger};
 use crate::notification::EndpointId;
@@ -31,7 +31,7 @@ use super::smtp::CONNECTIONS_MAX;
 use attempt::Texts;
 use failures::Failures;
 use slots::{Class, Slots};
-use waiting::Waiting;
+use waiting::{HELD_MOST, Waiting};
 
 mod attempt;
 mod failures;
@@ -62,6 +62,8 @@ pub enum Signal {
     Hint(Hint),
     /// An attempt ended: its slot is free.
     Freed(Freed),
+    /// What these endpoints need came or changed: what waits in their lanes after a failed attempt is tried now.
+    Woken(Vec<EndpointId>),
     /// Time was moved.
     Tick,
     /// Answer when nothing is under way and nothing is due.
@@ -116,6 +118,8 @@ struct Lane {
     waiting: Waiting,
     /// What is looked at: still there after a panic.
     considered: Option<IncidentId>,
+    /// Deliveries that are tried without waiting longer.
+    woken: HashSet<String>,
 }
 
 impl Lanes {
@@ -244,6 +248,10 @@ impl Dispatcher {
         match signal {
             Signal::Hint(hint) => self.hinted(hint),
             Signal::Freed(freed) => self.freed(freed),
+            Signal::Woken(endpoints) => {
+                let now = self.clock.now();
+                endpoints.iter().for_each(|endpoint| self.wake(endpoint, now));
+            }
             Signal::Tick => {}
             Signal::Idle(reply) => self.idle.push(reply),
             Signal::Stop => return std::ops::ControlFlow::Break(()),
@@ -281,7 +289,31 @@ impl Dispatcher {
         }
     }
 
+    /// Notes what waits in a lane after a failed attempt, and has the lane looked at now.
+    fn wake(&mut self, endpoint: &EndpointId, now: Time) {
+        let view = self.ledger.view();
+        let waits = |standing: &Standing| match standing.state {
+            State::Scheduled { at, .. } => at > now && standing.attempts > 0,
+            State::Ended { .. } => false,
+        };
+        let heads = view.heads(endpoint, None).take(HELD_MOST).filter_map(Result::ok);
+        let woken: Vec<LaneKey> = heads
+            .filter(|(_, standing)| waits(standing))
+            .map(|(lane_key, _)| lane_key)
+            .collect();
+        if woken.is_empty() {
+            return;
+        }
+        let lane = self.lane(endpoint);
+        for lane_key in woken {
+            lane.waiting.expect(lane_key.incident, now);
+            lane.woken.insert(lane_key.delivery);
+        }
+        self.look_at(endpoint, now);
+    }
+
     fn hold(&mut self, lane_key: &LaneKey) {
+        self.lane(&lane_key.endpoint).woken.remove(&lane_key.delivery);
         self.busy.insert(lane_key.delivery.clone(), lane_key.endpoint.clone());
         self.lane(&lane_key.endpoint)
             .under_way

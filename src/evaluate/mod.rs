@@ -13,6 +13,8 @@
 //! an endpoint is gone         ──▶ receiver_gone      what waits moves to the new address, or is dead
 //! a delivery's life is over   ──▶ delivery_expired
 //! redelivery was asked for    ──▶ redelivery_asked
+//! an event has no rules yet   ──▶ rules_awaited      kept until there are rules
+//! rules are to be forgotten   ──▶ rules_forgotten    those of a customer whose folder is gone end
 //! retention is over           ──▶ retention_due      what is old is forgotten
 //! the machine's clock jumped  ──▶ clock_jumped       for an hour nothing expires and nothing is deleted
 //! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
@@ -39,13 +41,16 @@ mod receiver_gone;
 mod redelivery_asked;
 mod retention_due;
 mod retry_asked;
+pub(crate) mod rules_awaited;
 mod rules_changed;
+mod rules_forgotten;
 pub(crate) mod set_aside;
 pub(crate) mod test_asked;
 
 pub use notifications_due::DueTogether;
 pub use retention_due::Old;
 pub use rules_changed::RulesChange;
+pub use rules_forgotten::Forgetting;
 
 /// What is to be decided, with what is known that bears on it: one variant per thing that can happen.
 pub enum Case<'a> {
@@ -64,6 +69,10 @@ pub enum Case<'a> {
     AttemptsFinished(Vec<(Attempt, attempt_finished::Lane)>),
     /// Rules have changed, as the input says.
     RulesChanged(&'a Input, RulesChange),
+    /// An event came before there were any rules.
+    RulesAwaited(&'a Event),
+    /// The rules of a customer are to end.
+    RulesForgotten(Forgetting),
     /// An endpoint is in no rule file any more; what waits for it.
     ReceiverGone(Vec<receiver_gone::Pending>),
     /// A delivery is to expire.
@@ -93,6 +102,8 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
         Case::NotificationsDue(gathered) => notifications_due::tell(gathered, rules, now),
         Case::AttemptsFinished(ended) => attempt_finished::all_finished(ended, now),
         Case::RulesChanged(input, change) => rules_changed::rules(input, change, now),
+        Case::RulesAwaited(event) => rules_awaited::keep(event),
+        Case::RulesForgotten(forgetting) => rules_forgotten::forgotten(forgetting, now),
         Case::ReceiverGone(pending) => receiver_gone::endpoint(pending, rules, now),
         Case::DeliveryExpired(found) => delivery_expired::expire(found.as_ref(), now),
         Case::RedeliveryAsked(found) => redelivery_asked::redeliver(found.as_ref(), now),

@@ -7,7 +7,7 @@ use crate::clock::Time;
 use crate::event::{Event, Kind, Stage};
 use crate::journal::Position;
 use crate::notification::EndpointId;
-use crate::record::{BrokenFile, Change, FileInForce, GivenBack, Input, Why};
+use crate::record::{BrokenFile, Change, FileInForce, FolderTrouble, GivenBack, Input, Why};
 use crate::rule::Revision;
 
 mod facts;
@@ -115,10 +115,25 @@ fn by_path(files: &[BrokenFile]) -> BTreeMap<&str, &BrokenFile> {
 }
 
 fn rules_broken(file: &BrokenFile, now: Time) -> Event {
-    let title = format!(
-        "The rule file {} has errors; its last good version stays in force",
-        file.path
-    );
+    let title = match file.folder {
+        Some(FolderTrouble::Gone) => {
+            format!(
+                "The rules folder {} is gone; its last rules stay in force for now",
+                file.path
+            )
+        }
+        Some(FolderTrouble::WithoutRules) => {
+            format!(
+                "The customer `{}` has no rules: nobody is told of its events",
+                file.customer
+            )
+        }
+        Some(FolderTrouble::Nothing) => "There are no rule files".to_owned(),
+        None => format!(
+            "The rule file {} has errors; its last good version stays in force",
+            file.path
+        ),
+    };
     own(
         Kind::RulesBroken,
         Stage::Active,
@@ -131,8 +146,16 @@ fn rules_broken(file: &BrokenFile, now: Time) -> Event {
 }
 
 fn rules_mended(file: &BrokenFile, now: Time) -> Event {
-    let title = format!("The rule file {} is good again", file.path);
-    let text = "What it says is in force now.";
+    let title = match file.folder {
+        Some(FolderTrouble::Gone) => format!("The rules folder {} is there again", file.path),
+        Some(FolderTrouble::WithoutRules) => format!("The customer `{}` has rules now", file.customer),
+        Some(FolderTrouble::Nothing) => "There are rule files again".to_owned(),
+        None => format!("The rule file {} is good again", file.path),
+    };
+    let text = match file.folder {
+        Some(_) => "What its files say is in force now.",
+        None => "What it says is in force now.",
+    };
     own(
         Kind::RulesMended,
         Stage::Resolved,

@@ -66,6 +66,7 @@ fn broken(path: &str, why: &str) -> Change {
             customer: customer_of(path),
             digest: hash(&[&report]),
             report,
+            folder: None,
         }),
     }
 }

@@ -1,8 +1,11 @@
 //! Hearing when the rules folder changes, and where.
 //!
 //! The system tells of changes in the rules folder and in each folder directly in it; where it cannot (its watches are
-//! used up, or the folder is missing), everything is looked at every few seconds. Either says which customers' folders
-//! to look into; the whole is read whenever it is not sure.
+//! used up, the folder is missing, or lies on another machine), everything is looked at every few seconds. Either says
+//! which customers' folders to look into; the whole is read whenever it is not sure.
+//!
+//! What is watched is the folder that a path leads to, and another one may take its place (`mv`, a link that git-sync
+//! flips): so the path is looked at again and again, and what it leads to now is watched anew.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,16 +17,23 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 
 use super::{Part, is_rule_file};
-use seen::Seen;
+use crate::customer::may_be_a_customer;
+use seen::{Identity, Seen};
 #[cfg(test)]
 use waiting::QUIET;
 use waiting::Waiting;
 
+mod remote;
 mod seen;
+#[cfg(test)]
+mod swaps;
 mod waiting;
 
 /// How often everything is looked at where the system does not tell of changes.
 const POLL_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the rules folder, or what a link leads to, is still the one that is watched.
+const LOOK_AT_PATHS_EVERY: Duration = Duration::from_secs(2);
 
 /// Looking at everything takes at most one of so many parts of the time.
 const POLL_SHARE: u32 = 20;
@@ -35,8 +45,17 @@ pub struct Watch(mpsc::Sender<Heard>);
 enum Heard {
     /// Something changed here.
     Changed(Part),
+    /// Everything is to be watched anew.
+    Anew,
     /// Nobody is interested any more.
     Stop,
+}
+
+impl Watch {
+    /// Watches everything anew, whatever was watched before: somebody asked for it.
+    pub fn anew(&self) {
+        let _ = self.0.send(Heard::Anew);
+    }
 }
 
 impl Drop for Watch {
@@ -64,8 +83,9 @@ pub fn watch(
     let seen = Seen::of(&rules);
     let heard = tell.clone();
     let work = move || {
-        let watches = Watches::of(&rules, system(&rules, heard));
-        let mut looking = Looking::new(watches, seen);
+        let folder = rules.clone();
+        let renew = Box::new(move || system(&folder, heard.clone()));
+        let mut looking = Looking::new(Watches::of_system(&rules, renew), seen);
         looking.look_again(Instant::now());
         let mut was_polled = false;
         while looking.hear(&told) {
@@ -87,6 +107,9 @@ pub fn watch(
 /// Has the system watch a folder, but not what is below the folders in it.
 type WatchOne = Box<dyn FnMut(&Path) -> notify::Result<()>>;
 
+/// Begins to watch anew; what was watched before is not any more.
+type Renew = Box<dyn FnMut() -> WatchOne>;
+
 /// The system's own watching.
 fn system(rules: &Path, tell: mpsc::Sender<Heard>) -> WatchOne {
     let folder = rules.to_owned();
@@ -97,6 +120,7 @@ fn system(rules: &Path, tell: mpsc::Sender<Heard>) -> WatchOne {
     };
     let mut watcher = notify::recommended_watcher(heard);
     Box::new(move |path| match &mut watcher {
+        Ok(_) if remote::is_remote(path) => Err(notify::Error::generic(remote::WHY)),
         Ok(watcher) => watcher.watch(path, RecursiveMode::NonRecursive),
         Err(error) => Err(notify::Error::generic(&error.to_string())),
     })
@@ -119,6 +143,8 @@ fn folders_of<'p>(rules: &Path, paths: impl Iterator<Item = &'p Path>) -> Part {
     for path in paths {
         let mut below = path.strip_prefix(rules).into_iter().flatten();
         match (below.next().and_then(|name| name.to_str()), below.next()) {
+            // what links lead into: `..data` of a mounted volume
+            (Some(name), _) if !may_be_a_customer(name) => return Part::Whole,
             (Some(name), Some(_)) => names.insert(name.to_owned()),
             (Some(name), None) if path.is_dir() || !is_rule_file(name) => names.insert(name.to_owned()),
             _ => return Part::Whole,
@@ -132,6 +158,9 @@ fn folders_of<'p>(rules: &Path, paths: impl Iterator<Item = &'p Path>) -> Part {
 struct Watches {
     rules: PathBuf,
     watch_one: WatchOne,
+    renew: Option<Renew>,
+    /// Whether another folder is in the place of the one that is watched, or may be.
+    is_stale: bool,
     /// Why the system does not tell of everything; then everything is looked at again and again.
     failure: Option<String>,
 }
@@ -142,7 +171,19 @@ impl Watches {
         Self {
             rules: rules.to_owned(),
             watch_one,
+            renew: None,
+            is_stale: false,
             failure: None,
+        }
+    }
+
+    /// The system's own, which can be begun anew.
+    fn of_system(rules: &Path, mut renew: Renew) -> Self {
+        let watch_one = renew();
+        let renew = Some(renew);
+        Self {
+            renew,
+            ..Self::of(rules, watch_one)
         }
     }
 
@@ -153,6 +194,11 @@ impl Watches {
     /// Watches everything, with the folders of these names.
     fn begin<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
         let before = self.failure.take();
+        if (std::mem::take(&mut self.is_stale) || before.is_some())
+            && let Some(renew) = &mut self.renew
+        {
+            self.watch_one = renew();
+        }
         let rules = self.rules.clone();
         if self.watch(&rules) {
             self.follow(names);
@@ -172,9 +218,7 @@ impl Watches {
     fn follow<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
         for name in names {
             let path = self.rules.join(name);
-            // no link is followed
-            let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-            if is_folder && !self.watch(&path) {
+            if may_be_a_customer(name) && path.is_dir() && !self.watch(&path) {
                 return;
             }
         }
@@ -196,6 +240,10 @@ struct Looking {
     waiting: Waiting,
     /// When everything is looked at again, if the system does not tell of changes.
     look_again: Instant,
+    /// The folder that is watched.
+    watched: Option<Identity>,
+    /// When it is looked whether it is still there.
+    look_at_paths: Instant,
 }
 
 impl Looking {
@@ -205,26 +253,53 @@ impl Looking {
             seen,
             waiting: Waiting::default(),
             look_again: Instant::now(),
+            watched: None,
+            look_at_paths: Instant::now() + LOOK_AT_PATHS_EVERY,
         }
     }
 
     /// Has everything watched, and looked at soon: something may have changed before it was watched.
     fn look_again(&mut self, now: Instant) {
+        // first looked at, then watched: what is exchanged in between is noticed by the next look
+        self.watched = Identity::of(&self.watches.rules);
         let names = self.seen.names();
         self.watches.begin(&names);
         self.waiting.heard(Part::Whole, now);
+    }
+
+    /// Watches everything anew.
+    fn watch_anew(&mut self, now: Instant) {
+        self.watches.is_stale = true;
+        self.look_again(now);
+    }
+
+    /// Looks whether the paths still lead where they led: another folder is watched anew, and what links lead to is looked
+    /// at as if it had been told.
+    fn look_at_paths(&mut self, now: Instant) {
+        self.look_at_paths = now + LOOK_AT_PATHS_EVERY;
+        let there = Identity::of(&self.watches.rules);
+        let is_same = match (&self.watched, &there) {
+            (Some(watched), Some(there)) => watched.is_same_folder(there),
+            (watched, there) => watched.is_none() && there.is_none(),
+        };
+        if !is_same {
+            tracing::info!("another rules folder is in the place of the one before; it is read and watched");
+            return self.watch_anew(now);
+        }
+        let elsewhere = self.seen.leads_elsewhere();
+        if !elsewhere.is_empty() {
+            self.waiting.heard(Part::Folders(elsewhere), now);
+        }
     }
 
     /// Waits until something changes or something may be quiet; whether anybody is still interested.
     fn hear(&mut self, told: &mpsc::Receiver<Heard>) -> bool {
         let polls = self.watches.is_failing().then_some(self.look_again);
         let next = self.waiting.next().into_iter().chain(polls).min();
-        let heard = match next {
-            None => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(next) => told.recv_timeout(next.saturating_duration_since(Instant::now())),
-        };
-        match heard {
+        let next = next.unwrap_or(self.look_at_paths).min(self.look_at_paths);
+        match told.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(Heard::Changed(part)) => self.waiting.heard(part, Instant::now()),
+            Ok(Heard::Anew) => self.watch_anew(Instant::now()),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Heard::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
         }
@@ -233,6 +308,9 @@ impl Looking {
 
     /// What is different of what has been quiet for long enough.
     fn differs(&mut self, now: Instant) -> Option<Part> {
+        if now >= self.look_at_paths {
+            self.look_at_paths(now);
+        }
         if self.watches.is_failing() && now >= self.look_again {
             self.look_again(now);
         }

@@ -178,6 +178,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/receivers/{customer}/{receiver}/test", post(api::send_test::post))
         .route("/v1/rules", get(api::rules))
         .route("/v1/status", get(api::status::get))
+        .route("/v1/rules/{customer}/forget", post(api::forget::forget))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::status::readyz))
         .route("/metrics", get(metrics::metrics))

@@ -1,6 +1,6 @@
 //! What the ledger and the lanes count, for `/metrics` and the watchdog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,6 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::channel::Outcome;
 use crate::clock::Time;
+use crate::customer::CustomerId;
 use crate::delivery::{End, StateWord};
 use crate::notification::Channel;
 
@@ -34,6 +35,8 @@ pub struct Figures {
     pub heads_read: AtomicUsize,
     /// Attempts that ended, by channel and what became of them.
     attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
+    rules: Mutex<RulesFolder>,
+    secrets: Mutex<Vec<BadSecret>>,
     /// Deliveries that ended dead, by reason.
     dead: Mutex<BTreeMap<&'static str, u64>>,
     /// How long it took from hearing an event to the first attempt of what tells it.
@@ -53,6 +56,26 @@ impl Default for EventToWire {
     fn default() -> Self {
         Self(Histogram::new(EVENT_TO_WIRE_SECONDS))
     }
+}
+
+/// What is not as it should be with the folders of rules, as they were last read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RulesFolder {
+    /// Customers whose folder is gone and whose last rules stay in force.
+    pub gone: BTreeSet<CustomerId>,
+    /// Customers in the settings without any rules.
+    pub without_rules: BTreeSet<CustomerId>,
+    /// Why there is nothing to be read at all.
+    pub nothing: Option<String>,
+}
+
+/// A secret that rule files name and that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BadSecret {
+    /// Whose rule files name it.
+    pub customer: CustomerId,
+    /// Its file and what is wrong with it, without its value.
+    pub why: String,
 }
 
 impl Figures {
@@ -81,6 +104,26 @@ impl Figures {
         let mut all: BTreeMap<&'static str, u64> = End::DEAD_REASONS.iter().map(|reason| (*reason, 0)).collect();
         all.extend(self.dead.lock().unwrap_or_else(PoisonError::into_inner).iter());
         all
+    }
+
+    /// What is not as it should be with the folders of rules.
+    pub fn rules_folder(&self) -> RulesFolder {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what is not as it should be with the folders of rules.
+    pub fn note_rules_folder(&self, note: impl FnOnce(&mut RulesFolder)) {
+        note(&mut self.rules.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The secrets that cannot be used.
+    pub fn bad_secrets(&self) -> Vec<BadSecret> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the secrets that cannot be used.
+    pub fn note_bad_secrets(&self, bad: Vec<BadSecret>) {
+        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = bad;
     }
 
     /// Attempts that ended since the start, by channel and what became of them.

@@ -247,6 +247,7 @@ fn ends(record: &Record) -> impl Iterator<Item = &End> {
         | Change::Delivery { .. }
         | Change::Attempted { .. }
         | Change::Requeued { .. }
+        | Change::Hastened { .. }
         | Change::Carries { .. }
         | Change::Set(_)
         | Change::Planned(_)

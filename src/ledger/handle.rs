@@ -36,6 +36,7 @@ pub struct Ledger {
     pub(super) compile: Compile,
     pub(super) figures: Arc<Figures>,
     pub(super) state: Arc<Path>,
+    pub(super) changing_rules: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Why something was not recorded.
@@ -131,6 +132,12 @@ impl Ledger {
             None,
         )
         .await
+    }
+
+    /// Held by whoever makes other rules out of those in force, until they are in force: changes of rules are made one
+    /// after the other, or one would bring back what another one has just ended.
+    pub async fn turn_to_change_rules(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.changing_rules.clone().lock_owned().await
     }
 
     /// An attempt ended.

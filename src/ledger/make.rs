@@ -2,24 +2,26 @@
 //!
 //! Nothing is changed here, so that a decision that fails can be set aside as if it had not been begun.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use super::decide::Subject;
-use super::{Hint, Waiting, Writer, recorded};
+use super::{Hint, Waiting, Writer};
 use crate::clock::Time;
 use crate::delivery::Attempt;
 use crate::evaluate::set_aside::{self, Trouble};
 use crate::evaluate::test_asked::Test;
-use crate::evaluate::{Case, DueTogether, RulesChange, evaluate};
+use crate::evaluate::{Case, DueTogether, evaluate};
+use crate::event::{Arrival, Event, Provider};
 use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::lookup;
 use crate::notification::EndpointId;
-use crate::record::{Change, Command, Deadline, FileInForce, Input, Of, Record, Undecided, Why};
+use crate::record::{Change, Command, Deadline, Input, Of, Record, Undecided, Why};
 use crate::rule::RuleSet;
+
+mod rules;
 
 /// How much longer everything lives while it is not known what time it is.
 const IN_DOUBT: chrono::Duration = chrono::Duration::hours(1);
@@ -72,6 +74,9 @@ impl Writer {
             None => self.made(of, &Case::Nothing(Why::InputLost)),
             Some(Input::Heard { event }) => {
                 let event = &*view.with_time(event)?;
+                if self.awaits_rules(event) {
+                    return Ok(self.made(of, &Case::RulesAwaited(event)));
+                }
                 let mut heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
                 heard.is_on_hold = self.hold()?.is_some();
                 let at = waiting.at;
@@ -90,6 +95,11 @@ impl Writer {
                 bail!("the input {} is of a kind that is never recorded", waiting.at)
             }
         })
+    }
+
+    /// Whether an event came before there were any rules: it is kept until there are.
+    fn awaits_rules(&self, event: &Event) -> bool {
+        self.rules.files.is_empty() && event.provider != Provider::Bellwether && event.arrival == Arrival::Live
     }
 
     fn make_of_command(&self, at: Position, command: &Command) -> Result<Made> {
@@ -115,6 +125,7 @@ impl Writer {
                 let retry = view.retry_facts(*at, &self.rules, &self.shared.journal)?;
                 self.made(of, &Case::RetryAsked(retry))
             }
+            Command::ForgetRules { customer } => self.make_of_forgetting(at, customer)?,
         })
     }
 
@@ -195,110 +206,6 @@ impl Writer {
             return Ok(Some(now + IN_DOUBT));
         }
         Ok(self.store.view().hold()?.filter(|until| *until > now))
-    }
-
-    /// Rules change between two inputs: those before are decided by the old ones, those after by the new ones.
-    fn make_of_rules(&self, waiting: &Waiting, input: &Input) -> Result<Made> {
-        let next = match &waiting.rules {
-            Some(rules) => rules.clone(),
-            None => self.compile_with(input)?,
-        };
-        let view = self.store.view();
-        let earlier: Vec<_> = self.earlier_texts(input)?.into_iter().map(|(file, _)| file).collect();
-        let change = RulesChange {
-            recorded: waiting.at,
-            given_back: view.rules_without_decisions(&changed_paths(input, &earlier))?,
-            earlier,
-            before: view.revision_at(u64::MAX)?,
-            broken: view.broken()?,
-            set_aside: view.rules_set_aside()?,
-            no_longer_failing: self.failing_endpoints_without(&next)?,
-        };
-        // whose address is gone is looked at by its lane, which knows whether an attempt is under way
-        let pending = view.endpoints_with_work()?.into_iter();
-        let hint = Hint {
-            endpoints: pending.filter(|endpoint| next.endpoint(endpoint).is_none()).collect(),
-            ..Hint::default()
-        };
-        let of = Of::Kept { at: waiting.at };
-        let made = self.made(of, &Case::RulesChanged(input, change)).with_hint(hint);
-        Ok(Made {
-            rules: Some(next),
-            ..made
-        })
-    }
-
-    /// The endpoints that fail and are in no rule file any more.
-    fn failing_endpoints_without(&self, rules: &RuleSet) -> Result<Vec<EndpointId>> {
-        let failing = self.store.view().all_failing();
-        let gone = failing.filter(|found| {
-            found
-                .as_ref()
-                .map_or(true, |one| rules.endpoint(&one.endpoint).is_none())
-        });
-        gone.map(|found| Ok(found?.endpoint)).collect()
-    }
-
-    /// The files of a change that were recorded before it, with their sealed texts.
-    fn earlier_texts(&self, input: &Input) -> Result<Vec<(FileInForce, String)>> {
-        let Input::Rules { texts, .. } = input else {
-            return Ok(Vec::new());
-        };
-        let mut earlier = Vec::new();
-        for at in texts {
-            let Some(Input::RuleTexts { files }) = lookup::unless_lost(lookup::input(&self.shared.journal, *at))?
-            else {
-                continue;
-            };
-            for (nth, file) in (0..).zip(files) {
-                let (path, digest) = (file.path, file.digest);
-                earlier.push((
-                    FileInForce {
-                        path,
-                        digest,
-                        nth,
-                        recorded: Some(*at),
-                    },
-                    file.sealed,
-                ));
-            }
-        }
-        Ok(earlier)
-    }
-
-    /// The rules after a recorded change, made from what is in force and the change itself: for a start after a crash.
-    fn compile_with(&self, input: &Input) -> Result<Arc<RuleSet>> {
-        let Input::Rules {
-            files,
-            removed,
-            settings,
-            ..
-        } = input
-        else {
-            bail!("only a change of rules can be compiled")
-        };
-        let mut texts: BTreeMap<String, String> = recorded::texts_in_force(self.store.view(), &self.shared.journal)?
-            .into_iter()
-            .collect();
-        for path in removed {
-            texts.remove(path);
-        }
-        texts.extend(
-            self.earlier_texts(input)?
-                .into_iter()
-                .map(|(file, sealed)| (file.path, sealed)),
-        );
-        texts.extend(files.iter().map(|file| (file.path.clone(), file.sealed.clone())));
-        let settings = match settings {
-            Some(settings) => Some(Some(settings.clone())),
-            None => lookup::unless_lost(recorded::settings_in_force(self.store.view(), &self.shared.journal))?,
-        };
-        if settings.is_none() {
-            texts.clear(); // as in `recorded`: nothing is decided by rules whose settings are lost
-        }
-        let texts: Vec<(String, String)> = texts.into_iter().collect();
-        let compiled = recorded::compile_what_can_be(&self.settings.compile, texts, settings.flatten().as_deref());
-        Ok(Arc::new(compiled?))
     }
 
     /// That an input or a deadline is set aside, because of this.
@@ -419,9 +326,10 @@ fn hint_of(attempts: &[Attempt]) -> Hint {
 fn lane_of(change: &Change) -> Option<(EndpointId, IncidentId)> {
     match change {
         Change::Delivery { delivery, .. } => Some((delivery.endpoint.clone(), delivery.incident.clone())),
-        Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
-            Some((place.endpoint.clone(), place.incident.clone()))
-        }
+        Change::Attempted { place, .. }
+        | Change::Ended { place, .. }
+        | Change::Requeued { place, .. }
+        | Change::Hastened { place, .. } => Some((place.endpoint.clone(), place.incident.clone())),
         // told by what was asked: see `make_of_attempts` and `make_of_due`
         Change::Planned(_)
         | Change::Gathered(_)
@@ -451,16 +359,6 @@ fn lane_of(change: &Change) -> Option<(EndpointId, IncidentId)> {
         | Change::IncidentForgotten { .. }
         | Change::Forgotten { .. } => None,
     }
-}
-
-/// The paths of the files that a change of rules puts into force or takes out of it.
-fn changed_paths<'a>(input: &'a Input, earlier: &'a [FileInForce]) -> BTreeSet<&'a str> {
-    let Input::Rules { files, removed, .. } = input else {
-        return BTreeSet::new();
-    };
-    let files = files.iter().map(|file| file.path.as_str());
-    let earlier = earlier.iter().map(|file| file.path.as_str());
-    files.chain(earlier).chain(removed.iter().map(String::as_str)).collect()
 }
 
 /// What an input is, as far as it could be read.

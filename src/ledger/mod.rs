@@ -46,7 +46,7 @@ pub(crate) mod trap;
 
 #[cfg(test)]
 pub(crate) use deciding::note_of_deaths;
-pub use figures::Figures;
+pub use figures::{BadSecret, Figures};
 use group::{Cycle, Undo};
 pub use handle::{Hint, Ledger, Refused};
 pub use past::Past;

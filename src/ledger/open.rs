@@ -224,6 +224,7 @@ fn spawn(
         compile: settings.compile.clone(),
         figures: Arc::new(Figures::default()),
         state: settings.state.as_path().into(),
+        changing_rules: Arc::default(),
     };
     let now: Time = settings.clock.now();
     let upkeep = Upkeep::new(journal.next() - 1, now);

@@ -271,9 +271,10 @@ impl Forgotten {
         let is_old_delivery = |id: &str| is_later(seq, self.deliveries.get(id));
         match change {
             Change::Delivery { delivery, .. } => is_old_delivery(&delivery.id),
-            Change::Attempted { place, .. } | Change::Ended { place, .. } | Change::Requeued { place, .. } => {
-                is_old_delivery(&place.delivery)
-            }
+            Change::Attempted { place, .. }
+            | Change::Ended { place, .. }
+            | Change::Requeued { place, .. }
+            | Change::Hastened { place, .. } => is_old_delivery(&place.delivery),
             Change::Forgotten { place, .. } => self.is_whole && is_old_delivery(&place.delivery),
             Change::EndpointFails(failing) => is_old_delivery(&failing.delivery),
             Change::EndpointWorks { delivery, .. }

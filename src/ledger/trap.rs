@@ -63,6 +63,10 @@ fn about(writer: &Writer, subject: &Subject) -> Vec<String> {
                 Ok(event) => vec![event.tracking_id],
                 Err(_) => Vec::new(),
             },
+            Some(Input::Commanded {
+                command: Command::ForgetRules { customer },
+                ..
+            }) => vec![customer.to_string()],
             _ => Vec::new(),
         },
         Subject::Attempts(attempts) => attempts.iter().map(|attempt| attempt.delivery.clone()).collect(),

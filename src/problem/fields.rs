@@ -56,6 +56,8 @@ pub struct Reading<'t> {
     /// Its text.
     pub text: &'t str,
     problems: RefCell<Vec<Problem>>,
+    /// Where somebody may have typed a secret: no problem shows what stands there.
+    hidden: RefCell<Vec<Place>>,
 }
 
 /// A table whose keys are known to be sound.
@@ -100,6 +102,7 @@ impl<'t> Reading<'t> {
             file,
             text,
             problems: RefCell::default(),
+            hidden: RefCell::default(),
         }
     }
 
@@ -113,6 +116,12 @@ impl<'t> Reading<'t> {
     /// Notes an error.
     pub fn error(&self, place: Place, what: &str, hint: Option<&str>) {
         self.note(Severity::Error, place, what, hint);
+    }
+
+    /// Notes an error where somebody may have typed a secret.
+    fn error_at_a_secret(&self, place: Place, what: &str, hint: &str) {
+        self.hidden.borrow_mut().push(place);
+        self.error(place, what, Some(hint));
     }
 
     /// Notes a warning.
@@ -133,6 +142,10 @@ impl<'t> Reading<'t> {
     /// The problems found so far, by place; the reading goes on without them.
     pub fn take_problems(&self) -> Vec<Problem> {
         let mut problems = self.problems.take();
+        let hidden = self.hidden.borrow();
+        for problem in &mut problems {
+            hidden.iter().for_each(|place| problem.hide(*place));
+        }
         problems.sort_by_key(|problem| (problem.line, problem.column));
         problems
     }
@@ -353,15 +366,22 @@ impl<'t> Reading<'t> {
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if !sound {
-            let hint = "put the value into a file of the secrets directory and write the file's name here";
-            self.error(
+        let looks_right = !crate::problem::looks_like_a_value(&name);
+        let hint = "put the value into a file of the secrets directory and write the file's name here";
+        match (sound, looks_right) {
+            (true, true) => return Some(name),
+            (false, _) => self.error_at_a_secret(
                 node.place,
                 "this is not the name of a secret: letters, digits, `.`, `_`, `-`",
-                Some(hint),
-            );
+                hint,
+            ),
+            (true, false) => self.error_at_a_secret(
+                node.place,
+                "this looks like the secret itself, not like the name of its file",
+                hint,
+            ),
         }
-        sound.then_some(name)
+        None
     }
 }
 

@@ -67,6 +67,20 @@ impl Problem {
         }
     }
 
+    /// Hides what stands at a place of its line: somebody may have typed a secret there.
+    pub fn hide(&mut self, place: Place) {
+        if place.line != self.line {
+            return;
+        }
+        let first = place.column.saturating_sub(1);
+        let hidden = first..first + place.length;
+        let hide = |(nth, letter): (usize, char)| match hidden.contains(&nth) && letter.is_alphanumeric() {
+            true => '*',
+            false => letter,
+        };
+        self.source_line = self.source_line.chars().enumerate().map(hide).collect();
+    }
+
     /// Whether the file can't be used.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -158,17 +172,65 @@ fn byte_of(line: &str, column: usize) -> usize {
 /// look like keys, and what stands behind `password:` and the like.
 pub fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
-    let mut is_value_of_secret = false;
+    let mut holds = Holds::Words;
     for word in split_words(text) {
-        match mask_word(word, is_value_of_secret) {
+        match mask_word(word, holds) {
             Some(hidden) => masked.push_str(&hidden),
             None => masked.push_str(word),
         }
-        if !word.trim().is_empty() {
-            is_value_of_secret = names_a_secret(word);
+        // quotes and brackets around a value do not end it
+        if word.chars().any(char::is_alphanumeric) {
+            holds = holds.behind(word);
         }
     }
     masked
+}
+
+/// What the words behind a key are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Nothing secret.
+    Words,
+    /// A secret.
+    Secret,
+    /// Names of secrets, where people type the secrets themselves.
+    NamesOfSecrets,
+}
+
+impl Holds {
+    fn behind(self, word: &str) -> Self {
+        let key = word.trim_start_matches(['{', '-', '"', '\'']).to_lowercase();
+        match key.as_str() {
+            "password:" | "passwd:" | "token:" | "signing:" | "authorization:" | "bearer" => Holds::Secret,
+            "secret:" | "secrets:" | "tokens:" | "intake:" | "read:" | "operate:" => Holds::NamesOfSecrets,
+            // a list of names goes on until the next key
+            key if !key.ends_with(':') && self == Holds::NamesOfSecrets => self,
+            _ => Holds::Words,
+        }
+    }
+}
+
+/// A run of letters and digits of this length, with both in it, is no word that people name things by.
+const RUN_OF_A_VALUE: usize = 16;
+
+/// Whether what stands where the name of a secret belongs looks like the secret itself: it cannot be a name, or its words
+/// are no words.
+pub fn looks_like_a_value(name: &str) -> bool {
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !name.bytes().all(is_of_names) || looks_like_a_key(name) || name.split(['-', '_', '.']).any(is_no_word)
+}
+
+/// Whether letters and digits are mixed as nobody names a thing: long with digits in it, or digits amid letters.
+fn is_no_word(run: &str) -> bool {
+    let has_digit = run.bytes().any(|byte| byte.is_ascii_digit());
+    let has_letter = run.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let letters = run.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digit_amid_letters = letters.bytes().any(|byte| byte.is_ascii_digit());
+    let capitals = letters.bytes().skip(1).filter(u8::is_ascii_uppercase).count();
+    let is_mixed = capitals > 2 && letters.bytes().any(|byte| byte.is_ascii_lowercase());
+    has_letter && has_digit && (run.len() >= RUN_OF_A_VALUE || digit_amid_letters && run.len() >= RUN_OF_A_VALUE / 2)
+        || is_mixed && run.len() >= RUN_OF_A_VALUE
+        || run.len() >= 2 * RUN_OF_A_VALUE
 }
 
 /// Words and what separates them, nothing lost.
@@ -183,12 +245,19 @@ fn split_words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn mask_word(word: &str, is_value_of_secret: bool) -> Option<String> {
+fn mask_word(word: &str, holds: Holds) -> Option<String> {
     if let Some((scheme, rest)) = word.split_once("://") {
         return Some(format!("{scheme}://{}", mask_address(rest)));
     }
     let is_separator = word.chars().all(|c| !c.is_alphanumeric());
-    let hides = !is_separator && (is_value_of_secret || looks_like_a_key(word));
+    let name = word.trim_matches([',', ';']);
+    let is_hidden = match holds {
+        Holds::Words => false,
+        // `password: { secret: its-name }` is as it should be
+        Holds::Secret => name != "secret:",
+        Holds::NamesOfSecrets => !name.ends_with(':') && looks_like_a_value(name),
+    };
+    let hides = !is_separator && (is_hidden || looks_like_a_key(word));
     hides.then(|| stars(word))
 }
 
@@ -210,14 +279,6 @@ fn stars(text: &str) -> String {
     let kept = text.len() - text.trim_end_matches([',', ';', '.']).len();
     let (hidden, kept) = text.split_at(text.len() - kept);
     hidden.chars().map(|_| '*').chain(kept.chars()).collect()
-}
-
-fn names_a_secret(word: &str) -> bool {
-    let word = word.trim_start_matches(['{', '-', '"', '\'']).to_lowercase();
-    matches!(
-        word.as_str(),
-        "password:" | "passwd:" | "token:" | "signing:" | "authorization:" | "bearer"
-    )
 }
 
 fn looks_like_a_key(word: &str) -> bool {
@@ -296,6 +357,23 @@ mod tests {
                 "s: 11111111-aaaa-4bbb-8ccc-111111111111",
             ),
             ("url: https://example.com", "url: https://example.com"),
+            ("password: \"hunter2\"", "password: \"*******\""),
+            (
+                "tokens: { intake: hunter2!, read: [a, b], x: y! }",
+                "tokens: { intake: ********, read: [a, b], x: y! }",
+            ),
+            (
+                "read: [grafana, 4f2a9c0d1e8b7a6f, portal-2]",
+                "read: [grafana, ****************, portal-2]",
+            ),
+            (
+                "url: { secret: 'https://a.example/hunter2' }",
+                "url: { secret: 'https://a.example/*******' }",
+            ),
+            (
+                "url: { secret: a.example/hunter2 }",
+                "url: { secret: ***************** }",
+            ),
         ] {
             assert_eq!(mask(text), shown);
             assert_eq!(mask(text).chars().count(), text.chars().count());

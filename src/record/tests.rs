@@ -45,6 +45,7 @@ variants! {
         Command::Redeliver { .. } => "command redeliver",
         Command::Retry { .. } => "command retry",
         Command::SendTest { .. } => "command send-test",
+        Command::ForgetRules { .. } => "command forget-rules",
     }
     deadline(Deadline), DEADLINES {
         Deadline::Tell { .. } => "deadline tell",
@@ -67,6 +68,7 @@ variants! {
         Change::Attempted { .. } => "change attempted",
         Change::Ended { .. } => "change ended",
         Change::Requeued { .. } => "change requeued",
+        Change::Hastened { .. } => "change hastened",
         Change::Carries { .. } => "change carries",
         Change::Set(_) => "change set",
         Change::Planned(_) => "change planned",
@@ -104,6 +106,7 @@ variants! {
         Why::PartOfAChange => "why part of a change",
         Why::RulesUnchanged => "why rules-unchanged",
         Why::NotRedeliverable => "why not-redeliverable",
+        Why::NothingInForce => "why nothing-in-force",
         Why::NoLongerDue => "why no-longer-due",
         Why::NothingToForget => "why nothing-to-forget",
         Why::Retired => "why retired",

@@ -57,8 +57,10 @@ pub enum Why {
     RulesUnchanged,
     /// It is a part of a change that is recorded behind it.
     PartOfAChange,
-    /// There is no such delivery, or it has not ended.
+    /// There is no such delivery, or it is not made yet.
     NotRedeliverable,
+    /// No rules of this customer are in force.
+    NothingInForce,
     /// The deadline was met otherwise before it came.
     NoLongerDue,
     /// Nothing was old enough.
@@ -97,7 +99,8 @@ impl std::fmt::Display for Why {
             Why::InputLost => f.write_str("what it said is in a part of the journal that is lost"),
             Why::PartOfAChange => f.write_str("it is a part of a change of rules"),
             Why::RulesUnchanged => f.write_str("the rules in force stay as they are"),
-            Why::NotRedeliverable => f.write_str("there is no such delivery, or it has not ended yet"),
+            Why::NotRedeliverable => f.write_str("there is no such delivery, or it is not made yet"),
+            Why::NothingInForce => f.write_str("no rules of this customer are in force"),
             Why::NoLongerDue => f.write_str("there was nothing left to do"),
             Why::Retired => f.write_str("it was about something whose retention is over"),
             Why::NothingToForget => f.write_str("nothing is past its retention"),

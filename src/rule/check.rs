@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::customer::{CustomerId, Customers, Sees};
+use crate::customer::{CustomerId, Customers, ORGANISATION, Sees, may_be_a_customer};
 use crate::event::catalogue::Catalogue;
 use crate::notification::hash;
 use crate::problem::{Place, Problem, Severity, closest};
@@ -218,6 +218,8 @@ fn settle<'t>(
         }
     }
     let absent = last_good.values().filter(|file| !present.contains(file.path.as_str()));
+    // an earlier version took `..2026_11_24` of a mounted volume for a customer: such rules end
+    let absent = absent.filter(|file| may_be_a_customer(file.customer.as_str()));
     for file in absent.filter(|file| settings.customers.sees(&file.customer) != Sees::Nothing) {
         let folder = folders.entry(file.customer.clone()).or_default();
         folder.absent.push(file.clone());
@@ -247,8 +249,13 @@ fn settle_one(
     if unread.sources.is_empty() {
         let absent = unread.absent.iter().map(|file| (file.path.clone(), file.clone()));
         folder.vanished.extend(absent);
-        let what = "this folder is missing or has no rule files; its last rules stay in force";
-        findings.of_folder(customer, what, "to end all rules, leave a file that says `rules: []`");
+        let what = match customer.as_str() {
+            ORGANISATION => "no rule files lie directly in the rules folder any more; their last rules stay in force",
+            _ => "this folder is missing or has no rule files; its last rules stay in force",
+        };
+        let hint =
+            format!("to end its rules: `bellwether rules forget {customer}`, or leave a file that says `rules: []`");
+        findings.of_folder(customer, what, &hint);
     } else {
         folder.gone.clone_from(&unread.absent);
     }
@@ -325,16 +332,11 @@ impl Findings {
     /// No rule files at all, and none before.
     fn nobody_wrote_anything(&mut self, customers: &Customers) {
         let hint = if customers.are_separate() {
-            "rules/contoso/production.yaml"
+            "put a customer's rule files into a folder of its name in it, such as contoso/production.yaml"
         } else {
-            "rules/production.yaml"
+            "put a rule file into it, such as production.yaml"
         };
-        let problem = Problem::of_file(
-            Severity::Error,
-            EVERYTHING,
-            "there are no rule files",
-            Some(&format!("write {hint}")),
-        );
+        let problem = Problem::of_file(Severity::Error, EVERYTHING, "there are no rule files", Some(hint));
         self.problems.push(problem);
         self.broken(
             EVERYTHING,

@@ -234,6 +234,19 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
                 expires: *expires,
             },
         )),
+        Change::Hastened {
+            place,
+            attempts,
+            again,
+            expires,
+        } => ops.push(patch_of(
+            &place.delivery,
+            Patch::Requeued {
+                attempts: *attempts,
+                at: *again,
+                expires: *expires,
+            },
+        )),
         Change::Carries { delivery, carried } => ops.push(patch_of(delivery, Patch::Carries(carried.clone()))),
         Change::Set(set) => set_parts(at, set, ops),
         Change::Planned(planned) => {

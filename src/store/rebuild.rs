@@ -336,6 +336,7 @@ mod tests {
             customer: crate::customer::CustomerId::new("contoso"),
             digest: String::new(),
             report: String::new(),
+            folder: None,
         })
     }
 

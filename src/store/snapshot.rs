@@ -163,6 +163,7 @@ mod tests {
             customer: CustomerId::new("contoso"),
             digest: String::new(),
             report: report.to_owned(),
+            folder: None,
         })
     }
 

@@ -107,6 +107,7 @@ fn broken(path: &str, report: String) -> Item {
         customer: crate::customer::CustomerId::new("contoso"),
         digest: String::new(),
         report,
+        folder: None,
     })
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A customer sees its own part: its rules, its receivers, its deliveries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use schemars::{JsonSchema, Schema};
@@ -27,6 +27,9 @@ pub const COUNTED_MOST: usize = 10_000;
 
 /// How many customers, files and receivers are listed.
 const LISTED_MOST: usize = 1_000;
+
+/// How many customers and secrets with trouble are named, at most.
+const NAMED_MOST: usize = 100;
 
 /// How many things that are set aside are shown.
 const SET_ASIDE_SHOWN: usize = 5;
@@ -56,6 +59,22 @@ pub struct Figures {
     pub clock_behind_seconds: i64,
     /// Whether the rules folder is looked at every few seconds, as the system does not tell of all of its changes.
     pub rules_are_polled: bool,
+    /// Customers whose folder is gone and whose last rules stay in force.
+    pub customers_without_folder: BTreeSet<CustomerId>,
+    /// Customers in the settings without any rules.
+    pub customers_without_rules: BTreeSet<CustomerId>,
+    /// Secrets that rule files name and that cannot be used.
+    pub bad_secrets: Vec<BadSecret>,
+}
+
+/// A secret that rule files name and that cannot be used.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BadSecret {
+    /// Whose rule files name it.
+    #[schemars(with = "String")]
+    pub customer: CustomerId,
+    /// Its file and what is wrong with it, without its value.
+    pub why: String,
 }
 
 /// How the daemon is.
@@ -88,6 +107,14 @@ pub struct Status {
     pub set_aside: Option<SetAside>,
     /// Until when nothing expires and nothing is deleted, after the machine's clock jumped.
     pub nothing_expires_until: Option<Time>,
+    /// Customers whose folder is gone and whose last rules stay in force.
+    #[schemars(with = "Vec<String>")]
+    pub customers_without_folder: Vec<CustomerId>,
+    /// Customers in the settings without any rules.
+    #[schemars(with = "Vec<String>")]
+    pub customers_without_rules: Vec<CustomerId>,
+    /// Secrets that rule files name and that cannot be used.
+    pub secrets_that_cannot_be_used: Vec<BadSecret>,
     /// How far the machine's clock is behind the time that was reckoned with, seconds.
     pub clock_behind_seconds: i64,
     /// Whether the rules folder is looked at every few seconds, as the system does not tell of all of its changes.
@@ -244,11 +271,23 @@ pub fn status(visibility: &Visibility<'_>, rules: &RuleSet, figures: &Figures) -
         }),
         set_aside: is_operator.then(|| set_aside(store)).transpose()?,
         nothing_expires_until: store.hold()?.filter(|until| *until > figures.now),
+        customers_without_folder: shown(visibility, &figures.customers_without_folder),
+        customers_without_rules: shown(visibility, &figures.customers_without_rules),
+        secrets_that_cannot_be_used: {
+            let bad = figures.bad_secrets.iter().filter(|bad| visibility.shows(&bad.customer));
+            bad.take(NAMED_MOST).cloned().collect()
+        },
         clock_behind_seconds: figures.clock_behind_seconds,
         rules_are_polled: figures.rules_are_polled,
     };
     status.needs = needs(&status, figures);
     Ok(status)
+}
+
+/// The customers among these that the viewer may know of, a hundred at most.
+fn shown(visibility: &Visibility<'_>, customers: &BTreeSet<CustomerId>) -> Vec<CustomerId> {
+    let shown = customers.iter().filter(|customer| visibility.shows(customer));
+    shown.take(NAMED_MOST).cloned().collect()
 }
 
 fn last_heard(store: &View) -> Result<Vec<Heard>> {

@@ -67,7 +67,8 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       events       List the events that a daemon has heard, or show what became of one
       incidents    List incidents, or show one with everything said and sent about it
       deliveries   List deliveries, the newest first
-      redeliver    Try ended deliveries again, with the same ids and the same content
+      redeliver    Try deliveries again that ended, and those that wait at once; same ids, same content
+      rules        End the rules of a customer whose folder is gone
       set-aside    List what could not be decided, or have it decided again
       send-test    Send a test message to a receiver, and show how it ended
       verify       Check the journal, the checkpoints and the store of a stopped daemon

@@ -224,3 +224,89 @@ async fn the_service_manager_hears_that_it_is_ready_and_that_it_stops() {
     process.stop(pid);
     assert!(next_word(&heard).contains("STOPPING=1"));
 }
+
+/// Runs a daemon that is to end by itself: its exit code, and what it says.
+fn ends(words: &[String], more: &[&str]) -> (i32, String) {
+    let output = Command::new(&words[0])
+        .args(&words[1..])
+        .args(more)
+        .output()
+        .expect("a process");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().unwrap_or(-1), said)
+}
+
+#[test]
+fn a_rules_folder_that_does_not_exist_is_a_mistake_in_the_settings_and_nothing_is_begun() {
+    let place = tempfile::tempdir().expect("a folder");
+    let state = place.path().join("state");
+    std::fs::write(place.path().join("file"), "").expect("a file");
+    for (name, why) in [
+        ("nosuch", "does not exist"),
+        ("nosuch/deeper", "does not exist"),
+        ("file", "is not a folder"),
+    ] {
+        let rules = place.path().join(name);
+        let (code, said) = ends(&serve(&state, &rules), &[]);
+        assert_eq!(code, 78, "{said}");
+        let expected = format!("the rules folder {} {why}", rules.display());
+        assert!(said.contains(&expected) && said.contains("hint: "), "{said}");
+        assert!(!state.exists(), "nothing is made");
+    }
+}
+
+#[test]
+fn every_secret_of_the_settings_that_cannot_be_used_is_named_at_a_start_and_none_is_shown() {
+    let place = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| place.path().join(name);
+    std::fs::create_dir_all(at("rules/contoso")).expect("a folder");
+    std::fs::create_dir_all(at("secrets")).expect("a folder");
+    std::fs::write(at("rules/contoso/a.yaml"), "rules: []\n").expect("a file");
+    std::fs::write(at("secrets/empty"), "\n").expect("a file");
+    std::fs::write(at("secrets/quoted"), "'hunter2'\n").expect("a file");
+    std::fs::write(at("secrets/lines"), "hunter2\nhunter2\n").expect("a file");
+    let settings = "tokens: { intake: [empty, missing], read: quoted }\n\
+        smtp: { url: smtp://127.0.0.1, from: a@b.example, user: u, password: { secret: lines } }\n";
+    std::fs::write(at("bellwether.yaml"), settings).expect("a file");
+    let more = [at("bellwether.yaml"), at("secrets")].map(|path| path.display().to_string());
+    let (code, said) = ends(
+        &serve(&at("state"), &at("rules")),
+        &["--config", &more[0], "--secrets", &more[1]],
+    );
+    assert_eq!(code, 78, "{said}");
+    for part in [
+        "secrets/empty is empty",
+        "no secret `missing`",
+        "secrets/quoted has quotes around it",
+        "the password of the mail relay",
+        "secrets/lines has 2 lines",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn the_log_says_which_version_starts_and_which_signal_stops_it() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
+    std::fs::create_dir_all(&rules).expect("a folder");
+    let mut words = vec!["env".to_owned(), "NO_COLOR=1".to_owned()];
+    words.extend(serve(&state, &rules));
+    let mut process = Process::start(&words);
+    kill_process(pid(&process), Signal::TERM).expect("a process");
+    let began = Instant::now();
+    while process.ended().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(40), "{}", process.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    let log = process.log();
+    for what in ["starting", "told to stop by SIGTERM", "stopped"] {
+        let line = log
+            .lines()
+            .find(|line| line.contains(what))
+            .unwrap_or_else(|| panic!("{what}: {log}"));
+        assert!(line.contains(&version), "{line}");
+    }
+}

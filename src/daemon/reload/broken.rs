@@ -1,16 +1,18 @@
 //! What is broken, with the problems as the customer reads them; and how often that is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use chrono::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Time;
-use crate::customer::CustomerId;
+use crate::customer::{CustomerId, OPERATOR};
 use crate::folder::Found;
 use crate::problem::Problem;
-use crate::record::BrokenFile;
-use crate::rule::check::Broken;
+use crate::record::{BrokenFile, FolderTrouble};
+use crate::rule::RuleSet;
+use crate::rule::check::{Broken, EVERYTHING};
 use crate::rule::file::customer_of;
 
 /// The longest report of one file's problems that is kept, bytes.
@@ -88,14 +90,17 @@ impl Told {
 }
 
 /// What is broken, with the problems as the customer reads them.
-pub(super) fn broken(files: &[Broken], problems: &[Problem], found: &Found) -> Vec<BrokenFile> {
+pub(super) fn broken(files: &[Broken], problems: &[Problem], found: &Found, folder: &Path) -> Vec<BrokenFile> {
     let mut errors: BTreeMap<&str, Vec<&Problem>> = BTreeMap::new();
     for error in problems.iter().filter(|problem| problem.is_error()) {
         errors.entry(&error.file).or_default().push(error);
     }
     let of_check = files.iter().map(|broken| {
         let errors = errors.get(broken.path.as_str()).into_iter().flatten();
-        let mut report = errors.map(|error| error.plain()).collect::<Vec<_>>().join("\n");
+        let mut report = errors
+            .map(|error| placed(error, folder).plain())
+            .collect::<Vec<_>>()
+            .join("\n");
         report.truncate(report.floor_char_boundary(REPORT_BYTES_MOST));
         let digest = sha256(&format!("{} {report}", broken.digest));
         BrokenFile {
@@ -103,6 +108,7 @@ pub(super) fn broken(files: &[Broken], problems: &[Problem], found: &Found) -> V
             customer: broken.customer.clone(),
             digest,
             report,
+            folder: trouble_of(broken),
         }
     });
     let unreadable = found.unreadable.iter().map(|(path, why)| BrokenFile {
@@ -110,8 +116,72 @@ pub(super) fn broken(files: &[Broken], problems: &[Problem], found: &Found) -> V
         customer: customer_of(path),
         digest: sha256(why),
         report: format!("{path} {why}"),
+        folder: None,
     });
     of_check.chain(unreadable).collect()
+}
+
+/// What is wrong with a whole folder: a broken text has a digest, and a folder has none.
+fn trouble_of(broken: &Broken) -> Option<FolderTrouble> {
+    let is_folder = broken.digest.is_empty() && broken.path.ends_with('/');
+    is_folder.then_some(match broken.path == EVERYTHING {
+        true => FolderTrouble::Nothing,
+        false => FolderTrouble::Gone,
+    })
+}
+
+/// The rules folder itself is missing or empty: one thing that the operator is told, and not one of each customer. What
+/// was broken before is so still.
+pub(super) fn nothing_there(why: &str, before: &[BrokenFile]) -> Vec<BrokenFile> {
+    let report = format!(
+        "{why}. The last rules of everybody stay in force, but no change of them is heard of. Is its volume mounted, or does \
+         `rules:` in the settings name another folder?"
+    );
+    let before = before.iter().filter(|file| file.path != EVERYTHING).cloned();
+    let itself = BrokenFile {
+        path: EVERYTHING.to_owned(),
+        customer: CustomerId::new(OPERATOR),
+        digest: sha256(&report),
+        report,
+        folder: Some(FolderTrouble::Nothing),
+    };
+    before.chain([itself]).collect()
+}
+
+/// Customers in the settings of whom no rule file is in force, and none is broken: nobody hears of their events.
+pub(super) fn without_rules<'c>(
+    customers: impl Iterator<Item = &'c CustomerId>,
+    set: &RuleSet,
+    broken: &[BrokenFile],
+) -> Vec<BrokenFile> {
+    let has_trouble: BTreeSet<&CustomerId> = broken.iter().map(|file| &file.customer).collect();
+    let silent = customers.filter(|one| !has_trouble.contains(one) && set.files_of(one).next().is_none());
+    let told = silent.map(|customer| {
+        let report = format!(
+            "The customer `{customer}` is named in the settings, and there are no rule files in the folder `{customer}/` of the \
+             rules folder: nobody is told of its events. Put its rule files there, or take it out of the settings."
+        );
+        BrokenFile {
+            path: format!("{customer}/"),
+            customer: customer.clone(),
+            digest: sha256(&report),
+            report,
+            folder: Some(FolderTrouble::WithoutRules),
+        }
+    });
+    told.collect()
+}
+
+/// A problem of the rules folder itself names it as the settings do.
+pub(super) fn placed(problem: &Problem, folder: &Path) -> Problem {
+    let file = match problem.file.as_str() {
+        EVERYTHING => format!("{}/", folder.display().to_string().trim_end_matches('/')),
+        file => file.to_owned(),
+    };
+    Problem {
+        file,
+        ..problem.clone()
+    }
 }
 
 fn sha256(text: &str) -> String {
@@ -131,6 +201,7 @@ mod tests {
             customer: customer_of(path),
             digest: sha256(report),
             report: report.to_owned(),
+            folder: None,
         }
     }
 

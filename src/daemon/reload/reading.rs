@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::customer::{CustomerId, ORGANISATION};
-use crate::folder::{self, Found, Part};
+use crate::folder::{self, Found, Neighbours, Part};
 use crate::problem::{Problem, escaped};
 use crate::rule::check::{Broken, Checked, Deciding, Source, recheck, touched};
 use crate::rule::file::customer_of;
@@ -53,8 +53,20 @@ pub(in crate::daemon) fn look(
     leaves_large: bool,
 ) -> Result<Looked> {
     let in_force = &reading.in_force;
-    let mut found = folder::read(folder, &reading.part)?;
-    let mut sources = with_last_good(&mut found, &in_force.files);
+    let neighbours = match deciding.customers.are_separate() {
+        true => Neighbours::Strangers,
+        false => Neighbours::Teams,
+    };
+    let mut found = folder::read(folder, &reading.part, neighbours)?;
+    // one thing for the operator to know; where there is none to be told, each customer is told of its own folder
+    let is_one_thing = deciding.customers.contact.is_some() && has_several_customers(&in_force.files);
+    if !in_force.files.is_empty() && !is_one_thing {
+        found.nothing = None;
+    }
+    let mut sources = match found.nothing {
+        Some(_) => in_force.files.values().map(last_good).collect(),
+        None => with_last_good(&mut found, &in_force.files),
+    };
     if in_force.files.is_empty() || !in_force.is_decided_by(deciding) {
         // after a start, too: what was written down the last time was checked then
         let checked = recheck(&sources, None, in_force, deciding, &say_progress);
@@ -132,19 +144,29 @@ fn say_progress(done: usize, of: usize) {
 
 /// The texts to check, taken out of what was found: a file that is there and cannot be read counts as its last good
 /// version.
-fn with_last_good(found: &mut Found, last_good: &Files) -> Vec<Source> {
+fn with_last_good(found: &mut Found, in_force: &Files) -> Vec<Source> {
     let mut sources = std::mem::take(&mut found.sources);
     let unreadable = found.unreadable.iter().flat_map(|(path, _)| {
-        last_good
+        in_force
             .onwards(path.as_str())
             .take_while(move |(good, _)| covers(path, good))
     });
-    let kept = unreadable.map(|(path, file)| Source {
-        path: path.clone(),
-        text: file.text.clone(),
-    });
-    sources.extend(kept);
+    sources.extend(unreadable.map(|(_, file)| last_good(file)));
     sources
+}
+
+fn has_several_customers(files: &Files) -> bool {
+    let mut customers = files.values().map(|file| &file.customer);
+    let first = customers.next();
+    customers.any(|other| Some(other) != first)
+}
+
+/// The version of a file that is in force.
+fn last_good(file: &Arc<RuleFile>) -> Source {
+    Source {
+        path: file.path.clone(),
+        text: file.text.clone(),
+    }
 }
 
 /// Whether what cannot be read (a file, or with a `/` at the end a whole folder) is or holds the file.

@@ -138,7 +138,7 @@ impl Dispatcher {
             });
             return Ok(Head::Done);
         }
-        if at > now {
+        if at > now && !self.lane(&lane_key.endpoint).woken.contains(&lane_key.delivery) {
             return Ok(Head::Later(at));
         }
         let class = Class {

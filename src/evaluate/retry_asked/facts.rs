@@ -36,9 +36,9 @@ impl View {
                 open: set_aside.open,
             },
             Undecided::Deadline(deadline) => Retry::Deadline { at, deadline },
-            // who asked for a test asks again
+            // who asked for a test, or to forget, asks again
             Undecided::Rules
-            | Undecided::Command(Command::Retry { .. } | Command::SendTest { .. })
+            | Undecided::Command(Command::Retry { .. } | Command::SendTest { .. } | Command::ForgetRules { .. })
             | Undecided::Unreadable => Retry::Nothing,
         })
     }

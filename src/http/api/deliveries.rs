@@ -78,7 +78,8 @@ pub async fn one(
     app_state.read(viewer, answer).await
 }
 
-/// `POST /v1/deliveries/{id}/redeliver`: tries an ended delivery again, with the same id and content.
+/// `POST /v1/deliveries/{id}/redeliver`: tries an ended delivery again, and one that waits at once; with the same id and
+/// content.
 pub async fn redeliver(
     State(app_state): State<Arc<AppState>>,
     Path(id): Path<String>,
@@ -86,11 +87,13 @@ pub async fn redeliver(
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     app_state.admit(&caller, Scope::Operate)?;
     let asked = id.clone();
+    let now = app_state.clock.now();
     let check = move |reading: &Reading| match known(reading, &asked)?.standing.state {
         Standing::Ended { .. } => Ok(()),
+        Standing::Scheduled { at, .. } if at > now => Ok(()),
         Standing::Scheduled { .. } => Err(Refusal::new(
             StatusCode::CONFLICT,
-            "this delivery has not ended: it will be tried anyway",
+            "this delivery does not wait for its time: it is tried as soon as those before it are done",
         )),
     };
     app_state.read(Viewer::Operator, check).await?;

@@ -2,6 +2,7 @@
 
 pub mod deliveries;
 pub mod events;
+pub mod forget;
 pub mod incidents;
 mod owed;
 pub mod send_test;

@@ -14,7 +14,7 @@ use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use crate::customer::Viewer;
-use crate::view::status::{Figures, Status, status};
+use crate::view::status::{BadSecret, Figures, Status, status};
 
 /// `GET /v1/status`
 pub async fn get(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Status>, Refusal> {
@@ -23,7 +23,7 @@ pub async fn get(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Ur
     found(&app_state, viewer).await.map(Json)
 }
 
-/// `GET /readyz`: events are taken. With `?verbose`, the operator is told what else is not as it should be.
+/// `GET /readyz`: events are taken, and there are rules by which they are told. With `?verbose`, the operator is told what else is not as it should be.
 pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Value>, Refusal> {
     if app_state.ledger.is_failed() {
         return Err(Refusal::later(
@@ -33,16 +33,32 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     }
     let query = Query::of(&uri);
     if !query.has("verbose") {
-        return Ok(Json(json!({ "ready": true })));
+        return match app_state.ledger.rules().files.is_empty() {
+            true => Err(no_rules()),
+            false => Ok(Json(json!({ "ready": true }))),
+        };
     }
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
+    let has_rules = !app_state.ledger.rules().files.is_empty();
     let status = found(&app_state, viewer).await?;
     Ok(Json(json!({
-        "ready": status.ready, "set_aside": status.set_aside.map(|one| one.count), "rule_files_broken": status.rules.broken,
+        "ready": status.ready && has_rules, "why_not": (!has_rules).then_some(NO_RULES),
+        "rules_folder": app_state.ledger.figures().rules_folder().nothing,
+        "customers_without_folder": status.customers_without_folder,
+        "customers_without_rules": status.customers_without_rules,
+        "secrets_that_cannot_be_used": status.secrets_that_cannot_be_used, "set_aside": status.set_aside.map(|one| one.count), "rule_files_broken": status.rules.broken,
         "nothing_expires_until": status.nothing_expires_until, "clock_behind_seconds": status.clock_behind_seconds,
         "rules_are_polled": status.rules_are_polled, "needs": status.needs,
     })))
+}
+
+/// What keeps a daemon from being ready that has nobody to tell. Whoever looks here is no operator, so no path is named.
+const NO_RULES: &str = "no rule file is in force yet: events are accepted and kept, and told when there are rules";
+
+fn no_rules() -> Refusal {
+    Refusal::later(NO_RULES, 10)
+        .hint("put rule files into the rules folder; the log says which that is, and what is wrong")
 }
 
 async fn found(app_state: &AppState, viewer: Viewer) -> Result<Status, Refusal> {
@@ -50,6 +66,11 @@ async fn found(app_state: &AppState, viewer: Viewer) -> Result<Status, Refusal> 
     let answer = move |reading: &Reading| {
         let known = ledger.figures();
         let free_bytes = ledger.free_bytes();
+        let folder = known.rules_folder();
+        let bad = known.bad_secrets().into_iter().map(|bad| BadSecret {
+            customer: bad.customer,
+            why: bad.why,
+        });
         let figures = Figures {
             version: env!("CARGO_PKG_VERSION"),
             started,
@@ -61,6 +82,9 @@ async fn found(app_state: &AppState, viewer: Viewer) -> Result<Status, Refusal> 
             is_short_of_space: ledger.is_short_of_space(free_bytes),
             undecided: known.inbox.load(Ordering::Relaxed),
             clock_behind_seconds: clock.ahead().num_seconds(),
+            customers_without_folder: folder.gone,
+            customers_without_rules: folder.without_rules,
+            bad_secrets: bad.collect(),
             rules_are_polled: known.rules_polled.load(Ordering::Relaxed),
         };
         Ok(status(&reading.sources().visibility, &reading.rules, &figures)?)

@@ -34,7 +34,15 @@ async fn without_tokens_the_doors_are_open_to_this_machine_alone() {
             "{path}"
         );
     }
-    for path in ["/healthz", "/readyz", "/style.css", "/favicon.svg"] {
+    let request = Request::get("/readyz").body(Body::empty()).expect("a request");
+    let answer = place.ask(REMOTE, request).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "there are no rules here"
+    );
+    assert!(answer.text.contains("accepted and kept"), "{}", answer.text);
+    for path in ["/healthz", "/style.css", "/favicon.svg"] {
         let request = Request::get(path).body(Body::empty()).expect("a request");
         assert_eq!(place.ask(REMOTE, request).await.status, StatusCode::OK, "{path}");
     }
@@ -221,6 +229,7 @@ async fn a_customer_reads_the_page_about_its_own_broken_file_and_nobody_elses() 
         customer: CustomerId::new("contoso"),
         digest: "d".to_owned(),
         report: "line 3: there is no `wen`".to_owned(),
+        folder: None,
     };
     place
         .rules_with_broken(&[("contoso/rules.yaml", RULES)], two_customers(), vec![broken])

@@ -35,6 +35,7 @@ async fn place() -> Place {
         customer: CustomerId::new("fabrikam"),
         digest: "d".to_owned(),
         report: "a secret of fabrikam's".to_owned(),
+        folder: None,
     };
     place.rules_with_broken(TWO, two_customers(), vec![broken]).await;
     place

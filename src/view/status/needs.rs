@@ -35,6 +35,21 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
         let what = format!("the rule file {path} is broken; its last good version is in force");
         need(what, "`bellwether check RULES` shows every mistake with its place");
     }
+    for customer in status.customers_without_folder.iter().take(NEEDS_MOST) {
+        let what = format!("the rules folder of {customer} is gone; its last rules stay in force");
+        need(
+            what,
+            &format!("put it back, or `bellwether rules forget {customer}` ends them"),
+        );
+    }
+    for customer in status.customers_without_rules.iter().take(NEEDS_MOST) {
+        let what = format!("{customer} is in the settings and has no rules: it is told of nothing");
+        need(what, "put a rule file into its folder, or take it out of the settings");
+    }
+    for bad in status.secrets_that_cannot_be_used.iter().take(NEEDS_MOST) {
+        let what = format!("a secret of {} cannot be used: {}", bad.customer, bad.why);
+        need(what, "mend the file; what waits for it is tried at once");
+    }
     let failing: Vec<&Fails> = status.failing.iter().filter(|one| one.needs_a_person).collect();
     for fails in failing.iter().take(NEEDS_MOST) {
         need(fails.what(figures.now), &fails.hint());
