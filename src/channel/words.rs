@@ -124,10 +124,12 @@ fn state(event: &Event) -> &'static str {
         Kind::JournalLost => "a part of the journal was damaged and is lost.",
         Kind::SetAside => "something could not be decided. It is set aside, and everything else goes on.",
         Kind::ClockJumped => "the machine's clock jumped. For an hour nothing expires and nothing is deleted.",
+        Kind::NotUnderstood => "something that came in was not understood.",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "a health advisory. There may be something for you to do.",
             EventType::SecurityAdvisory => "a security advisory. There may be something for you to do.",
             EventType::Billing => "news about billing.",
+            EventType::Other => "a notice of a sort that this version does not know. Please read what it says.",
             EventType::ServiceIssue => issue(event.stage),
             EventType::PlannedMaintenance => maintenance(event.stage),
         },
@@ -139,6 +141,7 @@ fn issue(stage: Stage) -> &'static str {
         Stage::Resolved | Stage::Complete => "this service issue is over.",
         Stage::Canceled => "this service issue was called off.",
         Stage::Rca => "news about a service issue that is over.",
+        Stage::Unknown => "news about a service issue.",
         _ => "this service issue is going on.",
     }
 }
@@ -150,6 +153,7 @@ fn maintenance(stage: Stage) -> &'static str {
         Stage::Rescheduled => "maintenance was moved to another time.",
         Stage::Canceled => "maintenance was called off.",
         Stage::Planned | Stage::Rca => "maintenance is planned.",
+        Stage::Unknown => "news about maintenance.",
     }
 }
 

@@ -114,6 +114,8 @@ pub fn asking(
 /// Whether those told of an incident by this rule also hear this event of it.
 fn follows(rule: &Rule, event: &Event, reopened: bool) -> bool {
     let is_end = event.kind.is_ending() || matches!(event.stage, Stage::Complete | Stage::Canceled);
+    // a stage that this version does not know may be the end
+    let is_end = is_end || event.stage == Stage::Unknown;
     match rule.follow {
         Follow::Nothing => false,
         Follow::All => true,

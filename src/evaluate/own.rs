@@ -79,6 +79,7 @@ pub(super) fn own(
         test: false,
         communication_id: None,
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
     }

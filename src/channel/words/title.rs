@@ -19,10 +19,12 @@ fn label(event: &Event) -> &'static str {
         Kind::JournalLost => "Journal damaged",
         Kind::SetAside => "Set aside",
         Kind::ClockJumped => "Clock jumped",
+        Kind::NotUnderstood => "Not understood",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",
             EventType::Billing => "Billing",
+            EventType::Other => "Notice",
             EventType::ServiceIssue | EventType::PlannedMaintenance => event.stage.word(),
         },
     }

@@ -100,8 +100,8 @@ fn some(values: &[String]) -> String {
 
 fn pair(impact: &Impact) -> String {
     match &impact.region {
-        Some(region) => format!("{} in {region}", impact.service),
-        None => impact.service.clone(),
+        Some(region) => format!("{} in {region}", impact.service_name()),
+        None => impact.service_name().to_owned(),
     }
 }
 

@@ -156,6 +156,7 @@ fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
     }

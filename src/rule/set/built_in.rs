@@ -36,7 +36,12 @@ pub(super) fn of(customers: &Customers) -> Vec<(Rule, Receiver)> {
 fn rule_files(customer: &CustomerId, is_organisation: bool) -> Rule {
     let mut kinds = vec![Kind::RulesBroken, Kind::RulesMended];
     if is_organisation {
-        kinds.extend([Kind::JournalLost, Kind::SetAside, Kind::ClockJumped]);
+        kinds.extend([
+            Kind::JournalLost,
+            Kind::SetAside,
+            Kind::ClockJumped,
+            Kind::NotUnderstood,
+        ]);
     }
     Rule {
         customer: customer.clone(),
