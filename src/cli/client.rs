@@ -104,6 +104,14 @@ impl Client {
         self.ask(Method::POST, path, &[]).await
     }
 
+    /// Gives a command with parameters.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post_with(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+        self.ask(Method::POST, path, query).await
+    }
+
     /// The first `most` elements of a list, page by page.
     ///
     /// # Errors

@@ -157,7 +157,10 @@ impl Explain {
             events: received
                 .events
                 .into_iter()
-                .map(|event| Story::of(event, rules, now))
+                .map(|mut event| {
+                    event.correct_time(now);
+                    Story::of(event, rules, now)
+                })
                 .collect(),
             ignored: received.ignored.into_iter().map(Reason::of).collect(),
             broken: folder.checked.broken.iter().map(|file| file.path.clone()).collect(),

@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod failure;
 mod incidents;
+mod intake;
 mod output;
 mod reasons;
 mod rules;
@@ -54,6 +55,7 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
     SetAside(set_aside::SetAside),
+    Intake(intake::Intake),
     Verify(verify::Verify),
     Schema(schema::Schema),
     Completions(shell::Completions),
@@ -93,6 +95,7 @@ impl Command {
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
+            Command::Intake(intake) => wait(intake.run()),
             Command::Verify(verify) => verify.run(),
             Command::Schema(schema) => schema.run(),
             Command::Completions(completions) => completions.run(Typed::command()),

@@ -20,6 +20,7 @@ use super::refusal::Refusal;
 use crate::clock::{Clock, Time};
 use crate::delivery::StateWord;
 use crate::ledger::Ledger;
+use crate::refused::Refused;
 
 /// The content type of the text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -49,7 +50,7 @@ struct Answer {
 
 impl Metrics {
     /// Nothing counted yet.
-    pub fn new(ledger: Ledger, clock: Clock) -> Self {
+    pub fn new(ledger: Ledger, clock: Clock, refused: Option<Arc<Refused>>) -> Self {
         let started = clock.now();
         let mut registry = Registry::with_prefix("bellwether");
         let (intake, answers) = (Family::default(), Family::default());
@@ -65,7 +66,12 @@ impl Metrics {
         );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", build);
-        registry.register_collector(Box::new(Behind { ledger, clock, started }));
+        registry.register_collector(Box::new(Behind {
+            ledger,
+            clock,
+            started,
+            refused,
+        }));
         Self {
             registry,
             intake,
@@ -140,6 +146,7 @@ struct Behind {
     ledger: Ledger,
     clock: Clock,
     started: Time,
+    refused: Option<Arc<Refused>>,
 }
 
 impl std::fmt::Debug for Behind {
@@ -154,6 +161,7 @@ impl Collector for Behind {
         self.attempts(&mut encoder)?;
         self.rules(&mut encoder)?;
         self.set_aside(&mut encoder)?;
+        self.refused(&mut encoder)?;
         self.waiting(&mut encoder)
     }
 }
@@ -244,6 +252,23 @@ impl Behind {
             ),
             Err(_) => Ok(()),
         }
+    }
+
+    fn refused(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Some(refused) = &self.refused else { return Ok(()) };
+        let (kept, pushed_out) = refused.count(self.clock.now());
+        gauge(
+            encoder,
+            "refused_bodies_kept",
+            "Posted bodies that could not be read and are kept",
+            kept as i64,
+        )?;
+        counter(
+            encoder,
+            "refused_bodies_pushed_out",
+            "Kept bodies that went before their time, to make room for later ones",
+            pushed_out,
+        )
     }
 
     /// What waits: when the oldest scheduled delivery was made says more than how many there are.

@@ -7,13 +7,14 @@
 //! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
 //! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
 //! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
-//! - `intake` takes events: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts
+//! - `intake` takes events, and what it refuses is kept by `keeping`: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts
 
 mod api;
 mod auth;
 mod body;
 mod caller;
 mod intake;
+mod keeping;
 mod meter;
 mod metrics;
 mod outside;
@@ -36,6 +37,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::ledger::Ledger;
+use crate::refused::Refused;
 use crate::secret::{LinkKey, Secret};
 
 pub use serve::{Serving, serve};
@@ -107,6 +109,7 @@ pub struct Doors {
     ledger: Ledger,
     links: LinkKey,
     clock: Clock,
+    refused: Option<Arc<Refused>>,
 }
 
 impl Doors {
@@ -117,6 +120,15 @@ impl Doors {
             ledger,
             links,
             clock,
+            refused: None,
+        }
+    }
+
+    /// The same, with a place where bodies are kept that are refused.
+    pub fn keeping(self, refused: Refused) -> Self {
+        Self {
+            refused: Some(Arc::new(refused)),
+            ..self
         }
     }
 }
@@ -127,6 +139,7 @@ struct AppState {
     ledger: Ledger,
     links: LinkKey,
     clock: Clock,
+    refused: Option<Arc<Refused>>,
     wrong_tokens: auth::WrongTokens,
     metrics: metrics::Metrics,
     bodies: Arc<room::Rooms>,
@@ -139,7 +152,7 @@ impl AppState {
     fn behind(doors: Doors) -> Self {
         Self {
             wrong_tokens: auth::WrongTokens::default(),
-            metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone()),
+            metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone(), doors.refused.clone()),
             bodies: room::Rooms::new(doors.settings.body_bytes.max(doors.settings.history_body_bytes)),
             parsing: parsing::Places::default(),
             reading: Arc::new(Semaphore::new(READING_MOST)),
@@ -148,6 +161,7 @@ impl AppState {
             ledger: doors.ledger,
             links: doors.links,
             clock: doors.clock,
+            refused: doors.refused,
         }
     }
 }
@@ -169,6 +183,9 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/deliveries/{id}/redeliver", post(api::deliveries::redeliver))
         .route("/v1/set-aside", get(api::set_aside::list))
         .route("/v1/set-aside/{id}/retry", post(api::set_aside::retry))
+        .route("/v1/intake/refused", get(api::refused::list))
+        .route("/v1/intake/refused/{id}", get(api::refused::one))
+        .route("/v1/intake/refused/{id}/retry", post(api::refused::retry))
         .route("/v1/rules", get(api::rules))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))

@@ -17,5 +17,6 @@ mod reasons;
 mod smtp;
 mod strangers;
 mod starts;
+mod unknown;
 mod telling;
 mod world;

@@ -28,6 +28,9 @@ impl Story {
     fn text(&self) -> String {
         let (yes, no): (Vec<&Judgment>, Vec<&Judgment>) = self.rules.iter().partition(|rule| rule.matches);
         let mut text = head(&self.event);
+        for note in &self.event.notes {
+            text.push_str(&format!("  note: {}\n", one_line(&note.to_string(), 400)));
+        }
         text.push_str(&format!(
             "\n{} of {}\n",
             matching(yes.len()),

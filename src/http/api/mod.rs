@@ -3,6 +3,7 @@
 pub mod deliveries;
 pub mod events;
 pub mod incidents;
+pub mod refused;
 pub mod set_aside;
 mod shapes;
 
@@ -142,6 +143,7 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
     let (now, ahead) = (app_state.clock.now(), app_state.clock.ahead());
+    let kept = app_state.refused.as_ref().map_or(0, |refused| refused.count(now).0);
     let is_polled = app_state.ledger.figures().rules_polled.load(Ordering::Relaxed);
     let answer = move |reading: &super::reading::Reading| {
         let set_aside = reading.store.set_aside(None, SET_ASIDE_COUNTED)?.len();
@@ -150,6 +152,7 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
         Ok(Json(json!({
             "ready": true, "set_aside": set_aside, "rule_files_broken": broken, "nothing_expires_until": hold,
             "clock_behind_seconds": ahead.num_seconds(), "rules_are_polled": is_polled,
+            "refused_bodies_kept": kept,
         })))
     };
     app_state.read(viewer, answer).await

@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod intake;
+mod refused;
 mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +116,9 @@ impl Place {
             .ledger;
         let links = LinkKey::of(&Sealer::throwaway());
         let doors = Doors::new(settings, ledger.clone(), links.clone(), Clock::ByHand(clock.clone()));
+        let refused =
+            crate::refused::Refused::open(&dir.path().join("refused"), Sealer::throwaway()).expect("a folder");
+        let doors = doors.keeping(refused);
         let place = Self {
             router: Router::new(),
             ledger,
