@@ -202,9 +202,11 @@ fn shown(answer: &Value) -> String {
         None => format!("(not UTF-8; in base64) {}", text(answer, "body_base64")),
     };
     // what strangers wrote must not steer the terminal
-    let lines = body.lines().map(|line| one_line(line, usize::MAX));
     shown.push('\n');
-    lines.for_each(|line| shown.push_str(&format!("{line}\n")));
+    for line in body.lines() {
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        shown.push_str(&format!("{}{}\n", &line[..indent], one_line(line, usize::MAX)));
+    }
     shown
 }
 
@@ -218,7 +220,7 @@ mod tests {
     fn what_is_kept_is_shown_one_a_line_with_its_reason() {
         let why = json!({ "status": 400, "what": "this is not JSON: expected value", "hint": "send JSON" });
         let line = json!({ "id": "20261124T090000000Z-0a1b2c3d", "at": "2026-11-24T09:00:00Z", "last": "2026-11-24T10:00:00Z",
-            "times": 2, "bytes": 8, "why": why, "body": "not\u{1b}[31m\njson" });
+            "times": 2, "bytes": 8, "why": why, "body": "not\u{1b}[31m\n  json" });
         let sealed = json!({ "id": "20261124T080000000Z-0a1b2c3d", "at": "2026-11-24T08:00:00Z", "last": "2026-11-24T08:00:00Z", "times": 1, "bytes": 0 });
         let text = listed(&json!({ "refused": [line, sealed], "kept_days": 30 }));
         assert!(
@@ -229,7 +231,7 @@ mod tests {
         assert!(listed(&json!({ "refused": [] })).contains("nothing is kept"));
         let text = shown(&line);
         assert!(
-            text.ends_with("\nnot [31m\njson\n") && text.contains("send JSON"),
+            text.ends_with("\nnot [31m\n  json\n") && text.contains("send JSON"),
             "{text:?}"
         );
     }

@@ -185,7 +185,7 @@ impl Asked {
         let arrival = self.arrival.ok_or_else(|| {
             Refusal::bad("its address named neither `live` nor `history`")
                 .field("arrival")
-                .hint("say `?arrival=live` to have people told, or `?arrival=history`")
+                .hint("say `--arrival live` (`?arrival=live`) to have people told, or `history`")
         })?;
         Ok(Terms {
             source: self.source.as_deref().and_then(Source::named),
