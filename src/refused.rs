@@ -109,9 +109,16 @@ pub struct Line {
     file_bytes: u64,
 }
 
+/// How much is kept.
+struct Limits {
+    bodies: usize,
+    all_bytes: u64,
+}
+
 /// The bodies that are kept.
 pub struct Refused {
     folder: PathBuf,
+    limits: Limits,
     sealer: Sealer,
     index: Mutex<Index>,
 }
@@ -150,6 +157,10 @@ impl Refused {
         }
         Ok(Self {
             folder: folder.to_owned(),
+            limits: Limits {
+                bodies: BODIES_MOST,
+                all_bytes: ALL_BYTES_MOST,
+            },
             sealer,
             index: Mutex::new(index),
         })
@@ -290,7 +301,8 @@ impl Refused {
     fn make_room(&self, index: &mut Index, bytes: u64, now: Time) -> Result<()> {
         self.forget_old(index, now);
         let taken = |index: &Index| index.lines.values().map(|line| line.file_bytes).sum::<u64>();
-        while index.lines.len() >= BODIES_MOST || (taken(index) + bytes > ALL_BYTES_MOST && !index.lines.is_empty()) {
+        let most = &self.limits;
+        while index.lines.len() >= most.bodies || (taken(index) + bytes > most.all_bytes && !index.lines.is_empty()) {
             let Some(id) = index.lines.keys().next().cloned() else {
                 break;
             };

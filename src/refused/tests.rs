@@ -88,29 +88,32 @@ fn the_same_body_is_kept_once_and_counted() {
 #[test]
 fn number_size_and_age_are_bounded_and_the_oldest_go_first() {
     let (dir, sealer) = (tempfile::tempdir().expect("a folder"), Sealer::throwaway());
-    let refused = opened(&dir, &sealer);
-    for nth in 0..BODIES_MOST + 3 {
-        let at = begin() + chrono::Duration::seconds(nth as i64);
+    let mut refused = opened(&dir, &sealer);
+    assert_eq!(
+        (refused.limits.bodies, refused.limits.all_bytes),
+        (BODIES_MOST, ALL_BYTES_MOST)
+    );
+    refused.limits = Limits {
+        bodies: 5,
+        all_bytes: 32 << 10,
+    };
+    for nth in 0..8 {
+        let at = begin() + chrono::Duration::seconds(nth);
         refused.keep(nth.to_string().as_bytes(), posted("a"), at).expect("kept");
     }
     let at = begin() + chrono::Duration::hours(1);
-    assert_eq!(refused.count(at), (BODIES_MOST, 3));
+    assert_eq!(refused.count(at), (5, 3));
     let oldest = refused.list(at).pop().expect("one");
     assert_eq!(oldest.at, begin() + chrono::Duration::seconds(3));
     for nth in 0..3 {
-        refused
-            .keep(
-                &vec![nth; BODY_BYTES_MOST],
-                posted("large"),
-                at + chrono::Duration::seconds(i64::from(nth)),
-            )
-            .expect("kept");
+        let at = at + chrono::Duration::seconds(i64::from(nth));
+        refused.keep(&vec![nth; 8 << 10], posted("large"), at).expect("kept");
     }
     let on_disk: u64 = files(&dir)
         .iter()
         .map(|path| path.metadata().expect("a file").len())
         .sum();
-    assert!(on_disk <= ALL_BYTES_MOST, "{on_disk}");
+    assert!(on_disk > 16 << 10 && on_disk <= 32 << 10, "{on_disk}");
     assert_eq!(refused.count(at).0, files(&dir).len());
     assert!(
         refused
