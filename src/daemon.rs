@@ -24,6 +24,7 @@ use crate::dispatch::send::{Renderer, Senders};
 use crate::folder::{self, Part};
 use crate::http;
 use crate::ledger::{self, Ledger};
+use crate::refused::Refused;
 use crate::secret::{LinkKey, Sealer, Secret, Secrets};
 use crate::store::trust::Trust;
 
@@ -126,7 +127,9 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
     let addr = listener.local_addr().context("asking the listener where it listens")?;
     let background = CancellationToken::new();
     follow_clock(&clock, &ledger, &lanes, &background);
-    let doors = http::serve(listener, doors(&settings, &ledger, &secrets, links, &clock)?)?;
+    let refused = Refused::open(&settings.state.join("refused"), sealer.clone())?;
+    let doors = doors(&settings, &ledger, &secrets, links, &clock)?.keeping(refused);
+    let doors = http::serve(listener, doors)?;
     let watch = watch(&settings.rules, &workers, &ledger);
     let looked_at = secrets::SecretsWatch::start(&settings, &ledger, &lanes);
     announce(&settings, addr, &clock);

@@ -14,7 +14,8 @@
 //! # One event's path
 //!
 //! 1. `http::intake` authenticates, limits, and has `event::read` parse the body: one pure function per form it comes
-//!    in. A bad body is a 4xx that names the field; nothing is written.
+//!    in. What cannot be understood of a notice is noted on its event. A body that is no notice is a 4xx that names the
+//!    field; if its sender is known, `refused` keeps it for a time.
 //! 2. `ledger` writes it down (`Recorded`), decides it in its turn (`Decided`), and syncs both as one group; only then
 //!    is the 202 answered.
 //! 3. Deciding is `rule::RuleSet::matching`, then the `facts` of the decision, then `evaluate`: a pure function of what
@@ -62,6 +63,7 @@ pub(crate) mod secret;
 pub(crate) mod journal;
 pub(crate) mod schedule;
 pub(crate) mod event;
+pub(crate) mod refused;
 pub(crate) mod incident;
 pub(crate) mod notification;
 pub(crate) mod message;

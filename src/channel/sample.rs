@@ -266,6 +266,7 @@ fn event() -> Event {
         test: false,
         communication_id: Some("11000001234567".into()),
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
     }

@@ -127,10 +127,12 @@ fn state(event: &Event) -> &'static str {
         Kind::MailRefused => "the mail relay refuses mail because of us. It waits, and is tried again.",
         Kind::ReceiverFailing => "a receiver does not take what it is told.",
         Kind::ReceiverBack => "a receiver that failed takes what it is told again.",
+        Kind::NotUnderstood => "something that came in was not understood.",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "a health advisory. There may be something for you to do.",
             EventType::SecurityAdvisory => "a security advisory. There may be something for you to do.",
             EventType::Billing => "news about billing.",
+            EventType::Other => "a notice of a sort that this version does not know. Please read what it says.",
             EventType::ServiceIssue => issue(event.stage),
             EventType::PlannedMaintenance => maintenance(event.stage),
         },
@@ -142,6 +144,7 @@ fn issue(stage: Stage) -> &'static str {
         Stage::Resolved | Stage::Complete => "this service issue is over.",
         Stage::Canceled => "this service issue was called off.",
         Stage::Rca => "news about a service issue that is over.",
+        Stage::Unknown => "news about a service issue.",
         _ => "this service issue is going on.",
     }
 }
@@ -153,6 +156,7 @@ fn maintenance(stage: Stage) -> &'static str {
         Stage::Rescheduled => "maintenance was moved to another time.",
         Stage::Canceled => "maintenance was called off.",
         Stage::Planned | Stage::Rca => "maintenance is planned.",
+        Stage::Unknown => "news about maintenance.",
     }
 }
 

@@ -130,7 +130,7 @@ impl Client {
         self.ask(Method::POST, path, &[]).await
     }
 
-    /// Gives a command that says how.
+    /// Gives a command with parameters.
     ///
     /// # Errors
     /// As [`Client::get`].

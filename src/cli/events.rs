@@ -72,6 +72,11 @@ pub fn told(event: &Value) -> String {
     if event.get("rules_changed").and_then(Value::as_bool) == Some(true) {
         told.push_str("  rules     those of then; others are in force now\n");
     }
+    let notes = event.pointer("/event/notes").and_then(Value::as_array);
+    for note in notes.into_iter().flatten() {
+        let (field, what) = (one_line(text(note, "field"), 60), one_line(text(note, "what"), 300));
+        told.push_str(&format!("  note      `{field}`: {what}\n"));
+    }
     told.push('\n');
     if event.get("decided").and_then(Value::as_bool) == Some(false) {
         told.push_str("  it is recorded, and waits to be decided\n");

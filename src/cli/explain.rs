@@ -130,7 +130,10 @@ impl Explain {
             events: received
                 .events
                 .into_iter()
-                .map(|event| WhatIf::of(event, rules, now))
+                .map(|mut event| {
+                    event.correct_time(now);
+                    WhatIf::of(event, rules, now)
+                })
                 .collect(),
             ignored: received.ignored.into_iter().map(Reason::of).collect(),
             broken: folder.checked.broken.iter().map(|file| file.path.clone()).collect(),

@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod forget;
 mod incidents;
+mod intake;
 mod output;
 mod reasons;
 mod rules;
@@ -61,6 +62,7 @@ enum Command {
     Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
+    Intake(intake::Intake),
     Verify(verify::Verify),
     Schema(schema::Schema),
     Completions(shell::Completions),
@@ -103,6 +105,7 @@ impl Command {
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),
+            Command::Intake(intake) => wait(intake.run()),
             Command::Verify(verify) => verify.run(),
             Command::Schema(schema) => schema.run(),
             Command::Completions(completions) => completions.run(Typed::command()),

@@ -21,6 +21,7 @@ pub use plan::LatestPart;
 use plan::Plan;
 
 mod facts;
+mod not_understood;
 mod plan;
 mod too_costly;
 
@@ -37,6 +38,8 @@ pub struct Heard {
     pub invitations: u32,
     /// Whether the machine's clock jumped, so that no session counts as over.
     pub is_on_hold: bool,
+    /// Words in it that this version does not know, and that nobody was told of.
+    pub new_words: not_understood::NewWords,
     /// The rules that ask for it.
     pub asking: Vec<Asking>,
     /// The latest parts of the series it could lead to.
@@ -114,6 +117,8 @@ pub fn asking(
 /// Whether those told of an incident by this rule also hear this event of it.
 fn follows(rule: &Rule, event: &Event, reopened: bool) -> bool {
     let is_end = event.kind.is_ending() || matches!(event.stage, Stage::Complete | Stage::Canceled);
+    // a stage that this version does not know may be the end
+    let is_end = is_end || event.stage == Stage::Unknown;
     match rule.follow {
         Follow::Nothing => false,
         Follow::All => true,
@@ -191,6 +196,13 @@ pub fn hear(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
             why: Why::Repeat { of },
         }];
     }
+    let mut changes = follow(at, event, heard, now);
+    changes.extend(not_understood::raised(heard, now));
+    changes
+}
+
+/// What follows from an event that is none of those that were heard before.
+fn follow(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change> {
     let mut changes = remember(at, event, heard, now);
     if event.arrival == Arrival::History {
         changes.push(Change::Nothing { why: Why::History });

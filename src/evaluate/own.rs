@@ -46,6 +46,58 @@ pub(super) fn rules_too_costly(customer: &CustomerId, first: &str, more: usize, 
     )
 }
 
+/// A word that this version does not know: whoever answers for the daemon should know, because rules cannot ask for it.
+/// It says the same for every notice with that word, so that it is told once.
+pub(super) fn word_not_known(tracking_id: &str, field: &str, word: &str, now: Time) -> Event {
+    let text = format!(
+        "A notice has the word `{word}` in its field `{field}`, and this version does not know it. The notice was taken in \
+         and is told by every rule that does not narrow by that field; rules that do may have told nobody. Look at it with \
+         `bellwether events`, change rules that should tell of it, and see whether there is a newer version. Other notices \
+         with this word are taken in the same way and are not reported again."
+    );
+    not_understood(
+        tracking_id,
+        format!("A word that this version does not know: {word}"),
+        &text,
+        now,
+    )
+}
+
+/// There are more such words than are told one by one.
+pub(super) fn more_words_not_known(tracking_id: &str, most: usize, now: Time) -> Event {
+    let text = format!(
+        "More than {most} words that this version does not know have come in. They are noted on their events (`bellwether \
+         events ID`) and no longer reported one by one. If you do not know the sender, change the intake token."
+    );
+    let title = "Many words that this version does not know".to_owned();
+    not_understood(tracking_id, title, &text, now)
+}
+
+/// Something that was posted could not be read and is kept. It is the same event for the whole day, so that it is told
+/// once.
+pub fn intake_refused(now: Time) -> Event {
+    let text = "Something that was posted to the intake could not be read, was refused and is kept for a time. If it is a \
+                notice, nobody was told of it. `bellwether intake refused list` shows what is kept and why it was refused, \
+                `bellwether intake refused show ID` what it says; `bellwether intake refused retry ID` tries again, for \
+                instance after an upgrade. More of it is not reported today.";
+    let tracking_id = format!("intake-refused:{}", now.format("%Y%m%d"));
+    let title = "Something that was posted could not be read".to_owned();
+    not_understood(&tracking_id, title, text, now)
+}
+
+fn not_understood(tracking_id: &str, title: String, text: &str, now: Time) -> Event {
+    let operator = CustomerId::new(crate::customer::OPERATOR);
+    own(
+        Kind::NotUnderstood,
+        Stage::Active,
+        &operator,
+        tracking_id,
+        title,
+        text,
+        now,
+    )
+}
+
 /// An event of our own; it belongs to the customer named by its source.
 pub(super) fn own(
     kind: Kind,
@@ -79,6 +131,7 @@ pub(super) fn own(
         test: false,
         communication_id: None,
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
     }

@@ -68,6 +68,7 @@ pub fn test_event(look: &str, customer: &CustomerId, receiver: &str, now: Time) 
     let text = text(look, customer, receiver, is_invitation);
     let begin = now + SESSION_IN;
     let event = Event {
+        notes: Vec::new(),
         provider: Provider::Bellwether,
         source: Some(customer.as_str().to_owned()),
         tracking_id: format!("TEST-{}", digest[..8].to_uppercase()),

@@ -267,9 +267,16 @@ fn bullet(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let numbered = line
         .split_once(". ")
-        .filter(|(number, _)| number.parse::<u32>().is_ok())
+        .filter(|(mark, _)| is_mark(mark))
         .map(|(_, item)| item);
     line.strip_prefix("- ").or(numbered).map(str::trim)
+}
+
+/// Whether this is the mark of an ordered list's item: a number, a letter or a Roman numeral.
+fn is_mark(mark: &str) -> bool {
+    let is_roman = |mark: &str| !mark.is_empty() && mark.chars().all(|c| "ivxlcdmIVXLCDM".contains(c));
+    let is_letter = |mark: &str| mark.len() == 1 && mark.chars().all(|c| c.is_ascii_alphabetic());
+    mark.parse::<i32>().is_ok() || is_letter(mark) || is_roman(mark)
 }
 
 fn unstated(item: &str) -> RepairItem {

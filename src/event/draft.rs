@@ -9,9 +9,14 @@ use std::sync::Arc;
 
 use super::allowance::{bytes_of_event, bytes_of_pair};
 use super::kind::{self, Signs};
+use super::note::Note;
 use super::session;
 use super::{Arrival, Event, EventType, Form, Impact, Kind, Level, Provider, Stage, html, plain};
 use crate::clock::Time;
+
+/// Stands for the time of a communication that says none: so far ahead that the time at which it is written down counts
+/// (see [`Event::correct_time`]), and the same for all, so that a repeat is known.
+pub(super) const UNSAID: Time = chrono::DateTime::from_timestamp(253_402_300_799, 0).expect("the end of year 9999");
 
 /// An event in the provider's words.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +37,15 @@ pub(super) struct Draft {
     pub accounts: BTreeSet<String>,
     pub impact_start: Option<Time>,
     pub impact_end: Option<Time>,
+    /// [`UNSAID`] where it says none.
     pub published: Time,
     pub properties: BTreeMap<String, String>,
     /// What the provider says the communication is (`Final PIR`).
     pub tags: Vec<String>,
     pub test: bool,
     pub communication_id: Option<String>,
+    /// What could not be taken as it stands.
+    pub notes: Arc<[Note]>,
 }
 
 /// An impacted service in a region; its name is shared with the service's other regions.
@@ -106,7 +114,11 @@ impl Draft {
     /// What the event takes beside what is impacted, bytes.
     pub fn bytes_of_texts(&self) -> usize {
         let custom: usize = self.properties.iter().map(|(key, value)| key.len() + value.len()).sum();
-        bytes_of_event(self.title.len() + self.body.len() + self.tracking_id.len() + custom, 0)
+        let notes = self.notes.iter().map(Note::bytes).sum();
+        bytes_of_event(
+            self.title.len() + self.body.len() + self.tracking_id.len() + custom,
+            notes,
+        )
     }
 
     /// How many pairs of an account and something impacted it names.
@@ -130,20 +142,29 @@ impl Draft {
             true => self.tracking_id.to_string(),
             false => self.title.to_string(),
         };
+        let published = match arrival {
+            // history tells nobody, and must not count as newer than what is heard live
+            Arrival::History if self.published == UNSAID => self.impact_start.unwrap_or(Time::UNIX_EPOCH),
+            Arrival::History | Arrival::Live => self.published,
+        };
+        // dates without a year are read from here on
+        let written = Some(self.published).filter(|at| *at != UNSAID).or(self.impact_start);
         let signs = Signs {
             event_type: self.event_type,
             stage: self.stage,
             tags: &self.tags,
             title: &title,
             text: &text,
-            published: self.published,
+            written,
         };
         let kind = kind::recognise(&signs);
         // The REST API's status is only Active or Resolved; the webhook of the same review says RCA.
         let review_by_rest = self.form == Form::AzureEvents && kind.is_review();
         let stage = if review_by_rest { Stage::Rca } else { self.stage };
         let sessions = match kind {
-            Kind::Retrospective => session::sessions(&text, self.published),
+            Kind::Retrospective => {
+                written.map_or_else(Vec::new, |at| session::sessions(&plain::without_struck(&text), at))
+            }
             _ => Vec::new(),
         };
         let named = self.impact.accounts();
@@ -168,7 +189,7 @@ impl Draft {
             accounts,
             impact_start: self.impact_start,
             impact_end: self.impact_end,
-            published: self.published,
+            published,
             sessions,
             properties: self.properties,
             test: self.test,
@@ -176,6 +197,7 @@ impl Draft {
             published_said: None,
             arrival,
             form: self.form,
+            notes: self.notes.to_vec(),
         }
     }
 }

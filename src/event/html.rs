@@ -1,11 +1,13 @@
 //! Text that strangers wrote: made safe, made plain, made one line.
 //!
 //! What leaves here can be put into a page or a mail: an allow list of elements, links to http, https and mailto only,
-//! no style, no image, no script, no character that turns the direction of the text around.
+//! no style, no image, no script, no character that turns the direction of the text around. What carries meaning stays:
+//! what is struck out, what a cell spans, where a list begins; of a picture its words.
 
 mod bare;
 mod size;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -50,7 +52,38 @@ const TAGS: &[&str] = &[
     "code",
     "pre",
     "span",
+    "s",
+    "del",
+    "ins",
+    "dl",
+    "dt",
+    "dd",
+    "sup",
+    "sub",
+    "q",
+    "abbr",
+    "caption",
+    "tfoot",
 ];
+
+/// Which attributes an element keeps.
+const ATTRIBUTES: &[(&str, &[&str])] = &[
+    ("a", &["href"]),
+    ("td", &["colspan", "rowspan"]),
+    ("th", &["colspan", "rowspan"]),
+    ("ol", &["start", "type", "reversed"]),
+    ("li", &["value"]),
+    ("abbr", &["title"]),
+];
+
+/// How many columns a cell may span.
+const COLUMNS_MOST: u32 = 50;
+/// How many rows a cell may span.
+const ROWS_MOST: u32 = 1_000;
+/// How large the number of a list's item may be, and how small below zero.
+const LIST_NUMBER_MOST: i32 = 1_000_000;
+/// How long the explanation of an abbreviation may be, characters.
+const EXPLANATION_CHARS_MOST: usize = 200;
 
 /// A text made safe. Plain text (without any element) becomes paragraphs, and so does markup that would explode.
 pub(super) fn sanitise(raw: &str) -> String {
@@ -87,12 +120,47 @@ fn cleaner() -> ammonia::Builder<'static> {
     let mut builder = ammonia::Builder::default();
     builder
         .tags(TAGS.iter().copied().collect())
-        .tag_attributes(HashMap::from([("a", HashSet::from(["href"]))]))
+        .tag_attributes(attributes())
+        .attribute_filter(|_, attribute, value| bounded(attribute, value))
         .generic_attributes(HashSet::new())
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .url_relative(ammonia::UrlRelative::Deny)
         .link_rel(Some("noopener"));
     builder
+}
+
+fn attributes() -> HashMap<&'static str, HashSet<&'static str>> {
+    let each = ATTRIBUTES.iter();
+    each.map(|(element, names)| (*element, names.iter().copied().collect()))
+        .collect()
+}
+
+/// An attribute's value as it may stay; numbers that no text of a provider has are cut or left out.
+fn bounded<'v>(attribute: &str, value: &'v str) -> Option<Cow<'v, str>> {
+    let count = |most: u32| {
+        let digits = value.trim();
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| {
+            digits
+                .parse::<u32>()
+                .map_or(most, |count| count.min(most))
+                .to_string()
+                .into()
+        })
+    };
+    match attribute {
+        "colspan" => count(COLUMNS_MOST),
+        "rowspan" => count(ROWS_MOST),
+        "start" | "value" => {
+            let number = value.trim().parse::<i32>().ok();
+            let number = number.filter(|number| (-LIST_NUMBER_MOST..=LIST_NUMBER_MOST).contains(number));
+            number.map(|number| number.to_string().into())
+        }
+        "type" => ["1", "a", "A", "i", "I"].contains(&value).then_some(value.into()),
+        "reversed" => Some("".into()),
+        "title" => Some(shorten(&one_line_of(value), EXPLANATION_CHARS_MOST).into()),
+        _ => Some(value.into()),
+    }
 }
 
 fn has_elements(raw: &str) -> bool {
@@ -155,15 +223,17 @@ pub(super) fn one_line(raw: &str) -> String {
     } else {
         raw.to_string()
     };
+    shorten(&one_line_of(&text), MAX_TITLE_CHARS)
+}
+
+/// The same of a text without entities, of any length.
+fn one_line_of(text: &str) -> String {
     let spaced: String = text
         .chars()
         .map(|c| if c.is_control() || is_break(c) { ' ' } else { c })
         .collect();
     let visible: String = spaced.chars().filter(|c| !is_odd(*c)).collect();
-    shorten(
-        &visible.split_whitespace().collect::<Vec<_>>().join(" "),
-        MAX_TITLE_CHARS,
-    )
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_break(c: char) -> bool {
@@ -240,6 +310,48 @@ mod tests {
             html,
             "<p>a</p><a rel=\"noopener\">b</a><a href=\"https://e.x/?a=1&amp;b=2\" rel=\"noopener\">c</a><a rel=\"noopener\">d</a>"
         );
+    }
+
+    #[test]
+    fn what_carries_meaning_stays_within_bounds() {
+        for (raw, clean) in [
+            (
+                "<s>a</s><del cite=x>b</del><ins>c</ins><strike>d</strike>",
+                "<s>a</s><del>b</del><ins>c</ins><s>d</s>",
+            ),
+            ("<dl class=x><dt>a</dt><dd>b</dd></dl>", "<dl><dt>a</dt><dd>b</dd></dl>"),
+            (
+                "<section id=x>a</section><article>b</article>",
+                "<div>a</div><div>b</div>",
+            ),
+            (
+                "10<sup onclick=x>6</sup>H<sub>2</sub><q cite=x>c</q>",
+                "10<sup>6</sup>H<sub>2</sub><q>c</q>",
+            ),
+            (
+                "<ol start=4 type=a onclick=x><li value=7 style=x>a</li></ol>",
+                "<ol start=\"4\" type=\"a\"><li value=\"7\">a</li></ol>",
+            ),
+            (
+                "<ol reversed='x\"><script>' type=disc start=1e9><li value=99999999999>a</li></ol>",
+                "<ol reversed=\"\"><li>a</li></ol>",
+            ),
+            (
+                "<abbr title='P\u{202e}IR \"<b>\"' lang=x>a</abbr>",
+                "<abbr title=\"PIR &quot;&lt;b&gt;&quot;\">a</abbr>",
+            ),
+            (
+                "<table><tr><td colspan=2 rowspan='999999999999' width=3>a</td><td colspan=-1 rowspan=x>b</td></tr></table>",
+                "<table><tbody><tr><td colspan=\"2\" rowspan=\"1000\">a</td><td>b</td></tr></tbody></table>",
+            ),
+            ("<p start=4 colspan=2 title=x>a</p>", "<p>a</p>"),
+            (
+                "<p>a<img src=x alt='b &lt;c&gt; <i>' onerror=y></p>",
+                "<p>a[image: b &lt;c&gt; &lt;i&gt;]</p>",
+            ),
+        ] {
+            assert_eq!(sanitise(raw), clean, "{raw}");
+        }
     }
 
     #[test]

@@ -62,8 +62,6 @@ pub(super) struct Fault {
 pub(super) enum Sort {
     /// It is wrong.
     Broken,
-    /// It is a word that this version does not know: in a list, the others are still read.
-    UnknownWord,
     /// It is more than is taken.
     TooMuch,
 }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::html::{self, Link};
-use super::{EventType, Kind, Stage, session};
+use super::{EventType, Kind, Stage, plain, session};
 use crate::clock::Time;
 
 /// How much of a text is its opening, characters.
@@ -23,7 +23,8 @@ pub(super) struct Signs<'a> {
     pub tags: &'a [String],
     pub title: &'a str,
     pub text: &'a str,
-    pub published: Time,
+    /// When it was written, if that is known: dates without a year are read from there on.
+    pub written: Option<Time>,
 }
 
 /// What the communication is.
@@ -76,7 +77,8 @@ fn is_recording(signs: &Signs<'_>) -> bool {
         r"(?i)\b(recording|video)\b[^.]{0,60}\b(is|are) (now )?available|\bwatch (the|our|a|this)\b[^.]{0,80}\b(recording|video|retrospective)|\b(has been|was) recorded\b"
     );
     let there = TITLE.is_match(signs.title) || THERE.is_match(signs.text);
-    there && session::sessions(signs.text, signs.published).is_empty()
+    let is_to_come = |at| !session::sessions(&plain::without_struck(signs.text), at).is_empty();
+    there && !signs.written.is_some_and(is_to_come)
 }
 
 /// What the provider's tags say. Tags of one item may contradict each other, as they pile up over its updates: the last
@@ -120,7 +122,10 @@ fn review(signs: &Signs<'_>, opening: &str) -> Option<Kind> {
         LESS_LIKELY,
         r"(?im)^\W*how are we making incidents like this less likely\b"
     );
-    let may_be = matches!(signs.event_type, EventType::ServiceIssue | EventType::SecurityAdvisory);
+    let may_be = matches!(
+        signs.event_type,
+        EventType::ServiceIssue | EventType::SecurityAdvisory | EventType::Other
+    );
     let by_headings = || WHY.is_match(signs.text) && LESS_LIKELY.is_match(signs.text);
     let is_one = signs.stage == Stage::Rca || is_review_title(signs.title) || by_headings();
     (may_be && is_one).then(|| {
@@ -156,7 +161,8 @@ fn mitigation(signs: &Signs<'_>) -> Option<Kind> {
         r"(?i)^\W*(mitigated|resolved)\b|[-–—:(]\s*(mitigated|resolved)\W*$"
     );
     let may_be = matches!(signs.event_type, EventType::ServiceIssue | EventType::SecurityAdvisory);
-    let over = signs.stage == Stage::Resolved || (signs.stage == Stage::Active && TITLE.is_match(signs.title));
+    let over = signs.stage == Stage::Resolved
+        || (matches!(signs.stage, Stage::Active | Stage::Unknown) && TITLE.is_match(signs.title));
     (may_be && over).then_some(Kind::Mitigation)
 }
 
@@ -205,14 +211,14 @@ mod tests {
     use super::*;
 
     fn kind(event_type: EventType, stage: Stage, title: &str, text: &str) -> Kind {
-        let published = "2024-10-03T16:00:11Z".parse().unwrap();
+        let written = Some("2024-10-03T16:00:11Z".parse().unwrap());
         recognise(&Signs {
             event_type,
             stage,
             tags: &[],
             title,
             text,
-            published,
+            written,
         })
     }
 

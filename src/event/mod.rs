@@ -5,6 +5,7 @@
 //!
 //! - `read` is the door; `json` reads strictly, `azure` knows the forms, `draft` makes an [`Event`] of what they say
 //! - `allowance` counts what a body would become before it is made; `draft`s share what their events have in common
+//! - `note` is what could not be taken as it stands, and is told rather than dropped
 //! - `html` and `plain` make strangers' text safe and plain; `kind` and `session` recognise what it is and announces
 //! - [`catalogue`] knows names of services and regions; [`document`] takes a review apart; `identity` tells repeats
 
@@ -17,6 +18,7 @@ mod html;
 mod identity;
 mod json;
 mod kind;
+mod note;
 mod plain;
 mod promise;
 mod read;
@@ -30,6 +32,7 @@ use crate::clock::Time;
 
 pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
+pub use note::Note;
 pub use promise::Promise;
 pub use read::{Ignored, Malformed, Parsed, Source, bytes_to_read, parse, read};
 pub use session::sessions;
@@ -100,6 +103,9 @@ pub struct Event {
     /// Live, or history that tells nobody.
     #[serde(default)]
     pub arrival: Arrival,
+    /// What of it could not be taken as it stands: words that this version does not know, times that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Which of the supported forms it came in (`azure activity log webhook`, …), for the record and for metrics.
     pub form: Form,
 }
@@ -107,7 +113,7 @@ pub struct Event {
 /// One impacted service in one region, for some or all of the event's accounts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Impact {
-    /// The service's name as the provider wrote it.
+    /// The service's name as the provider wrote it; empty where it named a region only.
     pub service: String,
     /// The provider's stable id of the service (`ServiceGuid`), in lower case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,6 +124,21 @@ pub struct Impact {
     /// The accounts impacted here, if the provider says so per region; empty means all of the event's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<String>,
+}
+
+impl Impact {
+    /// The service's name for people: also where only a region was named.
+    pub fn service_name(&self) -> &str {
+        service_name(&self.service)
+    }
+}
+
+/// A service's name for people: also where only a region was named.
+pub fn service_name(service: &str) -> &str {
+    match service.is_empty() {
+        true => "Service not named",
+        false => service,
+    }
 }
 
 /// One session of an incident retrospective's livestream.
@@ -208,6 +229,8 @@ words! {
         SecurityAdvisory = "Security advisory" | "Security advisories" | "Security",
         /// Billing changes.
         Billing = "Billing" | "Billing update" | "Billing updates",
+        /// One that this version does not know; its subtype is the provider's word for it.
+        Other = "Other",
     }
 }
 
@@ -230,6 +253,8 @@ words! {
         Canceled = "Canceled" | "Cancelled",
         /// Maintenance done.
         Complete = "Complete" | "Completed",
+        /// A word that this version does not know, or none.
+        Unknown = "Unknown",
     }
 }
 
@@ -266,6 +291,8 @@ words! {
         ReceiverFailing = "receiver-failing",
         /// Ours: a receiver takes what it is told again.
         ReceiverBack = "receiver-back",
+        /// Ours: something that came in was not understood.
+        NotUnderstood = "not-understood",
     }
 }
 
@@ -329,6 +356,7 @@ impl Kind {
                 | Kind::MailRefused
                 | Kind::ReceiverFailing
                 | Kind::ReceiverBack
+                | Kind::NotUnderstood
         )
     }
 

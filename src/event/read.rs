@@ -234,26 +234,45 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_cannot_be_one_is_unreadable_and_not_missing() {
-        let alert = |time: &str| {
-            let properties = r#"{"trackingId":"X-1","incidentType":"Incident","stage":"Active"}"#;
+    fn what_has_nothing_to_tell_is_refused_and_says_what_would_be_read() {
+        let alert = |properties: &str| {
             format!(
-                r#"{{"schemaId":"Microsoft.Insights/activityLogs","data":{{"context":{{"activityLog":{{"eventSource":"ServiceHealth"{time},"properties":{properties}}}}}}}}}"#
+                r#"{{"schemaId":"Microsoft.Insights/activityLogs","data":{{"context":{{"activityLog":{{"eventSource":"ServiceHealth","eventTimestamp":"2026-11-01T10:00:00Z"{properties}}}}}}}}}"#
             )
         };
-        for year in ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"] {
-            let error = refused(&alert(&format!(",\"eventTimestamp\":\"{year}\"")));
-            assert_eq!(error.field.as_deref(), Some("data.context.activityLog.eventTimestamp"));
+        for properties in [
+            "",
+            r#","properties":{}"#,
+            r#","properties":{"incidentType":"Incident","stage":"Active"}"#,
+            r#","properties":{"title":"","communication":" ","trackingId":""}"#,
+            r#","properties":"text""#,
+            r#","properties":[]"#,
+        ] {
+            let error = refused(&alert(properties));
             assert!(
-                error.what.contains("cannot be read") && error.what.contains(year),
-                "{error}"
+                error.what.contains("neither a title nor a text"),
+                "{properties}: {error}"
             );
-            let item = r#"{"name":"X-1","eventType":"RCA","lastUpdateTime":"YEAR","summary":"x"}"#;
-            let error = refused(&item.replace("YEAR", year));
-            assert_eq!(error.field.as_deref(), Some("lastUpdateTime"));
-            assert!(error.what.contains("cannot be read"), "{error}");
+            let field = error.field.expect("a field");
+            assert!(field.starts_with("data.context.activityLog.properties"), "{field}");
+            assert!(error.hint.expect("a hint").contains("`title`"));
         }
-        assert!(refused(&alert("")).what.contains("`eventTimestamp` is missing"));
+        for properties in [
+            r#","properties":{"title":"T"}"#,
+            r#","properties":{"communication":"<p>T</p>"}"#,
+            r#","properties":{"trackingId":"X-1"}"#,
+            r#","description":"T""#,
+            r#","properties":"{\"title\":\"T\"}""#,
+        ] {
+            let received = read(alert(properties).as_bytes(), None, Arrival::Live);
+            assert_eq!(received.map(|received| received.events.len()), Ok(1), "{properties}");
+        }
+        for item in [
+            r#"{"eventType":"RCA"}"#,
+            r#"{"statusActiveEvents":[{"stage":"Active"}]}"#,
+        ] {
+            assert!(refused(item).hint.is_some(), "{item}");
+        }
     }
 
     #[test]

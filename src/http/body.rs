@@ -54,6 +54,17 @@ pub async fn read(headers: &HeaderMap, body: &mut Body, limits: &Limits, room: R
     collect(body, limits, room).await
 }
 
+impl Held {
+    /// A body that was kept, in room of its own.
+    ///
+    /// # Errors
+    /// When there is no room for it now.
+    pub fn kept(bytes: Vec<u8>, mut room: Room) -> Result<Self, Refusal> {
+        room.grow_to(bytes.len())?;
+        Ok(Self { bytes, _room: room })
+    }
+}
+
 /// Reads on what is left of a body that was refused, so that its sender can read the answer; nothing of it is kept.
 pub fn read_on(headers: &HeaderMap, mut body: Body) {
     // who waits to be asked for the body has sent nothing

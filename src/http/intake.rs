@@ -1,6 +1,7 @@
 //! Events in: who may, how much, what it is, and a 202 when it is on disk.
 //!
-//! A body that cannot be read is a 4xx that names the field, and nothing is written. Under pressure the answer is 503
+//! A body that cannot be read is a 4xx that names the field; no event comes of it, and the body itself is kept for the
+//! operator (see `keeping`). Under pressure the answer is 503
 //! with a time to come again, because senders that get anything else give up. Never a 500 for what somebody sent.
 
 use std::sync::Arc;
@@ -75,19 +76,10 @@ pub async fn post_from(
     caller: Caller,
     request: Request,
 ) -> Response {
-    match Source::named(&source) {
-        Some(source) => take(&app_state, &caller, Some(source), request).await,
-        None => {
-            let (head, body) = request.into_parts();
-            body::read_on(&head.headers, body);
-            Refusal::not_found("events of no such source are taken here")
-                .hint("known: `azure`; `/v1/events` tells forms apart by their content")
-                .into_response()
-        }
-    }
+    take(&app_state, &caller, Some(source), request).await
 }
 
-async fn take(app_state: &Arc<AppState>, caller: &Caller, source: Option<Source>, request: Request) -> Response {
+async fn take(app_state: &Arc<AppState>, caller: &Caller, source: Option<String>, request: Request) -> Response {
     let (head, mut body) = request.into_parts();
     match receive(app_state, caller, source, &head, &mut body).await {
         Ok(response) => response,
@@ -105,12 +97,12 @@ async fn take(app_state: &Arc<AppState>, caller: &Caller, source: Option<Source>
 async fn receive(
     app_state: &Arc<AppState>,
     caller: &Caller,
-    source: Option<Source>,
+    source: Option<String>,
     head: &Parts,
     body: &mut Body,
 ) -> Result<Response, Refusal> {
     app_state.admit(caller, Scope::Intake)?;
-    let terms = Terms::of(source, &Query::of(&head.uri))?;
+    let asked = Asked::of(source, &Query::of(&head.uri));
     if app_state
         .ledger
         .figures()
@@ -121,30 +113,84 @@ async fn receive(
         return Err(Refusal::later("too many events wait to be decided", 5));
     }
     let limits = Limits {
-        bytes: match terms.arrival {
-            Arrival::Live => app_state.settings.body_bytes,
-            Arrival::History => app_state.settings.history_body_bytes,
+        bytes: match asked.arrival {
+            Some(Arrival::History) => app_state.settings.history_body_bytes,
+            Some(Arrival::Live) | None => app_state.settings.body_bytes,
         },
         patience: app_state.settings.body_timeout,
     };
     let room = app_state.bodies.of(network(caller.address));
-    let held = body::read(&head.headers, body, &limits, room).await?;
-    let batch = app_state.parsing.parse(held, terms).await?;
-    answer(app_state, batch).await
+    // also what is posted to a wrong address is read first: it may be a notice, and is kept
+    let held = match body::read(&head.headers, body, &limits, room).await {
+        Ok(held) => Arc::new(held),
+        Err(refusal) => return Err(asked.wrong.unwrap_or(refusal)),
+    };
+    let batch = match asked.terms() {
+        Ok(terms) => app_state.parsing.parse(held.clone(), terms).await,
+        Err(refusal) => Err(refusal),
+    };
+    match batch {
+        Ok(batch) => {
+            drop(held);
+            answer(app_state, batch).await
+        }
+        Err(refusal) => Err(app_state.keep(held, asked, refusal).await),
+    }
 }
 
-impl Terms {
-    fn of(source: Option<Source>, query: &Query) -> Result<Self, Refusal> {
-        query.only(&PARAMETERS)?;
-        let arrival = match query.one("arrival") {
-            None | Some("live") => Arrival::Live,
-            Some("history") => Arrival::History,
-            Some(_) => return Err(Refusal::bad("an arrival is `live` or `history`").field("arrival")),
+/// How a body is to be taken, as its address says.
+pub struct Asked {
+    /// The source that the path names.
+    pub source: Option<String>,
+    /// Live or a back-fill; `None` where neither is named.
+    pub arrival: Option<Arrival>,
+    /// The account that events belong to which name none.
+    pub account: Option<String>,
+    /// What is wrong with the address.
+    pub wrong: Option<Refusal>,
+}
+
+impl Asked {
+    fn of(source: Option<String>, query: &Query) -> Self {
+        let is_known = source.as_deref().is_none_or(|source| Source::named(source).is_some());
+        let unknown = || {
+            Refusal::not_found("events of no such source are taken here")
+                .hint("known: `azure`; `/v1/events` tells forms apart by their content")
         };
-        Ok(Self {
-            source,
+        let arrival = match query.one("arrival") {
+            None | Some("live") => Ok(Arrival::Live),
+            Some("history") => Ok(Arrival::History),
+            Some(_) => Err(Refusal::bad("an arrival is `live` or `history`").field("arrival")),
+        };
+        let account = query.one("account").map(account).transpose();
+        let wrong = query.only(&PARAMETERS).err();
+        let wrong = wrong.or_else(|| (!is_known).then(unknown));
+        let wrong = wrong.or_else(|| arrival.as_ref().err().cloned());
+        Self {
+            source: source.filter(|_| is_known),
+            wrong: wrong.or_else(|| account.as_ref().err().cloned()),
+            arrival: arrival.ok(),
+            account: account.ok().flatten(),
+        }
+    }
+
+    /// The terms, if nothing is wrong with them.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn terms(&self) -> Result<Terms, Refusal> {
+        if let Some(wrong) = &self.wrong {
+            return Err(wrong.clone());
+        }
+        let arrival = self.arrival.ok_or_else(|| {
+            Refusal::bad("its address named neither `live` nor `history`")
+                .field("arrival")
+                .hint("say `--arrival live` (`?arrival=live`) to have people told, or `history`")
+        })?;
+        Ok(Terms {
+            source: self.source.as_deref().and_then(Source::named),
             arrival,
-            account: query.one("account").map(account).transpose()?,
+            account: self.account.clone(),
         })
     }
 }
@@ -159,7 +205,11 @@ fn account(text: &str) -> Result<String, Refusal> {
     }
 }
 
-async fn answer(app_state: &Arc<AppState>, mut batch: Batch) -> Result<Response, Refusal> {
+/// Has a batch written down, and says so.
+///
+/// # Errors
+/// When it could not be written.
+pub async fn answer(app_state: &Arc<AppState>, mut batch: Batch) -> Result<Response, Refusal> {
     let (ignored, ignored_count) = batch.ignored();
     app_state.metrics.ignored(ignored_count);
     let ignored: Vec<Ignored> = ignored.into_iter().map(Ignored::of).collect();

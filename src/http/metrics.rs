@@ -22,6 +22,7 @@ use super::refusal::Refusal;
 use crate::clock::{Clock, Time};
 use crate::delivery::StateWord;
 use crate::ledger::Ledger;
+use crate::refused::Refused;
 
 /// So much of what is set aside is counted.
 const SET_ASIDE_COUNTED: usize = 10_000;
@@ -51,7 +52,7 @@ struct Answer {
 
 impl Metrics {
     /// Nothing counted yet.
-    pub fn new(ledger: Ledger, clock: Clock) -> Self {
+    pub fn new(ledger: Ledger, clock: Clock, refused: Option<Arc<Refused>>) -> Self {
         let started = clock.now();
         let mut whole = Registry::default();
         whole.register_collector(Box::new(ThisProcess));
@@ -74,7 +75,12 @@ impl Metrics {
             "Seconds from hearing an event to the first attempt of what tells it, the time to gather included",
             ledger.figures().event_to_wire.0.clone(),
         );
-        registry.register_collector(Box::new(Behind { ledger, clock, started }));
+        registry.register_collector(Box::new(Behind {
+            ledger,
+            clock,
+            started,
+            refused,
+        }));
         Self {
             registry: whole,
             intake,
@@ -156,6 +162,7 @@ struct Behind {
     ledger: Ledger,
     clock: Clock,
     started: Time,
+    refused: Option<Arc<Refused>>,
 }
 
 impl std::fmt::Debug for Behind {
@@ -171,6 +178,7 @@ impl Collector for Behind {
         self.dead(&mut encoder)?;
         self.rules(&mut encoder)?;
         self.set_aside(&mut encoder)?;
+        self.refused(&mut encoder)?;
         self.waiting(&mut encoder)
     }
 }
@@ -273,6 +281,23 @@ impl Behind {
             ),
             Err(_) => Ok(()),
         }
+    }
+
+    fn refused(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Some(refused) = &self.refused else { return Ok(()) };
+        let (kept, pushed_out) = refused.count(self.clock.now());
+        gauge(
+            encoder,
+            "refused_bodies_kept",
+            "Posted bodies that could not be read and are kept",
+            kept as i64,
+        )?;
+        counter(
+            encoder,
+            "refused_bodies_pushed_out",
+            "Kept bodies that went before their time, to make room for later ones",
+            pushed_out,
+        )
     }
 
     /// What waits: when the oldest scheduled delivery was made says more than how many there are.

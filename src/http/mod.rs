@@ -7,7 +7,7 @@
 //! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
 //! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
 //! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
-//! - `intake` takes events: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts, `process` asks the system, `exposition` is the format
+//! - `intake` takes events, and what it refuses is kept by `keeping`: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts, `process` asks the system, `exposition` is the format
 
 mod api;
 mod auth;
@@ -15,6 +15,7 @@ mod body;
 mod caller;
 mod exposition;
 mod intake;
+mod keeping;
 mod meter;
 mod metrics;
 mod outside;
@@ -38,6 +39,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
 use crate::ledger::Ledger;
+use crate::refused::Refused;
 use crate::secret::{LinkKey, Secret};
 
 pub use serve::{Serving, serve};
@@ -109,6 +111,7 @@ pub struct Doors {
     ledger: Ledger,
     links: LinkKey,
     clock: Clock,
+    refused: Option<Arc<Refused>>,
 }
 
 impl Doors {
@@ -119,6 +122,15 @@ impl Doors {
             ledger,
             links,
             clock,
+            refused: None,
+        }
+    }
+
+    /// The same, with a place where bodies are kept that are refused.
+    pub fn keeping(self, refused: Refused) -> Self {
+        Self {
+            refused: Some(Arc::new(refused)),
+            ..self
         }
     }
 }
@@ -129,6 +141,7 @@ struct AppState {
     ledger: Ledger,
     links: LinkKey,
     clock: Clock,
+    refused: Option<Arc<Refused>>,
     wrong_tokens: auth::WrongTokens,
     metrics: metrics::Metrics,
     bodies: Arc<room::Rooms>,
@@ -143,7 +156,7 @@ impl AppState {
     fn behind(doors: Doors) -> Self {
         Self {
             wrong_tokens: auth::WrongTokens::default(),
-            metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone()),
+            metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone(), doors.refused.clone()),
             bodies: room::Rooms::new(doors.settings.body_bytes.max(doors.settings.history_body_bytes)),
             parsing: parsing::Places::default(),
             reading: Arc::new(Semaphore::new(READING_MOST)),
@@ -153,6 +166,7 @@ impl AppState {
             ledger: doors.ledger,
             links: doors.links,
             clock: doors.clock,
+            refused: doors.refused,
         }
     }
 }
@@ -176,6 +190,9 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/set-aside", get(api::set_aside::list))
         .route("/v1/set-aside/{id}/retry", post(api::set_aside::retry))
         .route("/v1/receivers/{customer}/{receiver}/test", post(api::send_test::post))
+        .route("/v1/intake/refused", get(api::refused::list))
+        .route("/v1/intake/refused/{id}", get(api::refused::one))
+        .route("/v1/intake/refused/{id}/retry", post(api::refused::retry))
         .route("/v1/rules", get(api::rules))
         .route("/v1/status", get(api::status::get))
         .route("/v1/rules/{customer}/forget", post(api::forget::forget))

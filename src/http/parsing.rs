@@ -102,12 +102,13 @@ impl Places {
     ///
     /// # Errors
     /// When it cannot be read, is too much, or its turn does not come.
-    pub async fn parse(&self, held: Held, terms: Terms) -> Result<Batch, Refusal> {
+    pub async fn parse(&self, held: Arc<Held>, terms: Terms) -> Result<Batch, Refusal> {
         let mut place = self.take(held.bytes.len()).await?;
         let stop = Stop::default();
         let waits = Waits(stop.clone());
         let work = move || {
             let parsed = event::parse(&held.bytes, terms.source, terms.arrival, stop)?;
+            drop(held);
             // what was reserved for reading is given back but for what the events still share
             let kept = kib(parsed.bytes()).min(u32::try_from(place.num_permits()).unwrap_or(u32::MAX));
             let kept = place.split(kept as usize).expect("no more than there is");
@@ -237,7 +238,7 @@ mod tests {
             .acquire_many_owned(kib(SMALL_BYTES_MOST))
             .await
             .expect("all places");
-        let held = super::super::body::held_for_tests(b"{}");
+        let held = Arc::new(super::super::body::held_for_tests(b"{}"));
         {
             let mut waiting = pin!(places.parse(held, terms()));
             let waits =
@@ -252,7 +253,9 @@ mod tests {
     async fn what_was_reserved_for_reading_is_given_back_when_it_was_read() {
         let places = Places::default();
         let body = include_bytes!("../../tests/fixtures/samples/synthetic/azure-legacy-incident-active.json");
-        let batch = places.parse(super::super::body::held_for_tests(body), terms()).await;
+        let batch = places
+            .parse(Arc::new(super::super::body::held_for_tests(body)), terms())
+            .await;
         let batch = batch.expect("an event");
         let kept = SMALL_BYTES_MOST / 1024 - places.small.available_permits();
         assert!((1..=body.len() / 1024 + 2).contains(&kept), "{kept} KiB");

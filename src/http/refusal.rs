@@ -30,6 +30,15 @@ pub struct Refusal {
     pub asks_for_token: bool,
     /// Whether it is because the store is damaged.
     pub is_damage: bool,
+    /// Where the body that was refused is kept.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// Where a body that was refused is kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Under which id.
+    pub id: String,
 }
 
 /// The answer's body.
@@ -47,6 +56,8 @@ struct Error<'a> {
     what: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<&'a str>,
 }
 
 impl Refusal {
@@ -61,6 +72,7 @@ impl Refusal {
             retry_after_seconds: None,
             asks_for_token: false,
             is_damage: false,
+            kept: None,
         }
     }
 
@@ -144,6 +156,7 @@ impl IntoResponse for Refusal {
                 offset: self.offset,
                 what: &self.what,
                 hint: self.hint.as_deref(),
+                kept: self.kept.as_ref().map(|kept| kept.id.as_str()),
             },
         };
         let mut response = (self.status, Json(body)).into_response();

@@ -155,7 +155,11 @@ impl Incident {
             id: IncidentId::of(event),
             tracking_id: event.tracking_id.clone(),
             event_type: event.event_type,
-            status: Status::said_by(event).unwrap_or(Status::Mitigated),
+            status: Status::said_by(event).unwrap_or(match event.stage {
+                // nobody said that it is over
+                Stage::Unknown => Status::Active,
+                _ => Status::Mitigated,
+            }),
             status_at: event.published,
             title: event.title.clone(),
             named_by: Some(event.kind),

@@ -525,8 +525,8 @@ pub fn lists(customer: &Customer, source: &str) -> bool {
 
 fn describe(impact: &Impact) -> String {
     match &impact.region {
-        Some(region) => format!("{} in {region}", impact.service),
-        None => impact.service.clone(),
+        Some(region) => format!("{} in {region}", impact.service_name()),
+        None => impact.service_name().to_owned(),
     }
 }
 

@@ -299,11 +299,11 @@ fn accepts(kinds: Option<&Vec<Kind>>, any: &[Kind]) -> bool {
 fn has_stage(event_type: EventType, stage: Stage) -> bool {
     match event_type {
         EventType::ServiceIssue | EventType::SecurityAdvisory => {
-            matches!(stage, Stage::Active | Stage::Resolved | Stage::Rca)
+            matches!(stage, Stage::Active | Stage::Resolved | Stage::Rca | Stage::Unknown)
         }
-        EventType::HealthAdvisory => matches!(stage, Stage::Active | Stage::Resolved),
+        EventType::HealthAdvisory => matches!(stage, Stage::Active | Stage::Resolved | Stage::Unknown),
         EventType::PlannedMaintenance => stage != Stage::Rca,
-        EventType::Billing => true,
+        EventType::Billing | EventType::Other => true,
     }
 }
 

@@ -66,6 +66,7 @@ pub fn incident(incident: &Incident, now: Time) -> Badge {
         EventType::SecurityAdvisory => security(status),
         EventType::HealthAdvisory => advisory(status, "Advisory"),
         EventType::Billing => advisory(status, "Billing notice"),
+        EventType::Other => advisory(status, "Notice"),
     }
 }
 
@@ -119,6 +120,7 @@ fn own(kind: Kind) -> Option<Badge> {
         Kind::JournalLost => Some(badge("Data damaged", Tone::Alarm)),
         Kind::SetAside => Some(badge("Set aside", Tone::Attention)),
         Kind::ClockJumped => Some(badge("Clock jumped", Tone::Attention)),
+        Kind::NotUnderstood => Some(badge("Not understood", Tone::Attention)),
         Kind::MailRefused => Some(badge("Mail is refused", Tone::Alarm)),
         Kind::ReceiverFailing => Some(badge("Receiver fails", Tone::Alarm)),
         Kind::ReceiverBack => Some(badge("Receiver works again", Tone::Good)),
@@ -150,6 +152,7 @@ pub fn communication(kind: Kind, event_type: EventType, stage: Stage) -> &'stati
         Kind::JournalLost => "Damage",
         Kind::SetAside => "Set aside",
         Kind::ClockJumped => "Clock jumped",
+        Kind::NotUnderstood => "Not understood",
         Kind::MailRefused => "The mail relay refuses us",
         Kind::ReceiverFailing => "A receiver fails",
         Kind::ReceiverBack => "A receiver works again",
@@ -174,6 +177,8 @@ fn update(event_type: EventType, stage: Stage) -> &'static str {
         (EventType::HealthAdvisory, Stage::Active | Stage::InProgress) => "Advisory",
         (EventType::SecurityAdvisory, Stage::Active | Stage::InProgress) => "Security advisory",
         (EventType::Billing, Stage::Active | Stage::InProgress) => "Billing notice",
+        (EventType::Other, Stage::Active | Stage::InProgress) => "Notice",
+        (_, Stage::Unknown) => "Update",
     }
 }
 

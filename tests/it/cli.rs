@@ -71,6 +71,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       rules        End the rules of a customer whose folder is gone
       set-aside    List what could not be decided, or have it decided again
       send-test    Send a test message to a receiver, and show how it ended
+      intake       See what was posted and could not be read, and try it again
       verify       Check the journal, the checkpoints and the store of a stopped daemon
       schema       Print the JSON Schema of rule files, or of the body of webhooks
       completions  Print completions for a shell

@@ -21,6 +21,7 @@ mod secrets;
 mod smtp;
 mod strangers;
 mod starts;
+mod unknown;
 mod telling;
 mod testing;
 mod world;

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use crate::channel::text::line;
 use crate::clock::Time;
-use crate::event::{Event, EventType, Impact, Kind, Provider, Stage};
+use crate::event::{Event, EventType, Impact, Kind, Provider, Stage, service_name};
 use crate::message::{FrozenContent, Subscription};
 use crate::notification::Form;
 
@@ -123,8 +123,11 @@ pub(super) fn affected(impact: &[Impact]) -> Vec<String> {
         services[at].1.extend(one.region.iter().map(|region| line(region, 80)));
     }
     let lines = services.into_iter().map(|(service, regions)| match regions.is_empty() {
-        true => line(service, 120),
-        false => line(&format!("{}: {}", line(service, 120), some_of(regions).join(", ")), 400),
+        true => line(service_name(service), 120),
+        false => line(
+            &format!("{}: {}", line(service_name(service), 120), some_of(regions).join(", ")),
+            400,
+        ),
     });
     some_of(lines.collect())
 }

@@ -22,10 +22,12 @@ fn label(event: &Event) -> &'static str {
         Kind::MailRefused => "Mail refused",
         Kind::ReceiverFailing => "Receiver fails",
         Kind::ReceiverBack => "Receiver works again",
+        Kind::NotUnderstood => "Not understood",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",
             EventType::Billing => "Billing",
+            EventType::Other => "Notice",
             EventType::ServiceIssue | EventType::PlannedMaintenance => event.stage.word(),
         },
     }

@@ -27,6 +27,9 @@ impl Answer {
 pub(super) fn of(what_if: &WhatIf, at: Option<Time>) -> String {
     let (yes, no): (Vec<&Judgment>, Vec<&Judgment>) = what_if.rules.iter().partition(|rule| rule.matches);
     let mut text = head(&what_if.event);
+    for note in &what_if.event.notes {
+        text.push_str(&format!("  note: {}\n", one_line(&note.to_string(), 400)));
+    }
     if let Some(at) = at {
         text.push_str(&format!("  as heard   {}\n", output::minute(Some(at))));
     }
@@ -97,8 +100,8 @@ fn some(values: &[String]) -> String {
 
 fn pair(impact: &Impact) -> String {
     match &impact.region {
-        Some(region) => format!("{} in {region}", impact.service),
-        None => impact.service.clone(),
+        Some(region) => format!("{} in {region}", impact.service_name()),
+        None => impact.service_name().to_owned(),
     }
 }
 

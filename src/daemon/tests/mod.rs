@@ -202,6 +202,7 @@ fn update(nth: u64, published: Time) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureEvents,
     }

@@ -7,9 +7,10 @@ use anyhow::Result;
 
 use super::super::facts::Sets;
 use super::super::placing;
+use super::not_understood::{self, NewWords, WORD_IDS, WORDS_TOLD_MOST};
 use super::{Heard, LatestPart, asking, invitations_before};
 use crate::delivery::Delivery;
-use crate::event::{Arrival, Event, Kind, communication_of};
+use crate::event::{Arrival, Event, Kind, Provider, communication_of};
 use crate::incident::{Entry, Hearing, IncidentId};
 use crate::journal::{self, Position};
 use crate::rule::RuleSet;
@@ -75,7 +76,27 @@ impl View {
             }
         }
         context.incident = incident;
+        context.new_words = self.new_words(event)?;
         Ok(context)
+    }
+
+    /// The words of an event that this version does not know and that nobody was told of: what was told is an incident of
+    /// our own, so it is remembered as long as those are.
+    fn new_words(&self, event: &Event) -> Result<NewWords> {
+        let mut new = NewWords::default();
+        for (field, word) in not_understood::words(event) {
+            let id = IncidentId::new(Provider::Bellwether, &not_understood::id_of(field, word));
+            if self.incident(&id)?.is_none() {
+                new.untold.push((field.to_owned(), word.to_owned()));
+            }
+        }
+        if !new.untold.is_empty() {
+            let before = IncidentId::new(Provider::Bellwether, WORD_IDS);
+            for told in self.incidents_after(Some(&before)).take(WORDS_TOLD_MOST + 1) {
+                new.told += usize::from(told?.id.tracking_id.starts_with(WORD_IDS));
+            }
+        }
+        Ok(new)
     }
 
     fn add_series(

@@ -17,7 +17,8 @@ pub(super) fn read(root: &Node, heard: &mut Heard) -> Result<(), Fault> {
         .get("essentials")
         .ok_or_else(|| Fault::missing(data, "essentials"))?;
     let service = words::value(essentials, "monitoringService").unwrap_or_default();
-    if !notice::is_service_health(&service) {
+    let is_operation = data.get("alertContext").is_some_and(notice::is_operation);
+    if !notice::is_service_health(&service) && !is_operation {
         let service = if service.is_empty() {
             "an alert without a monitoringService"
         } else {

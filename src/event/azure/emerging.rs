@@ -5,11 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::allowance::Allowance;
-use super::super::draft::{Draft, Impacts};
+use super::super::draft::{Draft, Impacts, UNSAID};
 use super::super::json::{Fault, Node};
+use super::super::note::Notes;
 use super::super::{EventType, Form, Stage, html};
-use super::words::Impacted;
-use super::{Heard, notice, words};
+use super::impact::Impacted;
+use super::times::time;
+use super::{Heard, words};
 
 /// The source these events carry.
 const STATUS_PAGE: &str = "status.azure.com";
@@ -42,49 +44,71 @@ pub(super) fn read(node: &Node, heard: &mut Heard) -> Result<(), Fault> {
 
 /// The event, and what it takes for what is impacted, bytes.
 fn draft(issue: &Node, allowance: &Allowance) -> Result<(Draft, usize), Fault> {
-    let tracking_id = words::tracking_id(issue, "trackingId")?;
-    let published = words::time(issue, "lastModifiedTime")?
-        .map_or_else(|| words::time(issue, "startTime"), |time| Ok(Some(time)))?;
-    let impacted = impact(issue, allowance)?;
+    let mut notes = Notes::default();
+    let title = words::text(issue, "title", &mut notes).unwrap_or_default();
+    let body = words::text(issue, "description", &mut notes).unwrap_or_default();
+    if title.is_empty() && body.is_empty() && words::name(issue, "trackingId").is_none() {
+        return Err(Fault::missing(issue, "trackingId").hint("an issue has `title`, `description` and `trackingId`"));
+    }
+    let words_of_it = if title.is_empty() { &body } else { &title };
+    let tracking_id = words::tracking_id(&[(issue, "trackingId")], words_of_it, &mut notes);
+    let impacted = impact(issue, allowance, &mut notes)?;
+    let impact_start = time(issue, "startTime", &mut notes);
+    let published = time(issue, "lastModifiedTime", &mut notes).or(impact_start);
     let draft = Draft {
         form: Form::AzureEmergingIssues,
         source: Some(STATUS_PAGE.to_string()),
         event_type: EventType::ServiceIssue,
         subtype: None,
-        stage: stage(issue)?,
-        level: words::value(issue, "severity").and_then(|word| words::level(&word)),
-        title: html::one_line(&words::value(issue, "title").unwrap_or_default()).into(),
-        body: words::value(issue, "description").unwrap_or_default(),
+        stage: stage(issue, &mut notes),
+        level: words::level(issue, "severity", &mut notes),
+        title: html::one_line(&title).into(),
+        body,
         impact: Impacts::all(impacted.pairs),
         accounts: BTreeSet::new(),
-        impact_start: words::time(issue, "startTime")?,
+        impact_start,
         impact_end: None,
-        published: published
-            .ok_or_else(|| words::no_time(&["lastModifiedTime", "startTime"].map(|key| (issue, key))))?,
+        published: published.unwrap_or_else(|| {
+            notes.add("lastModifiedTime", "no time can be read; that of arrival counts");
+            UNSAID
+        }),
         properties: BTreeMap::new(),
         tags: Vec::new(),
         test: words::is_test_id(&tracking_id),
         communication_id: None,
         tracking_id: tracking_id.into(),
+        notes: notes.into_vec().into(),
     };
     Ok((draft, impacted.bytes))
 }
 
-fn stage(issue: &Node) -> Result<Stage, Fault> {
-    let member = issue.get("stage").ok_or_else(|| Fault::missing(issue, "stage"))?;
-    let word = words::value(issue, "stage").unwrap_or_default();
-    Stage::read(&word).ok_or_else(|| notice::unknown(member, "stage", &word, "Active, Resolved and RCA"))
+fn stage(issue: &Node, notes: &mut Notes) -> Stage {
+    let word = words::text(issue, "stage", notes);
+    let known = word.as_deref().and_then(Stage::read);
+    match (known, word) {
+        (Some(stage), _) => return stage,
+        (None, Some(word)) => notes.unknown_word("stage", &word, "the stage is taken as Unknown"),
+        (None, None) => notes.add("stage", "there is none; the stage is taken as Unknown"),
+    }
+    Stage::Unknown
 }
 
-fn impact<'a>(issue: &Node, allowance: &'a Allowance) -> Result<Impacted<'a>, Fault> {
+fn impact<'a>(issue: &Node, allowance: &'a Allowance, notes: &mut Notes) -> Result<Impacted<'a>, Fault> {
     let mut impacted = Impacted::new(allowance);
     for node in issue.get("impacts").and_then(Node::list).unwrap_or_default() {
-        let Some(service) = words::name(node, "name") else {
-            continue;
-        };
         let regions = node.get("regions").and_then(Node::list).unwrap_or_default();
-        let names = regions.iter().filter_map(|region| words::name(region, "name"));
-        impacted.service(node, &service, None, names)?;
+        let names: Vec<String> = regions
+            .iter()
+            .filter_map(|region| words::name(region, "name"))
+            .collect();
+        let service = words::name(node, "name");
+        match (service, names.is_empty()) {
+            (None, true) => notes.add(
+                "impacts",
+                "an element names neither a service nor a region, and is left out",
+            ),
+            (service, _) => impacted.service(node, &service.unwrap_or_default(), None, names.into_iter())?,
+        }
     }
     Ok(impacted)
 }

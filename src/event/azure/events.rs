@@ -10,8 +10,10 @@ use std::sync::Arc;
 use super::super::allowance::{Allowance, bytes_of_event};
 use super::super::draft::{Draft, Impacts, Pair};
 use super::super::json::{Fault, Node};
+use super::super::note::{Note, Notes};
 use super::super::{EventType, Form, Level, Stage, html};
 use super::progress::{maintenance_stage, plain_title, reads_as_mitigation};
+use super::times::time;
 use super::updates::{self, Update, Updates};
 use super::{Heard, notice, words};
 use crate::clock::Time;
@@ -51,39 +53,53 @@ struct Item<'a> {
     /// The subscription that the item was asked for.
     account: Option<String>,
     test: bool,
+    notes: Arc<[Note]>,
 }
 
 impl<'a> Item<'a> {
     fn read(node: &'a Node, allowance: &Allowance) -> Result<(Self, Vec<Update<'a>>), Fault> {
         let properties = node.get("properties").unwrap_or(node);
-        let (event_type, review) = event_type(properties)?;
-        let tracking_id = tracking_id(node, properties)?;
-        let title = html::one_line(&words::value(properties, "title").unwrap_or_default());
-        let impact_start = words::time(properties, "impactStartTime")?;
-        let Updates { updates, pairs } = updates::read(properties, impact_start, allowance)?;
+        let mut notes = Notes::default();
+        let (event_type, new_type, review) = event_type(properties, &mut notes);
+        let title = html::one_line(&words::text(properties, "title", &mut notes).unwrap_or_default());
+        let impact_start = time(properties, "impactStartTime", &mut notes);
+        let Updates { updates, pairs } = updates::read(properties, impact_start, allowance, &mut notes)?;
+        let has_text = updates.iter().any(|update| !update.body.is_empty());
+        let tracking_id = tracking_id(node, properties, &title, has_text, &mut notes)?;
+        let stage = if review {
+            Stage::Rca
+        } else {
+            status(properties, &mut notes)
+        };
+        let level = ["eventLevel", "level"]
+            .iter()
+            .find_map(|key| words::level(properties, key, &mut notes));
+        let impact_end = time(properties, "impactMitigationTime", &mut notes);
         let item = Self {
             properties,
             event_type,
-            subtype: words::name(properties, "eventSubType").map(Into::into),
-            stage: if review { Stage::Rca } else { status(properties)? },
-            level: words::first(properties, &["eventLevel", "level"]).and_then(|word| words::level(&word)),
+            subtype: words::name(properties, "eventSubType").or(new_type).map(Into::into),
+            stage,
+            level,
             plain_title: plain_title(&title, event_type).into(),
             title: title.into(),
             impact_start,
-            impact_end: words::time(properties, "impactMitigationTime")?,
+            impact_end,
             bytes: pairs.iter().map(Pair::bytes).collect(),
             pairs,
             account: words::value(node, "id").and_then(|id| words::account_in(&id)),
             test: words::says_yes(properties, "isSynthetic") || words::is_test_id(&tracking_id),
             tracking_id: tracking_id.into(),
+            notes: notes.into_vec().into(),
         };
         Ok((item, updates))
     }
 
     /// What the event of an update takes, bytes.
     fn bytes_of(&self, update: &Update<'_>) -> usize {
-        let impact = update.impact.iter().map(|nth| self.bytes[*nth]).sum();
-        bytes_of_event(self.title.len() + update.body.len(), impact)
+        let impact: usize = update.impact.iter().map(|nth| self.bytes[*nth]).sum();
+        let notes: usize = self.notes.iter().map(Note::bytes).sum();
+        bytes_of_event(self.title.len() + update.body.len(), impact.saturating_add(notes))
     }
 
     fn newest(&self, update: &Update<'_>) -> Draft {
@@ -130,37 +146,67 @@ impl<'a> Item<'a> {
             tags: update.tags.iter().map(|tag| (*tag).to_owned()).collect(),
             test: self.test,
             communication_id: None,
+            notes: self.notes.clone(),
         }
     }
 }
 
 /// The item's name; some exports give only its properties, or only the id that ends in it.
-fn tracking_id(node: &Node, properties: &Node) -> Result<String, Fault> {
+///
+/// # Errors
+/// When it has neither a name nor anything to tell.
+fn tracking_id(
+    node: &Node,
+    properties: &Node,
+    title: &str,
+    has_text: bool,
+    notes: &mut Notes,
+) -> Result<String, Fault> {
     let by_id = words::value(node, "id").and_then(|id| id.rsplit('/').next().map(html::one_line));
-    match (node.get("name"), properties.get("trackingId"), by_id) {
-        (None, Some(_), _) => words::tracking_id(properties, "trackingId"),
-        (None, None, Some(id)) if !id.is_empty() => Ok(id),
-        _ => words::tracking_id(node, "name"),
+    let has_name = words::name(node, "name").is_some() || words::name(properties, "trackingId").is_some();
+    match by_id {
+        Some(id) if !has_name && !id.is_empty() => Ok(id),
+        _ if !has_name && title.is_empty() && !has_text => {
+            Err(Fault::missing(node, "name").hint("an item has a `name`, and a `title` or a `description`"))
+        }
+        _ => {
+            let named = [(node, "name"), (properties, "trackingId")];
+            Ok(words::tracking_id(&named, title, notes))
+        }
     }
 }
 
-/// The type, and whether the item is a review by its type.
-fn event_type(properties: &Node) -> Result<(EventType, bool), Fault> {
-    let member = properties
-        .get("eventType")
-        .ok_or_else(|| Fault::missing(properties, "eventType"))?;
-    let word = words::value(properties, "eventType").unwrap_or_default();
-    let known = "ServiceIssue, PlannedMaintenance, HealthAdvisory, SecurityAdvisory, RCA, EmergingIssues and Billing";
-    let event_type = EventType::read(&word).ok_or_else(|| notice::unknown(member, "eventType", &word, known))?;
-    Ok((event_type, word.eq_ignore_ascii_case("RCA")))
+/// The type; the word for it where this version does not know it; and whether the item is a review by its type.
+fn event_type(properties: &Node, notes: &mut Notes) -> (EventType, Option<String>, bool) {
+    let word = words::text(properties, "eventType", notes);
+    let known = word
+        .as_deref()
+        .and_then(EventType::read)
+        .filter(|known| *known != EventType::Other);
+    match (known, word) {
+        (Some(event_type), word) => {
+            let is_review = word.is_some_and(|word| word.eq_ignore_ascii_case("RCA"));
+            (event_type, None, is_review)
+        }
+        (None, Some(word)) => {
+            notes.unknown_word("eventType", &word, "the event type is taken as Other");
+            (EventType::Other, Some(words::quoted(&word)), false)
+        }
+        (None, None) => {
+            notes.add("eventType", "there is none; the event type is taken as Other");
+            (EventType::Other, None, false)
+        }
+    }
 }
 
-fn status(properties: &Node) -> Result<Stage, Fault> {
-    let member = properties
-        .get("status")
-        .ok_or_else(|| Fault::missing(properties, "status"))?;
-    let word = words::value(properties, "status").unwrap_or_default();
-    Stage::read(&word).ok_or_else(|| notice::unknown(member, "status", &word, "Active and Resolved"))
+fn status(properties: &Node, notes: &mut Notes) -> Stage {
+    let word = words::text(properties, "status", notes);
+    match (word.as_deref().and_then(Stage::read), word) {
+        (Some(stage), _) => return stage,
+        (None, Some(word)) => notes.unknown_word("status", &word, "the stage is taken as Unknown"),
+        (None, None) => notes.add("status", "there is none; the stage is taken as Unknown"),
+    }
+    Stage::Unknown
 }
 
 #[cfg(test)]

@@ -8,15 +8,18 @@
 //! | `Microsoft.ResourceHealth/events` (REST, SDK) | `events`, with `updates` and `progress` |
 //! | emerging issues (the public status page) | `emerging` |
 //!
-//! What the first three share, the notice's `properties`, is read in `notice`; what all share, in `words`.
+//! What the first three share, the notice's `properties`, is read in `notice`; what all share, in
+//! `words`, `times` and `impact`.
 
 mod common;
 mod emerging;
 mod events;
+mod impact;
 mod log;
 mod notice;
 mod progress;
 mod shape;
+mod times;
 mod updates;
 mod webhook;
 mod words;
@@ -24,9 +27,12 @@ mod words;
 #[cfg(test)]
 mod samples;
 
+#[cfg(test)]
+mod unknown;
+
 use super::allowance::Allowance;
 use super::draft::Draft;
-use super::json::{Fault, Node, Sort};
+use super::json::{Fault, Node};
 use super::read::{Ignored, Source};
 use shape::Shape;
 
@@ -119,18 +125,15 @@ fn one(node: &Node, source: Option<Source>, heard: &mut Heard) -> Result<(), Fau
     }
 }
 
-/// Reads each element. One that uses a word which only a newer version knows does not keep the others from being read;
-/// one that is broken does, for then something else is probably wrong as well.
+/// Reads each element. One that is broken keeps the others from being read, for then something else is probably wrong as
+/// well; the whole body is then refused, and kept.
 fn list(node: &Node, items: &[Node], source: Option<Source>, heard: &mut Heard) -> Result<(), Fault> {
     if items.is_empty() {
         heard.ignore(node, "empty list", "the list holds no event");
     }
     for item in items {
         heard.allowance.go_on(item.at)?;
-        match one(item, source, heard) {
-            Err(fault) if fault.sort == Sort::UnknownWord => heard.ignore(item, "unknown word", fault.what),
-            other => other?,
-        }
+        one(item, source, heard)?;
     }
     Ok(())
 }

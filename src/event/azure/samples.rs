@@ -509,76 +509,6 @@ fn the_invitation_has_its_sessions_and_link() {
 }
 
 #[test]
-fn a_broken_list_of_services_is_named_to_the_byte() {
-    let broken = changed(
-        "synthetic/azure-legacy-incident-active.json",
-        "\\\"ServiceName\\\":\\\"App Service\\\"",
-        "\\\"ServiceName\\\":oops",
-    );
-    let error = read(&broken, None, Arrival::Live).unwrap_err();
-    assert_eq!(
-        error.field.as_deref(),
-        Some("data.context.activityLog.properties.impactedServices")
-    );
-    let offset = error.offset.unwrap();
-    assert_eq!(&broken[offset..offset + 4], b"oops", "{error}");
-    assert!(error.what.contains("at its byte"), "{error}");
-    let unnamed = changed(
-        "synthetic/azure-common-incident-active.json",
-        "\"ServiceName\"",
-        "\"Name\"",
-    );
-    let error = read(&unnamed, None, Arrival::Live).unwrap_err();
-    assert_eq!(
-        error.field.as_deref(),
-        Some("data.alertContext.properties.impactedServices[0].ServiceName")
-    );
-}
-
-#[test]
-fn a_missing_or_unknown_word_is_named() {
-    let refused = |from: &str, to: &str| {
-        read(
-            &changed("synthetic/azure-legacy-incident-active.json", from, to),
-            None,
-            Arrival::Live,
-        )
-        .unwrap_err()
-    };
-    let properties = "data.context.activityLog.properties";
-    assert_eq!(
-        refused("\"trackingId\"", "\"tracking\"").field,
-        Some(format!("{properties}.trackingId"))
-    );
-    assert_eq!(
-        refused("\"ZS10-TR8\"", "\" \"").field,
-        Some(format!("{properties}.trackingId"))
-    );
-    assert_eq!(
-        refused("2024-10-28T10:01:00.0000000Z", "yesterday").field,
-        Some(format!("{properties}.impactStartTime"))
-    );
-    let both = changed(
-        "synthetic/azure-legacy-incident-active.json",
-        "\"stage\": \"Active\"",
-        "\"stage\": \"Sleeping\"",
-    );
-    assert_eq!(
-        read(&both, None, Arrival::Live).unwrap().events[0].stage,
-        Stage::Active,
-        "the entry's status says it too"
-    );
-    let text = String::from_utf8(both)
-        .unwrap()
-        .replace("\"status\": \"Active\"", "\"status\": \"Asleep\"");
-    let error = read(text.as_bytes(), None, Arrival::Live).unwrap_err();
-    assert_eq!(
-        (error.field, error.hint.is_some()),
-        (Some(format!("{properties}.stage")), true)
-    );
-}
-
-#[test]
 fn the_default_language_is_what_rules_match() {
     let text = String::from_utf8(body("synthetic/azure-legacy-incident-active.json")).unwrap();
     let translated = text
@@ -629,23 +559,6 @@ fn diagnostic_records_are_read_and_others_among_them_ignored() {
             ("Autoscale", "records[3]")
         ]
     );
-}
-
-#[test]
-fn a_list_with_an_unknown_word_keeps_the_others() {
-    let item = |name: &str, kind: &str| serde_json::json!({"name": name, "properties": {"eventType": kind, "status": "Active", "title": "T", "lastUpdateTime": "2025-01-01T00:00:00Z"}});
-    let body = serde_json::json!({"value": [item("A", "ServiceIssue"), item("B", "Novelty"), item("C", "RCA")]});
-    let received = read(body.to_string().as_bytes(), None, Arrival::Live).unwrap();
-    assert_eq!(received.events.len(), 2);
-    assert_eq!(
-        (received.events[1].stage, received.events[1].kind),
-        (Stage::Rca, Kind::FinalReview)
-    );
-    assert_eq!(received.ignored[0].field.as_deref(), Some("value[1]"));
-    let alone = read(item("B", "Novelty").to_string().as_bytes(), None, Arrival::Live).unwrap_err();
-    assert_eq!(alone.field.as_deref(), Some("properties.eventType"));
-    let nothing = read(br#"{"value": []}"#, None, Arrival::Live).unwrap();
-    assert_eq!((nothing.events.len(), nothing.ignored.len()), (0, 1));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Tells the forms apart by their content. Knows names of keys and nothing else.
 
 use super::super::json::Node;
-use super::words;
+use super::{notice, words};
 
 /// What a JSON value looks like.
 pub(super) enum Shape<'a> {
@@ -31,7 +31,7 @@ pub(super) fn of(node: &Node) -> Shape<'_> {
         return Shape::List(items);
     }
     if let Some(schema) = node.get("schemaId").and_then(Node::text) {
-        return by_schema(schema);
+        return by_schema(node, schema);
     }
     by_keys(node)
         .or_else(|| other(node))
@@ -39,16 +39,37 @@ pub(super) fn of(node: &Node) -> Shape<'_> {
         .unwrap_or(Shape::Unknown)
 }
 
-fn by_schema(schema: &str) -> Shape<'_> {
+/// By its schema; one that is not known yet may still hold a notice where the known ones hold it.
+fn by_schema<'a>(node: &'a Node, schema: &str) -> Shape<'a> {
+    let holds_alert = || {
+        let context = node.find(&["data", "alertContext"]);
+        context.is_some_and(notice::is_operation) && node.find(&["data", "essentials"]).is_some()
+    };
+    let holds_entry = || {
+        let entry = node.find(&["data", "context", "activityLog"]);
+        entry.is_some_and(is_health)
+    };
     if schema.eq_ignore_ascii_case("Microsoft.Insights/activityLogs") {
         Shape::Webhook
     } else if schema.eq_ignore_ascii_case("azureMonitorCommonAlertSchema") {
+        Shape::Common
+    } else if holds_entry() {
+        Shape::Webhook
+    } else if holds_alert() {
         Shape::Common
     } else {
         let what = words::quoted(schema);
         let why = format!("an alert of schema `{what}` is not a service-health event");
         Shape::Other { what, why }
     }
+}
+
+/// Whether an entry says of itself that it comes from Service Health.
+fn is_health(entry: &Node) -> bool {
+    let named = ["category", "eventSource"]
+        .iter()
+        .find_map(|key| words::value(entry, key));
+    notice::is_operation(entry) || named.is_some_and(|word| notice::is_service_health(&word))
 }
 
 fn by_keys(node: &Node) -> Option<Shape<'_>> {
@@ -60,15 +81,23 @@ fn by_keys(node: &Node) -> Option<Shape<'_>> {
     }
     if has("statusActiveEvents") || inner("statusActiveEvents") {
         Some(Shape::Emerging)
-    } else if has("eventType") || inner("eventType") {
+    } else if has("eventType") || inner("eventType") || is_health_event(node) {
         Some(Shape::Event)
-    } else if has("properties") && ["category", "eventSource", "operationName"].iter().any(|key| has(key)) {
+    } else if (has("properties") && ["category", "eventSource", "operationName"].iter().any(|key| has(key)))
+        || is_health(node)
+    {
         Some(Shape::Log)
     } else if node.find(&["data", "context", "activityLog"]).is_some() {
         Some(Shape::Webhook)
     } else {
         node.find(&["data", "essentials"]).map(|_| Shape::Common)
     }
+}
+
+/// Whether an item without a type says of itself that it is a health event.
+fn is_health_event(node: &Node) -> bool {
+    let kind = words::value(node, "type").unwrap_or_default();
+    kind.to_ascii_lowercase().ends_with("microsoft.resourcehealth/events")
 }
 
 fn other(node: &Node) -> Option<Shape<'_>> {

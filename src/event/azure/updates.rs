@@ -7,9 +7,11 @@ use std::sync::Arc;
 use chrono::Duration;
 
 use super::super::allowance::Allowance;
-use super::super::draft::Pair;
+use super::super::draft::{Pair, UNSAID};
 use super::super::json::{Fault, Node};
-use super::words::Impacted;
+use super::super::note::Notes;
+use super::impact::Impacted;
+use super::times::time;
 use super::{notice, words};
 use crate::clock::Time;
 
@@ -42,10 +44,12 @@ pub(super) fn read<'a>(
     properties: &'a Node,
     impact_start: Option<Time>,
     allowance: &Allowance,
+    notes: &mut Notes,
 ) -> Result<Updates<'a>, Fault> {
-    let last = words::time(properties, "lastUpdateTime")?;
+    let last = time(properties, "lastUpdateTime", notes);
     let mut posts = Posts {
         last,
+        notes,
         impacted: Impacted::new(allowance),
         posted: Vec::new(),
         silent: Vec::new(),
@@ -53,9 +57,18 @@ pub(super) fn read<'a>(
     for service in properties.get("impact").and_then(Node::list).unwrap_or_default() {
         posts.service(service)?;
     }
+    let named = posts.impacted.pairs.len();
+    posts.impacted.otherwise_by_notice(properties, posts.notes)?;
+    posts.silent.extend(named..posts.impacted.pairs.len());
     let mut updates = merge(posts.posted);
+    if updates.iter().any(|update| update.at == UNSAID) || (updates.is_empty() && last.or(impact_start).is_none()) {
+        posts.notes.add(
+            "lastUpdateTime",
+            "no time of an update can be read; that of arrival counts",
+        );
+    }
     if updates.is_empty() {
-        updates.push(only(properties, last.or(impact_start))?);
+        updates.push(only(properties, last.or(impact_start)));
     } else {
         with_description(properties, last, &mut updates);
     }
@@ -72,6 +85,7 @@ pub(super) fn read<'a>(
 struct Posts<'a, 'b> {
     /// When the item was last updated.
     last: Option<Time>,
+    notes: &'b mut Notes,
     impacted: Impacted<'b>,
     posted: Vec<Update<'a>>,
     /// The pairs that nothing was posted to.
@@ -81,8 +95,11 @@ struct Posts<'a, 'b> {
 impl<'a> Posts<'a, '_> {
     /// Notes each update of a service's regions, and the regions that have none.
     fn service(&mut self, service: &'a Node) -> Result<(), Fault> {
-        let name = words::name(service, "impactedService").ok_or_else(|| Fault::missing(service, "impactedService"))?;
-        let name: Arc<str> = name.into();
+        let name = words::name(service, "impactedService");
+        if name.is_none() {
+            self.notes.add("impact", "an element names no service");
+        }
+        let name: Arc<str> = name.unwrap_or_default().into();
         let service_id = words::value(service, "impactedServiceGuid").and_then(|id| words::account(&id));
         let service_id: Option<Arc<str>> = service_id.map(Into::into);
         let pair = |region, accounts| Pair {
@@ -111,15 +128,15 @@ impl<'a> Posts<'a, '_> {
         let updates = region.get("updates").and_then(Node::list).unwrap_or_default();
         let mut region_last = None;
         for update in updates {
-            let at = match words::time(update, "updateDateTime")? {
+            let at = match time(update, "updateDateTime", self.notes) {
                 Some(own) => Some(own),
                 // looked up once, however many updates say no time of their own
                 None => match region_last {
                     Some(known) => known,
-                    None => *region_last.insert(words::time(region, "lastUpdateTime")?.or(self.last)),
+                    None => *region_last.insert(time(region, "lastUpdateTime", self.notes).or(self.last)),
                 },
             };
-            let at = at.ok_or_else(|| words::no_time(&[(update, "updateDateTime")]))?;
+            let at = at.unwrap_or(UNSAID);
             self.posted.extend(words::said(update, "summary").map(|body| Update {
                 at,
                 body,
@@ -167,16 +184,14 @@ fn join<'a>(one: &mut Update<'a>, other: Update<'a>) {
 }
 
 /// The one update of an item that lists none.
-fn only(properties: &Node, at: Option<Time>) -> Result<Update<'_>, Fault> {
-    let asked = ["lastUpdateTime", "impactStartTime"].map(|key| (properties, key));
-    let at = at.ok_or_else(|| words::no_time(&asked))?;
+fn only(properties: &Node, at: Option<Time>) -> Update<'_> {
     let body = words::said(properties, "description").or_else(|| longest(properties));
-    Ok(Update {
-        at,
+    Update {
+        at: at.unwrap_or(UNSAID),
         body: body.unwrap_or_default(),
         tags: BTreeSet::new(),
         impact: Vec::new(),
-    })
+    }
 }
 
 /// Makes the item's own text its newest update, unless it already is.

@@ -2,13 +2,49 @@
 //!
 //! Most of what makes HTML dear are attributes: the parser compares those of one element with each other, and those of
 //! formatting that is still open with all that comes after it. Style and classes are thrown away in the end; here they
-//! go before anybody parses them. Only where a link leads stays. Tags are found as the standard says (WHATWG HTML
+//! go before anybody parses them. What carries meaning stays: where a link leads, what a cell spans, the numbers of a list,
+//! the words of a picture. Elements that mean the same as another one get its name. Tags are found as the standard says (WHATWG HTML
 //! §13.2.5), in one pass; whether something is safe to show is not decided here.
+
+/// How much of an attribute stays, other than where a link leads, bytes.
+const VALUE_BYTES_MOST: usize = 600;
+
+/// Elements that are known by another name.
+const RENAMED: &[(&str, &[&str])] = &[
+    (
+        "div",
+        &[
+            "section",
+            "article",
+            "header",
+            "footer",
+            "main",
+            "aside",
+            "nav",
+            "figure",
+            "figcaption",
+            "address",
+            "center",
+            "details",
+            "summary",
+            "fieldset",
+            "legend",
+            "hgroup",
+            "search",
+            "dialog",
+            "form",
+        ],
+    ),
+    ("ul", &["menu", "dir"]),
+    ("s", &["strike"]),
+    ("abbr", &["acronym"]),
+    ("code", &["tt", "kbd", "samp"]),
+];
 
 /// What stands between tags, and around the names in them.
 const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{c}'];
 
-/// The same markup without attributes (but `href` of `a`) and without what comments say.
+/// The same markup without attributes (but those that carry meaning) and without what comments say.
 pub(super) fn bare(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -48,19 +84,22 @@ fn left_out<'a>(rest: &'a str, out: &mut String) -> &'a str {
 /// Writes a tag that begins with its name; one that never ends is none.
 fn tag<'a>(slash: &str, text: &'a str, out: &mut String) -> &'a str {
     let (name, mut rest) = split(text, |c| SPACES.contains(&c) || matches!(c, '/' | '>'));
-    let (is_link, mut href) = (slash.is_empty() && name.eq_ignore_ascii_case("a"), None);
+    let name = renamed(name);
+    let kept = if slash.is_empty() { kept(name) } else { &[] };
+    let mut attributes: Vec<(&str, &str)> = Vec::new();
     loop {
         rest = rest.trim_start_matches(|c| SPACES.contains(&c) || c == '/');
         if rest.is_empty() {
             return rest;
         }
         if let Some(behind) = rest.strip_prefix('>') {
-            write(slash, name, href, out);
+            write(slash, name, &attributes, out);
             return behind;
         }
         let (key, value, behind) = attribute(rest);
-        if is_link && href.is_none() && key.eq_ignore_ascii_case("href") {
-            href = Some(value);
+        let known = kept.iter().find(|kept| key.eq_ignore_ascii_case(kept));
+        if let Some(key) = known.filter(|key| attributes.iter().all(|(known, _)| known != *key)) {
+            attributes.push((key, value));
         }
         rest = behind;
     }
@@ -89,16 +128,59 @@ fn attribute(text: &str) -> (&str, &str, &str) {
     }
 }
 
-fn write(slash: &str, name: &str, href: Option<&str>, out: &mut String) {
+/// The name by which an element is known.
+fn renamed(name: &str) -> &str {
+    let other = RENAMED
+        .iter()
+        .find(|(_, names)| names.iter().any(|other| name.eq_ignore_ascii_case(other)));
+    other.map_or(name, |(known, _)| known)
+}
+
+/// Which attributes of an element stay.
+fn kept(name: &str) -> &'static [&'static str] {
+    if name.eq_ignore_ascii_case("img") {
+        return &["alt"];
+    }
+    let known = super::ATTRIBUTES
+        .iter()
+        .find(|(known, _)| name.eq_ignore_ascii_case(known));
+    known.map_or(&[], |(_, attributes)| attributes)
+}
+
+fn write(slash: &str, name: &str, attributes: &[(&str, &str)], out: &mut String) {
+    if let ("", [("alt", words)]) = (slash, attributes) {
+        picture(words, out);
+        return;
+    }
     out.push('<');
     out.push_str(slash);
     out.push_str(name);
-    if let Some(href) = href {
-        out.push_str(" href=\"");
-        out.push_str(&href.replace('"', "&quot;"));
+    for (key, value) in attributes {
+        let value = if *key == "href" { value } else { cut(value) };
+        out.push(' ');
+        out.push_str(key);
+        out.push_str("=\"");
+        out.push_str(&value.replace('"', "&quot;"));
         out.push('"');
     }
     out.push('>');
+}
+
+/// Of a picture its words; one without words is decoration.
+fn picture(words: &str, out: &mut String) {
+    let words = cut(words).trim();
+    if !words.is_empty() {
+        out.push_str("[image: ");
+        out.push_str(&words.replace('<', "&lt;").replace('>', "&gt;"));
+        out.push(']');
+    }
+}
+
+fn cut(value: &str) -> &str {
+    let end = (0..=VALUE_BYTES_MOST.min(value.len()))
+        .rev()
+        .find(|at| value.is_char_boundary(*at));
+    &value[..end.unwrap_or(0)]
 }
 
 /// What follows a comment, or something that is taken for one, behind its `<!`.

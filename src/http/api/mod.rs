@@ -5,6 +5,7 @@ pub mod events;
 pub mod forget;
 pub mod incidents;
 mod owed;
+pub mod refused;
 pub mod send_test;
 pub mod set_aside;
 mod shapes;

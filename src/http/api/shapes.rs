@@ -67,6 +67,9 @@ struct EntryLine {
     html: Option<String>,
     sessions: Vec<crate::event::Session>,
     link: Option<url::Url>,
+    /// What of it could not be taken as it stands.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<crate::event::Note>,
     verdicts: Vec<VerdictLine>,
     nothing: Vec<String>,
     deliveries: Vec<DeliveryLine>,
@@ -264,9 +267,15 @@ impl AffectedLine {
 impl EntryLine {
     /// Of the event only what was said: for whom else it was sent is not everybody's to know.
     fn of(chapter: Chapter) -> Self {
-        let (text, html, sessions, link) = match chapter.event {
-            Some(event) => (Some(event.text), Some(event.html), event.sessions, event.link),
-            None => (None, None, Vec::new(), None),
+        let (text, html, sessions, link, notes) = match chapter.event {
+            Some(event) => (
+                Some(event.text),
+                Some(event.html),
+                event.sessions,
+                event.link,
+                event.notes,
+            ),
+            None => (None, None, Vec::new(), None, Vec::new()),
         };
         Self {
             kind: chapter.kind,
@@ -281,6 +290,7 @@ impl EntryLine {
             html,
             sessions,
             link,
+            notes,
             verdicts: chapter.verdicts.into_iter().map(VerdictLine::of).collect(),
             nothing: chapter.nothing.iter().map(ToString::to_string).collect(),
             deliveries: chapter.deliveries.iter().map(DeliveryLine::of).collect(),

@@ -40,6 +40,10 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     }
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
+    let kept = app_state
+        .refused
+        .as_ref()
+        .map_or(0, |refused| refused.count(app_state.clock.now()).0);
     let has_rules = !app_state.ledger.rules().files.is_empty();
     let status = found(&app_state, viewer).await?;
     Ok(Json(json!({
@@ -49,7 +53,7 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
         "customers_without_rules": status.customers_without_rules,
         "secrets_that_cannot_be_used": status.secrets_that_cannot_be_used, "set_aside": status.set_aside.map(|one| one.count), "rule_files_broken": status.rules.broken,
         "nothing_expires_until": status.nothing_expires_until, "clock_behind_seconds": status.clock_behind_seconds,
-        "rules_are_polled": status.rules_are_polled, "needs": status.needs,
+        "rules_are_polled": status.rules_are_polled, "refused_bodies_kept": kept, "needs": status.needs,
     })))
 }
 

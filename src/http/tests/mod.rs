@@ -5,6 +5,7 @@ mod answers;
 mod explain;
 mod counted;
 mod intake;
+mod refused;
 mod sockets;
 mod status;
 
@@ -118,6 +119,9 @@ impl Place {
             .ledger;
         let links = LinkKey::of(&Sealer::throwaway());
         let doors = Doors::new(settings, ledger.clone(), links.clone(), Clock::ByHand(clock.clone()));
+        let refused =
+            crate::refused::Refused::open(&dir.path().join("refused"), Sealer::throwaway()).expect("a folder");
+        let doors = doors.keeping(refused);
         let place = Self {
             router: Router::new(),
             ledger,

@@ -29,6 +29,7 @@ pub(crate) fn event(change: impl FnOnce(&mut Event)) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
     };

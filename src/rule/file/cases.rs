@@ -164,6 +164,7 @@ fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str, at: Option
         test: false,
         communication_id: None,
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
     }

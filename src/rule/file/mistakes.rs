@@ -235,7 +235,7 @@ fn words_of_a_vocabulary_are_corrected() {
     a.yaml:7:14: `RAC` is no stage (hint: did you mean `RCA`?)
     a.yaml:7:14: `Active, Resolved` is no stage (hint: several values are a list: [Active, Resolved])
     a.yaml:7:14: `Sev4` is no level (hint: one of Critical, Error, Warning, Informational)
-    a.yaml:7:13: `prelim` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused)
+    a.yaml:7:13: `prelim` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood)
     a.yaml:7:17: `azur` is no provider (hint: did you mean `azure`?)
     a.yaml:7:14: `owner` is for the operator's own rules (hint: it belongs into rules/_operator/)
     a.yaml:7:15: `impact` has no pairs (hint: [{ service: Storage, region: East US }])

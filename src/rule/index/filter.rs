@@ -25,15 +25,15 @@ pub(super) const INLINE: (usize, usize) = (5, 4);
 pub(super) mod words {
     use super::*;
 
-    pub const TYPES: u32 = 0x1f;
-    pub const STAGES: u32 = 0xff << 5;
-    pub const KINDS: u32 = 0x7ff << 13;
+    pub const TYPES: u32 = 0x3f;
+    pub const STAGES: u32 = 0x1ff << 6;
+    pub const KINDS: u32 = 0x1ff << 15;
     /// Every word.
     pub const ANY: u32 = TYPES | STAGES | KINDS;
     /// The kinds after this one share a bit.
-    const LAST_KIND: usize = 10;
+    const LAST_KIND: usize = 8;
 
-    const _: () = assert!(EventType::ALL.len() <= 5 && Stage::ALL.len() <= 8, "a word has no bit");
+    const _: () = assert!(EventType::ALL.len() <= 6 && Stage::ALL.len() <= 9, "a word has no bit");
     const _: () = assert!(Level::ALL.len() < 8 && Provider::ALL.len() <= 8, "a word has no bit");
 
     /// The bit of a type.
@@ -43,12 +43,12 @@ pub(super) mod words {
 
     /// The bit of a stage.
     pub fn of_stage(it: Stage) -> u32 {
-        1 << (5 + it as u32)
+        1 << (6 + it as u32)
     }
 
     /// The bit of a kind.
     pub fn of_kind(it: Kind) -> u32 {
-        1 << (13 + (it as usize).min(LAST_KIND))
+        1 << (15 + (it as usize).min(LAST_KIND))
     }
 
     /// Whether a kind shares its bit.
@@ -64,13 +64,13 @@ pub(super) mod words {
 
     /// The types, stages and kinds a filter names, as the bits of each; `None` where it allows all.
     pub fn named(filter: u32) -> [Option<u32>; 3] {
-        [(TYPES, 0), (STAGES, 5), (KINDS, 13)]
+        [(TYPES, 0), (STAGES, 6), (KINDS, 15)]
             .map(|(all, shift)| (filter & all != all).then_some((filter & all) >> shift))
     }
 
     /// The numbers of an event's type, stage and kind.
     pub fn numbers(event: u32) -> [u32; 3] {
-        [(TYPES, 0), (STAGES, 5), (KINDS, 13)].map(|(all, shift)| ((event & all) >> shift).trailing_zeros())
+        [(TYPES, 0), (STAGES, 6), (KINDS, 15)].map(|(all, shift)| ((event & all) >> shift).trailing_zeros())
     }
 }
 

@@ -42,7 +42,13 @@ fn rule_files(customer: &CustomerId, is_organisation: bool) -> Rule {
         Kind::ReceiverBack,
     ];
     if is_organisation {
-        kinds.extend([Kind::JournalLost, Kind::SetAside, Kind::ClockJumped, Kind::MailRefused]);
+        kinds.extend([
+            Kind::JournalLost,
+            Kind::SetAside,
+            Kind::ClockJumped,
+            Kind::MailRefused,
+            Kind::NotUnderstood,
+        ]);
     }
     Rule {
         customer: customer.clone(),

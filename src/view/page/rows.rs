@@ -159,7 +159,7 @@ impl Where {
                 names => format!("{} ({account})", names.join(", ")),
             });
         Self {
-            service: affected.service.clone(),
+            service: crate::event::service_name(&affected.service).to_owned(),
             region: affected.region.clone().unwrap_or_else(|| "not named".to_owned()),
             count: match affected.accounts.len() {
                 0 => String::new(),

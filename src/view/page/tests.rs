@@ -68,6 +68,7 @@ fn event(text: &str, html: &str) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
     }

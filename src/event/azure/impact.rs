@@ -1,0 +1,385 @@
+//! What a notice says is impacted: services in regions.
+//!
+//! `impactedServices` names them all. The notice's `service` and `region` name, in Azure's own words, only one of the
+//! impacted, so they count only for what `impactedServices` does not say: where it is missing, empty or cannot be read, and
+//! for a service that it names without any region.
+
+use std::sync::Arc;
+
+use super::super::allowance::Allowance;
+use super::super::draft::Pair;
+use super::super::html;
+use super::super::json::{self, Fault, Node, Sort, Value};
+use super::super::note::Notes;
+use super::words::{account, name, value};
+
+/// How often a JSON text may hold another one as its only value.
+const TEXTS_IN_TEXTS_MOST: usize = 2;
+
+/// How many names `service` and `region` may hold each; the rest is left out, with a note.
+const NAMES_MOST: usize = 500;
+
+/// The field that names all of the impacted.
+const FIELD: &str = "impactedServices";
+
+/// What is impacted by a notice.
+///
+/// # Errors
+/// When it is more than is taken.
+pub(super) fn of_notice<'a>(
+    properties: &Node,
+    allowance: &'a Allowance,
+    notes: &mut Notes,
+) -> Result<Impacted<'a>, Fault> {
+    let mut impacted = Impacted::new(allowance);
+    let regions = names(properties, "region", notes);
+    if let Some(member) = properties.get(FIELD) {
+        listed(member, &regions, &mut impacted, notes)?;
+    }
+    impacted.otherwise(properties, regions, notes)?;
+    Ok(impacted)
+}
+
+/// The names under a key, between commas and semicolons.
+fn names(node: &Node, key: &'static str, notes: &mut Notes) -> Vec<String> {
+    let Some(text) = super::words::text(node, key, notes) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = Vec::new();
+    for name in text
+        .split([',', ';'])
+        .map(html::one_line)
+        .filter(|name| !name.is_empty())
+    {
+        if names.len() == NAMES_MOST {
+            notes.add(
+                key,
+                format!("there are more than {NAMES_MOST} names; the others are left out"),
+            );
+            break;
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Reads `impactedServices`: a JSON text in webhooks, a real list in the common schema's test.
+fn listed(member: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
+    match &member.value {
+        Value::Text(text) if text.trim().is_empty() => Ok(()),
+        Value::Text(text) => match unpacked(text) {
+            Ok(list) => services(&list, regions, impacted, notes).map_err(|fault| in_text(member, fault)),
+            Err(fault) if fault.sort == Sort::TooMuch => Err(in_text(member, fault)),
+            Err(fault) => {
+                let what = format!(
+                    "the JSON in this text is broken at its byte {}, and counts as not said: {}",
+                    fault.at, fault.what
+                );
+                notes.add(FIELD, what);
+                Ok(())
+            }
+        },
+        _ => services(member, regions, impacted, notes),
+    }
+}
+
+/// The value in a JSON text, also where that is such a text again.
+fn unpacked(text: &str) -> Result<Node, Fault> {
+    let mut node = json::parse(text)?;
+    for _ in 1..TEXTS_IN_TEXTS_MOST {
+        let Some(inner) = node.text().filter(|inner| inner.trim_start().starts_with(['[', '{'])) else {
+            break;
+        };
+        node = json::parse(inner)?;
+    }
+    Ok(node)
+}
+
+fn services(list: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
+    let items = match &list.value {
+        Value::List(items) => items.as_slice(),
+        Value::Object(members) if members.is_empty() => &[],
+        Value::Object(_) => std::slice::from_ref(list),
+        Value::Null | Value::Text(_) | Value::Bool(_) | Value::Number(_) => {
+            notes.add(FIELD, "this is no list of services, and counts as not said");
+            &[]
+        }
+    };
+    items
+        .iter()
+        .try_for_each(|item| service(item, regions, impacted, notes))
+}
+
+/// Reads one service with its regions; without regions, those of the notice are meant.
+fn service(item: &Node, of_notice: &[String], impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
+    let plain = item.text().map(html::one_line).filter(|name| !name.is_empty());
+    let named = plain.or_else(|| {
+        ["ServiceName", "Name", "Service"]
+            .iter()
+            .find_map(|key| name(item, key))
+    });
+    let service_id = value(item, "ServiceGuid").and_then(|id| account(&id));
+    let own = own_regions(item, notes);
+    if named.is_none() && own.is_empty() {
+        if item.value != Value::Null {
+            notes.add(
+                FIELD,
+                "an element names neither a service nor a region, and is left out",
+            );
+        }
+        return Ok(());
+    }
+    if named.is_none() {
+        notes.add(FIELD, "an element names regions and no service");
+    }
+    let regions = if own.is_empty() { of_notice.to_vec() } else { own };
+    impacted.service(item, &named.unwrap_or_default(), service_id, regions.into_iter())
+}
+
+fn own_regions(item: &Node, notes: &mut Notes) -> Vec<String> {
+    let Some(member) = item.get("ImpactedRegions").or_else(|| item.get("Regions")) else {
+        return Vec::new();
+    };
+    match &member.value {
+        Value::List(items) => items.iter().filter_map(region).collect(),
+        Value::Object(_) => region(member).into_iter().collect(),
+        Value::Text(text) => text
+            .split([',', ';'])
+            .map(html::one_line)
+            .filter(|name| !name.is_empty())
+            .collect(),
+        Value::Null => Vec::new(),
+        Value::Bool(_) | Value::Number(_) => {
+            notes.add(FIELD, "the regions of a service are no list, and count as not said");
+            Vec::new()
+        }
+    }
+}
+
+fn region(node: &Node) -> Option<String> {
+    let plain = node.text().map(html::one_line).filter(|name| !name.is_empty());
+    plain
+        .or_else(|| name(node, "RegionName"))
+        .or_else(|| name(node, "RegionId"))
+        .or_else(|| name(node, "Name"))
+}
+
+/// The impacted pairs of one event, counted as they are read.
+pub(super) struct Impacted<'a> {
+    /// The pairs, in the provider's order.
+    pub pairs: Vec<Pair>,
+    /// What an event takes for them, bytes.
+    pub bytes: usize,
+    allowance: &'a Allowance,
+}
+
+impl<'a> Impacted<'a> {
+    /// None so far.
+    pub fn new(allowance: &'a Allowance) -> Self {
+        Self {
+            pairs: Vec::new(),
+            bytes: 0,
+            allowance,
+        }
+    }
+
+    /// One more, which stands at byte `at`.
+    ///
+    /// # Errors
+    /// When an event cannot name so many.
+    pub fn add(&mut self, at: usize, pair: Pair) -> Result<(), Fault> {
+        self.bytes = self.bytes.saturating_add(pair.bytes());
+        self.pairs.push(pair);
+        self.allowance.one_event(at, self.bytes)
+    }
+
+    /// A service in all of these regions, or in none that is named.
+    ///
+    /// # Errors
+    /// As [`Impacted::add`].
+    pub fn service(
+        &mut self,
+        node: &Node,
+        service: &str,
+        service_id: Option<String>,
+        regions: impl Iterator<Item = String>,
+    ) -> Result<(), Fault> {
+        let (service, service_id): (Arc<str>, Option<Arc<str>>) = (service.into(), service_id.map(Into::into));
+        let pair = |region| Pair {
+            service: service.clone(),
+            service_id: service_id.clone(),
+            region,
+            accounts: Vec::new(),
+        };
+        let before = self.pairs.len();
+        for region in regions {
+            self.add(node.at, pair(Some(region)))?;
+        }
+        match self.pairs.len() == before {
+            true => self.add(node.at, pair(None)),
+            false => Ok(()),
+        }
+    }
+
+    /// Where nothing was named so far: the notice's own service in these regions; one of the two alone is better than
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Impacted::add`].
+    pub fn otherwise(&mut self, notice: &Node, regions: Vec<String>, notes: &mut Notes) -> Result<(), Fault> {
+        if !self.pairs.is_empty() {
+            return Ok(());
+        }
+        let mut services = names(notice, "service", notes);
+        if services.is_empty() && !regions.is_empty() {
+            services.push(String::new());
+        }
+        services
+            .iter()
+            .try_for_each(|service| self.service(notice, service, None, regions.iter().cloned()))
+    }
+
+    /// The same with the notice's own regions.
+    ///
+    /// # Errors
+    /// As [`Impacted::add`].
+    pub fn otherwise_by_notice(&mut self, notice: &Node, notes: &mut Notes) -> Result<(), Fault> {
+        let regions = names(notice, "region", notes);
+        self.otherwise(notice, regions, notes)
+    }
+}
+
+/// A fault in the JSON that a string holds, told by the byte inside the string.
+fn in_text(member: &Node, fault: Fault) -> Fault {
+    let what = format!(
+        "the JSON in this text is broken at its byte {}: {}",
+        fault.at, fault.what
+    );
+    Fault {
+        inside: Some(fault.at),
+        hint: fault.hint,
+        sort: fault.sort,
+        ..Fault::new(member.at, what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Arrival;
+    use super::super::super::allowance::Stop;
+    use super::*;
+
+    /// The pairs as `service@region`, and how many notes there are.
+    fn pairs(properties: &str) -> (Vec<String>, Vec<String>) {
+        let node = json::parse(properties).expect("JSON");
+        let allowance = Allowance::new(Arrival::Live, Stop::default());
+        let mut notes = Notes::default();
+        let impacted = of_notice(&node, &allowance, &mut notes).expect("is read");
+        let pair = |pair: &Pair| format!("{}@{}", pair.service, pair.region.as_deref().unwrap_or("-"));
+        let notes = notes.into_vec().into_iter().map(|note| note.what);
+        (impacted.pairs.iter().map(pair).collect(), notes.collect())
+    }
+
+    #[test]
+    fn service_and_region_count_where_impacted_services_says_nothing() {
+        for impacted in [
+            "",
+            r#","impactedServices": """#,
+            r#","impactedServices": "[]""#,
+            r#","impactedServices": []"#,
+            r#","impactedServices": null"#,
+        ] {
+            let (found, notes) = pairs(&format!(r#"{{"service": "Storage", "region": "East US"{impacted}}}"#));
+            assert_eq!(
+                (found, notes.len()),
+                (vec!["Storage@East US".to_owned()], 0),
+                "{impacted}"
+            );
+        }
+        assert_eq!(pairs(r#"{"region": "eastus"}"#).0, ["@eastus"]);
+        assert_eq!(pairs(r#"{"service": "Storage"}"#).0, ["Storage@-"]);
+        assert!(pairs("{}").0.is_empty());
+    }
+
+    #[test]
+    fn several_names_stand_between_commas_semicolons_or_in_a_list() {
+        let both = ["A@x", "A@y", "B@x", "B@y"];
+        assert_eq!(pairs(r#"{"service": "A, B", "region": "x;y"}"#).0, both);
+        assert_eq!(pairs(r#"{"service": ["A", "B"], "region": "x , ; y,x"}"#).0, both);
+        let many: Vec<String> = (0..600).map(|nth| format!("r{nth}")).collect();
+        let (found, notes) = pairs(&format!(r#"{{"region": "{}"}}"#, many.join(",")));
+        assert_eq!((found.len(), notes.len()), (NAMES_MOST, 1));
+    }
+
+    #[test]
+    fn service_and_region_name_only_one_and_add_nothing_to_what_names_all() {
+        let listed = r#"[{"ServiceName":"A","ImpactedRegions":[{"RegionName":"x"},{"RegionName":"y"}]}]"#;
+        let body = format!(r#"{{"service": "B", "region": "z", "impactedServices": {listed}}}"#);
+        assert_eq!(pairs(&body).0, ["A@x", "A@y"]);
+    }
+
+    #[test]
+    fn a_service_without_regions_is_impacted_in_those_of_the_notice() {
+        for item in [
+            r#"{"ServiceName":"A"}"#,
+            r#"{"ServiceName":"A","ImpactedRegions":[]}"#,
+            r#"{"ServiceName":"A","ImpactedRegions":null}"#,
+            r#""A""#,
+        ] {
+            let body = format!(
+                r#"{{"service": "C", "region": "x", "impactedServices": [{item}, {{"ServiceName":"B","ImpactedRegions":["y"]}}]}}"#
+            );
+            assert_eq!(pairs(&body).0, ["A@x", "B@y"], "{item}");
+        }
+        assert_eq!(pairs(r#"{"impactedServices": [{"ServiceName":"A"}]}"#).0, ["A@-"]);
+    }
+
+    #[test]
+    fn what_can_be_understood_is_in_whatever_form_it_comes() {
+        for impacted in [
+            r#"[{"ServiceName":"A","ImpactedRegions":[{"RegionName":"x"}]}]"#,
+            r#"{"ServiceName":"A","ImpactedRegions":{"RegionName":"x"}}"#,
+            r#""[{\"ServiceName\":\"A\",\"ImpactedRegions\":[{\"RegionName\":\"x\"}]}]""#,
+            r#""\"[{\\\"ServiceName\\\":\\\"A\\\",\\\"ImpactedRegions\\\":\\\"x\\\"}]\"""#,
+            r#"[{"serviceName":"A","impactedRegions":["x"]}]"#,
+            r#"[{"Name":"A","Regions":["x"]}, null]"#,
+        ] {
+            let (found, notes) = pairs(&format!(
+                r#"{{"service": "S", "region": "R", "impactedServices": {impacted}}}"#
+            ));
+            assert_eq!((found, notes), (vec!["A@x".to_owned()], vec![]), "{impacted}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_form_counts_as_absent_with_a_note() {
+        for impacted in [
+            r#""null""#,
+            r#""oops""#,
+            r#""[{""#,
+            r#""17""#,
+            "17",
+            "true",
+            r#"[{}]"#,
+            r#"[17]"#,
+            r#""[{\"ServiceName\":oops}]""#,
+            r#"[{"ImpactedRegions":[{}]}]"#,
+        ] {
+            let (found, notes) = pairs(&format!(
+                r#"{{"service": "S", "region": "R", "impactedServices": {impacted}}}"#
+            ));
+            assert_eq!(found, ["S@R"], "{impacted}");
+            assert_eq!(notes.len(), 1, "{impacted}: {notes:?}");
+        }
+        let (found, notes) = pairs(
+            r#"{"service": "S", "impactedServices": [{"ImpactedRegions":["x"]}, {"ServiceName":"A","ImpactedRegions":["y"]}, 17]}"#,
+        );
+        assert_eq!(
+            (found, notes.len()),
+            (vec!["@x".to_owned(), "A@y".to_owned()], 2),
+            "what is good is kept"
+        );
+    }
+}
