@@ -235,7 +235,7 @@ impl Story {
     fn of(event: Event, rules: &RuleSet, now: Time) -> Self {
         let placed = place(&event, &BTreeMap::new(), &[]);
         let heard = Heard {
-            asking: asking(&event, None, &[], &placed, 0, rules),
+            asking: asking(&event, None, &[], &placed, &Default::default(), rules),
             placed,
             ..Heard::default()
         };

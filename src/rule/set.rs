@@ -322,6 +322,11 @@ impl RuleSet {
         candidates
     }
 
+    /// Whom a customer's people ask for a change of what they get.
+    pub fn contact(&self, customer: &CustomerId) -> Option<String> {
+        self.customers.own_contact(customer).map(str::to_owned)
+    }
+
     /// Judges an event by one rule, with the reason why not.
     pub fn judge(&self, rule: &Rule, event: &Event) -> Judgement {
         judge(rule, event, &self.customers, &self.catalogue)

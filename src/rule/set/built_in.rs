@@ -1,5 +1,6 @@
 //! The rules and receivers that nobody writes: they tell whoever answers for rule files that these are broken.
 
+use crate::channel::words::CONTACT;
 use crate::channel::{Address, EmailAddress};
 use crate::customer::{CustomerId, Customers, OPERATOR, ORGANISATION};
 use crate::event::Kind;
@@ -7,9 +8,6 @@ use crate::rule::{Condition, Follow, Receiver, Rule};
 
 /// The built-in rule that tells a customer's contact about broken rule files.
 pub const RULE_FILES: &str = "(rule files)";
-
-/// The built-in receiver: a customer's contact.
-const CONTACT: &str = "(contact)";
 
 /// The rules and receivers that nobody writes: contacts are told about their rule files.
 pub(super) fn of(customers: &Customers) -> Vec<(Rule, Receiver)> {
