@@ -76,7 +76,7 @@ pub fn digest(text: &str) -> String {
     for block in blocks {
         match block {
             Block::Heading(heading) => kept.push(heading.to_owned()),
-            Block::Paragraph(text) if is_first => kept.push(cut(text, DIGEST_PARAGRAPH_CHARS).0),
+            Block::Paragraph(text) if is_first => kept.push(beginning(text)),
             Block::Paragraph(_) => {
                 if kept.last().is_some_and(|last| last != LEFT_OUT) {
                     kept.push(LEFT_OUT.to_owned());
@@ -86,6 +86,14 @@ pub fn digest(text: &str) -> String {
         is_first = matches!(block, Block::Heading(_));
     }
     kept.join("\n\n")
+}
+
+/// As much of a paragraph as a digest keeps, with the mark where the rest stood.
+fn beginning(paragraph: &str) -> String {
+    match cut(paragraph, DIGEST_PARAGRAPH_CHARS) {
+        (cut, true) => format!("{} {LEFT_OUT}", cut.trim_end_matches('…')),
+        (whole, false) => whole,
+    }
 }
 
 /// A part of a plain text.
@@ -114,13 +122,21 @@ fn heading(paragraph: &str) -> Option<&str> {
     (is_one_line && (bare.ends_with('?') || is_marked || KNOWN.contains(&bare.trim_end_matches(':')))).then_some(bare)
 }
 
-/// Headings of older mitigation statements, which do not ask.
-const KNOWN: [&str; 5] = [
-    "Summary of impact",
-    "Preliminary root cause",
-    "Root cause",
-    "Mitigation",
-    "Next steps",
+fn is_known(bare: &str) -> bool {
+    KNOWN.contains(&&*bare.trim_end_matches(':').to_lowercase())
+}
+
+/// Headings of older mitigation statements and of advisories, which do not ask; in lower case.
+const KNOWN: [&str; 9] = [
+    "summary of impact",
+    "preliminary root cause",
+    "root cause",
+    "mitigation",
+    "next steps",
+    "required action",
+    "recommended action",
+    "help and support",
+    "current status",
 ];
 
 fn is_blank(c: char) -> bool {
@@ -169,6 +185,8 @@ mod tests {
             digest(text),
             "What happened?\n\nIt broke.\n\n[…]\n\nHow did we respond?\n\nWe mended it.\n\n[…]"
         );
+        let long = format!("What happened?\n\n{}", "word ".repeat(200));
+        assert!(digest(&long).ends_with(" word […]") && !digest(&long).contains("word…"));
         assert_eq!(digest("No heading.\n\nAt all."), "No heading.\n\nAt all.");
     }
 }

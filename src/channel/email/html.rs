@@ -61,7 +61,7 @@ fn table(words: &Words) -> String {
     let rows = words.facts.iter().map(|fact| {
         let values: Vec<String> = fact.values.iter().map(|value| escape(value)).collect();
         format!(
-            "<tr><th style=\"text-align:left;vertical-align:top;padding:.15em 1em .15em 0;white-space:nowrap\">{}</th><td>{}</td></tr>\n",
+            "<tr><th style=\"text-align:left;vertical-align:top;padding:.15em 1em .15em 0;white-space:nowrap\">{}</th><td style=\"vertical-align:top;padding:.15em 0\">{}</td></tr>\n",
             fact.label,
             values.join("<br>\n")
         )
