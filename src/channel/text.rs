@@ -119,7 +119,7 @@ fn heading(paragraph: &str) -> Option<&str> {
     let bare = paragraph.trim_matches(['*', '#', ' ']);
     let is_one_line = !paragraph.contains('\n') && (3..=100).contains(&bare.chars().count());
     let is_marked = paragraph.starts_with('#') || (paragraph.starts_with("**") && paragraph.ends_with("**"));
-    (is_one_line && (bare.ends_with('?') || is_marked || KNOWN.contains(&bare.trim_end_matches(':')))).then_some(bare)
+    (is_one_line && (bare.ends_with('?') || is_marked || is_known(bare))).then_some(bare)
 }
 
 fn is_known(bare: &str) -> bool {
@@ -184,6 +184,10 @@ mod tests {
         assert_eq!(
             digest(text),
             "What happened?\n\nIt broke.\n\n[…]\n\nHow did we respond?\n\nWe mended it.\n\n[…]"
+        );
+        assert_eq!(
+            blocks("Required action\n\nMigrate.")[0],
+            Block::Heading("Required action")
         );
         let long = format!("What happened?\n\n{}", "word ".repeat(200));
         assert!(digest(&long).ends_with(" word […]") && !digest(&long).contains("word…"));
