@@ -122,6 +122,14 @@ impl Customers {
         own.or(self.contact.as_deref())
     }
 
+    /// Whom `customer`'s own people ask: its contact, and never another customer's or the operator's.
+    pub fn own_contact(&self, customer: &CustomerId) -> Option<&str> {
+        match &self.by_name {
+            Some(known) if !customer.is_operator() => known.get(customer)?.contact.as_deref(),
+            _ => self.contact.as_deref(),
+        }
+    }
+
     /// Whether any customer owns `account`.
     pub fn is_owned(&self, account: &str) -> bool {
         self.by_name

@@ -55,6 +55,9 @@ pub struct FrozenContent {
     pub zone: chrono_tz::Tz,
     /// Links, frozen too: the same content at every attempt.
     pub links: Links,
+    /// Whom to ask for a change: the customer's contact, if the settings name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
     /// The time of the incident's communication that this receiver was told before, and its title: for threading.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_reply: bool,
@@ -85,6 +88,9 @@ pub struct SharedContent {
     /// Links.
     #[serde(default)]
     pub links: Links,
+    /// Whom to ask for a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
 }
 
 /// One of the receiver's accounts.

@@ -27,8 +27,27 @@ pub enum Channel {
 pub enum Form {
     /// A message.
     Message,
-    /// An iTIP REQUEST for the event's session of this index, 0-based; `sequence` is RFC 5545 §3.8.7.4.
-    Invitation { session: usize, sequence: u32 },
+    /// An iTIP REQUEST for one of the event's sessions.
+    Invitation {
+        /// The session's index in the event, 0-based.
+        session: usize,
+        /// RFC 5545 §3.8.7.4.
+        sequence: u32,
+        /// The session's own number within its incident, which its UID hangs on; `None` if it is the index.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<usize>,
+    },
+}
+
+impl Form {
+    /// The invitation to an event's session of this index, by the number that is its own.
+    pub fn invitation(session: usize, sequence: u32, number: usize) -> Self {
+        Form::Invitation {
+            session,
+            sequence,
+            number: (number != session).then_some(number),
+        }
+    }
 }
 
 /// One mailbox or URL of one customer; order, rate and health belong to it.
@@ -82,21 +101,27 @@ impl SeriesId {
     pub fn of(customer: &CustomerId, communication: &str, endpoint: &EndpointId, form: Form) -> Self {
         let form = match form {
             Form::Message => "message".to_owned(),
-            Form::Invitation { session, .. } => format!("invitation {session}"),
+            Form::Invitation { session, number, .. } => format!("invitation {}", number.unwrap_or(session)),
         };
         Self(hash(&[customer.as_str(), communication, &endpoint.0, &form]))
     }
 
-    /// What invitations to a session are gathered by: the session as it stands, whichever communication told it.
-    pub fn session(incident: &IncidentId, session: &crate::event::Session) -> String {
+    /// What invitations to a session are gathered by: the session as it stands, whichever communication told it. `again`
+    /// is how often it stood at the same times before, and then at others or behind another link.
+    pub fn session(incident: &IncidentId, session: &crate::event::Session, again: usize) -> String {
         let times = [session.start.to_rfc3339(), session.end.to_rfc3339()];
-        hash(&[
+        let again = again.to_string();
+        let mut parts = vec![
             "session",
             incident.provider.word(),
             &incident.tracking_id,
             &times[0],
             &times[1],
-        ])
+        ];
+        if again != "0" {
+            parts.push(&again);
+        }
+        hash(&parts)
     }
 
     /// The delivery that carries a part of the series: made of what it is, so that it is made once.

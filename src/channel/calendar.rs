@@ -18,7 +18,12 @@ use crate::notification::{Form, hash};
 /// The invitation that `message` asks for, in lines of at most 75 octets that end in CRLF; `None` when the message is
 /// no invitation, or its session does not exist.
 pub fn request(message: &Message, to: &EmailAddress, from: &Sender) -> Option<String> {
-    let Form::Invitation { session: nth, sequence } = message.content.form else {
+    let Form::Invitation {
+        session: nth,
+        sequence,
+        number,
+    } = message.content.form
+    else {
         return None;
     };
     let session = message
@@ -30,13 +35,14 @@ pub fn request(message: &Message, to: &EmailAddress, from: &Sender) -> Option<St
     for property in properties(message, session, to, from) {
         entry.append_property(property);
     }
-    entry.append_property(property("UID", Safe::line(&uid(message, nth))));
+    entry.append_property(property("UID", Safe::line(&uid(message, number.unwrap_or(nth)))));
     entry.append_property(property("SEQUENCE", Safe::line(&sequence.to_string())));
     Some(fold(&calendar(entry)))
 }
 
-/// The same for every mail about one session of one incident to one customer, whatever changes.
-pub fn uid(message: &Message, session: usize) -> String {
+/// The same for every mail about one session of one incident to one customer, whatever changes: it hangs on the number
+/// that is the session's own.
+pub fn uid(message: &Message, number: usize) -> String {
     let incident = IncidentId::of(&message.event);
     let customer = message.content.customer.as_str();
     format!(
@@ -46,7 +52,7 @@ pub fn uid(message: &Message, session: usize) -> String {
             customer,
             incident.provider.word(),
             &incident.tracking_id,
-            &session.to_string()
+            &number.to_string()
         ])
     )
 }
@@ -77,7 +83,7 @@ fn properties(message: &Message, session: &Session, to: &EmailAddress, from: &Se
         property("DTSTAMP", Safe::time(message.created)),
         property("DTSTART", Safe::time(session.start)),
         property("DTEND", Safe::time(session.end)),
-        property("SUMMARY", Safe::line(&words.title)),
+        property("SUMMARY", Safe::line(&summary(message, &words))),
         property("DESCRIPTION", Safe::text(&description(&words))),
         property("LOCATION", Safe::line(&place)),
         property("STATUS", Safe::line("CONFIRMED")),
@@ -87,6 +93,15 @@ fn properties(message: &Message, session: &Session, to: &EmailAddress, from: &Se
     ];
     properties.extend(link.map(|url| property("URL", Safe::uri(url))));
     properties
+}
+
+/// The title, and the tracking id by which one finds the rest, if it is not in the title.
+fn summary(message: &Message, words: &Words) -> String {
+    let id = line(&message.event.tracking_id, 64);
+    match words.title.contains(&id) {
+        true => words.title.clone(),
+        false => format!("{} ({id})", words.title),
+    }
 }
 
 fn organizer(from: &Sender) -> Property {
@@ -150,23 +165,28 @@ impl Safe {
         Self(line(url.as_str(), 2_000))
     }
 
-    /// A `mailto:` URI (RFC 6068 §2): what is not plain in an address is percent-encoded.
+    /// A `mailto:` URI.
     fn mailto(address: &EmailAddress) -> Self {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"@.!$'*+-_~".contains(&b);
-        let encoded = address.as_str().bytes().map(|b| {
-            if plain(b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        });
-        Self(format!("mailto:{}", encoded.collect::<String>()))
+        Self(mailto(address))
     }
 
     /// A parameter value: without quotes too, which cannot be written in one (RFC 5545 §3.2).
     fn parameter(text: &str) -> Self {
         Self(line(&text.replace('"', "'"), 200))
     }
+}
+
+/// A `mailto:` URI (RFC 6068 §2): what is not plain in an address is percent-encoded.
+pub(super) fn mailto(address: &EmailAddress) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"@.!$'*+-_~".contains(&b);
+    let encoded = address.as_str().bytes().map(|b| {
+        if plain(b) {
+            char::from(b).to_string()
+        } else {
+            format!("%{b:02X}")
+        }
+    });
+    format!("mailto:{}", encoded.collect::<String>())
 }
 
 fn property(key: &'static str, value: Safe) -> Property {
@@ -224,6 +244,37 @@ mod tests {
         assert_ne!(line(&first, "UID:"), line(&second, "UID:"));
         assert_eq!(line(&moved, "SEQUENCE:").as_deref(), Some("SEQUENCE:1"));
         assert_ne!(line(&first, "DTSTART:"), line(&second, "DTSTART:"));
+    }
+
+    #[test]
+    fn a_session_that_stands_elsewhere_in_the_text_keeps_its_uid() {
+        let uid = |message: &Message| {
+            let calendar = request(message, &sample::ada(), &sample::sender()).expect("an invitation");
+            lines(&calendar).into_iter().find(|line| line.starts_with("UID:"))
+        };
+        let first = sample::invitation(0, 0);
+        let mut now_second = sample::invitation(1, 1);
+        now_second.content.form = Form::invitation(1, 1, 0);
+        assert_eq!(uid(&first), uid(&now_second));
+        assert_ne!(uid(&sample::invitation(1, 1)), uid(&now_second));
+    }
+
+    #[test]
+    fn the_summary_names_the_tracking_id_once() {
+        let summary = |title: &str| {
+            let mut message = sample::invitation(0, 0);
+            std::sync::Arc::make_mut(&mut message.event).title = title.into();
+            let calendar = request(&message, &sample::ada(), &sample::sender()).expect("an invitation");
+            lines(&calendar).into_iter().find(|line| line.starts_with("SUMMARY:"))
+        };
+        assert_eq!(
+            summary("Azure Incident Retrospective – App Service").as_deref(),
+            Some("SUMMARY:Azure Incident Retrospective – App Service (0NIH-U2O)")
+        );
+        assert_eq!(
+            summary("Azure Incident Retrospective 0NIH-U2O").as_deref(),
+            Some("SUMMARY:Azure Incident Retrospective 0NIH-U2O")
+        );
     }
 
     #[test]

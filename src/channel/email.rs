@@ -5,6 +5,7 @@
 //! as much body as Azure's action groups send (55,296 characters). Pure.
 
 mod html;
+mod list;
 
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -110,7 +111,11 @@ fn headers(message: &Message, words: &Words, id: &str, from: &Sender) -> lettre:
         // The first mail names the root too, although no mail has it as its id: that is what joins it to the later ones.
         .references(root.clone())
         .raw_header(plain_header("Auto-Submitted", "auto-generated".into()))
-        .raw_header(plain_header("X-Auto-Response-Suppress", "All".into()));
+        .raw_header(plain_header("X-Auto-Response-Suppress", "All".into()))
+        .raw_header(plain_header("List-Id", list::id(message, &domain(from))));
+    if let Some(owner) = list::owner(message) {
+        builder = builder.raw_header(plain_header("List-Owner", owner));
+    }
     if message.content.is_reply {
         builder = builder.in_reply_to(root);
     }
@@ -204,11 +209,17 @@ fn text(words: &Words) -> String {
         blocks.push(format!("----\n\n{text}"));
     }
     if was_cut {
-        blocks.push(words.whole());
+        blocks.push(whole(words));
     }
     blocks.push(format!("-- \n{}", words.reason));
     blocks.retain(|block| !block.is_empty());
     blocks.join("\n\n") + "\n"
+}
+
+/// Where the text was cut.
+fn whole(words: &Words) -> String {
+    let link = words.whole_text().map(|link| link.url.as_str()).unwrap_or_default();
+    format!("{} {link}", words.cut_here()).trim().to_owned()
 }
 
 fn table(words: &Words) -> String {
@@ -365,9 +376,9 @@ mod tests {
         }
     }
 
-    const OURS: [&str; 19] = [
+    const OURS: [&str; 21] = [
         "!DOCTYPE", "html", "head", "meta", "title", "style", "body", "div", "h1", "p", "table", "tr", "th", "td",
-        "br", "hr", "a", "ul", "li",
+        "br", "hr", "a", "ul", "li", "span", "strong",
     ];
 
     #[test]
@@ -384,10 +395,42 @@ mod tests {
             if message.event.text.len() > 50_000 {
                 assert!(
                     text.contains("Cut here; the whole text: https://")
-                        && html.contains("Cut here; the whole text: https://")
+                        && html.contains("Cut here; the whole text:</strong> <a href=\"https://")
                 );
             }
         }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 48,
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        #[test]
+        fn no_mail_ever_is_larger_than_any_relay_takes(message in sample::any::messages()) {
+            let mail = mail(&message);
+            let parsed = MessageParser::default().parse(&mail.bytes).expect("a mail");
+            let html = parsed.body_html(0).expect("HTML");
+            // what is longer is cut by the clients of Gmail; relays take 10 MB and more
+            assert!(html.len() <= 102 * 1024, "{}", html.len());
+            assert!(mail.bytes.len() <= 1 << 20, "{}", mail.bytes.len());
+        }
+    }
+
+    #[test]
+    fn the_page_fits_a_phone_and_shows_the_state_in_a_word_and_a_colour() {
+        let html = |message: &Message| html::page(message, &Words::of(message));
+        let (trouble, over) = (html(&sample::update()), html(&sample::review()));
+        assert!(trouble.contains("overflow-wrap:anywhere") && trouble.contains("width=device-width"));
+        let badge = |page: &str| {
+            let from = page.find("<span style=\"background:").expect("a badge");
+            page[from..].split("</span>").next().unwrap_or_default().to_owned()
+        };
+        assert!(badge(&trouble).ends_with(">Active"), "{}", badge(&trouble));
+        assert!(badge(&over).ends_with(">PIR"));
+        assert_ne!(badge(&trouble).split('>').next(), badge(&over).split('>').next());
     }
 
     #[test]

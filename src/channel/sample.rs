@@ -1,5 +1,7 @@
 //! Messages for the tests of all media: usual ones, and hostile text in every field that text can reach.
 
+pub mod any;
+
 use std::sync::Arc;
 
 use super::EmailAddress;
@@ -53,17 +55,14 @@ pub fn review() -> Message {
 /// The invitation to one of two sessions.
 pub fn invitation(session: usize, sequence: u32) -> Message {
     let mut message = as_invitation(update());
-    message.content.form = Form::Invitation { session, sequence };
+    message.content.form = Form::invitation(session, sequence, session);
     Arc::make_mut(&mut message.event).title = "Azure Incident Retrospective – App Service – Southeast Asia".into();
     Arc::make_mut(&mut message.event).text = "You are invited.\n\nRegister; it's free.".into();
     message
 }
 
 pub fn as_invitation(mut message: Message) -> Message {
-    message.content.form = Form::Invitation {
-        session: 0,
-        sequence: 0,
-    };
+    message.content.form = Form::invitation(0, 0, 0);
     Arc::make_mut(&mut message.event).kind = Kind::Retrospective;
     Arc::make_mut(&mut message.event).sessions = vec![
         Session {
@@ -236,6 +235,7 @@ fn content() -> FrozenContent {
             incident: url::Url::parse("https://health.contoso.example/incidents/0NIH-U2O?key=abc&c=1").ok(),
             portal: url::Url::parse("https://app.azure.com/h/0NIH-U2O/111111").ok(),
         },
+        contact: Some("cloud@contoso.example".into()),
         is_reply: false,
         carries: vec![],
     }

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::text::cut;
+use super::text::{Block, blocks as blocks_of, cut};
 use super::words::{EARLIER, Words};
 use crate::message::Message;
 
@@ -14,6 +14,12 @@ const SECTION_MAX_CHARS: usize = 3_000;
 /// What a section around the prose may take, so that all together stay below the limit.
 const FRAME_MAX_CHARS: usize = 2_400;
 const BLOCKS_MAX_CHARS: usize = 12_000;
+/// What of it everything around the prose may take.
+const FRAMES_MAX_CHARS: usize = 9_000;
+/// A text with more headings than this shows them as text: a message has at most 50 blocks.
+const HEADINGS_MAX: usize = 12;
+/// What the note below a text that was cut takes, characters, without its link.
+const NOTE_MAX_CHARS: usize = 300;
 
 /// The body for `message`.
 pub fn render(message: &Message) -> Vec<u8> {
@@ -24,22 +30,49 @@ pub fn render(message: &Message) -> Vec<u8> {
 }
 
 fn blocks(words: &Words) -> Vec<Value> {
-    let mut blocks = vec![header(&words.subject), section(&lead(words)), section(&facts(words))];
-    if !words.earlier.is_empty() {
-        blocks.push(section(&format!("*{EARLIER}*\n{}", bullets(&words.earlier))));
-    }
-    if !words.links.is_empty() {
-        blocks.push(section(&links(words)));
-    }
-    let context = json!({ "type": "context", "elements": [mrkdwn(&escape(&words.reason))] });
-    let used: usize = blocks
-        .iter()
-        .chain([&context])
-        .map(|block| block.to_string().chars().count())
-        .sum();
-    blocks.extend(prose(words, BLOCKS_MAX_CHARS.saturating_sub(used)));
-    blocks.push(context);
+    let frames = [1, 2, 4, 8].map(|by| Frame::of(words, FRAME_MAX_CHARS / by));
+    let fits = |frame: &&Frame| frame.length() <= FRAMES_MAX_CHARS;
+    let frame = frames.iter().find(fits).unwrap_or(&frames[frames.len() - 1]);
+    let mut blocks = frame.above.clone();
+    blocks.extend(prose(words, BLOCKS_MAX_CHARS.saturating_sub(frame.length())));
+    blocks.push(frame.below.clone());
     blocks
+}
+
+/// What stands around the provider's text.
+struct Frame {
+    above: Vec<Value>,
+    below: Value,
+}
+
+impl Frame {
+    /// With at most `room` characters in each block but the links', which nothing can be left out of.
+    fn of(words: &Words, room: usize) -> Self {
+        let mut above = vec![
+            header(&heading(words)),
+            section(&fitted(&lead(words), room)),
+            section(&fitted(&facts(words), room)),
+        ];
+        if !words.earlier.is_empty() {
+            let earlier = format!("*{EARLIER}*\n{}", bullets(&words.earlier));
+            above.push(section(&fitted(&earlier, room)));
+        }
+        if !words.links.is_empty() {
+            above.push(section(&fitted(&links(words), FRAME_MAX_CHARS)));
+        }
+        let reason = fitted(&escape(&words.reason), room);
+        let below = json!({ "type": "context", "elements": [mrkdwn(&reason)] });
+        Self { above, below }
+    }
+
+    fn length(&self) -> usize {
+        self.above.iter().chain([&self.below]).map(length).sum()
+    }
+}
+
+/// How it stands, and the title: it stands nowhere else, unless it does not fit here.
+fn heading(words: &Words) -> String {
+    format!("[{}] {}", words.label, words.title)
 }
 
 fn lead(words: &Words) -> String {
@@ -48,7 +81,12 @@ fn lead(words: &Words) -> String {
         .as_deref()
         .map(|next| format!("\n{}", escape(next)))
         .unwrap_or_default();
-    format!("*{}*\n{}{next}", escape(&words.title), escape(&words.lead))
+    let is_whole = escape(&heading(words)).chars().count() <= HEADER_MAX_CHARS;
+    let title = match is_whole {
+        true => String::new(),
+        false => format!("*{}*\n", escape(&words.title)),
+    };
+    format!("{title}{}{next}", escape(&words.lead))
 }
 
 fn facts(words: &Words) -> String {
@@ -81,33 +119,64 @@ fn linked(url: &str, label: &str) -> String {
     format!("<{}|{}>", escape(&url.replace('|', "%7C")), escape(label))
 }
 
-/// The provider's text as plain sections, cut to `room` with a word about where the whole is.
+/// The provider's text, cut to `room`, with a word about where the whole is.
 fn prose(words: &Words, room: usize) -> Vec<Value> {
-    let (mut text, mut was_cut) = (words.digest.clone(), words.digest != words.text);
+    let whole = words
+        .whole_text()
+        .map(|link| linked(&link.url, link.label))
+        .unwrap_or_default();
+    let room = room.saturating_sub(NOTE_MAX_CHARS + whole.chars().count());
+    let (mut text, mut was_cut) = (words.digest.clone(), false);
     let mut most = room.min(8_000);
-    while pieces(&text)
-        .iter()
-        .map(|piece| plain(piece).to_string().chars().count())
-        .sum::<usize>()
-        + 300
-        > room
-        && most > 0
-    {
+    while dressed(&text).iter().map(length).sum::<usize>() > room && most > 0 {
         (text, was_cut) = (cut(&words.digest, most).0, true);
         most -= (most / 5).max(1);
     }
-    let mut blocks: Vec<Value> = pieces(&text).iter().map(|piece| plain(piece)).collect();
+    let mut blocks = dressed(&text);
     if !blocks.is_empty() {
         blocks.insert(0, json!({ "type": "divider" }));
     }
-    if was_cut {
-        let whole = match words.links.first() {
-            Some(link) => format!("Shortened: {}", linked(&link.url, "read the whole text")),
-            None => "Shortened; the whole text is in the provider's portal.".to_owned(),
-        };
-        blocks.push(json!({ "type": "context", "elements": [mrkdwn(&whole)] }));
+    let note = match was_cut {
+        true => words.cut_here(),
+        false => words.shortened(),
+    };
+    if was_cut || words.digest != words.text {
+        let note = format!("{} {whole}", escape(note));
+        blocks.push(json!({ "type": "context", "elements": [mrkdwn(note.trim())] }));
     }
     blocks
+}
+
+/// A text as headings and plain sections.
+fn dressed(text: &str) -> Vec<Value> {
+    let parts = blocks_of(text);
+    let headings = parts.iter().filter(|part| matches!(part, Block::Heading(_)));
+    if headings.count() > HEADINGS_MAX {
+        return pieces(text).iter().map(|piece| plain(piece)).collect();
+    }
+    let (mut blocks, mut together) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Block::Paragraph(text) => together.push(text),
+            Block::Heading(text) => {
+                blocks.extend(sections(&mut together));
+                blocks.push(header(text));
+            }
+        }
+    }
+    blocks.extend(sections(&mut together));
+    blocks
+}
+
+/// Paragraphs, as few sections as hold them.
+fn sections(paragraphs: &mut Vec<&str>) -> Vec<Value> {
+    let text = std::mem::take(paragraphs).join("\n\n");
+    pieces(&text).iter().map(|piece| plain(piece)).collect()
+}
+
+/// What a block takes of what all together may have, characters.
+fn length(block: &Value) -> usize {
+    block.to_string().chars().count()
 }
 
 /// Pieces of at most a section's length, at line ends where there are any.
@@ -227,6 +296,54 @@ mod tests {
         }
     }
 
+    fn assert_that_slack_takes(message: &Message) {
+        let document = parsed(message);
+        let blocks = document["blocks"].as_array().expect("blocks");
+        assert!(blocks.len() <= 50, "{}", blocks.len());
+        assert!(Value::from(blocks.clone()).to_string().chars().count() < 13_000);
+        for block in blocks {
+            let most = if block["type"] == "header" { 150 } else { 3_000 };
+            for text in texts(block) {
+                assert!((1..=most).contains(&text.chars().count()), "{text}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 64,
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        #[test]
+        fn no_message_ever_goes_over_what_slack_takes(message in sample::any::messages()) {
+            assert_that_slack_takes(&message);
+        }
+    }
+
+    #[test]
+    fn what_was_cut_ends_with_the_link_to_the_whole() {
+        let document = parsed(&sample::with_text(&"word ".repeat(20_000)));
+        let blocks = document["blocks"].as_array().expect("blocks");
+        assert_eq!(
+            blocks[blocks.len() - 2]["elements"][0]["text"],
+            "Cut here; the whole text: <https://health.contoso.example/incidents/0NIH-U2O?key=abc&amp;c=1|The whole story>"
+        );
+    }
+
+    #[test]
+    fn the_title_is_shown_once_also_if_it_is_long() {
+        let mut message = sample::update();
+        let times = |message: &Message| {
+            let shown = parsed(message)["blocks"].to_string();
+            shown.matches(&*message.event.title).count()
+        };
+        assert_eq!(times(&message), 1);
+        std::sync::Arc::make_mut(&mut message.event).title = "long ".repeat(40).trim().to_owned();
+        assert_eq!(times(&message), 1);
+    }
+
     #[test]
     fn every_limit_of_slack_holds() {
         let long = [
@@ -234,6 +351,7 @@ mod tests {
             "é<&>".repeat(20_000),
             "x".repeat(100_000),
             "a\n".repeat(30_000),
+            "What happened?\n\nIt broke.\n\n".repeat(2_000),
             "\u{1f600}".repeat(20_000),
         ];
         for message in long
@@ -242,16 +360,7 @@ mod tests {
             .chain([sample::with_subscriptions(10_000)])
             .chain(sample::hostile())
         {
-            let document = parsed(&message);
-            let blocks = document["blocks"].as_array().expect("blocks");
-            assert!(blocks.len() <= 50);
-            assert!(Value::from(blocks.clone()).to_string().chars().count() < 13_000);
-            for block in blocks {
-                let most = if block["type"] == "header" { 150 } else { 3_000 };
-                for text in texts(block) {
-                    assert!((1..=most).contains(&text.chars().count()), "{text}");
-                }
-            }
+            assert_that_slack_takes(&message);
         }
     }
 }

@@ -58,25 +58,60 @@ pub fn cut(text: &str, max: usize) -> (String, bool) {
     (format!("{}…", head[..at.unwrap_or(room)].trim_end()), true)
 }
 
-/// The sections of a review: each heading with the first paragraph below it. A text without headings is returned whole.
+/// What stands in a [`digest`] where something was left out.
+pub const LEFT_OUT: &str = "[…]";
+
+/// The most of a paragraph that a digest keeps, characters.
+const DIGEST_PARAGRAPH_CHARS: usize = 600;
+
+/// The sections of a review: each heading with the first paragraph below it, and a mark for what else stands there. A
+/// text without headings is returned whole.
 pub fn digest(text: &str) -> String {
-    let paragraphs: Vec<&str> = text
-        .split("\n\n")
-        .map(str::trim)
-        .filter(|one| !one.is_empty())
-        .collect();
-    let is_first = |at: usize| at == 0 || heading(paragraphs[at - 1]).is_some();
-    let wanted = paragraphs
-        .iter()
-        .enumerate()
-        .filter_map(|(at, one)| match heading(one) {
-            Some(title) => Some(title.to_owned()),
-            None => is_first(at).then(|| cut(one, 600).0),
-        });
-    if !paragraphs.iter().any(|one| heading(one).is_some()) {
+    let blocks = blocks(text);
+    if !blocks.iter().any(|one| matches!(one, Block::Heading(_))) {
         return text.to_owned();
     }
-    wanted.collect::<Vec<_>>().join("\n\n")
+    let mut kept: Vec<String> = Vec::new();
+    let mut is_first = true;
+    for block in blocks {
+        match block {
+            Block::Heading(heading) => kept.push(heading.to_owned()),
+            Block::Paragraph(text) if is_first => kept.push(beginning(text)),
+            Block::Paragraph(_) => {
+                if kept.last().is_some_and(|last| last != LEFT_OUT) {
+                    kept.push(LEFT_OUT.to_owned());
+                }
+            }
+        }
+        is_first = matches!(block, Block::Heading(_));
+    }
+    kept.join("\n\n")
+}
+
+/// As much of a paragraph as a digest keeps, with the mark where the rest stood.
+fn beginning(paragraph: &str) -> String {
+    match cut(paragraph, DIGEST_PARAGRAPH_CHARS) {
+        (cut, true) => format!("{} {LEFT_OUT}", cut.trim_end_matches('…')),
+        (whole, false) => whole,
+    }
+}
+
+/// A part of a plain text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block<'a> {
+    /// The words of a heading, without marks.
+    Heading(&'a str),
+    /// Lines that belong together.
+    Paragraph(&'a str),
+}
+
+/// The headings and paragraphs of a plain text.
+pub fn blocks(text: &str) -> Vec<Block<'_>> {
+    let paragraphs = text.split("\n\n").map(|one| one.trim_matches('\n'));
+    paragraphs
+        .filter(|one| !one.trim().is_empty())
+        .map(|one| heading(one).map_or(Block::Paragraph(one), Block::Heading))
+        .collect()
 }
 
 /// The words of a heading: a short paragraph of one line that asks, or that the conversion from HTML marked as one.
@@ -84,16 +119,24 @@ fn heading(paragraph: &str) -> Option<&str> {
     let bare = paragraph.trim_matches(['*', '#', ' ']);
     let is_one_line = !paragraph.contains('\n') && (3..=100).contains(&bare.chars().count());
     let is_marked = paragraph.starts_with('#') || (paragraph.starts_with("**") && paragraph.ends_with("**"));
-    (is_one_line && (bare.ends_with('?') || is_marked || KNOWN.contains(&bare.trim_end_matches(':')))).then_some(bare)
+    (is_one_line && (bare.ends_with('?') || is_marked || is_known(bare))).then_some(bare)
 }
 
-/// Headings of older mitigation statements, which do not ask.
-const KNOWN: [&str; 5] = [
-    "Summary of impact",
-    "Preliminary root cause",
-    "Root cause",
-    "Mitigation",
-    "Next steps",
+fn is_known(bare: &str) -> bool {
+    KNOWN.contains(&&*bare.trim_end_matches(':').to_lowercase())
+}
+
+/// Headings of older mitigation statements and of advisories, which do not ask; in lower case.
+const KNOWN: [&str; 9] = [
+    "summary of impact",
+    "preliminary root cause",
+    "root cause",
+    "mitigation",
+    "next steps",
+    "required action",
+    "recommended action",
+    "help and support",
+    "current status",
 ];
 
 fn is_blank(c: char) -> bool {
@@ -140,8 +183,14 @@ mod tests {
         let text = "**What happened?**\n\nIt broke.\n\nMore of it.\n\nHow did we respond?\n\nWe mended it.\n\n- 04:06";
         assert_eq!(
             digest(text),
-            "What happened?\n\nIt broke.\n\nHow did we respond?\n\nWe mended it."
+            "What happened?\n\nIt broke.\n\n[…]\n\nHow did we respond?\n\nWe mended it.\n\n[…]"
         );
+        assert_eq!(
+            blocks("Required action\n\nMigrate.")[0],
+            Block::Heading("Required action")
+        );
+        let long = format!("What happened?\n\n{}", "word ".repeat(200));
+        assert!(digest(&long).ends_with(" word […]") && !digest(&long).contains("word…"));
         assert_eq!(digest("No heading.\n\nAt all."), "No heading.\n\nAt all.");
     }
 }

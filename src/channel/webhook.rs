@@ -187,7 +187,7 @@ impl Document {
         let words = Words::of(message);
         let (form, session, sequence) = match content.form {
             Form::Message => ("message", None, None),
-            Form::Invitation { session, sequence } => ("invitation", Some(session), Some(sequence)),
+            Form::Invitation { session, sequence, .. } => ("invitation", Some(session), Some(sequence)),
         };
         let short = |text: &str| text::line(text, 256);
         Self {

@@ -1,16 +1,21 @@
 //! What we say, in the same words whatever the medium: plain text, neither escaped nor cut to a medium's limits.
 //!
 //! Written for somebody who is woken by it: what happened, what of mine it affects, since when, what comes next,
-//! where to read on. Pure: everything is in the frozen message.
+//! where to read on. What we add of our own gives way to what the provider's text says itself. Pure: everything is in the
+//! frozen message.
 
 mod facts;
+mod lead;
+mod said;
 mod title;
+mod tone;
 
 pub use facts::Fact;
-use facts::{moment, named, some_of};
+use facts::{moment, some_of};
+pub use tone::Tone;
 
 use super::text::{digest, line, plain};
-use crate::event::{Event, EventType, Kind, Provider, Stage};
+use crate::event::{Event, Kind, Provider};
 use crate::message::{FrozenContent, Message};
 
 /// A message in words.
@@ -19,13 +24,17 @@ pub struct Words {
     /// The subject: `[Mitigated] App Service – Erroneous 404 failures (0NIH-U2O)`. Its part behind the bracket stays
     /// the same while the provider's title only changes its state, so that clients that thread by subject do.
     pub subject: String,
+    /// What stands in the subject's bracket: `Mitigated`, `Active, also affected`.
+    pub label: String,
+    /// How it stands, for a colour beside the label.
+    pub tone: Tone,
     /// The provider's title, one line.
     pub title: String,
     /// What this is, in one or two sentences.
     pub lead: String,
     /// What is affected, whose, since when: in the order in which one asks.
     pub facts: Vec<Fact>,
-    /// What happens now, if that is known.
+    /// What happens now, if that is known and the provider's text does not say it.
     pub next: Option<String>,
     /// What could not be told in time and is therefore listed here, oldest first.
     pub earlier: Vec<String>,
@@ -33,9 +42,9 @@ pub struct Words {
     pub links: Vec<Link>,
     /// The provider's whole text.
     pub text: String,
-    /// The text for media with little room: of a review its headings and first paragraphs.
+    /// The text for media with little room: of a review its headings and first paragraphs, and `[…]` for the rest.
     pub digest: String,
-    /// Why it was sent, and to whom.
+    /// Why it was sent, to whom, and whom to ask for a change.
     pub reason: String,
 }
 
@@ -51,6 +60,16 @@ pub struct Link {
 /// The heading above [`Words::earlier`].
 pub const EARLIER: &str = "Earlier, while you could not be reached:";
 
+/// The built-in receiver that is told about a customer's rule files: its contact.
+pub const CONTACT: &str = "(contact)";
+
+/// So many rules are all named; of more, one fewer and how many others there are.
+const RULES_NAMED: usize = 4;
+
+const OWN_PAGE: &str = "The whole story";
+const AZURE_PORTAL: &str = "Azure portal";
+const PROVIDERS_PAGE: &str = "Provider's page";
+
 impl Words {
     /// The words for `message`.
     pub fn of(message: &Message) -> Self {
@@ -58,10 +77,15 @@ impl Words {
         let text = plain(&event.text);
         Self {
             subject: title::subject(content, event),
+            label: match event.test {
+                true => format!("Test: {}", title::label(content, event)),
+                false => title::label(content, event),
+            },
+            tone: Tone::of(event),
             title: title::title(event),
-            lead: lead(content, event),
+            lead: lead::lead(content, event),
             facts: facts::of(content, event),
-            next: next(event),
+            next: lead::next(event),
             earlier: earlier(content),
             links: links(content, event),
             digest: if event.kind.is_review() {
@@ -74,12 +98,29 @@ impl Words {
         }
     }
 
-    /// Where the whole text is, for a medium that had to cut it.
-    pub fn whole(&self) -> String {
-        match self.links.first() {
-            Some(link) => format!("Cut here; the whole text: {}", link.url),
-            None => "Cut here; the whole text is in the provider's portal.".into(),
+    /// What stands where a medium had to cut the text, before the link to [`Words::whole_text`].
+    pub fn cut_here(&self) -> &'static str {
+        match self.whole_text() {
+            Some(_) => "Cut here; the whole text:",
+            None => "Cut here; the whole text is in the provider's portal.",
         }
+    }
+
+    /// What stands below a [digest](Words::digest), before the link to [`Words::whole_text`].
+    pub fn shortened(&self) -> &'static str {
+        match self.whole_text() {
+            Some(_) => "Shortened where […] stands; the whole text:",
+            None => "Shortened where […] stands; the whole text is in the provider's portal.",
+        }
+    }
+
+    /// Where the whole text is: our page, or the provider's.
+    pub fn whole_text(&self) -> Option<&Link> {
+        let labelled = |label: &str| self.links.iter().find(|link| link.label == label);
+        labelled(OWN_PAGE)
+            .or_else(|| labelled(AZURE_PORTAL))
+            .or_else(|| labelled(PROVIDERS_PAGE))
+            .or_else(|| self.links.first())
     }
 }
 
@@ -92,90 +133,12 @@ pub fn provider(event: &Event) -> String {
         Provider::Statuspage => event
             .source
             .as_deref()
-            .map_or("Statuspage".into(), |source| line(source, 80)),
+            .map(|source| line(source, 80))
+            .filter(|source| !source.is_empty())
+            .unwrap_or_else(|| "Statuspage".into()),
         Provider::Own => "The service team".into(),
         Provider::Bellwether => "Bellwether".into(),
     }
-}
-
-fn lead(content: &FrozenContent, event: &Event) -> String {
-    let test = if event.test { "This is a test. " } else { "" };
-    let says = format!("{test}{}: {}", provider(event), state(event));
-    match content.part {
-        0 => says,
-        _ => format!(
-            "{says} Also affected: {}. You were told of this before.",
-            named(&content.subscriptions).join(", ")
-        ),
-    }
-}
-
-/// What a communication says, in a sentence.
-fn state(event: &Event) -> &'static str {
-    match event.kind {
-        Kind::Mitigation => "this is mitigated.",
-        Kind::PreliminaryReview => "the preliminary post incident review (PIR) is out.",
-        Kind::FinalReview => "the post incident review (PIR) is out.",
-        Kind::Retraction => "there was no impact; the earlier message was a false alarm.",
-        Kind::Retrospective => "you are invited to the livestream about this incident.",
-        Kind::Recording => "the recording of the livestream about this incident can be watched.",
-        Kind::RulesBroken => "a rule file has problems. Its last good version stays in force.",
-        Kind::RulesMended => "the rule file is good again and in force.",
-        Kind::JournalLost => "a part of the journal was damaged and is lost.",
-        Kind::SetAside => "something could not be decided. It is set aside, and everything else goes on.",
-        Kind::ClockJumped => "the machine's clock jumped. For an hour nothing expires and nothing is deleted.",
-        Kind::MailRefused => "the mail relay refuses mail because of us. It waits, and is tried again.",
-        Kind::ReceiverFailing => "a receiver does not take what it is told.",
-        Kind::ReceiverBack => "a receiver that failed takes what it is told again.",
-        Kind::NotUnderstood => "something that came in was not understood.",
-        Kind::Update => match event.event_type {
-            EventType::HealthAdvisory => "a health advisory. There may be something for you to do.",
-            EventType::SecurityAdvisory => "a security advisory. There may be something for you to do.",
-            EventType::Billing => "news about billing.",
-            EventType::Other => "a notice of a sort that this version does not know. Please read what it says.",
-            EventType::ServiceIssue => issue(event.stage),
-            EventType::PlannedMaintenance => maintenance(event.stage),
-        },
-    }
-}
-
-fn issue(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Resolved | Stage::Complete => "this service issue is over.",
-        Stage::Canceled => "this service issue was called off.",
-        Stage::Rca => "news about a service issue that is over.",
-        Stage::Unknown => "news about a service issue.",
-        _ => "this service issue is going on.",
-    }
-}
-
-fn maintenance(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Active | Stage::InProgress => "maintenance has begun.",
-        Stage::Resolved | Stage::Complete => "maintenance is done.",
-        Stage::Rescheduled => "maintenance was moved to another time.",
-        Stage::Canceled => "maintenance was called off.",
-        Stage::Planned | Stage::Rca => "maintenance is planned.",
-        Stage::Unknown => "news about maintenance.",
-    }
-}
-
-/// What happens now; only what the provider's own process says, never a promise.
-fn next(event: &Event) -> Option<String> {
-    let azure_issue = event.provider == Provider::Azure && event.event_type == EventType::ServiceIssue;
-    let words = match event.kind {
-        Kind::Mitigation if azure_issue => "A post incident review may follow, generally within 14 days.",
-        Kind::PreliminaryReview => "The final review generally follows within 14 days of mitigation.",
-        Kind::FinalReview if azure_issue => {
-            "If a service level was missed, an SLA credit can be claimed within two months of the end of the billing \
-             month of the incident."
-        }
-        Kind::Retraction => "Nothing to do.",
-        Kind::Retrospective => "Attending is optional; a recording usually follows.",
-        Kind::RulesBroken => "Mend the file; until then nothing changes.",
-        _ => return None,
-    };
-    Some(words.to_owned())
 }
 
 fn earlier(content: &FrozenContent) -> Vec<String> {
@@ -193,12 +156,12 @@ fn links(content: &FrozenContent, event: &Event) -> Vec<Link> {
         _ => "More from the provider",
     };
     let portal = if event.provider == Provider::Azure {
-        "Azure portal"
+        AZURE_PORTAL
     } else {
-        "Provider's page"
+        PROVIDERS_PAGE
     };
     let all = [
-        ("The whole story", &content.links.incident),
+        (OWN_PAGE, &content.links.incident),
         (own, &event.link),
         (portal, &content.links.portal),
     ];
@@ -212,23 +175,37 @@ fn links(content: &FrozenContent, event: &Event) -> Vec<Link> {
 }
 
 fn reason(content: &FrozenContent) -> String {
-    let first = content.rules.first().map_or_else(String::new, |rule| line(rule, 120));
-    let more = match content.rules.len() {
-        0 | 1 => String::new(),
-        2 => " and another one".to_owned(),
-        many => format!(" and {} others", many - 1),
-    };
-    let receiver = line(&content.receiver, 80);
-    if content.rules.is_empty() {
-        return format!(
-            "You get this as “{receiver}” of {}.",
-            line(content.customer.as_str(), 64)
-        );
+    let customer = line(content.customer.as_str(), 64);
+    if content.receiver == CONTACT {
+        return format!("You get this because you are the contact of {customer}.");
     }
-    format!(
-        "You get this because the rule “{first}”{more} of {} tells “{receiver}”.",
-        line(content.customer.as_str(), 64)
-    )
+    let receiver = line(&content.receiver, 80);
+    let why = match rules(&content.rules) {
+        None => format!("You get this as “{receiver}” of {customer}."),
+        Some((rules, tell)) => format!("You get this because {rules} of {customer} {tell} “{receiver}”."),
+    };
+    match content.contact.as_deref() {
+        Some(contact) => format!("{why} To change what you get, ask {}.", line(contact, 254)),
+        None => why,
+    }
+}
+
+/// The rules that asked, and the verb that goes with them.
+fn rules(names: &[String]) -> Option<(String, &'static str)> {
+    let quoted: Vec<String> = names.iter().map(|name| format!("“{}”", line(name, 120))).collect();
+    let shown = if names.len() > RULES_NAMED {
+        RULES_NAMED - 1
+    } else {
+        names.len()
+    };
+    let others = names.len() - shown;
+    let rules = match &quoted[..shown] {
+        [] => return None,
+        [only] => return Some((format!("the rule {only}"), "tells")),
+        all if others > 0 => format!("the rules {} and {others} others", all.join(", ")),
+        [all @ .., last] => format!("the rules {} and {last}", all.join(", ")),
+    };
+    Some((rules, "tell"))
 }
 
 #[cfg(test)]
@@ -236,6 +213,7 @@ mod tests {
     use super::*;
     use crate::channel::sample;
     use crate::clock::Time;
+    use crate::event::{EventType, Stage};
 
     fn at(text: &str) -> Time {
         text.parse().expect("a time")
@@ -294,6 +272,7 @@ mod tests {
         std::sync::Arc::make_mut(&mut message.event).test = true;
         let words = Words::of(&message);
         assert!(words.subject.starts_with("[Test] ") && words.lead.starts_with("This is a test."));
+        assert_eq!(words.label, "Test: Active");
     }
 
     #[test]
@@ -321,6 +300,92 @@ mod tests {
     fn a_message_that_no_rule_asked_for_says_to_whom_it_went() {
         let mut message = sample::update();
         message.content.rules.clear();
+        message.content.contact = None;
         assert_eq!(Words::of(&message).reason, "You get this as “platform” of contoso.");
+    }
+
+    #[test]
+    fn every_rule_that_asked_is_named_and_whom_to_ask_for_a_change() {
+        let reason = |rules: &[&str]| {
+            let mut message = sample::update();
+            message.content.rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+            Words::of(&message).reason
+        };
+        for (rules, expected) in [
+            (
+                &["A"][..],
+                "You get this because the rule “A” of contoso tells “platform”.",
+            ),
+            (
+                &["A", "B"][..],
+                "You get this because the rules “A” and “B” of contoso tell “platform”.",
+            ),
+            (
+                &["A", "B", "C", "D"][..],
+                "You get this because the rules “A”, “B”, “C” and “D” of contoso tell “platform”.",
+            ),
+            (
+                &["A", "B", "C", "D", "E"][..],
+                "You get this because the rules “A”, “B”, “C” and 2 others of contoso tell “platform”.",
+            ),
+        ] {
+            let expected = format!("{expected} To change what you get, ask cloud@contoso.example.");
+            assert_eq!(reason(rules), expected);
+        }
+    }
+
+    #[test]
+    fn a_contact_is_told_that_it_is_one() {
+        let mut message = sample::update();
+        message.content.receiver = CONTACT.into();
+        assert_eq!(
+            Words::of(&message).reason,
+            "You get this because you are the contact of contoso."
+        );
+    }
+
+    #[test]
+    fn a_promised_update_is_a_fact_with_its_time() {
+        let words = Words::of(&sample::update());
+        let fact = words.facts.iter().find(|fact| fact.label == "Next update");
+        assert_eq!(
+            fact.map(|fact| fact.values.clone()),
+            Some(vec!["by 24 Nov 2026, 16:08 CET (15:08 UTC)".to_owned()])
+        );
+    }
+
+    #[test]
+    fn the_subject_of_an_invitation_says_when_where_the_reader_is() {
+        assert_eq!(
+            Words::of(&sample::invitation(0, 0)).subject,
+            "[Invitation, Thu 10 Dec 2026, 16:00 CET] App Service – Southeast Asia (0NIH-U2O)"
+        );
+        let mut message = sample::invitation(1, 0);
+        message.content.zone = chrono_tz::America::Sao_Paulo;
+        assert_eq!(
+            Words::of(&message).subject,
+            "[Invitation, Thu 10 Dec 2026, 22:00 UTC-03] App Service – Southeast Asia (0NIH-U2O)"
+        );
+        message.content.zone = chrono_tz::UTC;
+        assert!(
+            Words::of(&message)
+                .subject
+                .starts_with("[Invitation, Fri 11 Dec 2026, 01:00 UTC] ")
+        );
+    }
+
+    #[test]
+    fn the_whole_text_is_on_our_page_or_in_the_portal() {
+        let mut message = sample::update();
+        std::sync::Arc::make_mut(&mut message.event).link = url::Url::parse("https://aka.ms/other").ok();
+        let whole = |message: &Message| Words::of(message).whole_text().map(|link| link.url.clone());
+        assert!(whole(&message).is_some_and(|url| url.contains("/incidents/0NIH-U2O")));
+        message.content.links.incident = None;
+        assert_eq!(
+            whole(&message).as_deref(),
+            Some("https://app.azure.com/h/0NIH-U2O/111111")
+        );
+        message.content.links.portal = None;
+        assert_eq!(whole(&message).as_deref(), Some("https://aka.ms/other"));
     }
 }

@@ -180,6 +180,7 @@ mod tests {
                     true => Form::Invitation {
                         session: 0,
                         sequence: 0,
+                        number: None,
                     },
                     false => Form::Message,
                 },

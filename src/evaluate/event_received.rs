@@ -19,10 +19,12 @@ use crate::rule::set::Matched;
 use crate::rule::{Follow, Receiver, Rule, RuleSet};
 pub use plan::LatestPart;
 use plan::Plan;
+use sessions::Sessions;
 
 mod facts;
 mod not_understood;
 mod plan;
+mod sessions;
 mod too_costly;
 
 /// What is known that bears on an event.
@@ -34,8 +36,8 @@ pub struct Heard {
     pub placed: Placed,
     /// Whether its communication is in the incident's history already.
     pub is_known: bool,
-    /// How many other communications of the incident were invitations.
-    pub invitations: u32,
+    /// The sessions it invites to, as the incident knows them.
+    pub sessions: Sessions,
     /// Whether the machine's clock jumped, so that no session counts as over.
     pub is_on_hold: bool,
     /// Words in it that this version does not know, and that nobody was told of.
@@ -86,7 +88,7 @@ pub fn asking(
     incident: Option<&Incident>,
     told_before: &[(CustomerId, String)],
     placed: &Placed,
-    invitations: u32,
+    sessions: &Sessions,
     rules: &RuleSet,
 ) -> Vec<Asking> {
     let on = rules.on(event);
@@ -109,7 +111,7 @@ pub fn asking(
         asking.extend(following.map(|matched| asks(matched, true)));
     }
     for one in asking.iter_mut().filter(|one| !one.is_too_costly) {
-        one.wanted = wanted(event, placed, invitations, one, rules);
+        one.wanted = wanted(event, placed, sessions, one, rules);
     }
     asking
 }
@@ -127,7 +129,7 @@ fn follows(rule: &Rule, event: &Event, reopened: bool) -> bool {
 }
 
 /// The notifications that a rule wants for an event, one per endpoint and form.
-fn wanted(event: &Event, placed: &Placed, invitations: u32, asking: &Asking, rules: &RuleSet) -> Vec<Wanted> {
+fn wanted(event: &Event, placed: &Placed, sessions: &Sessions, asking: &Asking, rules: &RuleSet) -> Vec<Wanted> {
     let rule = &asking.rule;
     let mut all = Vec::new();
     let messages = rule
@@ -144,11 +146,9 @@ fn wanted(event: &Event, placed: &Placed, invitations: u32, asking: &Asking, rul
             .filter_map(|name| rules.receiver(&rule.customer, name))
         {
             for (index, session) in event.sessions.iter().enumerate() {
-                let about = SeriesId::session(&IncidentId::of(event), session);
-                let form = Form::Invitation {
-                    session: index,
-                    sequence: invitations,
-                };
+                let known = sessions.known(index);
+                let about = SeriesId::session(&IncidentId::of(event), session, known.again);
+                let form = Form::invitation(index, sessions.sequence, known.number);
                 all.extend(to_receiver(rule, receiver, &about, form).filter(|wanted| wanted.channel == Channel::Email));
             }
         }
@@ -179,14 +179,6 @@ fn to_receiver<'a>(
             form,
         }
     })
-}
-
-/// RFC 5545 §3.8.7.4: an invitation's sequence number grows with every communication that changes it.
-fn invitations_before(entries: &[Entry], communication: &str) -> u32 {
-    let earlier = entries
-        .iter()
-        .filter(|entry| entry.kind == Kind::Retrospective && entry.communication != communication);
-    u32::try_from(earlier.count()).unwrap_or(u32::MAX)
 }
 
 /// What follows from an event that stands at `at`.
@@ -234,7 +226,7 @@ fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
         changes.push(Change::Incident(incident));
     }
     if !heard.is_known {
-        changes.push(Change::Entry(entry(at, event, &heard.placed, now)));
+        changes.push(Change::Entry(entry(at, event, heard, now)));
     }
     let visible = visible_digest(event);
     let whom = Whom::of(event);
@@ -246,10 +238,10 @@ fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
     changes
 }
 
-fn entry(at: Position, event: &Event, placed: &Placed, now: Time) -> Entry {
+fn entry(at: Position, event: &Event, heard: &Heard, now: Time) -> Entry {
     Entry {
         incident: IncidentId::of(event),
-        communication: placed.communication.clone(),
+        communication: heard.placed.communication.clone(),
         published: event.published,
         published_said: event.published_said,
         kind: event.kind,
@@ -258,6 +250,7 @@ fn entry(at: Position, event: &Event, placed: &Placed, now: Time) -> Entry {
         event: at,
         heard: now,
         arrival: event.arrival,
+        sessions: heard.sessions.numbers(),
     }
 }
 

@@ -123,6 +123,7 @@ fn freeze(notification: &Notification, group: &Group, gathered: &Gathered, rules
         since: gathered.incident.as_ref().and_then(|incident| incident.impact_start),
         links: links(notification, &subscriptions, gathered.public_url.as_ref()),
         subscriptions: Arc::new(subscriptions),
+        contact: rules.contact(&notification.customer),
     }
 }
 

@@ -59,10 +59,7 @@ pub fn test_event(look: &str, customer: &CustomerId, receiver: &str, now: Time) 
     let is_invitation = *kind == Kind::Retrospective;
     let digest = hash(&[customer.as_str(), receiver, look, &now.to_rfc3339()]);
     let form = match is_invitation {
-        true => Form::Invitation {
-            session: 0,
-            sequence: 0,
-        },
+        true => Form::invitation(0, 0, 0),
         false => Form::Message,
     };
     let text = text(look, customer, receiver, is_invitation);
@@ -148,7 +145,9 @@ pub fn send(test: &Test<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
     };
     let to = receiver.to.iter();
     let to = to.filter(|address| can_be_told(address.channel(), test.form));
-    let made: Vec<Change> = to.map(|address| delivery(test, receiver, address, now)).collect();
+    let made: Vec<Change> = to
+        .map(|address| delivery(test, receiver, address, rules, now))
+        .collect();
     match made.is_empty() {
         true => nothing(),
         false => made,
@@ -161,7 +160,8 @@ fn nothing() -> Vec<Change> {
     }]
 }
 
-fn delivery(test: &Test<'_>, receiver: &Receiver, address: &Address, now: Time) -> Change {
+fn delivery(test: &Test<'_>, receiver: &Receiver, address: &Address, set: &RuleSet, now: Time) -> Change {
+    let contact = set.contact(test.customer);
     let (customer, event) = (test.customer.clone(), test.event);
     let endpoint = address.endpoint(&customer);
     let series = SeriesId::of(&customer, &format!("test {}", test.at), &endpoint, test.form);
@@ -199,6 +199,7 @@ fn delivery(test: &Test<'_>, receiver: &Receiver, address: &Address, now: Time) 
         links: Links::default(),
         is_reply: false,
         carries: Vec::new(),
+        contact,
     };
     Change::Delivery {
         delivery,
@@ -236,10 +237,7 @@ mod tests {
 
     #[test]
     fn only_mailboxes_are_invited() {
-        let invitation = Form::Invitation {
-            session: 0,
-            sequence: 0,
-        };
+        let invitation = Form::invitation(0, 0, 0);
         for (channel, message, invited) in [
             (Channel::Email, true, true),
             (Channel::Webhook, true, false),

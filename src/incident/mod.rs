@@ -253,6 +253,10 @@ pub struct Entry {
     /// Live or history.
     #[serde(default)]
     pub arrival: Arrival,
+    /// For an invitation: the number that each of its event's sessions has within the incident, in the event's order;
+    /// empty if that is its index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<usize>,
 }
 
 /// One account's hearing of one communication: what repeats, overtaking and isolation are judged by.

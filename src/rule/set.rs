@@ -22,7 +22,8 @@ mod part;
 #[cfg(test)]
 mod tests;
 
-pub use built_in::{CONTACT, RULE_FILES};
+pub use crate::channel::words::CONTACT;
+pub use built_in::RULE_FILES;
 pub use layers::Layers;
 use part::{Part, Placed};
 
@@ -320,6 +321,11 @@ impl RuleSet {
         }
         free().push(scratch);
         candidates
+    }
+
+    /// Whom a customer's people ask for a change of what they get.
+    pub fn contact(&self, customer: &CustomerId) -> Option<String> {
+        self.customers.own_contact(customer).map(str::to_owned)
     }
 
     /// Judges an event by one rule, with the reason why not.

@@ -633,6 +633,7 @@ mod tests {
             form: Form::Invitation {
                 session: 1,
                 sequence: 2,
+                number: Some(3),
             },
             endpoint,
             receiver: "platform".to_owned(),

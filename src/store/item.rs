@@ -491,6 +491,7 @@ impl DeliveryItem {
             since: shared.since,
             zone: self.own.map_or(chrono_tz::UTC, |own| own.zone),
             links: shared.links.clone(),
+            contact: shared.contact.clone(),
             is_reply: self.own.is_some_and(|own| own.is_reply),
             carries: self.carried.clone(),
         }

@@ -77,7 +77,7 @@ impl WhatIf {
     pub fn of(event: Event, rules: &RuleSet, now: Time) -> Self {
         let placed = place(&event, &BTreeMap::new(), &[]);
         let heard = Heard {
-            asking: asking(&event, None, &[], &placed, 0, rules),
+            asking: asking(&event, None, &[], &placed, &Default::default(), rules),
             placed,
             ..Heard::default()
         };

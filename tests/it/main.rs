@@ -10,6 +10,7 @@ mod kill;
 mod lanes;
 mod lasting;
 mod limits;
+mod livestreams;
 mod neighbours;
 mod order;
 mod pages;

@@ -5,11 +5,15 @@
 
 use super::TEXT_MAX_CHARS;
 use crate::channel::text::{self, cut};
-use crate::channel::words::{EARLIER, Words};
+use crate::channel::words::{EARLIER, Tone, Words};
 use crate::message::Message;
 
-const STYLE: &str = ":root{color-scheme:light dark;supported-color-schemes:light dark}";
-const FRAME: &str = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:16px;line-height:1.5;max-width:42em;margin:0 auto;padding:1em";
+/// What inline styles cannot say; a client that leaves it out shows plainer tables.
+const STYLE: &str = ":root{color-scheme:light dark;supported-color-schemes:light dark}\
+    pre{white-space:pre-wrap}\
+    .said table{border-collapse:collapse}.said th,.said td{border:1px solid #8886;padding:.2em .5em;text-align:left;vertical-align:top}";
+/// A long URL or name breaks anywhere rather than make the page wider than a phone.
+const FRAME: &str = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:16px;line-height:1.5;max-width:42em;margin:0 auto;padding:1em;overflow-wrap:anywhere;word-break:break-word";
 
 /// The page for `message`.
 pub(super) fn page(message: &Message, words: &Words) -> String {
@@ -17,8 +21,9 @@ pub(super) fn page(message: &Message, words: &Words) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{}</title>\n<style>{STYLE}</style></head>\n<body style=\"margin:0\"><div style=\"{FRAME}\">\n\
-         <h1 style=\"font-size:1.25em;margin:0 0 .5em\">{}</h1>\n<p>{}</p>\n",
+         {}<h1 style=\"font-size:1.25em;line-height:1.3;margin:0 0 .5em\">{}</h1>\n<p>{}</p>\n",
         escape(&words.subject),
+        badge(words),
         escape(&words.title),
         escape(&words.lead)
     );
@@ -38,11 +43,25 @@ pub(super) fn page(message: &Message, words: &Words) -> String {
     page
 }
 
+/// How it stands, in its colour: dark enough for white letters in both schemes.
+fn badge(words: &Words) -> String {
+    let colour = match words.tone {
+        Tone::Trouble => "#b3261e",
+        Tone::Caution => "#8a5300",
+        Tone::Over => "#1a6b34",
+        Tone::News => "#0b5cad",
+    };
+    format!(
+        "<p style=\"margin:0 0 .6em\"><span style=\"background:{colour};color:#fff;border-radius:.3em;padding:.15em .6em;font-weight:600\">{}</span></p>\n",
+        escape(&words.label)
+    )
+}
+
 fn table(words: &Words) -> String {
     let rows = words.facts.iter().map(|fact| {
         let values: Vec<String> = fact.values.iter().map(|value| escape(value)).collect();
         format!(
-            "<tr><th style=\"text-align:left;vertical-align:top;padding:.15em 1em .15em 0;white-space:nowrap\">{}</th><td>{}</td></tr>\n",
+            "<tr><th style=\"text-align:left;vertical-align:top;padding:.15em 1em .15em 0;white-space:nowrap\">{}</th><td style=\"vertical-align:top;padding:.15em 0\">{}</td></tr>\n",
             fact.label,
             values.join("<br>\n")
         )
@@ -90,7 +109,7 @@ fn earlier(words: &Words) -> String {
 fn prose(message: &Message, words: &Words) -> String {
     let html = text::html(&message.event.html);
     if !html.trim().is_empty() && html.chars().count() <= TEXT_MAX_CHARS {
-        return format!("<hr>\n<div>{html}</div>\n<hr>\n");
+        return format!("<hr>\n<div class=\"said\">{html}</div>\n<hr>\n");
     }
     let mut room = TEXT_MAX_CHARS;
     loop {
@@ -100,13 +119,21 @@ fn prose(message: &Message, words: &Words) -> String {
             room -= (room / 5).max(1);
             continue;
         }
-        let whole = if was_cut {
-            format!("<p>{}</p>\n", escape(&words.whole()))
-        } else {
-            String::new()
-        };
+        let whole = if was_cut { whole(words) } else { String::new() };
         return format!("<hr>\n{body}{whole}<hr>\n");
     }
+}
+
+/// Where the text was cut, and the link to the whole.
+fn whole(words: &Words) -> String {
+    let link = words
+        .whole_text()
+        .map(|link| format!(" <a href=\"{0}\">{0}</a>", escape(&link.url)));
+    format!(
+        "<p><strong>{}</strong>{}</p>\n",
+        escape(words.cut_here()),
+        link.unwrap_or_default()
+    )
 }
 
 fn paragraphs(text: &str) -> String {

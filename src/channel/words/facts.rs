@@ -3,6 +3,7 @@
 use chrono::Offset;
 use chrono_tz::Tz;
 
+use super::said;
 use crate::channel::text::line;
 use crate::clock::Time;
 use crate::event::{Event, EventType, Impact, Kind, Provider, Stage, service_name};
@@ -44,6 +45,13 @@ pub(super) fn of(content: &FrozenContent, event: &Event) -> Vec<Fact> {
             since.iter().map(|at| moment(*at, content.zone)).collect(),
         ),
         end(content, event, since),
+        Fact::new(
+            "Next update",
+            said::next_update(event)
+                .iter()
+                .map(|at| format!("by {}", moment(*at, content.zone)))
+                .collect(),
+        ),
         Fact::new("Sessions", sessions(content, event)),
         Fact::new(
             "Level",
@@ -92,18 +100,31 @@ fn sessions(content: &FrozenContent, event: &Event) -> Vec<String> {
     some_of(shown.map(|(_, session)| moment(session.start, content.zone)).collect())
 }
 
+/// A moment in the receiver's zone, short, with its weekday: `Thu 10 Dec 2026, 16:00 CET`.
+pub(super) fn appointment(at: Time, zone: Tz) -> String {
+    let local = at.with_timezone(&zone);
+    format!("{} {}", local.format("%a %-d %b %Y, %H:%M"), zone_name(&local))
+}
+
+/// `CET`, `UTC-03`; `UTC` where the time is the same.
+fn zone_name(local: &chrono::DateTime<Tz>) -> String {
+    if local.offset().fix().local_minus_utc() == 0 {
+        return "UTC".to_owned();
+    }
+    let name = local.format("%Z").to_string();
+    match name.starts_with(['+', '-']) {
+        true => format!("UTC{name}"),
+        false => name,
+    }
+}
+
 /// A moment in the receiver's zone, with UTC beside it where the two differ.
 pub(super) fn moment(at: Time, zone: Tz) -> String {
     let local = at.with_timezone(&zone);
     if local.offset().fix().local_minus_utc() == 0 {
         return at.format("%-d %b %Y, %H:%M UTC").to_string();
     }
-    let name = local.format("%Z").to_string();
-    let name = if name.starts_with(['+', '-']) {
-        format!("UTC{name}")
-    } else {
-        name
-    };
+    let name = zone_name(&local);
     let same_day = local.date_naive() == at.date_naive();
     let utc = at.format(if same_day { "%H:%M UTC" } else { "%-d %b, %H:%M UTC" });
     format!("{} {name} ({utc})", local.format("%-d %b %Y, %H:%M"))

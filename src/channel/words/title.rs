@@ -1,12 +1,13 @@
 //! Titles and subjects: a title's part that names the trouble, without the part that says how far along it is. Pure.
 
+use super::facts::appointment;
 use crate::channel::text::line;
 use crate::event::{Event, EventType, Kind};
 use crate::message::FrozenContent;
 use crate::notification::Form;
 
 /// The word in front of the subject: what the communication is.
-fn label(event: &Event) -> &'static str {
+fn word(event: &Event) -> &'static str {
     match event.kind {
         Kind::Mitigation => "Mitigated",
         Kind::PreliminaryReview => "Preliminary PIR",
@@ -43,20 +44,28 @@ pub(super) fn title(event: &Event) -> String {
     }
 }
 
+/// What stands in the subject's bracket: for an invitation also when, where the reader is.
+pub(super) fn label(content: &FrozenContent, event: &Event) -> String {
+    let also = if content.part > 0 { ", also affected" } else { "" };
+    let session = match content.form {
+        Form::Message => return format!("{}{also}", word(event)),
+        Form::Invitation { session, .. } => event.sessions.get(session),
+    };
+    match session {
+        Some(session) => format!("Invitation, {}", appointment(session.start, content.zone)),
+        None => "Invitation".to_owned(),
+    }
+}
+
 /// At most 200 characters, the tracking id always among them.
 pub(super) fn subject(content: &FrozenContent, event: &Event) -> String {
-    let also = if content.part > 0 { ", also affected" } else { "" };
     let test = if event.test { "[Test] " } else { "" };
-    let what = match content.form {
-        Form::Message => label(event).to_owned(),
-        Form::Invitation { .. } => "Invitation".to_owned(),
-    };
     let id = if event.kind.is_own() {
         String::new()
     } else {
         format!(" ({})", line(&event.tracking_id, 64))
     };
-    let front = format!("{test}[{what}{also}] ");
+    let front = format!("{test}[{}] ", label(content, event));
     let room = 200 - front.chars().count() - id.chars().count();
     format!("{front}{}{id}", line(&core(&title(event)), room))
 }

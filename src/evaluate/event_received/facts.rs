@@ -8,11 +8,13 @@ use anyhow::Result;
 use super::super::facts::Sets;
 use super::super::placing;
 use super::not_understood::{self, NewWords, WORD_IDS, WORDS_TOLD_MOST};
-use super::{Heard, LatestPart, asking, invitations_before};
+use super::sessions::{Announced, Sessions};
+use super::{Heard, LatestPart, asking};
 use crate::delivery::Delivery;
 use crate::event::{Arrival, Event, Kind, Provider, communication_of};
 use crate::incident::{Entry, Hearing, IncidentId};
 use crate::journal::{self, Position};
+use crate::lookup;
 use crate::rule::RuleSet;
 use crate::store::View;
 
@@ -58,7 +60,7 @@ impl View {
         let is_this = |entry: &Entry| entry.communication == context.placed.communication;
         context.is_known = tellings.iter().any(is_this);
         if event.kind == Kind::Retrospective {
-            context.invitations = invitations_before(&self.entries(&id)?, &context.placed.communication);
+            context.sessions = self.sessions_of(event, &context.placed.communication, journal)?;
         }
         if context.placed.repeat_of.is_none() && event.arrival == Arrival::Live {
             let follows = self.follows(&id)?;
@@ -67,7 +69,7 @@ impl View {
                 incident.as_ref(),
                 &follows,
                 &context.placed,
-                context.invitations,
+                &context.sessions,
                 rules,
             );
             // of an incident that is not known yet, nobody was told
@@ -97,6 +99,19 @@ impl View {
             }
         }
         Ok(new)
+    }
+
+    /// The sessions that an event invites to, by what the incident's invitations said of them, the oldest first. What the
+    /// journal lost has numbers and no times.
+    fn sessions_of(&self, event: &Event, communication: &str, journal: &journal::Reader) -> Result<Sessions> {
+        let mut announced = Vec::new();
+        for entry in self.entries(&IncidentId::of(event))? {
+            if entry.kind == Kind::Retrospective {
+                let said = lookup::unless_lost(lookup::event(journal, entry.event))?;
+                announced.push(Announced::of(&entry, said));
+            }
+        }
+        Ok(Sessions::of(event, communication, &announced))
     }
 
     fn add_series(

@@ -120,6 +120,10 @@ impl<'a> Plan<'a> {
             let by = self.heard.placed.overtaken.values().next().copied()?;
             return Some(Why::Overtaken { by });
         }
+        if self.is_late_invitation(asking) {
+            let by = self.heard.placed.overtaken.values().next().copied()?;
+            return Some(Why::Overtaken { by });
+        }
         if !asking.wanted.is_empty() {
             let over = self.event.kind == Kind::Retrospective && !self.event.sessions.is_empty();
             let over = over
@@ -128,6 +132,22 @@ impl<'a> Plan<'a> {
             return over.then_some(Why::SessionsAreOver);
         }
         Some(Why::NothingToInviteTo)
+    }
+
+    /// Whether a rule that hears every communication only wants invitations that a newer one has replaced in all
+    /// calendars: sent now, they would move sessions back to where they were.
+    fn is_late_invitation(&self, asking: &Asking) -> bool {
+        let all_are = |wanted: &[Wanted]| wanted.iter().all(|one| one.form != Form::Message);
+        !asking.wanted.is_empty() && all_are(&asking.wanted) && self.is_overtaken(&asking.left)
+    }
+
+    /// Whether everybody whom this part of the event concerns heard something newer.
+    fn is_overtaken(&self, left: &Left) -> bool {
+        let overtaken = &self.heard.placed.overtaken;
+        match left.accounts.is_empty() {
+            true => overtaken.contains_key(""),
+            false => left.accounts.iter().all(|account| overtaken.contains_key(account)),
+        }
     }
 
     fn is_over(&self, session: &Session) -> bool {
@@ -161,11 +181,14 @@ impl<'a> Plan<'a> {
         let settle = i64::try_from(asking.rule.settle_seconds).unwrap_or(i64::MAX / 2_000);
         let due = self.now + chrono::Duration::seconds(settle);
         let all = self.accounts(left.accounts.clone());
+        let is_overtaken = self.is_overtaken(&left);
         let mut is_planned = false;
         let mut joined: BTreeMap<Accounts, Vec<PartOf>> = BTreeMap::new();
         for wanted in &asking.wanted {
-            let is_past =
-                matches!(wanted.form, Form::Invitation { session, .. } if self.is_over(&self.event.sessions[session]));
+            let is_past = matches!(
+                wanted.form,
+                Form::Invitation { session, .. } if is_overtaken || self.is_over(&self.event.sessions[session])
+            );
             if is_past {
                 continue;
             }

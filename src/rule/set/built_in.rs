@@ -1,6 +1,7 @@
 //! The rules and receivers that nobody writes: they tell whoever answers for rule files that these are broken, or that
 //! receivers fail.
 
+use crate::channel::words::CONTACT;
 use crate::channel::{Address, EmailAddress};
 use crate::customer::{CustomerId, Customers, OPERATOR, ORGANISATION};
 use crate::event::Kind;
@@ -8,9 +9,6 @@ use crate::rule::{Condition, Follow, Receiver, Rule};
 
 /// The built-in rule that tells a customer's contact about broken rule files.
 pub const RULE_FILES: &str = "(rule files)";
-
-/// The built-in receiver: a customer's contact.
-pub const CONTACT: &str = "(contact)";
 
 /// The rules and receivers that nobody writes: contacts are told about their rule files.
 pub(super) fn of(customers: &Customers) -> Vec<(Rule, Receiver)> {
