@@ -13,9 +13,12 @@ use anyhow::{Context as _, Result};
 use crate::problem::{escaped, is_invisible};
 use crate::rule::check::Source;
 use crate::secret::open_beneath;
+use passed_over::Gathered;
 
+mod passed_over;
 mod watch;
 
+pub use passed_over::PassedOver;
 pub use watch::{Watch, watch};
 
 /// The largest rule file, bytes.
@@ -57,6 +60,8 @@ pub struct Found {
     pub sources: Vec<Source>,
     /// Files that are there and cannot be used: path and why.
     pub unreadable: Vec<(String, String)>,
+    /// What lies there and is not read as a rule file.
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// Reads every rule file below `rules`, or in a part of it: directly in it, and in its folders (but not in `secrets/`).
@@ -67,21 +72,26 @@ pub fn read(rules: &Path, part: &Part) -> Result<Found> {
     let mut found = Found::default();
     if let Part::Folders(names) = part {
         let is_folder = |name: &&String| rules.join(name).symlink_metadata().is_ok_and(|meta| meta.is_dir());
-        let there = names.iter().filter(is_folder);
+        let there = names.iter().filter(|name| !name.starts_with('.')).filter(is_folder);
         there.for_each(|name| found.read_customer(rules, name));
         return Ok(found);
     }
     if !rules.exists() {
         return Ok(found);
     }
+    let mut gathered = Gathered::default();
     for (name, path) in
         list(rules, usize::MAX).with_context(|| format!("listing the rules folder {}", rules.display()))?
     {
         match path.symlink_metadata().map(|meta| meta.is_dir()) {
+            // a folder whose name begins with a dot is nobody's
+            Ok(true) if name.starts_with('.') => {}
             Ok(true) => found.read_customer(rules, &name),
-            _ => drop(found.take(rules, name, u64::MAX)),
+            _ if is_rule_file(&name) => drop(found.take(rules, name, u64::MAX)),
+            _ => gathered.note("", &name, false),
         }
     }
+    found.passed_over.extend(gathered.of("", true));
     Ok(found)
 }
 
@@ -104,11 +114,20 @@ impl Found {
                 return self.unreadable.push((format!("{customer}/"), why));
             }
         };
-        let mut left = FOLDER_BYTES_MOST;
-        for (name, _) in files {
-            if name != "secrets" {
+        let (mut left, mut has_rule_files, mut gathered) = (FOLDER_BYTES_MOST, false, Gathered::default());
+        for (name, path) in files {
+            if is_rule_file(&name) {
+                has_rule_files = true;
                 left -= self.take(rules, format!("{customer}/{name}"), left);
+            } else {
+                let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+                gathered.note(&format!("{customer}/"), &name, is_folder);
             }
+        }
+        // a folder of that name beside the customers' is one of secrets, too, unless it has rules
+        if has_rule_files || customer != "secrets" {
+            self.passed_over
+                .extend(gathered.of(&format!("{customer}/"), has_rule_files));
         }
     }
 
@@ -122,9 +141,9 @@ impl Found {
         is_readable
     }
 
-    /// Reads a file, if it is one of ours and has at most `most` bytes; says how many it has.
+    /// Reads a file that has at most `most` bytes; says how many it has.
     fn take(&mut self, rules: &Path, name: String, most: u64) -> u64 {
-        if !is_rule_file(&name) || !self.is_readable(&name, "") {
+        if !self.is_readable(&name, "") {
             return 0;
         }
         let read = text_of(rules, &name).and_then(|text| match text.len() as u64 <= most {
@@ -151,7 +170,15 @@ impl Found {
 /// `.yaml` or `.yml`, and not an editor's own file.
 fn is_rule_file(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
-    !file.starts_with(['.', '#', '~']) && (file.ends_with(".yaml") || file.ends_with(".yml"))
+    !file.starts_with(['.', '#', '~']) && has_ending(file)
+}
+
+/// Whether a name ends as rule files do, in whatever case.
+fn has_ending(name: &str) -> bool {
+    let small = name.to_ascii_lowercase();
+    [".yaml", ".yml"]
+        .iter()
+        .any(|end| small.len() > end.len() && small.ends_with(end))
 }
 
 /// What is in a folder, by name; of a larger one, `most` and one more, whichever they are.
@@ -187,7 +214,26 @@ fn text_of(rules: &Path, name: &str) -> Result<String, String> {
         .take(FILE_BYTES_MOST + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))
+}
+
+/// What a text that is not UTF-8 probably is, where it stops being it, and how it becomes it.
+fn not_utf8(bytes: &[u8], valid: usize) -> String {
+    let before = &bytes[..valid];
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let of_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or(before);
+    let column = 1 + String::from_utf8_lossy(of_line).chars().count();
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    let sort = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+        _ if zeros > bytes.len() / 4 => "UTF-16",
+        _ if zeros > 0 => "no text",
+        _ => "Windows-1252 or Latin-1",
+    };
+    format!(
+        "is not UTF-8 text (line {line}, column {column}, byte {valid}): it looks like {sort}; save it as UTF-8 in your \
+         editor"
+    )
 }
 
 #[cfg(test)]
@@ -215,6 +261,73 @@ mod tests {
             refused,
             ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]
         );
+    }
+
+    #[test]
+    fn what_lies_beside_the_rule_files_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        for folder in [
+            "acme/network",
+            "acme/secrets",
+            "only/deep",
+            "..2026_11_29",
+            "secrets",
+            "empty",
+        ] {
+            fs::create_dir_all(at(folder)).expect("folders");
+        }
+        for name in [
+            "acme/network/prod.yaml",
+            "acme/Security.YAML",
+            "acme/Net.Yml",
+            "acme/dba.yaml.txt",
+            "acme/api.json",
+            "acme/README.md",
+            "acme/.hidden",
+            "acme/secrets/teams",
+            "only/deep/a.yaml",
+            "only/b.txt",
+            "..2026_11_29/a.yaml",
+            "secrets/smtp",
+            "top.json",
+            "README",
+        ] {
+            fs::write(at(name), "rules: []").expect("a file");
+        }
+        let found = read(dir.path(), &Part::Whole).expect("reads");
+        let read_files: Vec<&str> = found.sources.iter().map(|source| source.path.as_str()).collect();
+        assert_eq!(read_files, ["acme/Net.Yml", "acme/Security.YAML"]);
+        let told: Vec<&str> = found.passed_over.iter().map(|one| one.path.as_str()).collect();
+        let wanted = [
+            "acme/api.json",
+            "acme/dba.yaml.txt",
+            "acme/network/",
+            "empty/",
+            "only/",
+            "only/b.txt",
+            "only/deep/",
+            "top.json",
+        ];
+        assert_eq!(told, wanted);
+        let part = read(dir.path(), &Part::Folders(["acme".to_owned()].into())).expect("reads");
+        assert_eq!(part.passed_over.len(), 3);
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_says_which_and_where() {
+        let text = |bytes: &[u8]| {
+            let dir = tempfile::tempdir().expect("a directory");
+            fs::write(dir.path().join("a.yaml"), bytes).expect("a file");
+            read(dir.path(), &Part::Whole).expect("reads").unreadable[0].1.clone()
+        };
+        let latin = text(b"rules: []\n# Z\xfcrich\n");
+        assert!(
+            latin.contains("line 2, column 4") && latin.contains("Windows-1252"),
+            "{latin}"
+        );
+        assert!(text(b"\xff\xfer\0u\0l\0").contains("UTF-16"));
+        assert!(text(b"PK\x03\x04\0\xff\0a man can read nothing here").contains("no text"));
     }
 
     #[test]

@@ -71,7 +71,13 @@ impl Folder {
         let unreadable = found.unreadable.iter().map(|(file, why)| unreadable(file, why));
         let of_files = checked.problems.iter().cloned();
         let of_files = of_files.filter(|problem| !(has_unreadable && problem.file == "rules/"));
-        problems.extend(unreadable.chain(of_files).map(|problem| placed(problem, &path)));
+        let passed_over = found.passed_over.iter().map(passed_over);
+        problems.extend(
+            unreadable
+                .chain(passed_over)
+                .chain(of_files)
+                .map(|problem| placed(problem, &path)),
+        );
         Ok(Self {
             files: found.sources.len() + found.unreadable.len(),
             path,
@@ -168,6 +174,11 @@ fn unreadable(file: &str, why: &str) -> Problem {
     Problem::of_file(Severity::Error, file, &format!("this file {why}"), None)
 }
 
+fn passed_over(one: &folder::PassedOver) -> Problem {
+    let sort = if one.path.ends_with('/') { "folder" } else { "file" };
+    Problem::of_file(Severity::Warning, &one.path, &format!("this {sort} {}", one.why), None)
+}
+
 /// Names the problem's file as it is found from where the command was typed.
 fn placed(problem: Problem, folder: &Path) -> Problem {
     let file = match problem.file.as_str() {
@@ -200,6 +211,12 @@ mod tests {
         std::fs::write(dir.path().join("latin1.yaml"), [b'a', 0xe9]).expect("a file");
         let folder = Folder::read(Some(dir.path()), &Decides::default()).expect("read");
         assert_eq!((folder.files, folder.counts()), (1, (1, 0)));
-        assert_eq!(folder.problems[0].what, "this file is not UTF-8 text (byte 1)");
+        assert!(
+            folder.problems[0]
+                .what
+                .starts_with("this file is not UTF-8 text (line 1, column 2, byte 1)"),
+            "{:?}",
+            folder.problems
+        );
     }
 }

@@ -6,7 +6,11 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+pub mod examine;
+mod explain;
 pub mod fields;
+pub mod letters;
+pub mod meant;
 pub mod yaml;
 
 /// One thing wrong at one place of one file.
@@ -244,31 +248,6 @@ fn looks_like_a_key(word: &str) -> bool {
         && has(char::is_ascii_uppercase)
 }
 
-/// The word of `known` closest to `typed`, if it is close enough to be meant; case, spaces, hyphens and underscores
-/// do not count.
-pub fn closest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let typed = squeeze(typed);
-    let scored = known
-        .into_iter()
-        .map(|word| (strsim::normalized_damerau_levenshtein(&typed, &squeeze(word)), word));
-    let best = scored
-        .filter(|(score, _)| *score >= 0.6)
-        .max_by(|one, other| one.0.total_cmp(&other.0));
-    best.map(|(_, word)| word)
-}
-
-/// Whether two words are the same but for case, spaces, hyphens and underscores.
-pub fn same(one: &str, other: &str) -> bool {
-    squeeze(one) == squeeze(other)
-}
-
-fn squeeze(text: &str) -> String {
-    text.chars()
-        .filter(|c| !" -_".contains(*c))
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,13 +347,5 @@ mod tests {
                 .plain()
                 .contains("contoso/")
         );
-    }
-
-    #[test]
-    fn the_closest_word_is_found_whatever_its_case_and_hyphens() {
-        let known = ["event type", "stage", "level"];
-        assert_eq!(closest("eventTpye", known), Some("event type"));
-        assert_eq!(closest("stages", known), Some("stage"));
-        assert_eq!(closest("xyzzy", known), None);
     }
 }

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod file;
 pub mod index;
 pub mod lint;
+mod never;
 pub mod parallel;
 pub mod pattern;
 pub mod schema;
