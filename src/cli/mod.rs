@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod incidents;
 mod output;
+mod problems;
 mod reasons;
 mod rules;
 mod schema;

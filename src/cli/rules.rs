@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::failure::{Exit, Failure};
 use super::output;
+use super::problems::rendered;
 use crate::config::{Flags, Settings};
 use crate::folder;
 use crate::problem::{Problem, Severity};
@@ -42,6 +43,8 @@ pub struct Folder {
     pub checked: Checked,
     /// How many rule files there are, readable or not.
     pub files: usize,
+    /// The settings file that was read, and how many warnings it has.
+    pub settings: Option<(PathBuf, usize)>,
     /// Everything worth saying of settings and files; files are named as they are found from here.
     pub problems: Vec<Problem>,
 }
@@ -60,6 +63,7 @@ impl Folder {
         };
         let (settings, mut problems) = settings(decides.config.as_deref(), &flags)?;
         let deciding = deciding(&settings)?;
+        let of_settings = decides.config.clone().map(|file| (file, problems.len()));
         let path = settings.rules;
         let found = listed(&path)?;
         let bar = output::Bar::new("checking");
@@ -83,6 +87,7 @@ impl Folder {
             path,
             checked,
             problems,
+            settings: of_settings,
         })
     }
 
@@ -116,15 +121,6 @@ pub fn settings(file: Option<&Path>, flags: &Flags) -> Result<(Settings, Vec<Pro
         let what = format!("the settings cannot be used: {}", output::count(errors, "error"));
         Failure::new(Exit::Config, what).into()
     })
-}
-
-/// The problems as people read them, one below the other.
-pub fn rendered(problems: &[Problem], coloured: bool) -> String {
-    let one = |problem: &Problem| if coloured { problem.coloured() } else { problem.plain() };
-    problems
-        .iter()
-        .map(|problem| format!("{}\n\n", one(problem).trim_end()))
-        .collect()
 }
 
 /// The part of the settings that decides which rule matches what.

@@ -240,7 +240,7 @@ impl Rules {
     }
 
     /// Says in the log what lies in the folders and is not read, once; and keeps it for who asks.
-    fn tell_passed_over(&self, reading: &Reading, looked: &Looked, is_used: impl Fn(&CustomerId) -> bool) {
+    fn tell_passed_over(&self, reading: &Reading, looked: &Looked, is_used: &impl Fn(&CustomerId) -> bool) {
         let figures = self.ledger.figures();
         let mut found: BTreeMap<CustomerId, Vec<String>> = BTreeMap::new();
         for one in &looked.found.passed_over {

@@ -80,7 +80,8 @@ fn why_folder(folder: &str) -> String {
 }
 
 fn why_file(name: &str) -> String {
-    let small = name.to_lowercase();
+    let name = &crate::problem::escaped(name);
+    let small = name.to_ascii_lowercase();
     let is_copy =
         small.ends_with('~') || small.starts_with(['#', '~']) || COPIES.iter().any(|end| small.ends_with(end));
     let inner = ["txt", "json", "j2", "tpl", "tmpl", "dist", "example", "disabled", "off"];
@@ -135,8 +136,7 @@ mod tests {
         acme/prod.yaml.disabled is not read: rename it to `prod.yaml` if it is meant to be
         acme/Rules.doc is not read: rule files end in `.yaml` or `.yml`; rename it if it is one, or keep it elsewhere
         acme/rules is not read: rule files end in `.yaml` or `.yml`; rename it if it is one, or keep it elsewhere
-        acme/a\nb.txt is not read: rule files end in `.yaml`; rename it to `a
-        b.yaml` if it is one
+        acme/a\nb.txt is not read: rule files end in `.yaml`; rename it to `a\nb.yaml` if it is one
         "#);
     }
 

@@ -254,7 +254,7 @@ fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
         return;
     }
     let reading = &first.draft.reading;
-    if !enabled().any(|rule| sends_reviews(rule)) {
+    if enabled().any(|rule| expects(rule, Kind::FinalReview)) && !enabled().any(|rule| sends_reviews(rule)) {
         let what = "no rule of this folder would send a post incident review";
         reading.warning(
             Place::default(),
@@ -262,7 +262,9 @@ fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
             Some("when: { event type: Service issue, stage: RCA }"),
         );
     }
-    if !enabled().any(|rule| sends_invitations(rule)) {
+    let has_mailbox = folder.receivers().iter().any(|receiver| receiver.has_mailbox());
+    let expects_any = has_mailbox && enabled().any(|rule| expects(rule, Kind::Retrospective));
+    if expects_any && !enabled().any(|rule| sends_invitations(rule)) {
         let what = "no rule of this folder would send an invitation to a retrospective";
         reading.warning(
             Place::default(),
@@ -270,6 +272,27 @@ fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
             Some("when: { kind: retrospective } with `invite:`"),
         );
     }
+}
+
+/// Whether somebody who wrote this rule would miss what has this kind: who asks for other types, or for certain titles and
+/// texts only, would not.
+fn expects(rule: &Rule, kind: Kind) -> bool {
+    let when = &rule.when;
+    let is_special = when.title.is_some()
+        || when.text.is_some()
+        || when.tracking_ids.is_some()
+        || when.subtypes.is_some()
+        || !when.properties.is_empty();
+    let any_kind = super::Condition {
+        event_types: when.event_types.clone(),
+        providers: when.providers.clone(),
+        ..super::Condition::default()
+    };
+    let asks_for_own_only = when
+        .kinds
+        .as_ref()
+        .is_some_and(|kinds| kinds.iter().all(|kind| kind.is_own()));
+    !is_special && !asks_for_own_only && is_about_incidents(rule) && never::may_be_of_kind(&any_kind, kind)
 }
 
 fn sends_reviews(rule: &Rule) -> bool {
@@ -386,6 +409,29 @@ mod tests {
         a.yaml:1:1: no rule of this folder would send an invitation to a retrospective (hint: when: { kind: retrospective } with `invite:`)
         a.yaml:1:49: no rule tells the receiver `b`
         "#);
+    }
+
+    #[test]
+    fn who_has_no_review_or_invitation_to_expect_is_not_told_of_them() {
+        let file = |receiver: &str, when: &str| {
+            let text =
+                format!("receivers: {{ a: [{receiver}] }}\nrules: [{{ name: r, when: {{ {when} }}, notify: a }}]\n");
+            warnings_for(Customers::one_organisation(), "a.yaml", &text)
+        };
+        let mail = "{ email: a@contoso.example }";
+        for when in [
+            "event type: Planned maintenance",
+            "event type: Health advisory, subtype: Retirement",
+            "title: '*planned maintenance*'",
+            "kind: rules-broken",
+        ] {
+            assert_eq!(file(mail, when), "", "{when}");
+        }
+        assert_eq!(
+            file("{ slack: { url: { secret: chat } } }", "event type: Service issue"),
+            ""
+        );
+        assert_eq!(file(mail, "event type: Service issue").matches("invitation").count(), 1);
     }
 
     #[test]

@@ -278,7 +278,7 @@ fn receivers_say_where_they_read() {
     let receiver = |rest: &str| one_line_each(&format!("receivers:\n  r: {rest}\n"));
     insta::assert_snapshot!([
         "ada@contoso.example", "[ada@contoso.example]", "[]", "{ email: a@b.example }", "{ zone: UTC }",
-        "[{ email: 'a@b.example, c@d.example' }]", "[{ email: NO }]", "[{ email: a@b.example, slack: { url: x } }]",
+        "[{ email: 'a@b.example, c@d.example' }]", "[{ email: NO }]", "[{}]", "[{ email: a@b.example, slack: { url: x } }]",
         "[{ webhook: { uri: 'https://a.example/x' } }]", "[{ webhook: { url: 'https://a.example/x', signing: whsec_abc } }]",
         "[{ slack: { url: 'https://ada:hunter2@a.example/' } }]", "[{ slack: { url: { secret: '../etc' } } }]",
         "[{ teams: { url: { secret: s, env: x } } }]", "[{ pagerduty: x }]", "{ to: [], quiet hours: x }",
@@ -291,6 +291,7 @@ fn receivers_say_where_they_read() {
     a.yaml:2:6: this receiver has no address (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
     a.yaml:2:16: an e-mail address has no spaces or control characters (hint: several addresses are a list: [ada@contoso.example, lin@contoso.example])
     a.yaml:2:16: YAML reads a bare `NO` as false (hint: quote it: "NO")
+    a.yaml:2:7: an address says how somebody is told, and this one is empty (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
     a.yaml:2:7: one address is told in one way (hint: begin each with `- `: a receiver is a list)
     a.yaml:2:43: not a URL (`https://…`): relative URL without a base
     a.yaml:2:18: the `url` is missing (hint: url: { secret: name })

@@ -184,6 +184,10 @@ impl Reader<'_, '_> {
         let Some(fields) = self.reading.fields(node, &ADDRESS) else {
             return Vec::new();
         };
+        if matches!(&node.value, Value::Map(keys) if keys.is_empty()) {
+            let what = "an address says how somebody is told, and this one is empty";
+            self.reading.error(node.place, what, Some(EXAMPLE));
+        }
         if fields.iter().count() > 1 {
             let hint = "begin each with `- `: a receiver is a list";
             self.reading

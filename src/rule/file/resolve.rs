@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::customer::account::{account_id, is_account_id, resembles_an_id};
 use crate::customer::{Customers, Sees};
 use crate::event::Kind;
-use crate::notification::Channel;
 use crate::problem::fields::{Marked, Reading};
 use crate::problem::meant::{comment_in, meant};
 
@@ -178,8 +177,7 @@ impl Resolver<'_, '_> {
     fn rule(&self, draft: &DraftRule) -> Rule {
         let invited = self.receivers(&draft.invite);
         for (name, receiver) in draft.invite.iter().zip(&invited) {
-            let has_mailbox = |receiver: &Arc<Receiver>| receiver.to.iter().any(|to| to.channel() == Channel::Email);
-            if receiver.as_ref().is_some_and(|receiver| !has_mailbox(receiver)) {
+            if receiver.as_ref().is_some_and(|receiver| !receiver.has_mailbox()) {
                 let what = format!(
                     "`{}` has no e-mail address, and invitations go to mailboxes",
                     name.value
