@@ -15,10 +15,13 @@ use crate::customer::may_be_a_customer;
 use crate::problem::{escaped, is_invisible};
 use crate::rule::check::Source;
 use crate::secret::beneath::{Reach, Refused, Root};
+use passed_over::Gathered;
 
+mod passed_over;
 pub mod secrets;
 mod watch;
 
+pub use passed_over::PassedOver;
 pub use watch::{Watch, watch};
 
 /// The largest rule file, bytes.
@@ -75,6 +78,8 @@ pub struct Found {
     /// Why nothing can be found: the rules folder itself is missing, or is empty. Then nobody's rules are gone, but those
     /// who swap the folder have not finished, or its volume is not mounted.
     pub nothing: Option<String>,
+    /// What lies there and is not read as a rule file.
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// Reads every rule file below `rules`, or in a part of it: directly in it, and in its folders (but not in `secrets/`).
@@ -117,14 +122,18 @@ fn read_once(root: &Root, part: &Part, neighbours: Neighbours) -> Result<Found> 
         there.for_each(|name| found.read_customer(root, name, neighbours));
         return Ok(found);
     }
+    let mut gathered = Gathered::default();
     let mut names = list(rules, usize::MAX).with_context(|| format!("listing the rules folder {}", rules.display()))?;
+    // a folder whose name begins with a dot is nobody's
     names.retain(|(name, _)| may_be_a_customer(name));
     for (name, path) in names {
         match path.is_dir() {
             true => found.read_customer(root, &name, neighbours),
-            false => drop(found.take(root, name, u64::MAX, Reach::Everything)),
+            false if is_rule_file(&name) => drop(found.take(root, name, u64::MAX, Reach::Everything)),
+            false => gathered.note("", &name, false),
         }
     }
+    found.passed_over.extend(gathered.of("", true));
     Ok(found)
 }
 
@@ -155,11 +164,19 @@ impl Found {
                 return self.unreadable.push((format!("{customer}/"), why));
             }
         };
-        let mut left = FOLDER_BYTES_MOST;
-        for (name, _) in files {
-            if name != "secrets" {
+        let (mut left, mut has_rule_files, mut gathered) = (FOLDER_BYTES_MOST, false, Gathered::default());
+        for (name, path) in files {
+            if is_rule_file(&name) {
+                has_rule_files = true;
                 left -= self.take(root, format!("{customer}/{name}"), left, reach);
+            } else {
+                gathered.note(&format!("{customer}/"), &name, path.is_dir());
             }
+        }
+        // a folder of that name beside the customers' is one of secrets, too, unless it has rules
+        if has_rule_files || customer != "secrets" {
+            self.passed_over
+                .extend(gathered.of(&format!("{customer}/"), has_rule_files));
         }
     }
 
@@ -173,9 +190,9 @@ impl Found {
         is_readable
     }
 
-    /// Reads a file, if it is one of ours and has at most `most` bytes; says how many it has.
+    /// Reads a file that has at most `most` bytes; says how many it has.
     fn take(&mut self, root: &Root, name: String, most: u64, reach: Reach<'_>) -> u64 {
-        if !is_rule_file(&name) || !self.is_readable(&name, "") {
+        if !self.is_readable(&name, "") {
             return 0;
         }
         let read = text_of(root, &name, reach).and_then(|text| match text.len() as u64 <= most {
@@ -212,7 +229,15 @@ fn is_empty(folder: &Path) -> std::io::Result<bool> {
 /// `.yaml` or `.yml`, and not an editor's own file.
 fn is_rule_file(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
-    !file.starts_with(['.', '#', '~']) && (file.ends_with(".yaml") || file.ends_with(".yml"))
+    !file.starts_with(['.', '#', '~']) && has_ending(file)
+}
+
+/// Whether a name ends as rule files do, in whatever case.
+fn has_ending(name: &str) -> bool {
+    let small = name.to_ascii_lowercase();
+    [".yaml", ".yml"]
+        .iter()
+        .any(|end| small.len() > end.len() && small.ends_with(end))
 }
 
 /// What is in a folder, by name; of a larger one, `most` and one more, whichever they are.
@@ -244,7 +269,26 @@ fn text_of(root: &Root, name: &str, reach: Reach<'_>) -> Result<String, String> 
         .take(FILE_BYTES_MOST + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))
+}
+
+/// What a text that is not UTF-8 probably is, where it stops being it, and how it becomes it.
+fn not_utf8(bytes: &[u8], valid: usize) -> String {
+    let before = &bytes[..valid];
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let of_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or(before);
+    let column = 1 + String::from_utf8_lossy(of_line).chars().count();
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    let sort = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+        _ if zeros > bytes.len() / 4 => "UTF-16",
+        _ if zeros > 0 => "no text",
+        _ => "Windows-1252 or Latin-1",
+    };
+    format!(
+        "is not UTF-8 text (line {line}, column {column}, byte {valid}): it looks like {sort}; save it as UTF-8 in your \
+         editor"
+    )
 }
 
 #[cfg(test)]
@@ -272,6 +316,82 @@ mod tests {
             refused,
             ["contoso/large.yaml", "contoso/latin1.yaml", "contoso/link.yaml"]
         );
+    }
+
+    #[test]
+    fn what_lies_beside_the_rule_files_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        for folder in [
+            "acme/network",
+            "acme/secrets",
+            "only/deep",
+            "..2026_11_29",
+            "secrets",
+            "empty",
+        ] {
+            fs::create_dir_all(at(folder)).expect("folders");
+        }
+        for name in [
+            "acme/network/prod.yaml",
+            "acme/Security.YAML",
+            "acme/Net.Yml",
+            "acme/dba.yaml.txt",
+            "acme/api.json",
+            "acme/README.md",
+            "acme/.hidden",
+            "acme/secrets/teams",
+            "only/deep/a.yaml",
+            "only/b.txt",
+            "..2026_11_29/a.yaml",
+            "secrets/smtp",
+            "top.json",
+            "README",
+        ] {
+            fs::write(at(name), "rules: []").expect("a file");
+        }
+        let found = read(dir.path(), &Part::Whole, Neighbours::Strangers).expect("reads");
+        let read_files: Vec<&str> = found.sources.iter().map(|source| source.path.as_str()).collect();
+        assert_eq!(read_files, ["acme/Net.Yml", "acme/Security.YAML"]);
+        let told: Vec<&str> = found.passed_over.iter().map(|one| one.path.as_str()).collect();
+        let wanted = [
+            "acme/api.json",
+            "acme/dba.yaml.txt",
+            "acme/network/",
+            "empty/",
+            "only/",
+            "only/b.txt",
+            "only/deep/",
+            "top.json",
+        ];
+        assert_eq!(told, wanted);
+        let part = read(
+            dir.path(),
+            &Part::Folders(["acme".to_owned()].into()),
+            Neighbours::Strangers,
+        )
+        .expect("reads");
+        assert_eq!(part.passed_over.len(), 3);
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_says_which_and_where() {
+        let text = |bytes: &[u8]| {
+            let dir = tempfile::tempdir().expect("a directory");
+            fs::write(dir.path().join("a.yaml"), bytes).expect("a file");
+            read(dir.path(), &Part::Whole, Neighbours::Strangers)
+                .expect("reads")
+                .unreadable[0]
+                .1
+                .clone()
+        };
+        let latin = text(b"rules: []\n# Z\xfcrich\n");
+        assert!(
+            latin.contains("line 2, column 4") && latin.contains("Windows-1252"),
+            "{latin}"
+        );
+        assert!(text(b"\xff\xfer\0u\0l\0").contains("UTF-16"));
+        assert!(text(b"PK\x03\x04\0\xff\0a man can read nothing here").contains("no text"));
     }
 
     #[test]

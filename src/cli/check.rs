@@ -1,6 +1,6 @@
 //! `bellwether check`: every problem of every rule file, each with its place and what to type instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::failure::Exit;
 use super::output::{self, Format, count};
-use super::rules::{Decides, Folder, rendered};
+use super::problems::rendered;
+use super::rules::{Decides, Folder};
 use crate::customer::CustomerId;
 use crate::problem::Problem;
 
@@ -34,8 +35,14 @@ struct Answer<'a> {
     ok: bool,
     errors: usize,
     warnings: usize,
+    /// The settings file, if one was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<String>,
     files: usize,
+    /// Files that are not used as they are.
+    broken: usize,
     rules: usize,
+    receivers: usize,
     tests: usize,
     problems: &'a [Problem],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,8 +95,11 @@ fn answer(folder: &Folder, stats: Option<Stats>) -> Answer<'_> {
         ok: errors == 0,
         errors,
         warnings,
+        settings: folder.settings.as_ref().map(|(file, _)| file.display().to_string()),
         files: folder.files,
+        broken: broken_files(folder),
         rules: written_rules(folder),
+        receivers: receivers(folder),
         tests: folder.checked.tests.len(),
         problems: &folder.problems,
         stats,
@@ -105,16 +115,43 @@ fn text(folder: &Folder, stats: Option<&Stats>, coloured: bool) -> String {
     text
 }
 
-/// `3 files, 9 rules, 11 tests: no errors, 1 warning`.
+/// `3 files, 9 rules, 4 receivers, 11 tests: no errors, 1 warning`, and before it the settings that were checked.
 fn summary(folder: &Folder) -> String {
     let (errors, warnings) = folder.counts();
+    let of_settings = folder.settings.as_ref().map_or(0, |(_, warnings)| *warnings);
+    let files = match broken_files(folder) {
+        0 => count(folder.files, "file"),
+        broken => format!("{} ({broken} not used)", count(folder.files, "file")),
+    };
     let has = [
-        count(folder.files, "file"),
+        files,
         count(written_rules(folder), "rule"),
+        count(receivers(folder), "receiver"),
         count(folder.checked.tests.len(), "test"),
     ];
-    let verdict = [count(errors, "error"), count(warnings, "warning")];
-    format!("{}: {}\n", has.join(", "), verdict.join(", "))
+    let verdict = [count(errors, "error"), count(warnings - of_settings, "warning")];
+    let settings = folder.settings.as_ref().map(|(file, warnings)| {
+        let warnings = count(*warnings, "warning");
+        format!("settings {}: no errors, {warnings}\n", file.display())
+    });
+    format!(
+        "{}{}: {}\n",
+        settings.unwrap_or_default(),
+        has.join(", "),
+        verdict.join(", ")
+    )
+}
+
+/// The files that are not used as they are.
+fn broken_files(folder: &Folder) -> usize {
+    let errors = folder.problems.iter().filter(|problem| problem.is_error());
+    let files: BTreeSet<&str> = errors.map(|problem| problem.file.as_str()).collect();
+    files.iter().filter(|file| !file.ends_with('/')).count()
+}
+
+/// The receivers of files that can be used.
+fn receivers(folder: &Folder) -> usize {
+    folder.checked.set.files.values().map(|file| file.receivers.len()).sum()
 }
 
 /// The rules that people wrote, without the built-in ones, in files that can be used.
@@ -200,10 +237,13 @@ mod tests {
         let (_dir, good) = folder(GOOD);
         assert_eq!(
             text(&good, None, false),
-            "1 file, 1 rule, no tests: no errors, no warnings\n"
+            "1 file, 1 rule, 1 receiver, no tests: no errors, no warnings\n"
         );
         let (_dir, broken) = folder(&GOOD.replace("notify: a", "notify: b"));
-        assert!(text(&broken, None, false).ends_with("1 file, no rules, no tests: 1 error, no warnings\n"));
+        assert!(
+            text(&broken, None, false)
+                .ends_with("1 file (1 not used), no rules, no receivers, no tests: 1 error, no warnings\n")
+        );
     }
 
     #[test]

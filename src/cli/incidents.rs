@@ -59,7 +59,7 @@ impl Incidents {
             output::print_json(&incident)?;
             return Ok(Exit::Fine);
         }
-        output::print(&told(&incident))?;
+        output::print(&told(&incident, output::columns()))?;
         Ok(Exit::Fine)
     }
 }
@@ -100,7 +100,7 @@ fn is_test(incident: &Value) -> bool {
 }
 
 /// One incident: what it is, what was said of it and why to whom, and what was sent.
-fn told(incident: &Value) -> String {
+fn told(incident: &Value, columns: usize) -> String {
     let mut told = head(incident);
     let mut sent: Vec<Value> = Vec::new();
     for entry in reasons::list(incident, "entries") {
@@ -121,7 +121,7 @@ fn told(incident: &Value) -> String {
         told.push_str(&format!("{}\n", reasons::shown(entry)));
         sent.extend(reasons::list(entry, "deliveries").cloned());
     }
-    told + &deliveries::shown(&sent)
+    told + &deliveries::shown(&sent, columns)
 }
 
 fn head(incident: &Value) -> String {
@@ -188,7 +188,7 @@ mod tests {
             "verdicts": [{ "customer": "contoso", "rule": "Trouble as it happens", "verdict": "planned", "receivers": ["oncall"] }],
             "deliveries": [{ "id": "dlv_1", "state": "delivered", "created": "2024-09-05T04:42:00Z", "tracking_id": "0NTJ-VV8",
                 "customer": "contoso", "receiver": "oncall", "channel": "slack", "title": "App Service", "attempts": [{}] }] }]);
-        insta::assert_snapshot!(told(&answer), @r"
+        insta::assert_snapshot!(told(&answer, 80), @r"
         0NTJ-VV8  App Service
           what      Mitigated, Service issue, Warning, azure
           impact    2024-09-05 04:06Z until —
@@ -200,8 +200,9 @@ mod tests {
         2024-09-05 04:41Z  update  App Service
           + contoso / Trouble as it happens: planned for oncall
 
-        ID     STATE      CREATED            TRACKING ID  RECEIVER        CHANNEL  ATTEMPTS  TITLE, AND WHAT BECAME OF IT
-        dlv_1  delivered  2024-09-05 04:42Z  0NTJ-VV8     contoso/oncall  slack    1         App Service
+        STATE, ID  RECEIVER, CREATED  TITLE, AND WHAT BECAME OF IT
+        delivered  contoso/oncall     App Service
+        dlv_1      2024-09-05 04:42Z
         ");
     }
 }

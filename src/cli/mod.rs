@@ -14,6 +14,7 @@ mod forget;
 mod incidents;
 mod intake;
 mod output;
+mod problems;
 mod reasons;
 mod rules;
 mod schema;

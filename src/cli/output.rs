@@ -47,6 +47,21 @@ pub fn may_colour(stream: &impl IsTerminal) -> bool {
     !objects && !is_dumb && stream.is_terminal()
 }
 
+/// How wide a screen is taken to be where nothing says how wide it is, in columns.
+const COLUMNS: usize = 80;
+
+/// The narrowest screen that is written for, in columns.
+const COLUMNS_LEAST: usize = 40;
+
+/// How many columns the answer may take: what `COLUMNS` says, or as many as the terminal has.
+pub fn columns() -> usize {
+    let said = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.trim().parse().ok());
+    let of_terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    said.or_else(of_terminal).unwrap_or(COLUMNS).max(COLUMNS_LEAST)
+}
+
 /// So many things are done at once: nobody wants to see a bar for it.
 const WORTH_A_BAR: usize = 500;
 

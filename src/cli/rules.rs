@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::failure::{Exit, Failure};
+use super::problems::rendered;
 use super::{output, secrets};
 use crate::channel::retired::retired;
 use crate::clock::Clock;
@@ -57,6 +58,8 @@ pub struct Folder {
     pub checked: Checked,
     /// How many rule files there are, readable or not.
     pub files: usize,
+    /// The settings file that was read, and how many warnings it has.
+    pub settings: Option<(PathBuf, usize)>,
     /// Everything worth saying of settings and files; files are named as they are found from here.
     pub problems: Vec<Problem>,
     /// What is wrong beside the rule files: secrets, customers without rules. Tests and explanations go without it.
@@ -82,6 +85,7 @@ impl Folder {
             let said = outbound::warnings(&settings, Clock::System.now()).into_iter();
             problems.extend(said.map(|what| warning(file, &what)));
         }
+        let of_settings = decides.config.clone().map(|file| (file, problems.len()));
         let found_secrets = daemon::secrets(&settings);
         let path = settings.rules.clone();
         let found = listed(&path, deciding.customers.are_separate())?;
@@ -94,9 +98,11 @@ impl Folder {
         let unreadable = found.unreadable.iter().map(|(file, why)| unreadable(file, why));
         let of_files = checked.problems.iter().cloned();
         let of_files = of_files.filter(|problem| !(has_unreadable && problem.file == "rules/"));
+        let passed_over = found.passed_over.iter().map(passed_over);
         let of_secrets = retired_secrets(&checked.set, &found_secrets);
         problems.extend(
             unreadable
+                .chain(passed_over)
                 .chain(of_files)
                 .chain(of_secrets)
                 .map(|problem| placed(problem, &path)),
@@ -113,6 +119,7 @@ impl Folder {
             checked,
             problems,
             beside,
+            settings: of_settings,
         })
     }
 
@@ -146,15 +153,6 @@ pub fn settings(file: Option<&Path>, flags: &Flags) -> Result<(Settings, Vec<Pro
         let what = format!("the settings cannot be used: {}", output::count(errors, "error"));
         Failure::new(Exit::Config, what).into()
     })
-}
-
-/// The problems as people read them, one below the other.
-pub fn rendered(problems: &[Problem], coloured: bool) -> String {
-    let one = |problem: &Problem| if coloured { problem.coloured() } else { problem.plain() };
-    problems
-        .iter()
-        .map(|problem| format!("{}\n\n", one(problem).trim_end()))
-        .collect()
 }
 
 /// The part of the settings that decides which rule matches what.
@@ -253,6 +251,11 @@ fn listed(path: &Path, are_separate: bool) -> Result<folder::Found> {
 
 fn unreadable(file: &str, why: &str) -> Problem {
     Problem::of_file(Severity::Error, file, &format!("this file {why}"), None)
+}
+
+fn passed_over(one: &folder::PassedOver) -> Problem {
+    let sort = if one.path.ends_with('/') { "folder" } else { "file" };
+    Problem::of_file(Severity::Warning, &one.path, &format!("this {sort} {}", one.why), None)
 }
 
 /// Names the problem's file as it is found from where the command was typed.
@@ -378,6 +381,12 @@ mod tests {
         std::fs::write(dir.path().join("latin1.yaml"), [b'a', 0xe9]).expect("a file");
         let folder = Folder::read(Some(dir.path()), &Decides::default()).expect("read");
         assert_eq!((folder.files, folder.counts()), (1, (1, 0)));
-        assert_eq!(folder.problems[0].what, "this file is not UTF-8 text (byte 1)");
+        assert!(
+            folder.problems[0]
+                .what
+                .starts_with("this file is not UTF-8 text (line 1, column 2, byte 1)"),
+            "{:?}",
+            folder.problems
+        );
     }
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::failure::Exit;
 use super::output::{self, Format, count};
-use super::rules::{Decides, Folder, rendered};
+use super::problems::rendered;
+use super::rules::{Decides, Folder};
 use crate::problem::{Problem, mask};
 use crate::rule::test::{Outcome, Ran};
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::channel::EmailAddress;
 use crate::problem::Problem;
+use crate::problem::examine::Texts;
 use crate::problem::fields::{Fields, Keys, Reading};
 use crate::problem::yaml::{Node, Value};
 use crate::schedule::Cron;
@@ -130,8 +131,10 @@ const LIMITS: Keys = Keys {
 pub(super) fn file(file: &str, text: &str) -> (Settings, Vec<Problem>) {
     let reading = Reading::new(file, text);
     let mut settings = Settings::default();
-    if let Some(tree) = reading.tree()
-        && !matches!(tree.value, Value::Nothing)
+    if let Some(tree) = reading.tree(Texts {
+        only_told: true,
+        ..Texts::default()
+    }) && !matches!(tree.value, Value::Nothing)
         && let Some(fields) = reading.fields(&tree, &SETTINGS)
     {
         Reader {

@@ -19,6 +19,7 @@ use crate::journal::Position;
 use crate::ledger::{Compile, Ledger};
 use crate::record::{BrokenFile, FolderTrouble, Input, SealedFile};
 use crate::rule::check::{Deciding, EVERYTHING, Source, restore};
+use crate::rule::file::customer_of;
 use crate::rule::{Revision, RuleFile, RuleSet};
 use crate::secret::Sealer;
 use broken::{Told, placed};
@@ -214,6 +215,7 @@ impl Rules {
         let Some((set, changed)) = in_force_after(&reading, &looked, &now_in_force, is_used) else {
             return Ok(None);
         };
+        self.tell_passed_over(&reading, &looked, &is_used);
         let before = self.known_to_be_broken().await?;
         let after = self.broken_after(&reading, &looked, &set, &before, is_used);
         self.note(&after, &set, &looked.found);
@@ -254,6 +256,29 @@ impl Rules {
         known.used(&reading, &looked.large);
         let large = looked.large.iter().map(|customer| customer.as_str().to_owned());
         Ok(Some((reloaded, large.collect())))
+    }
+
+    /// Says in the log what lies in the folders and is not read, once; and keeps it for who asks.
+    fn tell_passed_over(&self, reading: &Reading, looked: &Looked, is_used: &impl Fn(&CustomerId) -> bool) {
+        let figures = self.ledger.figures();
+        let mut found: BTreeMap<CustomerId, Vec<String>> = BTreeMap::new();
+        for one in &looked.found.passed_over {
+            found.entry(customer_of(&one.path)).or_default().push(one.to_string());
+        }
+        let before = figures.passed_over();
+        let in_scope = |customer: &&CustomerId| reading.scope.as_ref().is_none_or(|scope| scope.contains(*customer));
+        let gone = before
+            .keys()
+            .filter(in_scope)
+            .filter(|customer| !found.contains_key(customer));
+        let gone: Vec<CustomerId> = gone.cloned().collect();
+        found.extend(gone.into_iter().map(|customer| (customer, Vec::new())));
+        for (customer, what) in found.into_iter().filter(|(customer, _)| is_used(customer)) {
+            if figures.passes_over(&customer, what.clone()) {
+                what.iter()
+                    .for_each(|one| tracing::warn!(%customer, "not a rule file: {one}"));
+            }
+        }
     }
 
     /// What is to be written down; `None` if nothing changed.

@@ -99,7 +99,26 @@ impl Catalogue {
 
     /// The listed region that looks most like `name`.
     pub fn closest_region(&self, name: &str) -> Option<String> {
-        closest(&self.regions, name)
+        self.reworded_region(name).or_else(|| closest(&self.regions, name))
+    }
+
+    /// The listed region that has the same words in another order (`Europe West`, `US East 2`), or with a group of the
+    /// portal's list before it (`(US) East US`).
+    fn reworded_region(&self, name: &str) -> Option<String> {
+        let grouped = name.trim().strip_prefix('(').and_then(|rest| rest.split_once(')'));
+        let bare = grouped.map_or(name, |(_, name)| name);
+        let words = |name: &str| {
+            let words = name
+                .split(|c: char| !c.is_alphanumeric())
+                .filter(|word| !word.is_empty());
+            let mut words: Vec<String> = words.map(str::to_lowercase).collect();
+            words.sort();
+            words
+        };
+        let wanted = words(bare);
+        let mut regions = self.regions.values();
+        let same = regions.find(|region| fold(region) == fold(bare) || words(region) == wanted);
+        same.cloned()
     }
 
     /// The canonical name of a listed service; a leading "Azure" or "Microsoft" makes no difference.

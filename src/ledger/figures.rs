@@ -33,6 +33,8 @@ pub struct Figures {
     pub rules_polled: AtomicBool,
     /// Deliveries that lanes have looked at: it grows with what happens, and not with what waits.
     pub heads_read: AtomicUsize,
+    /// What lies in the rules folder and is not read, by customer: each with the reason.
+    passed_over: Mutex<BTreeMap<CustomerId, Vec<String>>>,
     /// Attempts that ended, by channel and what became of them.
     attempts: Mutex<BTreeMap<(Channel, &'static str), u64>>,
     rules: Mutex<RulesFolder>,
@@ -79,6 +81,24 @@ pub struct BadSecret {
 }
 
 impl Figures {
+    /// Notes what is passed over in a customer's folder; says whether that is new.
+    pub fn passes_over(&self, customer: &CustomerId, what: Vec<String>) -> bool {
+        let mut all = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(customer).map_or(&[][..], Vec::as_slice) == what {
+            return false;
+        }
+        match what.is_empty() {
+            true => drop(all.remove(customer)),
+            false => drop(all.insert(customer.clone(), what)),
+        }
+        true
+    }
+
+    /// What is passed over in the rules folder, by customer.
+    pub fn passed_over(&self) -> BTreeMap<CustomerId, Vec<String>> {
+        self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Counts an attempt that ended.
     pub fn attempted(&self, channel: Channel, outcome: &Outcome) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,8 +5,10 @@
 
 use std::cell::RefCell;
 
+use super::examine::{Texts, examined, refuse_tags};
+use super::meant::{meant, same};
 use super::yaml::{self, Node, Value};
-use super::{Place, Problem, Severity, closest};
+use super::{Place, Problem, Severity};
 
 /// Something read, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,11 +108,15 @@ impl<'t> Reading<'t> {
         }
     }
 
-    /// The tree of the file; what is not YAML is a problem.
-    pub fn tree(&self) -> Option<Node> {
-        yaml::parse(self.text)
-            .map_err(|error| self.error(error.place, &error.what, error.hint.as_deref()))
-            .ok()
+    /// The tree of the file; what is not YAML is a problem, and so are characters that nobody sees.
+    pub fn tree(&self, texts: Texts) -> Option<Node> {
+        let tree = yaml::parse(self.text);
+        let tree = tree.map_err(|error| self.error(error.place, &error.what, error.hint.as_deref()));
+        let tree = tree.ok()?;
+        if self.text.contains('!') {
+            refuse_tags(self, &tree, texts);
+        }
+        Some(examined(self, tree, texts))
     }
 
     /// Notes an error.
@@ -181,11 +187,12 @@ impl<'t> Reading<'t> {
 
     fn entries<'n>(&self, node: &'n Node, what: &str) -> Option<Vec<(&'n str, Place, &'n Node)>> {
         let Value::Map(items) = &node.value else {
-            self.error(
-                node.place,
-                &format!("{what} is a table of keys, not {}", node.sort()),
-                None,
-            );
+            let what = format!("{what} is a table of keys, not {}", node.sort());
+            let hint = match &node.value {
+                Value::Text(text) => without_space(text),
+                _ => None,
+            };
+            self.error(node.place, &what, hint.as_deref());
             return None;
         };
         let mut entries: Vec<(&'n str, Place, &'n Node)> = Vec::new();
@@ -226,18 +233,11 @@ impl<'t> Reading<'t> {
             self.error(place, &what, Some(&format!("this version knows {}", list(keys.known))));
             return false;
         }
-        let meant = keys.meant.iter().find(|(typed, _)| crate::problem::same(typed, name));
-        let hint = match meant {
-            Some((_, meant)) => match meant.strip_prefix('=') {
-                Some(hint) => hint.to_owned(),
-                None => format!("did you mean {}?", list(&meant.split(", ").collect::<Vec<_>>())),
-            },
-            None => match closest(name, keys.known.iter().copied()) {
-                Some(word) => format!("did you mean `{word}`?"),
-                None => format!("{} has {}", keys.of, list(keys.known)),
-            },
-        };
-        self.error(place, &format!("{} has no key `{name}`", keys.of), Some(&hint));
+        self.error(
+            place,
+            &format!("{} has no key `{name}`", keys.of),
+            Some(&hint_for_key(name, keys)),
+        );
         false
     }
 
@@ -382,6 +382,32 @@ impl<'t> Reading<'t> {
             ),
         }
         None
+    }
+}
+
+/// The hint for a key and a value that are one word for YAML: `stage:RCA`.
+fn without_space(text: &str) -> Option<String> {
+    let (key, value) = text.split_once(':')?;
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || " -_".contains(c));
+    (is_key && !value.is_empty()).then(|| format!("a space after the colon: `{key}: {}`", value.trim()))
+}
+
+/// What to type instead of a key that is not known.
+fn hint_for_key(name: &str, keys: &Keys) -> String {
+    if let Some(word) = name
+        .strip_prefix('-')
+        .filter(|word| word.starts_with(char::is_alphabetic))
+    {
+        return format!("a space after the hyphen: `- {word}:`");
+    }
+    match keys.meant.iter().find(|(typed, _)| same(typed, name)) {
+        Some((_, meant)) => match meant.strip_prefix('=') {
+            Some(hint) => hint.to_owned(),
+            None => format!("did you mean {}?", list(&meant.split(", ").collect::<Vec<_>>())),
+        },
+        None => {
+            meant(name, keys.known.iter().copied()).unwrap_or_else(|| format!("{} has {}", keys.of, list(keys.known)))
+        }
     }
 }
 

@@ -6,7 +6,11 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+pub mod examine;
+mod explain;
 pub mod fields;
+pub mod letters;
+pub mod meant;
 pub mod yaml;
 
 /// One thing wrong at one place of one file.
@@ -91,9 +95,24 @@ impl Problem {
         Renderer::plain().render(&self.report())
     }
 
-    /// The same with ANSI colours.
-    pub fn coloured(&self) -> String {
-        Renderer::styled().render(&self.report())
+    /// The same within so many columns of a screen; a file's name and a word that is longer are not broken.
+    pub fn shown(&self, columns: usize, is_coloured: bool) -> String {
+        let renderer = if is_coloured {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let title = "warning: ".len();
+        let beside_hint = self.line.to_string().len() + "   = hint: ".len();
+        let wrapped = Self {
+            what: wrapped(&self.what, columns.saturating_sub(title)),
+            hint: self
+                .hint
+                .as_ref()
+                .map(|hint| wrapped(hint, columns.saturating_sub(beside_hint))),
+            ..self.clone()
+        };
+        renderer.term_width(columns).render(&wrapped.report())
     }
 
     fn report(&self) -> [Group<'_>; 1] {
@@ -113,6 +132,21 @@ impl Problem {
         }
         [group]
     }
+}
+
+/// A text in lines of at most so many characters, broken between words.
+fn wrapped(text: &str, most: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 /// `file:line:column: what (hint)`: one line, for logs and mails.
@@ -305,31 +339,6 @@ fn looks_like_a_key(word: &str) -> bool {
         && has(char::is_ascii_uppercase)
 }
 
-/// The word of `known` closest to `typed`, if it is close enough to be meant; case, spaces, hyphens and underscores
-/// do not count.
-pub fn closest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let typed = squeeze(typed);
-    let scored = known
-        .into_iter()
-        .map(|word| (strsim::normalized_damerau_levenshtein(&typed, &squeeze(word)), word));
-    let best = scored
-        .filter(|(score, _)| *score >= 0.6)
-        .max_by(|one, other| one.0.total_cmp(&other.0));
-    best.map(|(_, word)| word)
-}
-
-/// Whether two words are the same but for case, spaces, hyphens and underscores.
-pub fn same(one: &str, other: &str) -> bool {
-    squeeze(one) == squeeze(other)
-}
-
-fn squeeze(text: &str) -> String {
-    text.chars()
-        .filter(|c| !" -_".contains(*c))
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,6 +417,32 @@ mod tests {
     }
 
     #[test]
+    fn a_problem_stays_within_the_width_of_the_screen() {
+        let text = format!("rules: [{}]", "{ name: rule, when: {}, notify: a }, ".repeat(20));
+        let place = Place {
+            line: 1,
+            column: 300,
+            length: 6,
+        };
+        let (what, hint) = (
+            "a sentence that goes on for a while ".repeat(6),
+            "type something else ".repeat(12),
+        );
+        let problem = Problem::at(Severity::Error, "a.yaml", &text, place, what.trim(), Some(hint.trim()));
+        for columns in [60, 80, 120] {
+            let shown = problem.shown(columns, false);
+            let longest = shown.lines().map(|line| line.chars().count()).max();
+            assert!(
+                longest.is_some_and(|most| most <= columns),
+                "{columns}: {longest:?}\n{shown}"
+            );
+            let words = |text: &str| text.split_whitespace().filter(|word| *word == "else").count();
+            assert_eq!(words(&shown), 12, "nothing is lost: {shown}");
+            assert!(shown.contains("notify: a"), "{shown}");
+        }
+    }
+
+    #[test]
     fn what_strangers_write_makes_no_line_of_its_own() {
         let text = "a: 1\rERROR forged\u{2028}x\u{202e}y\tz";
         let (file, what) = ("conto\nso/a.yaml", "no such key `a\nERROR all is lost`");
@@ -440,19 +475,11 @@ mod tests {
         };
         let problem = Problem::at(Severity::Warning, "a.yaml", "täg: ü", place, "odd", None);
         assert!(problem.plain().contains("täg: ü"), "{}", problem.plain());
-        assert!(problem.coloured().contains("odd"));
+        assert!(problem.shown(80, true).contains("odd"));
         assert!(
             Problem::of_file(Severity::Error, "contoso/", "empty", None)
                 .plain()
                 .contains("contoso/")
         );
-    }
-
-    #[test]
-    fn the_closest_word_is_found_whatever_its_case_and_hyphens() {
-        let known = ["event type", "stage", "level"];
-        assert_eq!(closest("eventTpye", known), Some("event type"));
-        assert_eq!(closest("stages", known), Some("stage"));
-        assert_eq!(closest("xyzzy", known), None);
     }
 }

@@ -6,10 +6,10 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
 use super::Place;
+use super::explain::explain;
 
 /// The longest file that is read, bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -91,66 +91,6 @@ pub fn parse(text: &str) -> Result<Node, NotYaml> {
     };
     let tree: Result<Spanned<Tree>, _> = serde_saphyr::from_str_with_options(text, options);
     tree.map(|tree| node(text, tree)).map_err(|error| explain(text, &error))
-}
-
-fn explain(text: &str, error: &serde_saphyr::Error) -> NotYaml {
-    let place = error.location().map(|at| Place {
-        line: at.line() as usize,
-        column: at.column() as usize,
-        length: at.span().len() as usize,
-    });
-    let place = place.unwrap_or_default();
-    if let serde_saphyr::Error::Budget { breach, .. } = error.without_snippet() {
-        return too_much(place, breach);
-    }
-    let what = error.without_snippet().to_string();
-    let what = what.split(" at line ").next().unwrap_or(&what).replace('\n', " ");
-    let line = text.lines().nth(place.line.max(1) - 1).unwrap_or("");
-    NotYaml {
-        place,
-        hint: hint_for(line, &what),
-        what: format!("this is not YAML: {what}"),
-    }
-}
-
-/// A limit was met.
-fn too_much(place: Place, breach: &BudgetBreach) -> NotYaml {
-    let (what, hint) = match breach {
-        BudgetBreach::Documents { .. } => ("a file holds one document", "remove the line `---`"),
-        BudgetBreach::Depth { .. } => ("this is nested more than 32 levels deep", "take a level out"),
-        _ => (
-            "this file holds more than can be read",
-            "split it, and use anchors sparingly",
-        ),
-    };
-    NotYaml {
-        place,
-        what: what.to_owned(),
-        hint: Some(hint.to_owned()),
-    }
-}
-
-/// What people usually mean by a line that is not YAML.
-fn hint_for(line: &str, what: &str) -> Option<String> {
-    let value = line.split_once(':').map_or(line, |(_, value)| value).trim();
-    let hint = if what.contains("anchor") || what.contains("alias") {
-        "a text that begins with `*` must be quoted: \"*drill*\""
-    } else if what.contains("unclosed bracket") {
-        "close it: each `{` has its `}`, and each `[` its `]`"
-    } else if value.contains('"') && value.contains('\\') {
-        "put a text with backslashes into single quotes: '/\\bSQL/'"
-    } else if value.starts_with(['@', '`', '%']) {
-        "quote a text that begins with `@`, `%` or a backtick"
-    } else if line.contains('\t') {
-        "indent with spaces, not with tabs"
-    } else if value.contains(": ") {
-        "quote a text that contains `: `"
-    } else if what.contains("did not find expected") {
-        "look at this line and the one before: keys line up, a space follows each `:`, and what is opened (`{`, `[`, a quote) is closed"
-    } else {
-        return None;
-    };
-    Some(hint.to_owned())
 }
 
 /// The tree as the deserialiser gives it; `node` turns it round, with the scalars as written.

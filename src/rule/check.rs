@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::customer::{CustomerId, Customers, ORGANISATION, Sees, may_be_a_customer};
 use crate::event::catalogue::Catalogue;
 use crate::notification::hash;
-use crate::problem::{Place, Problem, Severity, closest};
+use crate::problem::meant::meant;
+use crate::problem::{Place, Problem, Severity};
 
 use super::file::resolve::{Names, resolve};
 use super::file::{Draft, Scope, customer_of, digest};
@@ -44,8 +45,25 @@ pub struct Deciding {
     pub catalogue_text: Option<String>,
     /// Whether receivers may have private addresses and plain http.
     pub allow_private: bool,
+    /// Which version of the rule language the files were checked by.
+    language: u32,
     /// A hash over all of that.
     name: String,
+}
+
+/// The version of the rule language: a higher one where files that were good may be wrong now. The first start of a
+/// daemon that knows a newer one checks every file again: what is wrong now is told, and stays in force as it was.
+const LANGUAGE: u32 = 2;
+
+/// The version that is meant where none was written down.
+const LANGUAGE_AT_FIRST: u32 = 1;
+
+fn language_at_first() -> u32 {
+    LANGUAGE_AT_FIRST
+}
+
+fn is_language_at_first(language: &u32) -> bool {
+    *language == LANGUAGE_AT_FIRST
 }
 
 /// [`Deciding`] as it is remembered.
@@ -57,6 +75,8 @@ struct Remembered {
     catalogue: Option<String>,
     #[serde(default)]
     allow_private: bool,
+    #[serde(default = "language_at_first", skip_serializing_if = "is_language_at_first")]
+    language: u32,
 }
 
 impl Deciding {
@@ -65,6 +85,15 @@ impl Deciding {
     /// # Errors
     /// When the operator's catalogue can't be read, with the reason.
     pub fn new(customers: Customers, catalogue_text: Option<String>, allow_private: bool) -> Result<Self, String> {
+        Self::of_language(customers, catalogue_text, allow_private, LANGUAGE)
+    }
+
+    fn of_language(
+        customers: Customers,
+        catalogue_text: Option<String>,
+        allow_private: bool,
+        language: u32,
+    ) -> Result<Self, String> {
         let catalogue = catalogue_text
             .as_deref()
             .map_or_else(|| Ok(Catalogue::shipped()), Catalogue::parse)?;
@@ -73,6 +102,7 @@ impl Deciding {
             catalogue: Arc::new(catalogue),
             catalogue_text,
             allow_private,
+            language,
             name: String::new(),
         };
         settings.name = hash(&[&settings.to_text()]);
@@ -90,6 +120,7 @@ impl Deciding {
             customers: Customers::clone(&self.customers),
             catalogue: self.catalogue_text.clone(),
             allow_private: self.allow_private,
+            language: self.language,
         };
         serde_json::to_string(&remembered).expect("plain maps and strings can be written")
     }
@@ -100,7 +131,13 @@ impl Deciding {
     /// When it is something else.
     pub fn from_text(text: &str) -> Result<Self, String> {
         let remembered: Remembered = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        Self::new(remembered.customers, remembered.catalogue, remembered.allow_private)
+        let Remembered {
+            customers,
+            catalogue,
+            allow_private,
+            language,
+        } = remembered;
+        Self::of_language(customers, catalogue, allow_private, language)
     }
 }
 
@@ -300,12 +337,10 @@ impl Findings {
             None => ("a rule file belongs into the folder of a customer".to_owned(), None),
             Some((folder, _)) => (
                 format!("`{folder}` is not a customer in the settings"),
-                closest(folder, known),
+                meant(folder, known),
             ),
         };
-        let hint = hint.map_or("name it under `customers:`, or move the file".to_owned(), |id| {
-            format!("did you mean `{id}`?")
-        });
+        let hint = hint.unwrap_or("name it under `customers:`, or move the file".to_owned());
         let problem = Problem::at(
             Severity::Error,
             &source.path,

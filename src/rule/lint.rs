@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::customer::account::is_account_id;
 use crate::customer::{CustomerId, Sees};
 use crate::event::{EventType, Kind, Level, Provider, Stage, fold};
 use crate::problem::Place;
 use crate::problem::fields::{Marked, Reading};
+use crate::problem::letters::look_the_same;
+use crate::problem::meant::meant;
 
 use super::file::DraftRule;
-use super::file::resolve::is_account_id;
 use super::file::when::DraftCondition;
 use super::settle::{Folder, Member};
-use super::{Pattern, Rule, RuleFile};
+use super::{Pattern, Rule, RuleFile, never};
 
 /// How many unknown names of one condition are told: finding what is meant takes a while.
 const MAX_UNKNOWN: usize = 20;
@@ -82,8 +84,15 @@ impl Lint<'_, '_> {
     }
 
     fn unknown(&self, what: &str, name: &Marked<String>, closest: Option<String>) {
-        let hint = match closest {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        let meant = closest
+            .as_deref()
+            .and_then(|closest| match look_the_same(&name.value, closest) {
+                true => meant(&name.value, [closest]),
+                false => Some(format!("did you mean `{closest}`?")),
+            });
+        let hint = match meant {
+            Some(meant) => meant,
+            None if name.value.contains([',', ';']) => "several are a list, each a name of its own: [a, b]".to_owned(),
             None => "if it is right, add it to the catalogue".to_owned(),
         };
         self.reading.warning(
@@ -131,7 +140,7 @@ impl Lint<'_, '_> {
         };
         for stage in stages
             .iter()
-            .filter(|stage| !types.iter().any(|one| has_stage(*one, **stage)))
+            .filter(|stage| !types.iter().any(|one| never::has_stage(*one, **stage)))
         {
             let types = super::why::either(types);
             let what = format!("{types} never has the stage {stage}: this matches nothing");
@@ -143,11 +152,8 @@ impl Lint<'_, '_> {
         let literal = |text: &&Marked<String>| Pattern::read(&text.value).is_ok_and(|pattern| pattern.is_literal());
         for text in condition.patterns.iter().filter(literal) {
             let what = format!("without `*` the whole text must be `{}`", text.value);
-            self.reading.warning(
-                text.place,
-                &what,
-                Some(&format!("\"*{}*\" looks for it anywhere", text.value)),
-            );
+            self.reading
+                .warning(text.place, &what, Some(&hint_for_literal(&text.value)));
         }
     }
 
@@ -159,9 +165,9 @@ impl Lint<'_, '_> {
     }
 
     fn invitation(&self, draft: &DraftRule) {
-        let kinds = draft.when.condition.kinds.as_ref();
-        if let (Some(first), false) = (draft.invite.first(), accepts(kinds, &[Kind::Retrospective])) {
-            let what = "`invite` is for retrospectives, and `when` names other kinds only";
+        let may_be = never::may_be_of_kind(&draft.when.condition, Kind::Retrospective);
+        if let (Some(first), false) = (draft.invite.first(), may_be) {
+            let what = "`invite` is for retrospectives, and `when` lets none of them through";
             self.reading.warning(first.place, what, Some("kind: retrospective"));
         }
     }
@@ -248,7 +254,7 @@ fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
         return;
     }
     let reading = &first.draft.reading;
-    if !enabled().any(|rule| sends_reviews(rule)) {
+    if enabled().any(|rule| expects(rule, Kind::FinalReview)) && !enabled().any(|rule| sends_reviews(rule)) {
         let what = "no rule of this folder would send a post incident review";
         reading.warning(
             Place::default(),
@@ -256,7 +262,9 @@ fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
             Some("when: { event type: Service issue, stage: RCA }"),
         );
     }
-    if !enabled().any(|rule| sends_invitations(rule)) {
+    let has_mailbox = folder.receivers().iter().any(|receiver| receiver.has_mailbox());
+    let expects_any = has_mailbox && enabled().any(|rule| expects(rule, Kind::Retrospective));
+    if expects_any && !enabled().any(|rule| sends_invitations(rule)) {
         let what = "no rule of this folder would send an invitation to a retrospective";
         reading.warning(
             Place::default(),
@@ -264,6 +272,27 @@ fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
             Some("when: { kind: retrospective } with `invite:`"),
         );
     }
+}
+
+/// Whether somebody who wrote this rule would miss what has this kind: who asks for other types, or for certain titles and
+/// texts only, would not.
+fn expects(rule: &Rule, kind: Kind) -> bool {
+    let when = &rule.when;
+    let is_special = when.title.is_some()
+        || when.text.is_some()
+        || when.tracking_ids.is_some()
+        || when.subtypes.is_some()
+        || !when.properties.is_empty();
+    let any_kind = super::Condition {
+        event_types: when.event_types.clone(),
+        providers: when.providers.clone(),
+        ..super::Condition::default()
+    };
+    let asks_for_own_only = when
+        .kinds
+        .as_ref()
+        .is_some_and(|kinds| kinds.iter().all(|kind| kind.is_own()));
+    !is_special && !asks_for_own_only && is_about_incidents(rule) && never::may_be_of_kind(&any_kind, kind)
 }
 
 fn sends_reviews(rule: &Rule) -> bool {
@@ -295,15 +324,15 @@ fn accepts(kinds: Option<&Vec<Kind>>, any: &[Kind]) -> bool {
     kinds.is_none_or(|kinds| any.iter().any(|kind| kinds.contains(kind)))
 }
 
-/// The stages that Azure's documentation gives each type.
-fn has_stage(event_type: EventType, stage: Stage) -> bool {
-    match event_type {
-        EventType::ServiceIssue | EventType::SecurityAdvisory => {
-            matches!(stage, Stage::Active | Stage::Resolved | Stage::Rca | Stage::Unknown)
-        }
-        EventType::HealthAdvisory => matches!(stage, Stage::Active | Stage::Resolved | Stage::Unknown),
-        EventType::PlannedMaintenance => stage != Stage::Rca,
-        EventType::Billing | EventType::Other => true,
+/// What a text without `*` may have been meant as.
+fn hint_for_literal(text: &str) -> String {
+    if text.contains('%') {
+        return format!("any text is written `*`: {:?}", text.replace('%', "*"));
+    }
+    let inner = text.trim_matches(['/', '^', '$']);
+    match text.starts_with(['/', '^']) || text.ends_with(['/', '$']) {
+        true => format!("a search stands between slashes: '/{inner}/'"),
+        false => format!("\"*{text}*\" looks for it anywhere"),
     }
 }
 
@@ -352,7 +381,7 @@ mod tests {
             "- { name: r, notify: a, when: { event type: Planned maintenance, stage: [RCA, Planned] } }",
             "- { name: r, notify: a, when: { title: SQL } }",
             "- { name: r, notify: a, invite: a, when: {} }",
-            "- { name: r, invite: a, when: { kind: mitigation } }",
+            "- { name: r, notify: a, invite: a, when: { kind: mitigation } }",
         ].map(warnings).join("\n"), @r#"
         a.yaml:4:42: no service called `Vritual Machines` is known (hint: did you mean `Virtual Machines`?)
         a.yaml:4:69: no region called `East UZ` is known (hint: did you mean `East US`?)
@@ -362,7 +391,7 @@ mod tests {
         a.yaml:4:66: Planned maintenance never has the stage RCA: this matches nothing
         a.yaml:4:40: without `*` the whole text must be `SQL` (hint: "*SQL*" looks for it anywhere)
         a.yaml:4:11: this rule does what `all` (line 3 of a.yaml) does (hint: remove one)
-        a.yaml:4:22: `invite` is for retrospectives, and `when` names other kinds only (hint: kind: retrospective)
+        a.yaml:4:33: `invite` is for retrospectives, and `when` lets none of them through (hint: kind: retrospective)
         "#);
     }
 
@@ -380,6 +409,29 @@ mod tests {
         a.yaml:1:1: no rule of this folder would send an invitation to a retrospective (hint: when: { kind: retrospective } with `invite:`)
         a.yaml:1:49: no rule tells the receiver `b`
         "#);
+    }
+
+    #[test]
+    fn who_has_no_review_or_invitation_to_expect_is_not_told_of_them() {
+        let file = |receiver: &str, when: &str| {
+            let text =
+                format!("receivers: {{ a: [{receiver}] }}\nrules: [{{ name: r, when: {{ {when} }}, notify: a }}]\n");
+            warnings_for(Customers::one_organisation(), "a.yaml", &text)
+        };
+        let mail = "{ email: a@contoso.example }";
+        for when in [
+            "event type: Planned maintenance",
+            "event type: Health advisory, subtype: Retirement",
+            "title: '*planned maintenance*'",
+            "kind: rules-broken",
+        ] {
+            assert_eq!(file(mail, when), "", "{when}");
+        }
+        assert_eq!(
+            file("{ slack: { url: { secret: chat } } }", "event type: Service issue"),
+            ""
+        );
+        assert_eq!(file(mail, "event type: Service issue").matches("invitation").count(), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod file;
 pub mod index;
 pub mod lint;
+mod never;
 pub mod parallel;
 pub mod pattern;
 pub mod schema;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::channel::Address;
 use crate::customer::CustomerId;
 use crate::event::{EventType, Kind, Level, Provider, Stage};
+use crate::notification::Channel;
 
 /// A condition and who is told when it matches.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +134,13 @@ pub struct Receiver {
     pub to: Vec<Address>,
     /// The time zone times are shown in (default UTC).
     pub zone: chrono_tz::Tz,
+}
+
+impl Receiver {
+    /// Whether it reads mail, where invitations go.
+    pub fn has_mailbox(&self) -> bool {
+        self.to.iter().any(|to| to.channel() == Channel::Email)
+    }
 }
 
 /// One of a file's own tests.

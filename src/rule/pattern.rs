@@ -29,6 +29,9 @@ const SEARCH_STEPS: u64 = 2_000;
 /// What a search by an expression takes at worst for each byte and each place of the expression, in steps.
 const PLACE_STEPS: u64 = 2;
 
+/// What it may take to find out whether one glob covers another, in steps.
+const GLOB_STEPS: u64 = 100_000;
+
 /// A text that patterns are tried on; it is made ready for globs once.
 #[derive(Debug)]
 pub struct Text<'t> {
@@ -161,6 +164,30 @@ impl Pattern {
     /// The regular expression between the slashes, if it is not a glob.
     pub fn expression(&self) -> Option<&str> {
         expression(&self.source)
+    }
+
+    /// Whether it matches every text.
+    pub fn is_everything(&self) -> bool {
+        match self.expression() {
+            Some(expression) => matches!(expression, ".*" | "^.*" | "^.*$" | ".*$"),
+            None => self.source.chars().all(|letter| letter == '*'),
+        }
+    }
+
+    /// Whether it surely matches every text that `narrow` matches; a no may be a "not known".
+    pub fn covers(&self, narrow: &Pattern) -> bool {
+        let are_globs = self.expression().is_none() && narrow.expression().is_none();
+        if !are_globs || self.source.contains('?') {
+            return self.source == narrow.source;
+        }
+        // what stands for anything in the narrow one is only covered by a `*`, so it becomes letters of no text
+        let stand_ins = |letter: char| match letter {
+            '*' => '\0',
+            '?' => '\u{1}',
+            letter => letter,
+        };
+        let narrow: Vec<char> = folded(&narrow.source).into_iter().map(stand_ins).collect();
+        glob(&folded(&self.source), &narrow, &Steps::of(GLOB_STEPS)).unwrap_or(false)
     }
 
     /// Whether it is a glob without `*` and `?`, which only ever matches the very same text.

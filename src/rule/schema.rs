@@ -9,11 +9,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::event::{EventType, Kind, Level, Provider, Stage};
 
+mod shape;
+
 /// The schema of a rule file.
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(RuleFile);
     schema.insert("title".to_owned(), "Bellwether rule file".into());
-    schema.to_value()
+    let mut schema = schema.to_value();
+    shape::enforce(&mut schema);
+    schema
 }
 
 /// Who is told of which service-health events.
@@ -47,6 +51,7 @@ struct Rule {
     /// Receivers that get calendar invitations to incident retrospectives; they need e-mail addresses.
     invite: Option<Texts>,
     /// How long notifications gather before they are sent; `0s` sends at once. Default `10s`.
+    #[schemars(schema_with = "length_of_time")]
     settle: Option<String>,
     /// What else those who were told of an incident hear: `end` (default, unless `when` names stages or kinds), `nothing`, `all`.
     #[schemars(schema_with = "follow")]
@@ -144,12 +149,12 @@ struct ReceiverTable {
 struct Address {
     /// One or more e-mail addresses.
     email: Option<Texts>,
-    /// An HTTP endpoint that gets JSON.
-    webhook: Option<Webhook>,
+    /// An HTTP endpoint that gets JSON: its URL, or a table.
+    webhook: Option<UrlOr<Webhook>>,
     /// A Slack incoming webhook.
-    slack: Option<Chat>,
+    slack: Option<UrlOr<Chat>>,
     /// A Teams Workflows webhook.
-    teams: Option<Chat>,
+    teams: Option<UrlOr<Chat>>,
 }
 
 /// An HTTP endpoint.
@@ -172,13 +177,24 @@ struct Chat {
     url: TextOrSecret,
 }
 
+/// A URL, or a table that holds one.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code)] // described, never built
+enum UrlOr<T> {
+    /// The URL alone.
+    Url(#[schemars(schema_with = "url")] String),
+    /// The table.
+    Table(T),
+}
+
 /// A text, or the name of the secret that holds it.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[allow(dead_code)] // described, never built
 enum TextOrSecret {
     /// In clear.
-    Text(String),
+    Text(#[schemars(schema_with = "url")] String),
     /// By name.
     Secret(Secret),
 }
@@ -205,6 +221,7 @@ struct Test {
     /// The event: the keys of a condition, one value each.
     event: TestEvent,
     /// Rules and the receivers each must tell, `[]` for none; rules that are not named must not match.
+    #[schemars(schema_with = "expected")]
     expect: BTreeMap<String, Texts>,
 }
 
@@ -291,12 +308,37 @@ fn providers(_: &mut SchemaGenerator) -> Schema {
     offered(Provider::ALL.iter().map(|one| one.word()).collect())
 }
 
+/// One of a few words, offered as they are written and taken in whatever case.
+fn one_of(words: &[&str]) -> Schema {
+    let letter = |letter: char| format!("[{}{}]", letter.to_ascii_uppercase(), letter);
+    let any_case = |word: &&str| word.chars().map(letter).collect::<String>();
+    let pattern = words.iter().map(any_case).collect::<Vec<_>>().join("|");
+    json_schema!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": format!("^({pattern})$") }] })
+}
+
 fn follow(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "enum": ["end", "nothing", "all"] })
+    one_of(&["end", "nothing", "all"])
 }
 
 fn owner(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "enum": ["none"] })
+    one_of(&["none"])
+}
+
+fn url(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": r"^\s*[Hh][Tt][Tt][Pp][Ss]?://\S" })
+}
+
+fn length_of_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string", "pattern": r"^\s*(0|(\d+\s*[A-Za-zµ]+\s*)+)$" }, { "const": 0 }] })
+}
+
+/// Rules, and whom each must tell: perhaps nobody.
+fn expected(_: &mut SchemaGenerator) -> Schema {
+    let name = serde_json::json!({ "type": "string" });
+    json_schema!({
+        "type": "object",
+        "additionalProperties": { "anyOf": [name, { "type": "array", "items": name, "minItems": 0 }] },
+    })
 }
 
 #[cfg(test)]
@@ -348,5 +390,168 @@ mod tests {
             condition.values().all(|key| key["description"].is_string()),
             "{condition:#?}"
         );
+    }
+
+    fn validator() -> jsonschema::Validator {
+        jsonschema::draft202012::new(&schema()).expect("a schema")
+    }
+
+    fn as_json(yaml: &str) -> serde_json::Value {
+        serde_saphyr::from_str(yaml).expect("YAML")
+    }
+
+    /// The rule of the README: the block of YAML under "Writing a rule".
+    fn of_readme() -> String {
+        let readme = include_str!("../../README.md");
+        let from = readme.split("```yaml\n").nth(1).expect("a block of YAML");
+        from.split("```").next().expect("its end").to_owned()
+    }
+
+    #[test]
+    fn every_example_is_valid() {
+        let readme = of_readme();
+        for (name, text) in [
+            ("production.yaml", include_str!("../../rules/contoso/production.yaml")),
+            ("changes.yaml", include_str!("../../rules/contoso/changes.yaml")),
+            ("websites.yaml", include_str!("../../rules/fabrikam/websites.yaml")),
+            (
+                "the fixture",
+                include_str!("../../tests/fixtures/rules/contoso/production.yaml"),
+            ),
+            ("the README", readme.as_str()),
+        ] {
+            let validator = validator();
+            let wrong: Vec<String> = validator
+                .iter_errors(&as_json(text))
+                .map(|error| error.to_string())
+                .collect();
+            assert!(wrong.is_empty(), "{name}: {wrong:#?}");
+        }
+    }
+
+    const AROUND: &str = "receivers: { a: [{ email: a@contoso.example }] }\n";
+
+    fn is_taken_by_check(text: &str) -> bool {
+        use crate::customer::Customers;
+        use crate::rule::check::{Deciding, Source, check};
+        let settings = Deciding::new(Customers::one_organisation(), None, true).expect("settings");
+        let path = "_operator/a.yaml".to_owned();
+        let source = Source {
+            path,
+            text: text.to_owned(),
+        };
+        check(&[source], &Default::default(), &settings).broken.is_empty()
+    }
+
+    #[test]
+    fn what_check_takes_the_schema_takes() {
+        for text in [
+            "rules: []",
+            "x-mine: { anything: [1, ~] }\nrules: []\ntests: []",
+            "receivers: { a: { to: { email: [a@a.example, b@a.example] }, zone: Europe/Berlin } }",
+            "receivers: { a: [{ webhook: https://a.example/x }, { slack: { url: HTTPS://a.example/x } }, { teams: { url: { secret: s } } }] }",
+            "receivers: { a: [{ webhook: { url: https://a.example/x, signing: { secret: key.1 } } }] }",
+            "subscriptions: { all: /subscriptions/11111111-aaaa-4bbb-8ccc-111111111111, b: [prod] }",
+        ] {
+            assert!(is_taken_by_check(text), "{text}");
+            assert!(validator().is_valid(&as_json(text)), "{text}");
+        }
+        for rest in [
+            "when: {}, notify: a",
+            "when: {}, invite: [a]",
+            "when: { title: [a*, '/b/'] }, notify: a, settle: 0",
+            "when: {}, notify: a, settle: 1h 30m, follow: END, every: true, test events: false, enabled: true",
+            "when: { event type: incident, stage: [in-progress, Active] }, notify: a, unless: { title: x* }",
+            "when: { impact: { service: Storage } }, notify: a, unless: [{ region: East US }, { properties: { team: b } }]",
+            "when: { owner: None, subtype: Retirement, level: info, provider: gcp, tracking id: A* }, notify: a",
+        ] {
+            let text = format!("{AROUND}rules: [{{ name: r, {rest} }}]");
+            assert!(is_taken_by_check(&text), "{text}");
+            assert!(validator().is_valid(&as_json(&text)), "{text}");
+        }
+        let test = format!(
+            "{AROUND}rules: [{{ name: r, when: {{ stage: RCA }}, notify: a }}]\ntests: [{{ name: t, event: {{ stage: Active, impact: [{{ service: Storage }}], subscription: [x, z] }}, expect: {{ r: [] }} }}]"
+        );
+        assert!(
+            is_taken_by_check(&test) && validator().is_valid(&as_json(&test)),
+            "{test}"
+        );
+    }
+
+    #[test]
+    fn what_check_refuses_by_shape_the_schema_refuses() {
+        for text in [
+            "~",
+            "[]",
+            "rules: {}",
+            "rules: ~",
+            "rule: []",
+            "hours: {}",
+            "rules: [x]",
+            "rules: [{}]",
+            "tests: [{ name: t }]",
+            "subscriptions: []",
+            "subscriptions: { a: [] }",
+            "subscriptions: { a: ~ }",
+            "subscriptions: { a: [1] }",
+            "subscriptions: { a: 'x y' }",
+            "receivers: []",
+            "receivers: { a: [] }",
+            "receivers: { a: a@a.example }",
+            "receivers: { a: [a@a.example] }",
+            "receivers: { a: { email: a@a.example } }",
+            "receivers: { a: { zone: UTC } }",
+            "receivers: { a: { to: [] } }",
+            "receivers: { a: [{}] }",
+            "receivers: { a: [{ emial: a@a.example }] }",
+            "receivers: { a: [{ email: Ada }] }",
+            "receivers: { a: [{ email: a@a.example, slack: https://a.example/x }] }",
+            "receivers: { a: [{ webhook: { uri: https://a.example/x } }] }",
+            "receivers: { a: [{ webhook: ftp://a.example }] }",
+            "receivers: { a: [{ webhook: { url: https://a.example/x, signing: abc } }] }",
+            "receivers: { a: [{ slack: { url: { secret: '../etc' } } }] }",
+            "receivers: { a: [{ slack: { url: { secret: s, env: x } } }] }",
+        ] {
+            assert!(!is_taken_by_check(text), "{text}");
+            assert!(!validator().is_valid(&as_json(text)), "{text}");
+        }
+        for rest in [
+            "when: {}",
+            "notify: a",
+            "when: ~, notify: a",
+            "when: [], notify: a",
+            "when: {}, notify: []",
+            "when: {}, notify: 1",
+            "when: {}, notify: ''",
+            "when: {}, notify: a, every: 'yes'",
+            "when: {}, notify: a, settle: 10",
+            "when: {}, notify: a, settle: soon",
+            "when: {}, notify: a, follow: never",
+            "when: {}, notify: a, unless: {}",
+            "when: {}, notify: a, unless: x",
+            "when: {}, notify: a, repeat: 1h",
+            "when: {}, notify: a, enabled: 1",
+            "when: { status: RCA }, notify: a",
+            "when: { stage: [] }, notify: a",
+            "when: { stage: 1 }, notify: a",
+            "when: { title: { a: b } }, notify: a",
+            "when: { impact: [] }, notify: a",
+            "when: { impact: [{}] }, notify: a",
+            "when: { impact: [{ services: Storage }] }, notify: a",
+            "when: { impact: { service: Storage }, region: East US }, notify: a",
+            "when: { owner: all }, notify: a",
+            "when: { properties: [a] }, notify: a",
+        ] {
+            let text = format!("{AROUND}rules: [{{ name: r, {rest} }}]");
+            assert!(!is_taken_by_check(&text), "{text}");
+            assert!(!validator().is_valid(&as_json(&text)), "{text}");
+        }
+        for name in ["''", "'(built-in)'", "1", "[a]"] {
+            let text = format!("{AROUND}rules: [{{ name: {name}, when: {{}}, notify: a }}]");
+            assert!(
+                !is_taken_by_check(&text) && !validator().is_valid(&as_json(&text)),
+                "{text}"
+            );
+        }
     }
 }

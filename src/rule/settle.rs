@@ -364,6 +364,16 @@ impl<'t> Folder<'t> {
             .collect()
     }
 
+    /// The receivers of the versions in force.
+    pub(super) fn receivers(&self) -> Vec<&Arc<super::Receiver>> {
+        let files = self
+            .files
+            .iter()
+            .filter_map(Member::in_force)
+            .chain(self.vanished.values());
+        files.flat_map(|file| &file.receivers).collect()
+    }
+
     fn report(&mut self, findings: &mut Findings) {
         for member in &self.files {
             let problems = member.draft.reading.take_problems();

@@ -137,14 +137,18 @@ fn wrong_usage_is_64_and_asking_for_help_is_not() {
 fn the_example_rules_pass_check_without_a_warning_and_all_their_tests() {
     assert_eq!(
         stdout(&bellwether(&["check", "rules"]).code(0)),
-        "3 files, 10 rules, 12 tests: no errors, no warnings\n"
+        "3 files, 10 rules, 6 receivers, 12 tests: no errors, no warnings\n"
     );
     assert!(stdout(&bellwether(&["test", "rules"]).code(0)).ends_with("\n12 tests: 12 passed, 0 failed\n"));
 }
 
 #[test]
 fn the_settings_that_are_shipped_pass_check() {
-    bellwether(&["check", "rules", "--config", "systemd/bellwether.yaml"]).code(0);
+    let checked = stdout(&bellwether(&["check", "rules", "--config", "systemd/bellwether.yaml"]).code(0));
+    assert!(
+        checked.contains("settings systemd/bellwether.yaml: no errors, no warnings\n"),
+        "{checked}"
+    );
 }
 
 #[test]
@@ -175,10 +179,95 @@ fn a_warning_is_shown_and_is_no_failure() {
         stdout(&checked)
     );
     assert!(
-        stdout(&checked).ends_with("1 file, no rules, no tests: no errors, 1 warning\n"),
+        stdout(&checked).ends_with("1 file, no rules, 1 receiver, no tests: no errors, 1 warning\n"),
         "{}",
         stdout(&checked)
     );
+}
+
+#[test]
+fn what_is_not_read_is_a_warning_each() {
+    let (dir, path) = rules(RULES);
+    let at = |name: &str| dir.path().join("contoso").join(name);
+    fs::create_dir(at("network")).expect("a folder");
+    fs::create_dir(dir.path().join("fabrikam")).expect("a folder");
+    for (name, text) in [
+        ("network/prod.yaml", RULES),
+        ("Security.YAML", "rules: []"),
+        ("dba.yaml.txt", RULES),
+        ("api.json", "{}"),
+        ("README.md", "Ours."),
+        (".gitignore", ""),
+        ("../fabrikam/web.yaml~", RULES),
+    ] {
+        fs::write(at(name), text).expect("a file");
+    }
+    let checked = stdout(&bellwether(&["check", &path]).code(0)).replace(&path, "RULES");
+    for told in [
+        "contoso/network/",
+        "contoso/dba.yaml.txt",
+        "contoso/api.json",
+        "fabrikam/",
+        "fabrikam/web.yaml~",
+    ] {
+        assert!(
+            checked.contains(&format!("--> RULES/{told}:1:1\n")),
+            "{told}: {checked}"
+        );
+    }
+    assert!(
+        !checked.contains("README") && !checked.contains("gitignore"),
+        "{checked}"
+    );
+    assert!(
+        checked.ends_with("2 files, 1 rule, 1 receiver, 1 test: no errors, 5 warnings\n"),
+        "{checked}"
+    );
+}
+
+#[test]
+fn characters_that_nobody_sees_are_told_in_the_files_of_the_field() {
+    for (file, code, told) in [
+        (
+            "no-break-space-in-a-pattern.yaml",
+            0,
+            ["warning: U+00A0 no-break space", "a.yaml:6:29"],
+        ),
+        (
+            "tab-after-an-item.yaml",
+            78,
+            ["error: this line is indented with a tab", "a.yaml:5:1"],
+        ),
+        (
+            "typographic-quotes.yaml",
+            78,
+            ["error: this text stands in typographic quotes", "a.yaml:7:22"],
+        ),
+    ] {
+        let text = fs::read_to_string(format!("tests/fixtures/letters/{file}")).expect("a fixture");
+        let (_dir, path) = rules(&text);
+        let checked = stdout(&bellwether(&["check", &path]).code(code));
+        assert!(told.iter().all(|told| checked.contains(told)), "{file}: {checked}");
+    }
+}
+
+#[test]
+fn a_flood_of_problems_is_capped_and_stays_within_the_width() {
+    let rules_of = |nth: usize| {
+        format!(
+            "- {{ name: rule {nth}, when: {{ service: A service that nobody has ever heard of {nth}, stage: Resloved }}, notify: someone }}\n"
+        )
+    };
+    let text: String = (0..100).map(rules_of).collect();
+    let (_dir, path) = rules(&format!("rules:\n{text}"));
+    let checked = stdout(&bellwether(&["check", &path]).code(78)).replace(&path, "RULES");
+    assert_eq!(checked.matches("error: ").count(), 20, "{checked}");
+    assert!(
+        checked.contains(" more in RULES/contoso/a.yaml: mend these first"),
+        "{checked}"
+    );
+    let longest = checked.lines().map(|line| line.chars().count()).max();
+    assert!(longest.is_some_and(|most| most <= 80), "{longest:?}: {checked}");
 }
 
 #[test]

@@ -86,7 +86,8 @@ pub fn provider(query: &Query) -> Result<Option<Provider>, Refusal> {
 /// `GET /v1/rules`: what is in force, and what is broken.
 pub async fn rules(State(app_state): State<Arc<AppState>>, caller: Caller) -> Result<Json<Value>, Refusal> {
     let viewer = app_state.reader(&caller)?;
-    let answer = |reading: &super::reading::Reading| {
+    let passed_over = app_state.ledger.figures().passed_over();
+    let answer = move |reading: &super::reading::Reading| {
         let sources = reading.sources();
         let is_shown = |customer: &CustomerId| sources.visibility.shows(customer);
         let files = reading
@@ -119,9 +120,11 @@ pub async fn rules(State(app_state): State<Arc<AppState>>, caller: Caller) -> Re
             "files": files.len(), "broken": broken.len(), "rules": rules.count(), "receivers": receivers.count(),
         });
         let revision = &reading.rules.revision;
-        Ok(Json(
-            json!({ "revision": revision, "counts": counts, "files": files, "broken": broken }),
-        ))
+        let not_read = passed_over.iter().filter(|(customer, _)| is_shown(customer));
+        let not_read: Vec<&String> = not_read.flat_map(|(_, what)| what).collect();
+        Ok(Json(json!({
+            "revision": revision, "counts": counts, "files": files, "broken": broken, "not_read": not_read,
+        })))
     };
     app_state.read(viewer, answer).await
 }

@@ -62,7 +62,7 @@ impl ImpactPattern {
     }
 
     /// How many comparisons that takes at most.
-    pub(super) fn comparisons(&self) -> usize {
+    pub(in crate::rule) fn comparisons(&self) -> usize {
         let [services, regions] = [&self.services, &self.regions].map(|names| names.as_ref().map_or(0, Vec::len));
         1 + 2 * services + regions
     }

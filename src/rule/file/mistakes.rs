@@ -278,7 +278,7 @@ fn receivers_say_where_they_read() {
     let receiver = |rest: &str| one_line_each(&format!("receivers:\n  r: {rest}\n"));
     insta::assert_snapshot!([
         "ada@contoso.example", "[ada@contoso.example]", "[]", "{ email: a@b.example }", "{ zone: UTC }",
-        "[{ email: 'a@b.example, c@d.example' }]", "[{ email: NO }]", "[{ email: a@b.example, slack: { url: x } }]",
+        "[{ email: 'a@b.example, c@d.example' }]", "[{ email: NO }]", "[{}]", "[{ email: a@b.example, slack: { url: x } }]",
         "[{ webhook: { uri: 'https://a.example/x' } }]", "[{ webhook: { url: 'https://a.example/x', signing: whsec_abc } }]",
         "[{ slack: { url: 'https://ada:hunter2@a.example/' } }]", "[{ slack: { url: { secret: '../etc' } } }]",
         "[{ teams: { url: { secret: s, env: x } } }]", "[{ pagerduty: x }]", "{ to: [], quiet hours: x }",
@@ -291,6 +291,7 @@ fn receivers_say_where_they_read() {
     a.yaml:2:6: this receiver has no address (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
     a.yaml:2:16: an e-mail address has no spaces or control characters (hint: several addresses are a list: [ada@contoso.example, lin@contoso.example])
     a.yaml:2:16: YAML reads a bare `NO` as false (hint: quote it: "NO")
+    a.yaml:2:7: an address says how somebody is told, and this one is empty (hint: [{ email: ada@contoso.example }], or webhook, slack, teams)
     a.yaml:2:7: one address is told in one way (hint: begin each with `- `: a receiver is a list)
     a.yaml:2:43: not a URL (`https://…`): relative URL without a base
     a.yaml:2:18: the `url` is missing (hint: url: { secret: name })
@@ -461,6 +462,214 @@ fn no_secret_ever_shows() {
         shown.contains("hooks.slack.com") && !shown.contains("hunter2"),
         "{shown}"
     );
+}
+
+/// Everything that is said of a file, warnings too, one line each.
+fn all_of(text: &str) -> String {
+    let source = Source {
+        path: "a.yaml".to_owned(),
+        text: text.to_owned(),
+    };
+    let settings = Deciding::new(Customers::one_organisation(), None, false).expect("settings");
+    let checked = check(&[source], &Default::default(), &settings);
+    checked
+        .problems
+        .iter()
+        .map(Problem::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Everything that is said of one condition beside a rule that everything is sent by.
+fn all_of_condition(condition: &str) -> String {
+    all_of(&format!(
+        "{AROUND}rules:\n  - {{ name: all, when: {{}}, notify: [a, b], invite: a }}\n  - name: r\n    notify: a\n    when:\n      {condition}\n"
+    ))
+}
+
+#[test]
+fn what_is_nearly_yaml_says_what_to_type() {
+    let rules = |rest: &str| one_line_each(&format!("{AROUND}rules:\n{rest}"));
+    insta::assert_snapshot!([
+        "  - name: r\n    notify:a\n    when: {}\n", "  - name: r\n    when: {}\n    notify:a\n", "  - notify:a\n    name: r\n    when: {}\n",
+        "  - name: r\n    when:\n      stage:RCA\n    notify: a\n", "// the rules\n  - { name: r, notify: a, when: {} }\n",
+        "  - { name: r, notify: a, when: {} } // the rule\n", "  - name: r // the rule\n    notify: a // the team\n    when: {}\n",
+        "  - name: r\n    notify: a# the team\n    when: {}\n", "/* the rules */\n  - { name: r, notify: a, when: {} }\n",
+        "  - name: r\n\tnotify: a\n    when: {}\n", "  - name: r\n    notify: a\n    when:\n    \tstage: RCA\n",
+        "\t- name: r\n\t  notify: a\n", "  - name: r\n    notify = a\n    when: {}\n",
+        "<<<<<<< HEAD\n  - { name: r, notify: a, when: {} }\n=======\n  - { name: s, notify: a, when: {} }\n>>>>>>> main\n",
+        "  - name: r\n<<<<<<< HEAD\n    notify: a\n=======\n    notify: b\n>>>>>>> main\n    when: {}\n",
+        "  - { name: r, notify: a, when: { title: “*drill*\" } }\n", "\u{a0} - name: r\n    notify: a\n    when: {}\n",
+    ].map(rules).join("\n"), @r#"
+    a.yaml:5:5: `notify:a` is one word for YAML (hint: a space after the colon: `notify: a`)
+    a.yaml:6:5: `notify:a` is one word for YAML (hint: a space after the colon: `notify: a`)
+    a.yaml:4:5: `notify:a` is one word for YAML (hint: a space after the colon: `notify: a`)
+    a.yaml:6:7: a condition is a table of keys, not a text (hint: a space after the colon: `stage: RCA`)
+    a.yaml:4:1: this is not a comment for YAML (hint: a comment begins with `#`, and a space before it)
+    a.yaml:4:38: this is not a comment for YAML (hint: a comment begins with `#`, and a space before it)
+    a.yaml:5:13: there is no receiver `a // the team` (hint: a comment begins with `#`, and a space before it)
+    a.yaml:5:13: there is no receiver `a# the team` (hint: a comment needs a space before its `#`)
+    a.yaml:4:1: this is not a comment for YAML (hint: a comment begins with `#`, and a space before it)
+    a.yaml:5:1: this line is indented with a tab, which YAML does not allow (hint: indent with spaces, not with tabs)
+    a.yaml:7:5: this line is indented with a tab, which YAML does not allow (hint: indent with spaces, not with tabs)
+    a.yaml:4:1: this line is indented with a tab, which YAML does not allow (hint: indent with spaces, not with tabs)
+    a.yaml:5:5: this is not YAML: simple key expected ':' (hint: write a colon and a space: `key: value`)
+    a.yaml:4:1: this is a marker of a merge conflict, not YAML (hint: keep the lines of one side, and remove those that begin with `<<<<<<<`, `=======` and `>>>>>>>`)
+    a.yaml:5:1: this is a marker of a merge conflict, not YAML (hint: keep the lines of one side, and remove those that begin with `<<<<<<<`, `=======` and `>>>>>>>`)
+    a.yaml:4:42: this text stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "*drill*")
+    a.yaml:4:1: this is not YAML, and here stands U+00A0 no-break space (hint: delete it: delete the line and type it anew)
+    "#);
+}
+
+#[test]
+fn characters_that_nobody_sees_are_named_with_their_place() {
+    let file = |text: &str| all_of(text);
+    let around = "receivers: { platform team: [{ email: a@contoso.example }] }\nrules: [{ name: all, when: {}, notify: platform team, invite: platform team }]\n";
+    insta::assert_snapshot!([
+        "receivers: { platform team: [{ email: a@contoso.example }] }\nrules: [{ name: r, when: {}, notify: platform\u{a0}team, invite: platform team }]\n".to_owned(),
+        "receivers: { platform\u{a0}team: [{ email: a@contoso.example }] }\nrules: [{ name: r, when: {}, notify: platform team, invite: platform team }]\n".to_owned(),
+        "receivers: { a: [{ email: a@contoso.example }] }\nrules: [{ na\u{200b}me: r, when: {}, notify: a, invite: a }]\n".to_owned(),
+        "receivers: { a: [{ email: a\u{200b}@contoso.example }] }\n\u{feff}rules: [{ name: r, when: {}, notify: a, invite: a }]\n".to_owned(),
+        "receivers: { a: [{ email: a@contoso.example }] }\nrules: [{ name: r, when: { st\u{430}ge: RCA, kind: \u{430}ctive }, notify: a }]\n".to_owned(),
+        "receivers: { a: [{ email: a@contoso.example }] }\nrules: [{ name: r, \u{441}\u{43e}\u{440}\u{443}: b, when: {}, notify: \u{430}, invite: a }]\n".to_owned(),
+        format!("{around}tests: [{{ name: t, event: {{ kind: update }}, expect: {{ “all”: [“platform team”] }} }}]\n"),
+        format!("{around}x-mine: [“a”, '“a”']\n"),
+    ].map(|text| file(&text)).join("\n"), @r#"
+    a.yaml:2:46: U+00A0 no-break space looks like a space and is none (hint: delete it and type a space)
+    a.yaml:1:22: U+00A0 no-break space looks like a space and is none (hint: delete it and type a space)
+    a.yaml:2:13: U+200B zero width space cannot be seen (hint: delete it: delete the word and type it anew)
+    a.yaml:2:1: this is not YAML, and here stands U+FEFF byte order mark (hint: delete it: delete the line and type it anew)
+    a.yaml:2:28: a condition has no key `stаge` (hint: a known one only looks the same: here its character 3 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
+    a.yaml:2:30: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
+    a.yaml:2:46: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
+    a.yaml:2:46: `аctive` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped)
+    a.yaml:2:20: a rule has no key `сору` (hint: a rule has `name`, `when`, `unless`, `notify`, `invite`, `settle`, `follow`, `every`, `test events`, `enabled`)
+    a.yaml:2:47: there is no receiver `а` (hint: a known one only looks the same: here its character 1 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
+    a.yaml:3:55: this key stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "all")
+    a.yaml:3:63: this text stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "platform team")
+    a.yaml:3:10: this text stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "a")
+    a.yaml:3:15: the typographic quotes are a part of this text (hint: if they are not meant: "a")
+    "#);
+    let condition = |condition: &str| all_of_condition(condition);
+    insta::assert_snapshot!([
+        "title: “*drill*”", "title: '*planned\u{a0} maintenance*'", "title: '“*drill*”'", "title: ['*dri\u{200b}ll*', ‚*test*‘]",
+        "event type: Service\u{a0}issue", "event type: Service\u{200b}issue", "service: App\u{a0}Service", "service: App\u{200b} Service",
+        "region: [“East US”, Global]", "subscriptions: produ\u{ad}ction", "stage: \u{410}ctive", "“title”: '*drill*'", "properties: { team\u{a0}: 'a\u{a0}b' }",
+    ].map(condition).join("\n"), @r#"
+    a.yaml:8:14: this text stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "*drill*")
+    a.yaml:8:23: U+00A0 no-break space looks like a space and is none (hint: delete it and type a space)
+    a.yaml:8:14: the typographic quotes are a part of this text (hint: if they are not meant: "*drill*")
+    a.yaml:8:20: U+200B zero width space cannot be seen (hint: delete it: delete the word and type it anew)
+    a.yaml:8:27: this text stands in typographic quotes (U+201A `‚`), which YAML takes for letters (hint: type straight quotes: "*test*")
+    a.yaml:8:26: U+00A0 no-break space looks like a space and is none (hint: delete it and type a space)
+    a.yaml:8:26: U+200B zero width space cannot be seen (hint: delete it: delete the word and type it anew)
+    a.yaml:8:19: U+00A0 no-break space looks like a space and is none (hint: delete it and type a space)
+    a.yaml:8:19: U+200B zero width space cannot be seen (hint: delete it: delete the word and type it anew)
+    a.yaml:8:16: this text stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "East US")
+    a.yaml:8:27: U+00AD soft hyphen cannot be seen (hint: delete it: delete the word and type it anew)
+    a.yaml:8:14: U+0410 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
+    a.yaml:8:14: `Аctive` is no stage (hint: a known one only looks the same: here its character 1 is U+0410 of the Cyrillic alphabet; delete the word and type it anew)
+    a.yaml:8:7: this key stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "title")
+    a.yaml:8:25: U+00A0 no-break space looks like a space and is none (hint: delete it and type a space)
+    a.yaml:8:30: U+00A0 no-break space looks like a space and is none (hint: delete it and type a space)
+    "#);
+}
+
+#[test]
+fn names_are_compared_in_composed_letters() {
+    for (defined, used) in [
+        ("Zürich", "Zu\u{308}rich"),
+        ("Zu\u{308}rich", "Zürich"),
+        ("Åsa", "A\u{30a}sa"),
+    ] {
+        let text = format!(
+            "receivers: {{ {defined}: [{{ email: a@contoso.example }}] }}\nsubscriptions: {{ {defined}: my-id }}\nrules: [{{ name: {defined}, when: {{ subscriptions: {used} }}, notify: {used} }}]\ntests: [{{ name: t, event: {{ kind: update, subscription: {used} }}, expect: {{ {used}: [{used}] }} }}]\n"
+        );
+        assert_eq!(one_line_each(&text), "", "{defined} {used}");
+    }
+}
+
+#[test]
+fn addresses_and_zones_are_guessed() {
+    let receiver = |rest: &str| one_line_each(&format!("receivers:\n  r:\n    {rest}\n"));
+    insta::assert_snapshot!([
+        "-email: a@contoso.example", "- -email: a@contoso.example", "- email: mailto:a@contoso.example", "- email: a@contoso.example# the team",
+        "- email: a@contoso.example // the team", "- email: a@contoso.example b@contoso.example", "- email:a@contoso.example",
+        "- mailto:a@contoso.example", "- e-mail: a@contoso.example", "- email: [a@contoso.example; b@contoso.example]",
+        "{ to: [{ email: a@contoso.example }], zone: CEST }", "{ to: [{ email: a@contoso.example }], zone: UTC+2 }",
+        "{ to: [{ email: a@contoso.example }], zone: Berlin }",
+    ].map(receiver).join("\n"), @r"
+    a.yaml:3:5: a receiver has no key `-email` (hint: a space after the hyphen: `- email:`)
+    a.yaml:3:7: an address has no key `-email` (hint: a space after the hyphen: `- email:`)
+    a.yaml:3:14: not an e-mail address (`name@domain`) (hint: write only the address: `a@contoso.example`)
+    a.yaml:3:14: an e-mail address has no spaces or control characters (hint: a comment needs a space before its `#`)
+    a.yaml:3:14: an e-mail address has no spaces or control characters (hint: a comment begins with `#`, and a space before it)
+    a.yaml:3:14: an e-mail address has no spaces or control characters (hint: several addresses are a list: [a@contoso.example, b@contoso.example])
+    a.yaml:3:7: an address says how somebody is told (hint: - email: a@contoso.example)
+    a.yaml:3:7: an address says how somebody is told (hint: - email: a@contoso.example)
+    a.yaml:3:7: an address has no key `e-mail` (hint: did you mean `email`?)
+    a.yaml:3:15: an e-mail address has no spaces or control characters (hint: several addresses are a list: [ada@contoso.example, lin@contoso.example])
+    a.yaml:3:49: `CEST` is no time zone (hint: a zone is named by a place, which knows its summer time: `Europe/Berlin`)
+    a.yaml:3:49: `UTC+2` is no time zone (hint: a zone is named by a place, which knows its summer time: a name such as `Europe/Berlin`)
+    a.yaml:3:49: `Berlin` is no time zone (hint: did you mean `Europe/Berlin`?)
+    ");
+}
+
+#[test]
+fn words_of_the_portal_and_names_in_another_order_are_understood() {
+    insta::assert_snapshot!([
+        "event level: Error", "Event Level: Error", "event types: Incident", "impacted regions: East US", "Impacted Service: Storage", "service names: Storage",
+        "issue name: x", "current status: Active", "event tags: Final PIR", "scope: production", "region: Europe West", "region: [US East, Global]",
+        "region: [(US) East US, '(Europe) West Europe', Global]", "region: [US East 2, Global]", "service: 'App Service, Storage'", "service: App Service and Storage",
+        "region: East US; West US", "service: 'Storage, Frobnicator'", "region: '*'", "service: App*", "level: '>= Warning'", "stage: Active / Resolved",
+        "service: Storage# the disks", "kind: update // news",
+    ].map(all_of_condition).join("\n"), @r"
+    a.yaml:8:7: a condition has no key `event level` (hint: did you mean `level`?)
+    a.yaml:8:7: a condition has no key `Event Level` (hint: did you mean `level`?)
+    a.yaml:8:7: a condition has no key `event types` (hint: did you mean `event type`?)
+    a.yaml:8:7: a condition has no key `impacted regions` (hint: did you mean `impact`, `region`?)
+    a.yaml:8:7: a condition has no key `Impacted Service` (hint: did you mean `impact`, `service`?)
+    a.yaml:8:7: a condition has no key `service names` (hint: did you mean `service`?)
+    a.yaml:8:7: a condition has no key `issue name` (hint: did you mean `title`?)
+    a.yaml:8:7: a condition has no key `current status` (hint: did you mean `stage`?)
+    a.yaml:8:7: a condition has no key `event tags` (hint: did you mean `kind`?)
+    a.yaml:8:7: a condition has no key `scope` (hint: did you mean `subscriptions`?)
+    a.yaml:8:7: trouble of services without regions comes for the region Global, which is not named here (hint: add `Global`, or a second rule for it)
+    a.yaml:8:15: no region called `Europe West` is known (hint: did you mean `West Europe`?)
+    a.yaml:8:16: no region called `US East` is known (hint: did you mean `East US`?)
+    a.yaml:8:16: no region called `(US) East US` is known (hint: did you mean `East US`?)
+    a.yaml:8:30: no region called `(Europe) West Europe` is known (hint: did you mean `West Europe`?)
+    a.yaml:8:16: no region called `US East 2` is known (hint: did you mean `East US 2`?)
+    a.yaml:8:16: `App Service, Storage` is the name of no service (hint: several are a list: [App Service, Storage])
+    a.yaml:8:16: `App Service and Storage` is the name of no service (hint: several are a list: [App Service, Storage])
+    a.yaml:8:15: `East US; West US` is the name of no region (hint: several are a list: [East US, West US])
+    a.yaml:8:16: no service called `Storage, Frobnicator` is known (hint: several are a list, each a name of its own: [a, b])
+    a.yaml:8:15: `*` is the name of no region (hint: leave the key out: any will do)
+    a.yaml:8:16: `App*` is the name of no service (hint: there are no patterns for it: name each one, or leave the key out for any)
+    a.yaml:8:14: `>= Warning` is no level (hint: name each value in a list: [Critical, Error, Warning, Informational])
+    a.yaml:8:14: `Active / Resolved` is no stage (hint: several values are a list: [Active, Resolved])
+    a.yaml:8:16: `Storage# the disks` is the name of no service (hint: a comment needs a space before its `#`)
+    a.yaml:8:13: `update // news` is no kind (hint: a comment begins with `#`, and a space before it)
+    ");
+}
+
+#[test]
+fn patterns_of_other_languages_are_told() {
+    insta::assert_snapshot!([
+        "title: /drill/i", "title: '/drill/gi'", "title: /drill", "title: '%drill%'", "title: '.*drill.*'", "title: '^drill*'", "title: '*drill*, *test*'",
+        "title: ' *drill*'", "title: '*a  b*'", "title: '/api/v1'",
+    ].map(all_of_condition).join("\n"), @r#"
+    a.yaml:8:14: a search has nothing behind its second slash (hint: write '/drill/': capitals and small letters are the same in every pattern)
+    a.yaml:8:14: a search has nothing behind its second slash (hint: write '/drill/': capitals and small letters are the same in every pattern)
+    a.yaml:8:14: without `*` the whole text must be `/drill` (hint: a search stands between slashes: '/drill/')
+    a.yaml:8:14: without `*` the whole text must be `%drill%` (hint: any text is written `*`: "*drill*")
+    a.yaml:8:14: in a glob `.`, `+`, `^` and `$` are only themselves (hint: a regular expression stands between slashes: '/.*drill.*/')
+    a.yaml:8:14: in a glob `.`, `+`, `^` and `$` are only themselves (hint: a regular expression stands between slashes: '/^drill*/')
+    a.yaml:8:14: this is one pattern, its commas are a part of the text (hint: several are a list: ["*drill*", "*test*"])
+    a.yaml:8:14: no title begins or ends with a space, or has two in a row: this never matches (hint: remove the spaces, or write `*` for any text)
+    a.yaml:8:14: no title begins or ends with a space, or has two in a row: this never matches (hint: remove the spaces, or write `*` for any text)
+    a.yaml:8:14: without `*` the whole text must be `/api/v1` (hint: a search stands between slashes: '/api/v1/')
+    "#);
 }
 
 proptest::proptest! {

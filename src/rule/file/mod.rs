@@ -8,17 +8,22 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::customer::account::account_id;
 use crate::customer::{CustomerId, ORGANISATION};
 use crate::event::catalogue::Catalogue;
 use crate::problem::Place;
+use crate::problem::examine::Texts;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
 use crate::problem::yaml::{Node, Value};
 
 use super::{Follow, Pattern, Receiver, Rule};
 
 pub mod cases;
+mod matching;
 #[cfg(test)]
 mod mistakes;
+pub mod negation;
+mod otherwise;
 pub mod receivers;
 pub mod resolve;
 
@@ -92,6 +97,25 @@ pub struct DraftRule {
     /// `invite`, with places.
     pub invite: Vec<Marked<String>>,
 }
+
+/// Where a character that nobody sees does which harm.
+const TEXTS: Texts = Texts {
+    free: &["title", "text", "tracking id", "properties"],
+    loose: &[
+        "event type",
+        "stage",
+        "kind",
+        "level",
+        "provider",
+        "subtype",
+        "service",
+        "region",
+        "owner",
+        "settle",
+        "follow",
+    ],
+    only_told: false,
+};
 
 pub(super) const FILE: Keys = Keys {
     of: "a rule file",
@@ -225,7 +249,7 @@ impl<'t> Draft<'t> {
             rules: Vec::new(),
             tests: Vec::new(),
         };
-        if let Some(tree) = draft.reading.tree() {
+        if let Some(tree) = draft.reading.tree(TEXTS) {
             draft.read_tree(&tree, scope);
         }
         draft
@@ -410,10 +434,7 @@ fn read_groups(reading: &Reading<'_>, node: &Node) -> Vec<(Marked<String>, BTree
     let groups = groups.map(|(name, place, node)| {
         let ids = reading.texts(node, "the id of a subscription");
         limit(reading, node, ids.len(), "ids");
-        let ids = ids
-            .into_iter()
-            .filter(|id| is_id(reading, id))
-            .map(|id| id.value.trim().to_lowercase());
+        let ids = ids.into_iter().filter_map(|id| read_id(reading, &id));
         (
             Marked {
                 value: name.to_owned(),
@@ -425,27 +446,17 @@ fn read_groups(reading: &Reading<'_>, node: &Node) -> Vec<(Marked<String>, BTree
     groups.collect()
 }
 
-fn is_id(reading: &Reading<'_>, id: &Marked<String>) -> bool {
-    let text = id.value.trim();
-    let is_sound = text.chars().count() <= MAX_NAME && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    if !is_sound || text.contains(['*', '?', ',']) {
-        let hint = "one id per item: [11111111-aaaa-4bbb-8ccc-111111111111, …]";
-        reading.error(id.place, "this is not the id of a subscription", Some(hint));
-        return false;
-    }
-    if is_nearly_a_guid(text) {
-        let what = format!("`{text}` is nearly the id of a subscription, and matches none");
-        let hint = "an id has 8-4-4-4-12 digits: 0 to 9 and a to f";
-        reading.warning(id.place, &what, Some(hint));
-    }
-    true
-}
-
-/// Whether a text was meant to be a GUID: a digit too few, a letter O for a zero.
-fn is_nearly_a_guid(text: &str) -> bool {
-    let parts = text.split('-').count();
-    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    is_plain && parts == 5 && (28..=44).contains(&text.len()) && !resolve::is_account_id(&text.to_lowercase())
+/// The id of a group's item; what no event can carry is a problem.
+fn read_id(reading: &Reading<'_>, id: &Marked<String>) -> Option<String> {
+    account_id(&id.value)
+        .map_err(|why| match negation::negated(&id.value) {
+            Some(_) => {
+                let hint = "name what is in the group; leave the others away by `unless:` of a rule";
+                reading.error(id.place, "a group has no \"not\"", Some(hint));
+            }
+            None => reading.error(id.place, &why.what, Some(&why.hint)),
+        })
+        .ok()
 }
 
 fn limit(reading: &Reading<'_>, node: &Node, count: usize, what: &str) {

@@ -6,11 +6,14 @@ use crate::channel::retired::retired;
 use crate::channel::{Address, EmailAddress, SecretRef, Target, guard};
 use crate::customer::CustomerId;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
+use crate::problem::meant::comment_in;
 use crate::problem::yaml::{Node, Value};
 use crate::secret::Url;
 
 use super::super::Receiver;
 use super::{Scope, is_name, limit};
+
+mod zones;
 
 /// The keys of a receiver.
 pub(in crate::rule) const RECEIVER: Keys = Keys {
@@ -128,6 +131,8 @@ impl Reader<'_, '_> {
         };
         match fields.get("to") {
             Some(to) => receiver.to = self.addresses(to),
+            // that a key is written as an item without its space has been told
+            None if is_list_without_spaces(node) => {}
             None => self
                 .reading
                 .error(node.place, "this receiver has no address", Some(EXAMPLE)),
@@ -141,10 +146,7 @@ impl Reader<'_, '_> {
         let name = self.reading.text(node, "a time zone")?;
         let exact = name.trim().parse::<chrono_tz::Tz>().ok();
         if exact.is_none() {
-            let closest = crate::problem::closest(&name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-            let hint = closest.map_or("a name such as Europe/Berlin".to_owned(), |zone| {
-                format!("did you mean `{zone}`?")
-            });
+            let hint = zones::meant(&name);
             self.reading
                 .error(node.place, &format!("`{name}` is no time zone"), Some(&hint));
         }
@@ -172,7 +174,7 @@ impl Reader<'_, '_> {
     fn address(&self, node: &Node) -> Vec<Address> {
         if let Value::Text(text) = &node.value {
             let hint = if text.contains('@') {
-                format!("- email: {text}")
+                format!("- email: {}", bare(text))
             } else {
                 EXAMPLE.to_owned()
             };
@@ -183,6 +185,10 @@ impl Reader<'_, '_> {
         let Some(fields) = self.reading.fields(node, &ADDRESS) else {
             return Vec::new();
         };
+        if matches!(&node.value, Value::Map(keys) if keys.is_empty()) {
+            let what = "an address says how somebody is told, and this one is empty";
+            self.reading.error(node.place, what, Some(EXAMPLE));
+        }
         if fields.iter().count() > 1 {
             let hint = "begin each with `- `: a receiver is a list";
             self.reading
@@ -222,10 +228,8 @@ impl Reader<'_, '_> {
             .filter_map(|text| match EmailAddress::read(&text.value) {
                 Ok(address) => Some(Address::Email(address)),
                 Err(what) => {
-                    let several = text.value.contains([',', ';']);
-                    let hint =
-                        several.then_some("several addresses are a list: [ada@contoso.example, lin@contoso.example]");
-                    self.reading.error(text.place, &what, hint);
+                    self.reading
+                        .error(text.place, &what, hint_for_email(&text.value).as_deref());
                     None
                 }
             });
@@ -317,6 +321,40 @@ impl Reader<'_, '_> {
             customer: self.customer.clone(),
             name,
         }
+    }
+}
+
+/// Whether the keys of a table were meant as items of a list: `-email: ada@contoso.example`.
+fn is_list_without_spaces(node: &Node) -> bool {
+    let Value::Map(items) = &node.value else { return false };
+    let is_item = |key: &Node| matches!(&key.value, Value::Text(name) if name.starts_with('-'));
+    items.iter().any(|(key, _)| is_item(key))
+}
+
+/// An address without what mail programs and web pages put before it.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    let at = text.find('@').unwrap_or(0);
+    let begins = text[..at].rfind(':').map_or(0, |colon| colon + 1);
+    text[begins..].split(['?', '#']).next().unwrap_or(text).trim()
+}
+
+/// What to type instead of a text that is no e-mail address.
+fn hint_for_email(text: &str) -> Option<String> {
+    let is_address = |text: &str| EmailAddress::read(text).is_ok();
+    if let Some(hint) = comment_in(text, is_address) {
+        return Some(hint);
+    }
+    if bare(text) != text.trim() && is_address(bare(text)) {
+        return Some(format!("write only the address: `{}`", bare(text)));
+    }
+    if text.contains([',', ';']) {
+        return Some("several addresses are a list: [ada@contoso.example, lin@contoso.example]".to_owned());
+    }
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    match parts.len() > 1 && parts.iter().all(|part| is_address(part)) {
+        true => Some(format!("several addresses are a list: [{}]", parts.join(", "))),
+        false => None,
     }
 }
 

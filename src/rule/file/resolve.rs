@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::customer::account::{account_id, is_account_id, resembles_an_id};
 use crate::customer::{Customers, Sees};
-use crate::notification::Channel;
-use crate::problem::closest;
 use crate::problem::fields::{Marked, Reading};
+use crate::problem::meant::{comment_in, meant};
 
 use super::super::{Condition, Need, Receiver, Rule, RuleFile, RuleTest, Sort};
 use super::cases::DraftTest;
 use super::when::DraftCondition;
-use super::{Draft, DraftRule};
+use super::{Draft, DraftRule, matching, negation};
 
 /// What the files of one folder define together, and which file does.
 #[derive(Debug, Default)]
@@ -176,8 +176,7 @@ impl Resolver<'_, '_> {
     fn rule(&self, draft: &DraftRule) -> Rule {
         let invited = self.receivers(&draft.invite);
         for (name, receiver) in draft.invite.iter().zip(&invited) {
-            let has_mailbox = |receiver: &Arc<Receiver>| receiver.to.iter().any(|to| to.channel() == Channel::Email);
-            if receiver.as_ref().is_some_and(|receiver| !has_mailbox(receiver)) {
+            if receiver.as_ref().is_some_and(|receiver| !receiver.has_mailbox()) {
                 let what = format!(
                     "`{}` has no e-mail address, and invitations go to mailboxes",
                     name.value
@@ -188,13 +187,15 @@ impl Resolver<'_, '_> {
             }
         }
         self.receivers(&draft.notify);
-        Rule {
+        let rule = Rule {
             when: self.condition(&draft.when),
             unless: draft.unless.iter().map(|unless| self.condition(unless)).collect(),
             notify: values(&draft.notify),
             invite: values(&draft.invite),
             ..draft.rule.clone()
-        }
+        };
+        matching::check(&self.draft.reading, draft, &rule);
+        rule
     }
 
     /// The names this rule uses.
@@ -229,10 +230,17 @@ impl Resolver<'_, '_> {
             return Some(defined.value.clone());
         }
         let known = self.names.receivers.keys().map(String::as_str);
-        let hint = match list_of(&name.value, |part| self.names.receivers.contains_key(part)) {
-            Some(list) => format!("several receivers are a list: {list}"),
-            None if name.value.contains('@') => "define a receiver with this address under `receivers:`".to_owned(),
-            None => self.hint(&name.value, known, "define it under `receivers:`"),
+        let is_known = |part: &str| self.names.receivers.contains_key(part);
+        let hint = if let Some(list) = list_of(&name.value, is_known) {
+            format!("several receivers are a list: {list}")
+        } else if let Some(hint) = comment_in(&name.value, is_known) {
+            hint
+        } else if name.value.contains('@') {
+            "define a receiver with this address under `receivers:`".to_owned()
+        } else if negation::negated(&name.value).is_some() {
+            "name those who are told; who is not named is not told".to_owned()
+        } else {
+            self.hint(&name.value, known, "define it under `receivers:`")
         };
         self.draft.reading.error(
             name.place,
@@ -250,8 +258,8 @@ impl Resolver<'_, '_> {
             .map(String::as_str)
             .filter(|path| *path != self.draft.reading.file);
         let unread: Vec<_> = unread.take(5).collect();
-        match closest(name, known) {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        match meant(name, known) {
+            Some(meant) => meant,
             None if unread.is_empty() => otherwise.to_owned(),
             None => format!("{otherwise}, or is it in {}, which has errors?", unread.join(", ")),
         }
@@ -288,23 +296,38 @@ impl Resolver<'_, '_> {
         if let Some(group) = self.names.groups.get(&name.value) {
             return group.value.clone();
         }
-        let id = name.value.trim().to_lowercase();
-        if is_account_id(&id) || self.owns(&id) {
-            return Arc::new(BTreeSet::from([id]));
+        let id = account_id(&name.value);
+        if let Ok(id) = &id
+            && (is_account_id(id) || self.owns(id))
+        {
+            return Arc::new(BTreeSet::from([id.clone()]));
         }
-        let known = self.names.groups.keys().map(String::as_str);
-        let hint = match list_of(&name.value, |part| self.names.groups.contains_key(part)) {
-            Some(list) => format!("several are a list: {list}"),
-            None if name.value.contains(['*', '?']) => "patterns for names come with a later version".to_owned(),
-            None => self.hint(
-                &name.value,
-                known,
-                "define the group under `subscriptions:`, or write an id",
-            ),
+        match id {
+            Err(why) if resembles_an_id(&name.value) => {
+                self.draft.reading.error(name.place, &why.what, Some(&why.hint));
+            }
+            _ => self.unknown_group(name),
+        }
+        Arc::default()
+    }
+
+    fn unknown_group(&self, name: &Marked<String>) {
+        let is_known = |part: &str| self.names.groups.contains_key(part);
+        let hint = if let Some(left_out) = negation::negated(&name.value) {
+            negation::hint("subscriptions", left_out)
+        } else if let Some(list) = list_of(&name.value, is_known) {
+            format!("several are a list: {list}")
+        } else if let Some(hint) = comment_in(&name.value, is_known) {
+            hint
+        } else if name.value.contains(['*', '?']) {
+            "patterns for names come with a later version".to_owned()
+        } else {
+            let known = self.names.groups.keys().map(String::as_str);
+            let otherwise = "define the group under `subscriptions:`, or write an id";
+            self.hint(&name.value, known, otherwise)
         };
         let what = format!("there is no group of subscriptions `{}`", name.value);
         self.draft.reading.error(name.place, &what, Some(&hint));
-        Arc::default()
     }
 
     fn owns(&self, id: &str) -> bool {
@@ -336,7 +359,17 @@ impl Resolver<'_, '_> {
     fn account(&self, name: &Marked<String>) -> BTreeSet<String> {
         let group = self.names.groups.get(&name.value);
         let group = group.map(|group| BTreeSet::clone(&group.value));
-        group.unwrap_or_else(|| BTreeSet::from([name.value.trim().to_lowercase()]))
+        group.unwrap_or_else(|| BTreeSet::from([self.id_of_test(name)]))
+    }
+
+    /// A test may name any account, as long as an event can.
+    fn id_of_test(&self, name: &Marked<String>) -> String {
+        account_id(&name.value).unwrap_or_else(|why| {
+            if resembles_an_id(&name.value) {
+                self.draft.reading.error(name.place, &why.what, Some(&why.hint));
+            }
+            name.value.trim().to_lowercase()
+        })
     }
 
     /// A test that names no subscription is about all that the folder knows of.
@@ -395,14 +428,4 @@ fn list_of(text: &str, is_known: impl Fn(&str) -> bool) -> Option<String> {
         .filter(|part| !part.is_empty())
         .collect();
     (parts.len() > 1 && parts.iter().any(|part| is_known(part))).then(|| format!("[{}]", parts.join(", ")))
-}
-
-/// Whether a text is the id of an Azure subscription or tenant, or of an AWS account.
-pub fn is_account_id(text: &str) -> bool {
-    let is_guid = || {
-        let parts: Vec<_> = text.split('-').collect();
-        let lengths: Vec<_> = parts.iter().map(|part| part.len()).collect();
-        lengths == [8, 4, 4, 4, 12] && parts.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
-    is_guid() || (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()))
 }

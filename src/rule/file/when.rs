@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use crate::customer::CustomerId;
 use crate::event::catalogue::Catalogue;
 use crate::event::{EventType, Kind, Level, Provider, Stage, fold};
+use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
+use crate::problem::meant::{comment_in, meant};
 use crate::problem::yaml::{Node, Value};
-use crate::problem::{Place, closest};
 
 use super::super::{Condition, ImpactPattern, Pattern};
-use super::{MAX_VALUES, Scope, limit};
+use super::{MAX_VALUES, Scope, limit, negation, otherwise};
 
 /// A condition whose `subscriptions` are not resolved yet, with the places that lints speak of.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct DraftCondition {
     pub regions: Vec<Marked<String>>,
     /// Patterns of `title` and `text`.
     pub patterns: Vec<Marked<String>>,
+    /// Where it stands.
+    pub place: Place,
     /// Where each key stands.
     pub places: BTreeMap<String, Place>,
 }
@@ -90,8 +93,41 @@ pub(super) const MEANT: &[(&str, &str)] = &[
     ("event sub type", "subtype"),
     ("tags", "kind, properties"),
     ("custom properties", "properties"),
+    // the words of Azure's portal and of its alert rules
+    ("event level", "level"),
+    ("severity level", "level"),
+    ("event types", "event type"),
+    ("event category", "event type"),
+    ("health event type", "event type"),
+    ("service health event type", "event type"),
+    ("event status", "stage"),
+    ("current status", "stage"),
+    ("event stage", "stage"),
+    ("service name", "service"),
+    ("service names", "service"),
+    ("impacted service", "impact, service"),
+    ("affected services", "impact, service"),
+    ("impacted region", "impact, region"),
+    ("impacted regions", "impact, region"),
+    ("affected regions", "impact, region"),
+    ("region name", "region"),
+    ("subscription name", "subscriptions"),
+    ("subscription ids", "subscriptions"),
+    ("impacted subscriptions", "subscriptions"),
+    ("scope", "subscriptions"),
+    ("issue name", "title"),
+    ("event name", "title"),
+    ("default title", "title"),
+    ("alert name", "title"),
+    ("event id", "tracking id"),
+    ("event tags", "kind"),
+    ("event tag", "kind"),
+    ("communication type", "kind"),
+    ("message type", "kind"),
     ("duration", "=`lasted` comes with a later version"),
     ("not", "=put what is to be left out under `unless:` of the rule"),
+    ("except", "=put what is to be left out under `unless:` of the rule"),
+    ("exclude", "=put what is to be left out under `unless:` of the rule"),
     (
         "notify",
         "=it belongs to the rule, beside `when`: check the indentation",
@@ -134,7 +170,9 @@ pub(super) fn read(
         impact: None,
         title: draft.patterns(reading, &fields, "title"),
         text: draft.patterns(reading, &fields, "text"),
-        tracking_ids: fields.get("tracking id").map(|node| patterns(reading, node)),
+        tracking_ids: fields
+            .get("tracking id")
+            .map(|node| patterns(reading, node, "tracking id")),
         subtypes: fields.get("subtype").map(|node| {
             reading
                 .texts(node, "a subtype")
@@ -151,6 +189,7 @@ pub(super) fn read(
         names
     });
     draft.read_impact(reading, &fields, scope.catalogue);
+    draft.place = node.place;
     draft.places = fields.iter().map(|(key, place, _)| (key.to_owned(), place)).collect();
     Some(draft)
 }
@@ -159,7 +198,7 @@ impl DraftCondition {
     fn patterns(&mut self, reading: &Reading<'_>, fields: &Fields<'_>, key: &str) -> Option<Vec<Pattern>> {
         let node = fields.get(key)?;
         self.patterns.extend(reading.texts(node, "a pattern"));
-        Some(patterns(reading, node))
+        Some(patterns(reading, node, key))
     }
 
     /// `impact`, or its short form `service` and `region`.
@@ -202,6 +241,9 @@ impl DraftCondition {
             let node = fields.get(key)?;
             let names = reading.texts(node, &format!("the name of a {key}"));
             limit(reading, node, names.len(), "names");
+            names
+                .iter()
+                .for_each(|name| refuse_what_is_no_name(reading, name, key, catalogue));
             Some(names)
         };
         let (services, regions) = (named("service"), named("region"));
@@ -222,6 +264,41 @@ impl DraftCondition {
             regions: folded,
             written,
         }
+    }
+}
+
+/// Names of services and regions are open, but some texts are surely none: negations, and several names in one.
+fn refuse_what_is_no_name(reading: &Reading<'_>, name: &Marked<String>, key: &str, catalogue: &Catalogue) {
+    let is_known = |name: &str| match key {
+        "service" => catalogue.knows_service(name),
+        _ => catalogue.knows_region(name),
+    };
+    let text = name.value.trim();
+    if is_known(text) {
+        return;
+    }
+    let refuse = |hint: &str| reading.error(name.place, &format!("`{text}` is the name of no {key}"), Some(hint));
+    if let Some(left_out) = negation::negated(text) {
+        return refuse(&negation::hint(key, left_out));
+    }
+    let parts: Vec<&str> = text.split([',', ';', '|', '/', '&', '+']).map(str::trim).collect();
+    let by_and: Vec<&str> = text.split(" and ").map(str::trim).collect();
+    if let Some(parts) = [parts, by_and]
+        .into_iter()
+        .find(|parts| parts.len() > 1 && parts.iter().all(|one| is_known(one)))
+    {
+        return refuse(&format!("several are a list: [{}]", parts.join(", ")));
+    }
+    if let Some(hint) = comment_in(text, is_known) {
+        return refuse(&hint);
+    }
+    if text.contains('*') {
+        let hint = "there are no patterns for it: name each one, or leave the key out for any";
+        refuse(if text == "*" {
+            "leave the key out: any will do"
+        } else {
+            hint
+        });
     }
 }
 
@@ -265,24 +342,41 @@ pub(super) fn read_word<T: Copy + std::fmt::Display>(
     let found = read(&word.value);
     if found.is_none() {
         let known: Vec<_> = all.iter().map(T::to_string).collect();
-        let hint = match closest(&word.value, known.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if word.value.contains(',') => format!("several values are a list: [{}]", word.value),
-            None => format!("one of {}", known.join(", ")),
-        };
+        let hint = hint_for_word(&word.value, key, &known, |word| read(word).is_some());
         reading.error(word.place, &format!("`{}` is no {key}", word.value), Some(&hint));
     }
     found
 }
 
-fn patterns(reading: &Reading<'_>, node: &Node) -> Vec<Pattern> {
+/// What to type instead of a word that a vocabulary does not have.
+fn hint_for_word(word: &str, key: &str, known: &[String], is_known: impl Fn(&str) -> bool) -> String {
+    if let Some(left_out) = negation::negated(word) {
+        return negation::hint(key, left_out);
+    }
+    if let Some(hint) = comment_in(word, &is_known) {
+        return hint;
+    }
+    let parts: Vec<&str> = word.split([',', ';', '|', '/']).map(str::trim).collect();
+    if parts.len() > 1 && parts.iter().any(|part| is_known(part)) {
+        return format!("several values are a list: [{}]", parts.join(", "));
+    }
+    if word.starts_with(['>', '<', '=']) || word.ends_with('+') {
+        return format!("name each value in a list: [{}]", known.join(", "));
+    }
+    meant(word, known.iter().map(String::as_str)).unwrap_or_else(|| format!("one of {}", known.join(", ")))
+}
+
+fn patterns(reading: &Reading<'_>, node: &Node, key: &str) -> Vec<Pattern> {
     let texts = reading.texts(node, "a pattern");
     limit(reading, node, texts.len(), "patterns");
     let patterns = texts
         .iter()
         .take(MAX_VALUES)
         .filter_map(|text| match Pattern::read(&text.value) {
-            Ok(pattern) => Some(pattern),
+            Ok(pattern) => {
+                otherwise::tell(reading, key, text);
+                Some(pattern)
+            }
             Err(error) => {
                 reading.error(text.place, &error.what, error.hint);
                 None
@@ -297,7 +391,7 @@ fn properties(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeMap<String, Ve
         .and_then(|node| reading.named(node, "`properties`"));
     let table = table.iter().flat_map(Fields::iter);
     table
-        .map(|(key, _, node)| (key.to_owned(), patterns(reading, node)))
+        .map(|(key, _, node)| (key.to_owned(), patterns(reading, node, "properties")))
         .collect()
 }
 
