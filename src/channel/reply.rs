@@ -1,4 +1,4 @@
-//! What an answer means: each medium's table from what came back to an [`Outcome`].
+//! What an answer means: each medium's table from what came back to an [`Outcome`](super::Outcome).
 //!
 //! The rule behind the tables: `Delivered` only when the receiver said so; `Retry` whenever time or a person may mend
 //! it (three days are long enough for both); `OurFault`, which is tried again too, where a mail relay refuses us and the

@@ -287,7 +287,8 @@ impl<'a> Fold<'a> {
             self.is_declined = promise == Promise::Nothing;
         }
         for (kind, basis) in self.owes(said) {
-            if !met.contains(&kind) && !(kind == Debt::PreliminaryReview && met.contains(&Debt::FinalReview)) {
+            let is_needless = kind == Debt::PreliminaryReview && met.contains(&Debt::FinalReview);
+            if !is_needless && !met.contains(&kind) {
                 self.owe(kind, since, basis);
             }
         }

@@ -542,7 +542,7 @@ fn characters_that_nobody_sees_are_named_with_their_place() {
     a.yaml:2:28: a condition has no key `stаge` (hint: a known one only looks the same: here its character 3 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
     a.yaml:2:30: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
     a.yaml:2:46: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
-    a.yaml:2:46: `аctive` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped)
+    a.yaml:2:46: `аctive` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood)
     a.yaml:2:20: a rule has no key `сору` (hint: a rule has `name`, `when`, `unless`, `notify`, `invite`, `settle`, `follow`, `every`, `test events`, `enabled`)
     a.yaml:2:47: there is no receiver `а` (hint: a known one only looks the same: here its character 1 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
     a.yaml:3:55: this key stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "all")

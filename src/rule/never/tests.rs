@@ -65,18 +65,18 @@ fn words_that_never_stand_together_are_an_error_that_says_what_does() {
     a.yaml:5:66: Planned maintenance never has the kind retrospective: this never matches (hint: its kinds are update, retraction)
     a.yaml:5:62: Health advisory never has the kind final-review: this never matches (hint: its kinds are update, retraction, retrospective, recording)
     a.yaml:5:73: Health advisory or Billing never has the kind mitigation: this never matches (hint: its kinds are update, retraction, retrospective, recording)
-    a.yaml:5:66: Planned maintenance never has the stage RCA: this never matches (hint: its stages are Active, Resolved, Planned, In progress, Rescheduled, Canceled, Complete)
-    a.yaml:5:60: Service issue never has the stage Planned or In progress: this never matches (hint: its stages are Active, Resolved, RCA)
-    a.yaml:5:62: Health advisory never has the stage RCA: this never matches (hint: its stages are Active, Resolved)
-    a.yaml:5:64: Security advisory never has the stage Rescheduled: this never matches (hint: its stages are Active, Resolved, RCA)
+    a.yaml:5:66: Planned maintenance never has the stage RCA: this never matches (hint: its stages are Active, Resolved, Planned, In progress, Rescheduled, Canceled, Complete, Unknown)
+    a.yaml:5:60: Service issue never has the stage Planned or In progress: this never matches (hint: its stages are Active, Resolved, RCA, Unknown)
+    a.yaml:5:62: Health advisory never has the stage RCA: this never matches (hint: its stages are Active, Resolved, Unknown)
+    a.yaml:5:64: Security advisory never has the stage Rescheduled: this never matches (hint: its stages are Active, Resolved, RCA, Unknown)
     a.yaml:5:45: what has the stage RCA is never of the kind mitigation: this never matches (hint: its kinds are update, preliminary-review, final-review, retraction, retrospective, recording; `stage` may simply be left out)
     a.yaml:5:72: no event has this event type, stage and kind at once: this never matches (hint: with these types and stages there are preliminary-review, final-review, retraction, retrospective, recording)
     a.yaml:5:77: no event has this event type, stage and kind at once: this never matches (hint: with these types and stages there are mitigation, preliminary-review, final-review, retraction, retrospective, recording)
     a.yaml:5:60: Service issue never has the kind rules-broken: this never matches (hint: its kinds are update, mitigation, preliminary-review, final-review, retraction, retrospective, recording)
     a.yaml:5:33: azure never sends an event of this type, stage and kind: this never matches (hint: its kinds are update, mitigation, preliminary-review, final-review, retraction, retrospective, recording)
-    a.yaml:5:33: bellwether never sends an event of this type, stage and kind: this never matches (hint: bellwether's own events are of the type Health advisory; name their `kind`: rules-broken, rules-mended, journal-lost, set-aside, clock-jumped)
-    a.yaml:5:33: bellwether never sends an event of this type, stage and kind: this never matches (hint: bellwether's own events are of the type Health advisory; name their `kind`: rules-broken, rules-mended, journal-lost, set-aside, clock-jumped)
-    a.yaml:5:33: bellwether never sends an event of this type, stage and kind: this never matches (hint: bellwether's own events are of the type Health advisory; name their `kind`: rules-broken, rules-mended, journal-lost, set-aside, clock-jumped)
+    a.yaml:5:33: bellwether never sends an event of this type, stage and kind: this never matches (hint: bellwether's own events are of the type Health advisory; name their `kind`: rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood)
+    a.yaml:5:33: bellwether never sends an event of this type, stage and kind: this never matches (hint: bellwether's own events are of the type Health advisory; name their `kind`: rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood)
+    a.yaml:5:33: bellwether never sends an event of this type, stage and kind: this never matches (hint: bellwether's own events are of the type Health advisory; name their `kind`: rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood)
     ");
 }
 
@@ -124,11 +124,11 @@ fn an_unless_that_takes_everything_away_is_an_error() {
         ("stage: Active", "[{ kind: final review }, { stage: Active }]"),
         (
             "kind: update",
-            "{ stage: [Active, Planned, In progress, Rescheduled, Canceled, Complete, Resolved, RCA] }",
+            "{ stage: [Active, Planned, In progress, Rescheduled, Canceled, Complete, Resolved, RCA, Unknown] }",
         ),
         (
             "event type: Service issue",
-            "[{ stage: Active }, { stage: [Resolved, RCA] }]",
+            "[{ stage: Active }, { stage: [Resolved, RCA, Unknown] }]",
         ),
         ("event type: Planned maintenance", "{ kind: [update, retraction] }"),
         ("level: [Error, Warning]", "{ level: [Warning, Error, Critical] }"),

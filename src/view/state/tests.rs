@@ -38,7 +38,7 @@ fn shown(incident: &Incident) -> String {
 
 #[test]
 fn every_event_type_and_status_has_its_word_and_colour() {
-    use EventType::{Billing, HealthAdvisory, PlannedMaintenance, SecurityAdvisory, ServiceIssue};
+    use EventType::{Billing, HealthAdvisory, Other, PlannedMaintenance, SecurityAdvisory, ServiceIssue};
     use Status::{Active, Canceled, Mitigated, Planned, Retracted};
     let table = [
         (ServiceIssue, Planned, "Announced (notice)"),
@@ -66,6 +66,11 @@ fn every_event_type_and_status_has_its_word_and_colour() {
         (Billing, Mitigated, "Closed (quiet)"),
         (Billing, Canceled, "Withdrawn (quiet)"),
         (Billing, Retracted, "Withdrawn (quiet)"),
+        (Other, Planned, "Announced (notice)"),
+        (Other, Active, "Notice (notice)"),
+        (Other, Mitigated, "Closed (quiet)"),
+        (Other, Canceled, "Withdrawn (quiet)"),
+        (Other, Retracted, "Withdrawn (quiet)"),
     ];
     for (event_type, status, expected) in table {
         assert_eq!(shown(&known(event_type, status)), expected, "{event_type} {status:?}");
