@@ -395,6 +395,7 @@ fn doors(
             connections: descriptors::connections(settings.limits.connections),
             connections_per_address: settings.limits.connections_per_address,
             waiting_events: settings.limits.waiting_events,
+            reviews: settings.reviews.clone(),
             public_url: settings.public_url.clone(),
             ..http::Settings::default()
         },

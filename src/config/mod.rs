@@ -9,12 +9,14 @@ use std::path::PathBuf;
 
 use crate::channel::EmailAddress;
 use crate::customer::Customers;
+use crate::incident::reviews::Terms;
 use crate::problem::{Place, Problem, Severity};
 use crate::schedule::Cron;
 
 mod customers;
 mod outbound;
 mod read;
+mod reviews;
 
 pub use outbound::{Proxy, TrustFile, relay_warning, unused_proxy_variables};
 
@@ -45,6 +47,8 @@ pub struct Settings {
     pub housekeeping: Cron,
     /// Limits on what strangers may send.
     pub limits: Limits,
+    /// When reviews are due.
+    pub reviews: Terms,
     /// The directory of the operator's secrets; systemd's `$CREDENTIALS_DIRECTORY` if not set.
     pub secrets: Option<PathBuf>,
     /// The folder of rule files.
@@ -278,6 +282,7 @@ impl Default for Settings {
             },
             housekeeping: Cron::read("17 3 * * *").expect("a cron expression"),
             limits: Limits::default(),
+            reviews: Terms::default(),
             secrets: None,
             rules: PathBuf::from("rules"),
             state: PathBuf::from("state"),

@@ -10,7 +10,7 @@ use crate::problem::fields::{Fields, Keys, Reading};
 use crate::problem::yaml::{Node, Value};
 use crate::schedule::Cron;
 
-use super::{DAY, Limits, Log, MailFrom, NOWHERE, Retention, Settings, Smtp, Tokens, customers, outbound};
+use super::{DAY, Limits, Log, MailFrom, NOWHERE, Retention, Settings, Smtp, Tokens, customers, outbound, reviews};
 
 const SETTINGS: Keys = Keys {
     of: "the settings file",
@@ -27,6 +27,7 @@ const SETTINGS: Keys = Keys {
         "retention",
         "housekeeping",
         "limits",
+        "reviews",
         "secrets",
         "rules",
         "state",
@@ -176,6 +177,9 @@ impl Reader<'_, '_> {
         }
         self.retention(&mut settings.retention);
         self.limits(&mut settings.limits);
+        if let Some(fields) = self.table("reviews", &reviews::REVIEWS) {
+            reviews::read(self.reading, &fields, &mut settings.reviews);
+        }
         if let Some(node) = self.fields.get("customers") {
             settings.customers.by_name = customers::read(self.reading, node);
         }

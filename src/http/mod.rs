@@ -38,6 +38,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
+use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
 use crate::refused::Refused;
 use crate::secret::{LinkKey, Secret};
@@ -80,6 +81,8 @@ pub struct Settings {
     pub connections_per_address: usize,
     /// Events that may wait to be decided before intake says "later".
     pub waiting_events: usize,
+    /// When reviews are due.
+    pub reviews: Terms,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
     /// How long a body may take, beyond what its length needs at a slow line's speed.
@@ -98,6 +101,7 @@ impl Default for Settings {
             connections: 2_000,
             connections_per_address: 50,
             waiting_events: 100_000,
+            reviews: Terms::default(),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),

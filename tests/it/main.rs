@@ -13,6 +13,7 @@ mod limits;
 mod livestreams;
 mod neighbours;
 mod order;
+mod owed;
 mod pages;
 mod process;
 mod proxy;

@@ -63,10 +63,10 @@ pub async fn one(
     let provider = super::provider(&query)?;
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
-    let now = app_state.clock.now();
+    let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
     let answer = move |reading: &super::super::reading::Reading| {
         let story = find(&reading.sources(), provider, &tracking_id)?;
-        Ok(Json(WholeIncident::of(story, now)))
+        Ok(Json(WholeIncident::of(story, &terms, now)))
     };
     app_state.read_story(viewer, answer).await
 }

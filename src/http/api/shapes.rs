@@ -241,11 +241,11 @@ impl IncidentLine {
 
 impl WholeIncident {
     /// This story, as it stands at `now`.
-    pub fn of(story: Story, now: Time) -> Self {
+    pub fn of(story: Story, terms: &Terms, now: Time) -> Self {
         Self {
             line: IncidentLine::of(&story.incident),
             is_over: story.incident.status.is_over(),
-            progress: ProgressLines::of(&story.progress(&Terms::default(), now), now),
+            progress: ProgressLines::of(&story.progress(terms, now), now),
             revisions: story.revisions().into_iter().map(RevisionLine::of).collect(),
             accounts: story.accounts,
             impact: story.impact.into_iter().map(AffectedLine::of).collect(),
