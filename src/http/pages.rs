@@ -57,12 +57,13 @@ pub async fn incident(
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let has_list = !matches!(viewer, Viewer::Link { .. });
     let frame = frame(&app_state, uri.path(), has_list);
+    let terms = app_state.settings.reviews.clone();
     let html = move |reading: &super::reading::Reading| {
         let from = reading.sources();
         let story = find(&from, provider, &tracking_id)?;
         let own = from.visibility.customer();
         let names = |account: &str| own.map(|own| reading.rules.groups_of(own, account)).unwrap_or_default();
-        Ok(Html(page::incident(&frame, &story, &names, own)))
+        Ok(Html(page::incident(&frame, &story, &terms, &names, own)))
     };
     app_state.read_story(viewer, html).await
 }

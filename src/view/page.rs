@@ -1,6 +1,7 @@
 //! Pages: rendered here, whole, without scripts. Text is escaped by the templates; the only markup that goes through is
 //! the provider's own, which was sanitised by an allow list when it was read.
 
+mod owed;
 mod refusal;
 mod rows;
 
@@ -8,11 +9,13 @@ pub use refusal::{Refused, refusal};
 
 use askama::Template;
 
+use self::owed::OwedLine;
 use self::rows::{Fact, Line, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::Arrival;
 use crate::incident::Incident;
+use crate::incident::reviews::Terms;
 use crate::view::state::Badge;
 use crate::view::story::Story;
 use crate::view::words::Moment;
@@ -63,6 +66,7 @@ struct OneIncident<'a> {
     about: String,
     badges: Vec<Badge>,
     facts: Vec<Fact>,
+    owed: Vec<OwedLine>,
     affected: Vec<Where>,
     told: Vec<Told>,
     has_customers: bool,
@@ -80,8 +84,15 @@ pub fn incidents(frame: &Frame, incidents: &[Listed], is_first: bool, next: Opti
     })
 }
 
-/// One incident's story; `own` is the customer who reads it, whose names for accounts are shown.
-pub fn incident(frame: &Frame, story: &Story, names: &dyn Fn(&str) -> Vec<String>, own: Option<&CustomerId>) -> String {
+/// One incident's story, and what is owed by these terms; `own` is the customer who reads it, whose names for accounts are
+/// shown.
+pub fn incident(
+    frame: &Frame,
+    story: &Story,
+    terms: &Terms,
+    names: &dyn Fn(&str) -> Vec<String>,
+    own: Option<&CustomerId>,
+) -> String {
     let incident = &story.incident;
     let newest_with_text = story.chapters.iter().position(|chapter| chapter.event.is_some());
     let told = story.chapters.iter().enumerate();
@@ -93,6 +104,7 @@ pub fn incident(frame: &Frame, story: &Story, names: &dyn Fn(&str) -> Vec<String
         about: rows::about(incident),
         badges: rows::badges(incident, is_back_filled, frame.now),
         facts: Fact::all(story, frame.now),
+        owed: OwedLine::all(&story.progress(terms, frame.now), frame.now),
         affected: story
             .impact
             .iter()

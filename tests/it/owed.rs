@@ -47,6 +47,11 @@ async fn what_a_statement_promises_is_owed_until_it_comes_and_is_late_when_it_do
         "final-review open 2026-12-08T09:30:00Z by promise".to_owned(),
     ];
     assert_eq!(owed(&world).await, (json!("under-review"), open.to_vec()));
+    let (_, page) = world.page("/incidents/VVTQ-J98").await;
+    assert!(
+        page.contains(">Reviews</h2>") && page.contains("due by <time datetime=\"2026-11-27T09:30:00Z\">"),
+        "{page}"
+    );
     world.hear(&Azure::preliminary().json()).await;
     let (state, lines) = owed(&world).await;
     assert_eq!(state, "under-review");

@@ -191,7 +191,13 @@ fn refused(status: u16) -> String {
 }
 
 fn shown(story: &Story) -> String {
-    incident(&frame(), story, &|account| vec![format!("name of {account}")], None)
+    incident(
+        &frame(),
+        story,
+        &Terms::default(),
+        &|account| vec![format!("name of {account}")],
+        None,
+    )
 }
 
 #[test]
@@ -421,6 +427,7 @@ fn who_came_by_a_link_is_not_led_to_the_list() {
     let page = incident(
         &frame,
         &story("A title", ""),
+        &Terms::default(),
         &|_| Vec::new(),
         Some(&CustomerId::new("contoso")),
     );
