@@ -170,7 +170,9 @@ impl Found {
                 has_rule_files = true;
                 left -= self.take(root, format!("{customer}/{name}"), left, reach);
             } else {
-                gathered.note(&format!("{customer}/"), &name, path.is_dir());
+                // where a link leads to is nobody's to see
+                let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+                gathered.note(&format!("{customer}/"), &name, is_folder);
             }
         }
         // a folder of that name beside the customers' is one of secrets, too, unless it has rules

@@ -189,6 +189,8 @@ impl Refused {
             posted,
         };
         let text = self.sealed(&head, body);
+        // nothing makes room for what cannot be written
+        self.check_space(&text)?;
         self.make_room(&mut index, text.len() as u64, now)?;
         let id = format!("{}-{}", now.format("%Y%m%dT%H%M%S%3fZ"), &head.digest[..8]);
         self.write(&id, &text)?;
@@ -290,11 +292,16 @@ impl Refused {
     }
 
     fn write(&self, id: &str, text: &str) -> Result<()> {
+        self.check_space(text)?;
+        durable::write_private_durably(&self.path(id), text.as_bytes()).context("writing a body that was refused")
+    }
+
+    fn check_space(&self, text: &str) -> Result<()> {
         if let Ok(found) = rustix::fs::statvfs(&self.folder) {
             let free = found.f_bavail.saturating_mul(found.f_frsize);
             ensure!(free >= FREE_BYTES_LEAST + text.len() as u64, "the disk is nearly full");
         }
-        durable::write_private_durably(&self.path(id), text.as_bytes()).context("writing a body that was refused")
+        Ok(())
     }
 
     /// Forgets what is too old; then the oldest, until there is room for so many bytes more.

@@ -246,11 +246,13 @@ impl Rules {
             known.has_settings = true;
             known.put_together(set.clone());
         }
-        if !set.files.is_empty() && known.may_keep_events {
+        // what was read is not in force where its decision was set aside; and rules may have ended without a reading
+        known.may_keep_events |= now_in_force.files.is_empty();
+        if self.ledger.rules().files.is_empty() {
+            known.may_keep_events = true;
+        } else if known.may_keep_events {
             self.take_up_kept().await?;
             known.may_keep_events = false;
-        } else if set.files.is_empty() {
-            known.may_keep_events = true;
         }
         known.told = told;
         known.used(&reading, &looked.large);

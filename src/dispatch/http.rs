@@ -48,6 +48,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How large the head of an answer may be: status line and headers.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 
+/// With however few descriptors, so many messages may be under way: a quarter of them is for receivers that answer, and
+/// those that are new and those that fail need one each.
+const AT_ONCE_LEAST: usize = 4;
+
 /// Sends HTTP requests to receivers.
 pub struct HttpSender {
     allow_private: bool,
@@ -86,7 +90,7 @@ impl HttpSender {
     /// open for the next message.
     #[must_use]
     pub fn with_connections(mut self, most: usize) -> Self {
-        self.at_once_most = (most / 2).max(1);
+        self.at_once_most = (most / 2).max(AT_ONCE_LEAST);
         self.kept = Arc::new(Kept::at_most(most / 2));
         self
     }

@@ -10,6 +10,7 @@ mod health;
 mod our_fault;
 
 pub use health::Health;
+pub use our_fault::is_fault_raised;
 
 /// The most that one delivery lists of what it carries.
 const CARRIED_MOST: usize = 50;

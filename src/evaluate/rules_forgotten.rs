@@ -5,6 +5,7 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Kind, Stage};
 use crate::journal::Position;
+use crate::notification::EndpointId;
 use crate::record::{BrokenFile, Change, Why};
 use crate::rule::Revision;
 
@@ -20,6 +21,8 @@ pub struct Forgetting {
     pub after: Revision,
     /// What of the customer is known to be broken.
     pub broken: Vec<BrokenFile>,
+    /// Endpoints that fail and are in no rule file any more.
+    pub no_longer_failing: Vec<EndpointId>,
 }
 
 /// The customer's files are in force no more, and nothing of them is broken any more.
@@ -39,6 +42,11 @@ pub fn forgotten(forgetting: &Forgetting, now: Time) -> Vec<Change> {
     changes.extend(forgetting.broken.iter().map(|file| Change::Broken {
         path: file.path.clone(),
         broken: None,
+    }));
+    let gone = forgetting.no_longer_failing.iter();
+    changes.extend(gone.map(|endpoint| Change::EndpointWorks {
+        endpoint: endpoint.clone(),
+        delivery: String::new(),
     }));
     let customer = &forgetting.customer;
     let text = format!(

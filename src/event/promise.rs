@@ -75,7 +75,7 @@ pattern!(
 );
 pattern!(
     REFUSED,
-    r"(?i)\b(?:no|not|won't|won’t|without|neither)\b.{0,60}\b(?:post[- ]incident (?:review|report)|root[- ]cause analysis|PIR|RCA)\b|\b(?:post[- ]incident (?:review|report)|root[- ]cause analysis|PIR|RCA)\b.{0,40}\b(?:not|won't|won’t|no longer)\b"
+    r"(?i)\b(?:(?:will|shall|do|does|are|is) not|won't|won’t|(?:do|does|are|is)n['’]t) (?:(?:be|going|plan|planning|intend|expect|currently|to) )*(?:publish|provid|shar|releas|send|post|issu|follow|prepar|produc|creat|planned|expected)\w*|\b(?:no|without a|neither a) (?:further |additional |final |preliminary )*(?:post[- ]incident (?:review|report)|root[- ]cause analysis|PIR|RCA)\b"
 );
 pattern!(
     ON_REQUEST,
@@ -97,11 +97,8 @@ pattern!(
 );
 
 fn said(sentence: &str) -> Option<Said> {
-    if LAST_WORD.is_match(sentence) {
-        return Some(Said::LastWord);
-    }
     if !REVIEW.is_match(sentence) {
-        return None;
+        return LAST_WORD.is_match(sentence).then_some(Said::LastWord);
     }
     if REFUSED.is_match(sentence) {
         return Some(Said::Refused);
@@ -131,6 +128,16 @@ mod tests {
             ("We will not be publishing a PIR for this incident.", Some(Nothing)),
             ("A Post Incident Review will not be published.", Some(Nothing)),
             ("No PIR will follow.", Some(Nothing)),
+            ("We do not plan to publish a PIR.", Some(Nothing)),
+            ("This is our final update, and no PIR will be published.", Some(Nothing)),
+            (
+                "While our investigation is not yet complete, we will publish a Post Incident Review (PIR) within 14 days.",
+                Some(Review),
+            ),
+            (
+                "This is our final update until the Preliminary PIR, which we will publish within 72 hours.",
+                Some(PreliminaryAndFinal),
+            ),
             ("We will publish a PIR within 14 days.", Some(Review)),
             (
                 "We'll share a root cause analysis once our investigation is complete.",

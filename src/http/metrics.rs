@@ -265,7 +265,7 @@ impl Behind {
                 encoder,
                 "rule_files_broken",
                 "Rule files that are broken",
-                broken.len() as i64,
+                broken.iter().filter(|file| file.folder.is_none()).count() as i64,
             ),
             Err(_) => Ok(()),
         }

@@ -84,7 +84,7 @@ impl Status {
             (Kind::Update, Stage::Canceled) => Some(Self::Canceled),
             (Kind::Update, Stage::Planned | Stage::Rescheduled) => Some(Self::Planned),
             (Kind::Update, Stage::Active | Stage::InProgress) => Some(Self::Active),
-            (Kind::RulesMended, _) => Some(Self::Mitigated),
+            (Kind::RulesMended | Kind::ReceiverBack, _) => Some(Self::Mitigated),
             // what we raise ourselves needs somebody until it is said to be good again
             (kind, _) if kind.is_own() => Some(Self::Active),
             _ => None,
@@ -360,7 +360,7 @@ mod tests {
                 ..event(EventType::HealthAdvisory, Stage::Active, 1, None)
             };
             let expected = match kind {
-                Kind::RulesMended => Status::Mitigated,
+                Kind::RulesMended | Kind::ReceiverBack => Status::Mitigated,
                 _ => Status::Active,
             };
             assert_eq!(Incident::begun_by(&raised, at(1)).status, expected, "{kind}");

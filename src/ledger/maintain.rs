@@ -2,6 +2,7 @@
 //! fills up is met before it is full.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -15,8 +16,9 @@ use super::thin::Thinning;
 use super::{Cycle, Submission, Writer, scrub, space};
 use crate::clock::Time;
 use crate::evaluate::{Case, Old};
+use crate::event::Kind;
 use crate::incident::IncidentId;
-use crate::record::{Deadline, Input, Of, Record};
+use crate::record::{Change, Deadline, Input, Of, Record, Why};
 use crate::store::{Former, Store, place, rebuild, trust};
 
 /// How many deliveries one decision forgets.
@@ -69,6 +71,12 @@ pub(super) struct Upkeep {
     jumped: Option<chrono::Duration>,
     /// When something was last written down.
     pub noted: Time,
+    /// The last record that decided something by the rules: an event, or what somebody asked for. After a start: whatever
+    /// there is.
+    pub decided_by_rules: u64,
+    /// The ids of reports of our own that are told once, and were raised since the start: also those that still wait to
+    /// be decided. There are few: words have a limit, and faults of the relay are nine.
+    pub raised: HashSet<String>,
     /// Bytes of rule files' texts that were recorded since the last renewal.
     pub rule_texts_bytes: u64,
 }
@@ -79,6 +87,8 @@ impl Upkeep {
         Self {
             jumped: None,
             noted: now,
+            decided_by_rules: last,
+            raised: HashSet::new(),
             rule_texts_bytes: 0,
             thinning: Thinning::new(last),
             scrub: scrub::Found::default(),
@@ -88,6 +98,29 @@ impl Upkeep {
             space: None,
             looked_at_files: Instant::now(),
             staged: None,
+        }
+    }
+
+    /// Notes a report that is told once.
+    pub fn note_raised(&mut self, input: &Input) {
+        if let Input::Heard { event } = input
+            && matches!(event.kind, Kind::NotUnderstood | Kind::MailRefused)
+        {
+            self.raised.insert(event.tracking_id.clone());
+        }
+    }
+
+    /// Notes what was decided by the rules: former versions of these are not needed only if nothing was.
+    pub fn note_decided(&mut self, seq: u64, record: &Record) {
+        let Record::Decided { of, changes, .. } = record else {
+            return;
+        };
+        let is_of_rules = |change: &Change| {
+            matches!(change, Change::InForce { .. } | Change::Broken { .. })
+                || matches!(change, Change::Nothing { why } if matches!(why, Why::PartOfAChange | Why::RulesUnchanged))
+        };
+        if matches!(of, Of::Kept { .. }) && !changes.iter().any(is_of_rules) {
+            self.decided_by_rules = seq;
         }
     }
 }

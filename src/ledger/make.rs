@@ -10,6 +10,9 @@ use super::decide::Subject;
 use super::{Hint, Waiting, Writer};
 use crate::clock::Time;
 use crate::delivery::Attempt;
+use crate::evaluate::attempt_finished::is_fault_raised;
+use crate::evaluate::event_received::Heard;
+use crate::evaluate::retry_asked::Retry;
 use crate::evaluate::set_aside::{self, Trouble};
 use crate::evaluate::test_asked::Test;
 use crate::evaluate::{Case, DueTogether, evaluate};
@@ -79,6 +82,7 @@ impl Writer {
                 }
                 let mut heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
                 heard.is_on_hold = self.hold()?.is_some();
+                self.leave_out_what_is_raised(event, &mut heard);
                 let at = waiting.at;
                 self.made(of, &Case::EventReceived { at, event, heard })
             }
@@ -95,6 +99,13 @@ impl Writer {
                 bail!("the input {} is of a kind that is never recorded", waiting.at)
             }
         })
+    }
+
+    /// Words that are told of already count as told, also while what tells of them waits to be decided.
+    fn leave_out_what_is_raised(&self, event: &Event, heard: &mut Heard) {
+        if !event.notes.is_empty() {
+            heard.new_words.leave_out(&self.upkeep.raised);
+        }
     }
 
     /// Whether an event came before there were any rules: it is kept until there are.
@@ -122,7 +133,18 @@ impl Writer {
                 self.made(of, &Case::TestAsked(test))
             }
             Command::Retry { at } => {
-                let retry = view.retry_facts(*at, &self.rules, &self.shared.journal)?;
+                let mut retry = view.retry_facts(*at, &self.rules, &self.shared.journal)?;
+                match &mut retry {
+                    // decided by no rules it would be told to nobody, ever
+                    Retry::Event { event, .. } if self.awaits_rules(event) => {
+                        return Ok(self.made(of, &Case::Nothing(Why::NoRulesYet)));
+                    }
+                    Retry::Event { event, heard, .. } => self.leave_out_what_is_raised(event, heard),
+                    Retry::Nothing
+                    | Retry::Redelivery { .. }
+                    | Retry::Notifications { .. }
+                    | Retry::Deadline { .. } => {}
+                }
                 self.made(of, &Case::RetryAsked(retry))
             }
             Command::ForgetRules { customer } => self.make_of_forgetting(at, customer)?,
@@ -135,6 +157,9 @@ impl Writer {
             .iter()
             .map(|attempt| view.tried_context(attempt))
             .collect::<Result<_>>()?;
+        for (attempt, lane) in attempts.iter().zip(&mut lanes) {
+            lane.is_fault_told |= is_fault_raised(attempt, &self.upkeep.raised);
+        }
         let hold = self.hold()?;
         lanes.iter_mut().for_each(|lane| lane.hold = hold);
         let mut hint = hint_of(attempts);

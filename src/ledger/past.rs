@@ -149,6 +149,9 @@ impl Past {
 
     fn make(&self, seq: u64, files_left: &mut usize) -> Result<Option<Arc<RuleSet>>> {
         let mut then = self.files_at(seq)?;
+        if then.iter().any(|line| line.given_back) {
+            return Ok(None); // nothing was decided then, so nothing was kept
+        }
         let settings = self.view.settings_at(seq)?;
         let is_same = settings.is_some() && settings == self.view.settings_at(u64::MAX)?;
         let differs = self.differs(&then);

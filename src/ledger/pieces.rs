@@ -31,12 +31,14 @@ impl Writer {
             false => {
                 let seq = self.stage_bytes(&made.record, made.bytes, &[], cycle)?;
                 self.upkeep.thinning.note(seq, &made.record);
+                self.upkeep.note_decided(seq, &made.record);
                 Stands::alone(seq)
             }
         };
         cycle.decisions += 1;
         cycle.hint.add(made.hint);
         for (nth, input) in made.raised {
+            self.upkeep.note_raised(&input);
             self.inbox.push_back(Waiting {
                 at: stands.position(nth),
                 input: Some(input),
@@ -103,6 +105,7 @@ impl Writer {
         let bytes = last.to_bytes();
         let seq = self.stage_bytes(&last, bytes, &pieces, cycle)?;
         self.upkeep.thinning.note(seq, &last);
+        self.upkeep.note_decided(seq, &last);
         let forgets = pieces.iter().any(|piece| thin::forget(&piece.changes));
         if forgets {
             self.upkeep.thinning.forgets(seq);

@@ -277,8 +277,9 @@ impl Forgotten {
             | Change::Hastened { place, .. } => is_old_delivery(&place.delivery),
             Change::Forgotten { place, .. } => self.is_whole && is_old_delivery(&place.delivery),
             Change::EndpointFails(failing) => is_old_delivery(&failing.delivery),
-            Change::EndpointWorks { delivery, .. }
-            | Change::Carries { delivery, .. }
+            // it ends what an earlier delivery began, which may be kept for longer
+            Change::EndpointWorks { .. } => false,
+            Change::Carries { delivery, .. }
             | Change::Again { delivery, .. }
             | Change::Finished { delivery, .. }
             | Change::BroughtForward { delivery, .. } => is_old_delivery(delivery),

@@ -4,6 +4,8 @@
 //! once and not again by everything that follows from it. The texts that patterns search are only brought into the form
 //! that events have, too.
 
+use std::collections::HashMap;
+
 use super::Place;
 use super::fields::Reading;
 use super::letters::{Odd, Sort, first_odd, has_typographic_quotes, named, plain, unquoted};
@@ -45,35 +47,62 @@ pub(super) fn examined(reading: &Reading<'_>, tree: Node, texts: Texts) -> Node 
 
 /// Refuses the tags of YAML (`!production`): it drops them in silence, and who typed one meant "not".
 pub(super) fn refuse_tags(reading: &Reading<'_>, node: &Node, texts: Texts) {
-    if let Some(tag) = tag_before(reading.text, node.place) {
-        let what = format!("`{tag}` is a tag for YAML, which drops it: it does not mean \"not\"");
-        let hint = "write what is to be left out under `unless:` of the rule; quote a text that begins with `!`";
-        match texts.only_told {
-            true => reading.warning(node.place, &what, Some(hint)),
-            false => reading.error(node.place, &what, Some(hint)),
-        }
+    Tags {
+        reading,
+        texts,
+        lines: reading.text.lines().collect(),
+        columns: HashMap::new(),
     }
-    match &node.value {
-        Value::List(items) => items.iter().for_each(|item| refuse_tags(reading, item, texts)),
-        Value::Map(items) => items.iter().for_each(|(key, value)| {
-            refuse_tags(reading, key, texts);
-            refuse_tags(reading, value, texts);
-        }),
-        Value::Nothing | Value::Text(_) | Value::Flag(..) | Value::Number(_) => {}
-    }
+    .refuse(node);
 }
 
-/// The tag that stands right before a place. Standard ones (`!!str`) are none of these.
-fn tag_before(text: &str, place: Place) -> Option<&str> {
-    let line = text.lines().nth(place.line.max(1) - 1)?;
-    let end = line
-        .char_indices()
-        .nth(place.column.max(1) - 1)
-        .map_or(line.len(), |(at, _)| at);
-    let word = line[..end].trim_end().rsplit([' ', '\t', ',', '[', '{']).next()?;
-    let is_tag =
-        word.starts_with('!') && !word.starts_with("!!") && !word.ends_with(':') && !word.contains(['"', '\'']);
-    is_tag.then_some(word)
+/// Looks for tags. Lines, and where the columns of a line begin, are counted once, as a file may have very many nodes.
+struct Tags<'r, 't> {
+    reading: &'r Reading<'t>,
+    texts: Texts,
+    lines: Vec<&'t str>,
+    /// By line: where each column begins, in bytes.
+    columns: HashMap<usize, Vec<usize>>,
+}
+
+impl<'t> Tags<'_, 't> {
+    fn refuse(&mut self, node: &Node) {
+        if let Some(tag) = self.before(node.place) {
+            let what = format!("`{tag}` is a tag for YAML, which drops it: it does not mean \"not\"");
+            let hint = "write what is to be left out under `unless:` of the rule; quote a text that begins with `!`";
+            match self.texts.only_told {
+                true => self.reading.warning(node.place, &what, Some(hint)),
+                false => self.reading.error(node.place, &what, Some(hint)),
+            }
+        }
+        match &node.value {
+            Value::List(items) => items.iter().for_each(|item| self.refuse(item)),
+            Value::Map(items) => items.iter().for_each(|(key, value)| {
+                self.refuse(key);
+                self.refuse(value);
+            }),
+            Value::Nothing | Value::Text(_) | Value::Flag(..) | Value::Number(_) => {}
+        }
+    }
+
+    /// The tag that stands right before a place. Standard ones (`!!str`) are none of these.
+    fn before(&mut self, place: Place) -> Option<&'t str> {
+        let nth = place.line.max(1) - 1;
+        let line = *self.lines.get(nth)?;
+        let columns = self.columns.entry(nth);
+        let columns = columns.or_insert_with(|| match line.contains('!') {
+            true => line.char_indices().map(|(at, _)| at).collect(),
+            false => Vec::new(),
+        });
+        if columns.is_empty() {
+            return None;
+        }
+        let end = columns.get(place.column.max(1) - 1).copied().unwrap_or(line.len());
+        let word = line[..end].trim_end().rsplit([' ', '\t', ',', '[', '{']).next()?;
+        let is_tag =
+            word.starts_with('!') && !word.starts_with("!!") && !word.ends_with(':') && !word.contains(['"', '\'']);
+        is_tag.then_some(word)
+    }
 }
 
 struct Examiner<'r, 't> {

@@ -107,6 +107,7 @@ variants! {
         Why::RulesUnchanged => "why rules-unchanged",
         Why::NotRedeliverable => "why not-redeliverable",
         Why::NothingInForce => "why nothing-in-force",
+        Why::NoRulesYet => "why no-rules-yet",
         Why::NoLongerDue => "why no-longer-due",
         Why::NothingToForget => "why nothing-to-forget",
         Why::Retired => "why retired",

@@ -61,6 +61,8 @@ pub enum Why {
     NotRedeliverable,
     /// No rules of this customer are in force.
     NothingInForce,
+    /// An event that waits for rules was to be decided again while there are still none.
+    NoRulesYet,
     /// The deadline was met otherwise before it came.
     NoLongerDue,
     /// Nothing was old enough.
@@ -100,6 +102,7 @@ impl std::fmt::Display for Why {
             Why::PartOfAChange => f.write_str("it is a part of a change of rules"),
             Why::RulesUnchanged => f.write_str("the rules in force stay as they are"),
             Why::NotRedeliverable => f.write_str("there is no such delivery, or it is not made yet"),
+            Why::NoRulesYet => f.write_str("there are still no rules; it is decided as soon as there are"),
             Why::NothingInForce => f.write_str("no rules of this customer are in force"),
             Why::NoLongerDue => f.write_str("there was nothing left to do"),
             Why::Retired => f.write_str("it was about something whose retention is over"),

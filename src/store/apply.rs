@@ -326,6 +326,7 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
                     digest,
                     recorded: file.recorded.unwrap_or(*recorded),
                     nth: file.nth,
+                    given_back: false,
                 }));
             }
             for path in removed {
@@ -335,10 +336,19 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
                     digest: None,
                     recorded: *recorded,
                     nth: 0,
+                    given_back: false,
                 }));
             }
-            let gone = given_back.iter().map(|one| keys::rule_file(&one.path, one.in_force));
-            ops.extend(gone.map(Op::Remove));
+            for one in given_back {
+                put(Item::RuleFile(RuleFileLine {
+                    path: one.path.clone(),
+                    seq: one.in_force,
+                    digest: Some(String::new()),
+                    recorded: one.recorded,
+                    nth: one.nth,
+                    given_back: true,
+                }));
+            }
         }
         Change::Broken { broken: Some(file), .. } => put(Item::Broken(file.clone())),
         Change::Broken { path, broken: None } => ops.push(Op::Remove(keys::broken(path))),

@@ -254,6 +254,9 @@ pub struct RuleFileLine {
     pub recorded: Position,
     /// Which of the recorded input's files.
     pub nth: u32,
+    /// Nothing was decided by it, and its text is given back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_back: bool,
 }
 
 impl Item {

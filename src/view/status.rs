@@ -10,10 +10,11 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use super::visibility::Visibility;
-use super::words::without_addresses;
+use super::words::{without_addresses, without_paths};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Failing, StateWord};
+use crate::evaluate::rules_awaited;
 use crate::evaluate::set_aside::words;
 use crate::rule::RuleSet;
 use crate::store::View;
@@ -226,6 +227,8 @@ pub struct Disk {
 pub struct SetAside {
     /// How many, at most [`COUNTED_MOST`].
     pub count: usize,
+    /// How many of them are events that only wait for rules.
+    pub awaiting_rules: usize,
     /// The latest of them.
     pub latest: Vec<SetAsideShort>,
 }
@@ -275,7 +278,15 @@ pub fn status(visibility: &Visibility<'_>, rules: &RuleSet, figures: &Figures) -
         customers_without_rules: shown(visibility, &figures.customers_without_rules),
         secrets_that_cannot_be_used: {
             let bad = figures.bad_secrets.iter().filter(|bad| visibility.shows(&bad.customer));
-            bad.take(NAMED_MOST).cloned().collect()
+            let shown = bad.take(NAMED_MOST).map(|bad| BadSecret {
+                why: if is_operator {
+                    bad.why.clone()
+                } else {
+                    without_paths(&bad.why)
+                },
+                ..bad.clone()
+            });
+            shown.collect()
         },
         clock_behind_seconds: figures.clock_behind_seconds,
         rules_are_polled: figures.rules_are_polled,
@@ -313,7 +324,8 @@ fn rules_of(visibility: &Visibility<'_>, rules: &RuleSet) -> Result<Rules> {
         one.rules += file.rules.len();
     }
     let broken = visibility.store.broken()?;
-    for file in &broken {
+    // what is wrong with a whole folder is said by itself
+    for file in broken.iter().filter(|file| file.folder.is_none()) {
         customers
             .entry(&file.customer)
             .or_default()
@@ -348,7 +360,11 @@ fn failing(visibility: &Visibility<'_>, rules: &RuleSet, now: Time) -> Result<Ve
     for failing in visibility.store.all_failing().take(COUNTED_MOST) {
         let failing = failing?;
         if visibility.shows(&failing.customer) && rules.endpoint(&failing.endpoint).is_some() {
-            all.push(Fails::of(&failing, now));
+            let mut fails = Fails::of(&failing, now);
+            if visibility.customer().is_some() {
+                fails.why = without_paths(&fails.why);
+            }
+            all.push(fails);
         }
     }
     all.sort_by_key(|fails| (!fails.needs_a_person, fails.since));
@@ -411,5 +427,9 @@ fn set_aside(store: &View) -> Result<SetAside> {
     Ok(SetAside {
         latest: latest.collect(),
         count: lines.len(),
+        awaiting_rules: lines
+            .iter()
+            .filter(|line| line.set_aside.why == rules_awaited::WHY)
+            .count(),
     })
 }

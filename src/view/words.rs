@@ -2,6 +2,7 @@
 
 use crate::clock::Time;
 use crate::event::Provider;
+pub use crate::problem::without_paths;
 
 /// A moment, for machines and for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,33 +87,6 @@ pub fn without_addresses(text: &str) -> String {
         shown.push_str(&rest[..begin]);
         shown.push_str("(address)");
         rest = &rest[end..];
-    }
-    shown + rest
-}
-
-/// What went wrong, without the paths of this machine's files: of an absolute path of several parts its last one is left
-/// (`…/contoso-teams`), so that one still knows which file is meant.
-pub fn without_paths(text: &str) -> String {
-    let is_in_path = |c: char| c.is_alphanumeric() || "/._-@+~".contains(c);
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('/') {
-        let length = rest[at..].find(|c| !is_in_path(c)).unwrap_or(rest.len() - at);
-        let (before, path) = (&rest[..at], &rest[at..at + length]);
-        let begins = before
-            .chars()
-            .next_back()
-            .is_none_or(|c| !is_in_path(c) && c != ':' && c != '…');
-        let last = path.trim_end_matches(['/', '.']).rsplit_once('/');
-        shown.push_str(before);
-        match last.filter(|(parents, _)| begins && !parents.is_empty() && !parents.starts_with("//")) {
-            Some((parents, _)) => {
-                shown.push('…');
-                shown.push_str(&path[parents.len()..]);
-            }
-            None => shown.push_str(path),
-        }
-        rest = &rest[at + length..];
     }
     shown + rest
 }

@@ -186,6 +186,23 @@ async fn what_waited_for_a_forgotten_customer_is_a_dead_letter_that_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_after_the_last_rules_were_ended_is_told_when_they_are_back() {
+    let files = [("contoso/a.yaml", &*rules_to("a"))];
+    let world = World::with_settings(&customers(&["contoso"]), &files).await;
+    let away = world.rules().parent().expect("a folder").join("away");
+    fs::rename(world.rules().join("contoso"), &away).expect("is gone");
+    world.reload().await;
+    assert_eq!(world.post("/v1/rules/contoso/forget", "").await.0, 200);
+    world.settled().await;
+    world.hear(&another("BETWEEN-1")).await;
+    assert!(world.hooks.got("a").is_empty());
+    fs::rename(&away, world.rules().join("contoso")).expect("is back");
+    world.reload().await;
+    world.pass(10).await;
+    assert_eq!(world.hooks.got("a").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_an_operator_ends_a_customers_rules() {
     let settings = customers(&["contoso", "fabrikam"]).replace("contoso: { ", "contoso: { tokens: theirs, ")
         + "secrets: \"{dir}/secrets\"\ntokens: { read: reader, operate: operator }\n";
@@ -269,6 +286,16 @@ async fn events_that_come_before_there_are_rules_are_kept_and_told_when_there_ar
     world.start().await;
     let kept = world.get("/v1/set-aside").await;
     assert_eq!(kept["set-aside"].as_array().expect("a list").len(), 2, "{kept}");
+    // whoever has one decided while there are still no rules does not lose it
+    let id = kept["set-aside"][0]["id"].as_str().expect("an id");
+    world.post(&format!("/v1/set-aside/{id}/retry"), "").await;
+    world.settled().await;
+    let status = world.get("/v1/status").await;
+    assert_eq!(
+        (&status["set_aside"]["count"], &status["set_aside"]["awaiting_rules"]),
+        (&2.into(), &2.into()),
+        "{status}"
+    );
     world.pass(20).await;
     world.write_rules("contoso/a.yaml", &rules_to("a"));
     world.reload().await;

@@ -208,3 +208,51 @@ async fn versions_of_rules_that_decided_nothing_are_given_back_and_others_stay()
     assert_eq!(names, ["decides"]);
     daemon.stop().await.expect("stops");
 }
+
+/// The versions of a file whose texts are given back, and how many versions there are.
+fn given_back(daemon: &Handle, path: &str) -> (Vec<u64>, usize) {
+    let view = daemon.ledger.view();
+    let mut versions = std::collections::BTreeMap::new();
+    for seq in 0..200 {
+        for line in view.rule_files_at(seq, path).expect("reads") {
+            versions.insert(line.seq, line.given_back);
+        }
+    }
+    let back = versions
+        .iter()
+        .filter(|(_, back)| **back)
+        .map(|(seq, _)| *seq)
+        .collect();
+    (back, versions.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_decided_an_earlier_event_anew_is_not_given_back() {
+    let place = place().await;
+    let daemon = start(&place).await;
+    daemon.hear(vec![update(1, begin())]).await;
+    daemon.settled().await;
+    write(&place, "contoso/a.yaml", &text("second"));
+    daemon.rules.reload(&folder("contoso")).await.expect("is read");
+    // no event comes, but something is decided: as when an event that was set aside is decided again
+    let command = crate::record::Command::Retry {
+        at: crate::journal::Position { seq: 1, nth: 0 },
+    };
+    let retry = crate::record::Input::Commanded {
+        by: "operator".to_owned(),
+        command,
+    };
+    daemon.ledger.record(vec![retry], None).await.expect("is recorded");
+    daemon.settled().await;
+    for name in ["third", "fourth"] {
+        write(&place, "contoso/a.yaml", &text(name));
+        daemon.rules.reload(&folder("contoso")).await.expect("is read");
+    }
+    let (back, versions) = given_back(&daemon, "contoso/a.yaml");
+    assert_eq!(
+        (back.len(), versions),
+        (1, 4),
+        "only the third decided nothing: {back:?}"
+    );
+    daemon.stop().await.expect("stops");
+}

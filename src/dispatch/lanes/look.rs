@@ -68,6 +68,8 @@ impl Dispatcher {
             let (lane_key, standing) = head?;
             self.ledger.figures().heads_read.fetch_add(1, Ordering::Relaxed);
             if let Some(due) = due_of(&standing) {
+                let is_woken = lane.woken.contains(&lane_key.delivery);
+                let due = if is_woken { due.min(now) } else { due };
                 lane.waiting.expect(lane_key.incident.clone(), due);
             }
             if nth == HELD_MOST {

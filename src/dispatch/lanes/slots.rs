@@ -296,6 +296,15 @@ mod tests {
     }
 
     #[test]
+    fn with_four_places_receivers_that_are_new_and_those_that_fail_are_tried_too() {
+        let new = Class {
+            standing: Standing::New,
+            ..class("acme", false)
+        };
+        assert!(between_customers(4).has_room(&new) && between_customers(4).has_room(&class("acme", true)));
+    }
+
+    #[test]
     fn a_place_given_back_is_free_again() {
         let mut slots = slots(2);
         assert_eq!(take_all(&mut slots, &class("acme", true)), 1);

@@ -11,6 +11,7 @@ use crate::delivery::{Attempt, Delivery, Failing};
 use crate::evaluate::own::own;
 use crate::event::{Event, Kind, Stage};
 use crate::notification::{EndpointId, hash};
+use crate::problem::without_paths;
 use crate::record::Change;
 use crate::rule::set::CONTACT;
 
@@ -155,7 +156,7 @@ fn fails(failing: &Failing, now: Time) -> Option<Event> {
          receivers that fail you are told an hour later at the earliest.",
         failing.customer,
         failing.since.format("%Y-%m-%d %H:%M UTC"),
-        failing.why,
+        without_paths(&failing.why),
         failing.customer,
     );
     event(failing, Kind::ReceiverFailing, Stage::Active, title, &text, now)

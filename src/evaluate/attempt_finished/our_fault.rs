@@ -1,7 +1,7 @@
 //! The mail relay refuses us: the operator is told, once for each fault, and again only if it is still so when a
 //! delivery's life is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::own::own;
 use super::Lane;
@@ -43,6 +43,15 @@ pub(super) fn tracking_id(fault: Fault, day: Time) -> String {
         Fault::Security => "security",
     };
     format!("mail-refused:{word}:{}", day.format("%Y%m%d"))
+}
+
+/// Whether the report of the fault that an attempt found was raised and waits to be decided: by its id.
+pub fn is_fault_raised(attempt: &Attempt, raised: &HashSet<String>) -> bool {
+    let Outcome::OurFault { fault, .. } = attempt.outcome else {
+        return false;
+    };
+    let days = (0..=LIFE.num_days()).map(|days| attempt.ended - chrono::Duration::days(days));
+    days.map(|day| tracking_id(fault, day)).any(|id| raised.contains(&id))
 }
 
 fn told_of(fault: Fault, attempt: &Attempt, why: &str, now: Time) -> Event {

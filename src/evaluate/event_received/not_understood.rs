@@ -1,5 +1,7 @@
 //! The operator is told of words that this version does not know: once per word, and of so many words only.
 
+use std::collections::HashSet;
+
 use super::super::own::{more_words_not_known, word_not_known};
 use super::Heard;
 use crate::clock::Time;
@@ -20,6 +22,16 @@ pub struct NewWords {
     pub untold: Vec<(String, String)>,
     /// How many reports there are already, counted up to the limit and one beyond.
     pub told: usize,
+}
+
+impl NewWords {
+    /// Leaves out those whose reports were raised and wait to be decided: by their ids.
+    pub fn leave_out(&mut self, raised: &HashSet<String>) {
+        self.untold
+            .retain(|(field, word)| !raised.contains(&id_of(field, word)));
+        let reports = raised.iter().filter(|id| id.starts_with(WORD_IDS)).count();
+        self.told = self.told.max(reports);
+    }
 }
 
 /// The id of the report of a word; the same word in other letters is the same.
@@ -79,6 +91,23 @@ mod tests {
         assert_eq!((last.len(), last[2].as_str()), (3, "new-word:more"));
         assert_eq!(told(1, WORDS_TOLD_MOST), ["new-word:more"]);
         assert!(told(5, WORDS_TOLD_MOST + 1).is_empty());
+    }
+
+    #[test]
+    fn words_whose_reports_wait_to_be_decided_are_not_told_again_and_count() {
+        let raised: HashSet<String> = (0..WORDS_TOLD_MOST)
+            .map(|nth| id_of("stage", &format!("W{nth}")))
+            .chain(["mail-refused:hello:20261129".to_owned()])
+            .collect();
+        let mut words = NewWords {
+            untold: vec![
+                ("stage".to_owned(), "w1".to_owned()),
+                ("stage".to_owned(), "New".to_owned()),
+            ],
+            told: 3,
+        };
+        words.leave_out(&raised);
+        assert_eq!((words.untold.len(), words.told), (1, WORDS_TOLD_MOST));
     }
 
     #[test]

@@ -8,17 +8,16 @@ use crate::record::GivenBack;
 use crate::store::View;
 
 impl View {
-    /// Of files that change now, the versions in force, if no event came since they were recorded: inputs are decided
-    /// in order, so nothing was decided by them.
+    /// Of files that change now, the versions in force, if nothing was decided by the rules since they came into force:
+    /// `decided` is the last record that was.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn rules_without_decisions(&self, changed: &BTreeSet<&str>) -> Result<Vec<GivenBack>> {
-        let newest = self.events(None, 1)?.pop().map_or(0, |event| event.at.seq);
+    pub fn rules_without_decisions(&self, changed: &BTreeSet<&str>, decided: u64) -> Result<Vec<GivenBack>> {
         let mut given_back = Vec::new();
         for path in changed {
             let in_force = self.rule_files_at(u64::MAX, path)?.into_iter();
-            let unused = in_force.filter(|line| line.path == **path && line.recorded.seq > newest);
+            let unused = in_force.filter(|line| line.path == **path && line.seq > decided);
             given_back.extend(unused.map(|line| GivenBack {
                 path: line.path,
                 in_force: line.seq,

@@ -249,7 +249,8 @@ fn tests(reading: &Reading, id: &IncidentId) -> Result<Vec<(String, Tracked)>, R
     for item in reading.store.deliveries_about(id) {
         let delivery = item?.delivery;
         if delivery.is_test() && sources.visibility.shows(&delivery.customer) {
-            tests.extend(Tracked::find(&reading.store, &delivery.id)?.map(|tracked| (delivery.id, tracked)));
+            let found = Tracked::find(&reading.store, &delivery.id)?;
+            tests.extend(found.map(|tracked| (delivery.id, tracked.for_viewer(&sources.visibility))));
         }
     }
     Ok(tests)

@@ -37,7 +37,17 @@ async fn place() -> Place {
         report: "a secret of fabrikam's".to_owned(),
         folder: None,
     };
-    place.rules_with_broken(TWO, two_customers(), vec![broken]).await;
+    // what is wrong with a whole folder is no broken file
+    let folder = BrokenFile {
+        path: "contoso/".to_owned(),
+        customer: CustomerId::new("contoso"),
+        digest: String::new(),
+        report: "the folder is gone".to_owned(),
+        folder: Some(crate::record::FolderTrouble::Gone),
+    };
+    place
+        .rules_with_broken(TWO, two_customers(), vec![broken, folder])
+        .await;
     place
 }
 

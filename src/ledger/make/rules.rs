@@ -26,7 +26,7 @@ impl Writer {
         let earlier: Vec<_> = self.earlier_texts(input)?.into_iter().map(|(file, _)| file).collect();
         let change = RulesChange {
             recorded: waiting.at,
-            given_back: view.rules_without_decisions(&changed_paths(input, &earlier))?,
+            given_back: view.rules_without_decisions(&changed_paths(input, &earlier), self.upkeep.decided_by_rules)?,
             earlier,
             before: view.revision_at(u64::MAX)?,
             broken: view.broken()?,
@@ -128,6 +128,7 @@ impl Writer {
             customer: customer.clone(),
             paths,
             after: next.revision.clone(),
+            no_longer_failing: self.failing_endpoints_without(&next)?,
             broken: broken.filter(|file| file.customer == *customer).collect(),
         };
         let hint = self.endpoints_gone(&next)?;

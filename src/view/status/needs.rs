@@ -58,14 +58,16 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
         let what = format!("{} more receivers fail", failing.len() - NEEDS_MOST);
         need(what, "`bellwether status --format json` lists all of them");
     }
-    if let Some(count) = status
-        .set_aside
-        .as_ref()
-        .map(|one| one.count)
-        .filter(|count| *count > 0)
-    {
-        let hint = "`bellwether set-aside list` shows it; `bellwether set-aside retry ID` has it decided again";
-        need(format!("{count} could not be decided and are set aside"), hint);
+    if let Some(set_aside) = &status.set_aside {
+        if set_aside.awaiting_rules > 0 {
+            let what = format!("{} events wait for rules", set_aside.awaiting_rules);
+            need(what, "they are decided by themselves as soon as there are rules");
+        }
+        let others = set_aside.count - set_aside.awaiting_rules;
+        if others > 0 {
+            let hint = "`bellwether set-aside list` shows it; `bellwether set-aside retry ID` has it decided again";
+            need(format!("{others} could not be decided and are set aside"), hint);
+        }
     }
     if let Some(until) = status.nothing_expires_until.filter(|_| status.disk.is_some()) {
         let what = format!(

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Chapter, Story};
+use super::{Chapter, Story, revisions};
 use crate::clock::Time;
-use crate::event::{Event, Impact, Promise};
+use crate::event::Promise;
 use crate::incident::reviews::{self, Progress, Said, Terms};
 
 impl Story {
@@ -19,22 +19,17 @@ impl Story {
 /// A communication whose text is lost still says what it is, and when.
 fn said(chapter: &Chapter) -> Said {
     let event = chapter.event.as_deref();
-    let names = |name: fn(&Impact) -> Option<&str>| {
-        let impact = event.map(|event| event.impact.iter()).unwrap_or_default();
-        impact.filter_map(name).collect::<BTreeSet<&str>>().len()
-    };
+    let impact = revisions::impact(chapter);
+    let services: BTreeSet<&String> = impact.iter().map(|(service, _)| service).collect();
+    let regions: BTreeSet<&String> = impact.iter().filter_map(|(_, region)| region.as_ref()).collect();
     Said {
         kind: chapter.kind,
         stage: chapter.stage,
         published: chapter.published,
         impact_start: event.and_then(|event| event.impact_start),
         impact_end: event.and_then(|event| event.impact_end),
-        promise: event.and_then(promise),
-        services: names(|impact| Some(&impact.service)),
-        regions: names(|impact| impact.region.as_deref()),
+        promise: event.and_then(|event| Promise::in_text(&event.text)),
+        services: services.len(),
+        regions: regions.len(),
     }
-}
-
-fn promise(event: &Event) -> Option<Promise> {
-    Promise::in_text(&event.text)
 }

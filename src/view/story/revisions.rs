@@ -17,6 +17,10 @@ const LINES_MOST: usize = 2_000;
 /// Lines of more words than this, both together, are not compared by words.
 const WORDS_MOST: usize = 2_000;
 
+/// What all comparisons of one incident may take at worst, in steps: a comparison of n lines or words takes up to n² of
+/// them. Beyond it, texts are shown as replaced.
+const STEPS_MOST: usize = 64_000_000;
+
 /// How many words of what stayed the same are shown beside a change.
 const CONTEXT_WORDS: usize = 6;
 
@@ -106,6 +110,7 @@ impl Story {
     /// What each communication changed, the provider's newest first. One whose text is lost changes nothing that is
     /// known.
     pub fn revisions(&self) -> Vec<Revision> {
+        let mut left = STEPS_MOST;
         let revisions = self.chapters.iter().enumerate().map(|(nth, chapter)| {
             let line = chapter.kind.line();
             let before = self.chapters[nth + 1..]
@@ -114,14 +119,14 @@ impl Story {
             Revision {
                 kind: chapter.kind,
                 published: chapter.published,
-                changed: before.map(|before| changed(before, chapter)),
+                changed: before.map(|before| changed(before, chapter, &mut left)),
             }
         });
         revisions.collect()
     }
 }
 
-fn changed(before: &Chapter, after: &Chapter) -> Changed {
+fn changed(before: &Chapter, after: &Chapter, left: &mut usize) -> Changed {
     let accounts = |chapter: &Chapter| chapter.accounts.iter().cloned().collect::<BTreeSet<String>>();
     let accounts = Delta::between(&accounts(before), &accounts(after));
     let (Some(old), Some(new)) = (before.event.as_deref(), after.event.as_deref()) else {
@@ -136,7 +141,7 @@ fn changed(before: &Chapter, after: &Chapter) -> Changed {
     ];
     let times = times.into_iter().filter(|(_, before, after)| before != after);
     Changed {
-        text: words(&old.text, &new.text),
+        text: words(&old.text, &new.text, left),
         impact: Delta::between(&impact(before), &impact(after)),
         accounts,
         times: times
@@ -146,7 +151,7 @@ fn changed(before: &Chapter, after: &Chapter) -> Changed {
 }
 
 /// What a communication names as impacted, for the accounts that heard it.
-fn impact(chapter: &Chapter) -> BTreeSet<(String, Option<String>)> {
+pub(super) fn impact(chapter: &Chapter) -> BTreeSet<(String, Option<String>)> {
     let named = chapter.event.iter().flat_map(|event| &event.impact);
     let is_theirs = |impact: &&Impact| {
         let accounts: &[String] = &impact.accounts;
@@ -162,9 +167,10 @@ fn impact(chapter: &Chapter) -> BTreeSet<(String, Option<String>)> {
 }
 
 /// The pieces of two texts, where they differ: first by lines, then by the words of lines that took others' place.
-fn words(before: &str, after: &str) -> Vec<Piece> {
+fn words(before: &str, after: &str, left: &mut usize) -> Vec<Piece> {
     let (old, new): (Vec<&str>, Vec<&str>) = (lines(before), lines(after));
-    if old.len() + new.len() > LINES_MOST {
+    let count = old.len() + new.len();
+    if count > LINES_MOST || !takes(count, left) {
         return match old == new {
             true => Vec::new(),
             false => replaced(before, after),
@@ -177,18 +183,28 @@ fn words(before: &str, after: &str) -> Vec<Piece> {
         match tag {
             DiffTag::Equal => {}
             DiffTag::Delete | DiffTag::Insert => pieces.extend(replaced(&gone, &new)),
-            DiffTag::Replace => pieces.extend(by_words(&gone, &new)),
+            DiffTag::Replace => pieces.extend(by_words(&gone, &new, left)),
         }
     }
     pieces
+}
+
+/// Takes the steps of a comparison of so many lines or words, if so many are left.
+fn takes(count: usize, left: &mut usize) -> bool {
+    match left.checked_sub(count * count) {
+        Some(rest) => *left = rest,
+        None => return false,
+    }
+    true
 }
 
 fn lines(text: &str) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
 }
 
-fn by_words(before: &str, after: &str) -> Vec<Piece> {
-    if before.split_whitespace().count() + after.split_whitespace().count() > WORDS_MOST {
+fn by_words(before: &str, after: &str, left: &mut usize) -> Vec<Piece> {
+    let count = before.split_whitespace().count() + after.split_whitespace().count();
+    if count > WORDS_MOST || !takes(count, left) {
         return replaced(before, after);
     }
     let diff = TextDiff::configure()
@@ -252,11 +268,13 @@ mod tests {
 
     /// Removed words in `-…-`, added ones in `+…+`.
     fn shown(before: &str, after: &str) -> String {
-        let shown = words(before, after).into_iter().map(|piece| match piece.fate {
-            Fate::Same => piece.text,
-            Fate::Added => format!("+{}+", piece.text),
-            Fate::Removed => format!("-{}-", piece.text),
-        });
+        let shown = words(before, after, &mut STEPS_MOST.clone())
+            .into_iter()
+            .map(|piece| match piece.fate {
+                Fate::Same => piece.text,
+                Fate::Added => format!("+{}+", piece.text),
+                Fate::Removed => format!("-{}-", piece.text),
+            });
         shown.collect()
     }
 
@@ -290,9 +308,16 @@ mod tests {
     fn texts_that_are_too_long_to_compare_are_shown_as_replaced() {
         let many = |word: &str, count: usize| vec![word; count].join("\n");
         let (before, after) = (many("one", LINES_MOST), many("two", 1));
-        assert_eq!(words(&before, &after).len(), 2);
-        assert_eq!(words(&before, &before), []);
+        let mut left = STEPS_MOST;
+        assert_eq!(words(&before, &after, &mut left).len(), 2);
+        assert_eq!(words(&before, &before, &mut left), []);
         let line = |word: &str| vec![word; WORDS_MOST].join(" ");
-        assert_eq!(words(&line("one"), &line("two")).len(), 2);
+        assert_eq!(words(&line("one"), &line("two"), &mut left).len(), 2);
+        let mut used_up = 3;
+        assert_eq!(
+            words("a b", "a c", &mut used_up).len(),
+            2,
+            "all of it is shown as replaced"
+        );
     }
 }
