@@ -67,7 +67,9 @@ impl SendTest {
 async fn tried(client: &Client, id: &str, deadline: Instant) -> Result<Value> {
     loop {
         let delivery = client.get(&["deliveries", id], &[]).await?;
-        let is_tried = last_attempt(&delivery).is_some() || text(&delivery, "state") != "scheduled";
+        // an attempt that was just written down may be seen before what it leads to
+        let has_failed = last_attempt(&delivery).is_some_and(|attempt| text(attempt, "outcome") != "delivered");
+        let is_tried = has_failed || text(&delivery, "state") != "scheduled";
         if is_tried || Instant::now() >= deadline {
             return Ok(delivery);
         }

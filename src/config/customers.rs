@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::channel::EmailAddress;
+use crate::customer::account::account_id;
 use crate::customer::{Customer, CustomerId};
 use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Reading};
@@ -58,11 +59,32 @@ fn customer(reading: &Reading<'_>, node: &Node) -> Customer {
     };
     Customer {
         contact: contact(reading, &fields),
-        accounts: set(reading, &fields, "accounts", "the id of an account"),
+        accounts: accounts(reading, &fields),
         public: set(reading, &fields, "public", "the name of a source"),
         secrets: secret_names(reading, &fields, "secrets"),
         tokens: secret_names(reading, &fields, "tokens"),
     }
+}
+
+/// The accounts that a customer owns, as events name them: `/subscriptions/<id>` is its id. What is nearly an id, or a
+/// pattern, would own nothing, and nobody would hear.
+fn accounts(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeSet<String> {
+    let Some(node) = fields.get("accounts") else {
+        return BTreeSet::new();
+    };
+    if matches!(&node.value, Value::List(items) if items.is_empty()) {
+        return BTreeSet::new();
+    }
+    let texts = reading.texts(node, "the id of an account").into_iter();
+    // a warning: one customer's mistake does not keep the daemon from telling the others
+    let read = texts.map(|text| {
+        account_id(&text.value).unwrap_or_else(|no| {
+            let what = format!("{}; its customer hears nothing of it", no.what);
+            reading.warning(text.place, &what, Some(&no.hint));
+            text.value.trim().to_lowercase()
+        })
+    });
+    read.collect()
 }
 
 fn contact(reading: &Reading<'_>, fields: &Fields<'_>) -> Option<String> {
@@ -102,4 +124,36 @@ fn set(reading: &Reading<'_>, fields: &Fields<'_>, key: &str, what: &str) -> BTr
 fn secret_names(reading: &Reading<'_>, fields: &Fields<'_>, key: &str) -> BTreeSet<String> {
     let items = fields.get(key).map(|node| reading.items(node)).unwrap_or_default();
     items.into_iter().filter_map(|item| reading.secret_name(item)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Flags, Settings};
+
+    /// The accounts that are read, and how many warnings there are.
+    fn read(accounts: &str) -> (Vec<String>, usize) {
+        let text = format!("customers: {{ acme: {{ accounts: [{accounts}] }} }}\n");
+        let (settings, problems) = Settings::read("bellwether.yaml", &text, &Flags::default()).expect("settings");
+        let customers = settings.customers.by_name.expect("customers");
+        let accounts = customers.into_values().next().expect("one").accounts;
+        (accounts.into_iter().collect(), problems.len())
+    }
+
+    #[test]
+    fn an_account_is_an_id_or_what_the_portal_copies_and_what_owns_nothing_is_warned_of() {
+        let id = "11111111-aaaa-4bbb-8ccc-111111111111";
+        assert_eq!(
+            read(&format!("/subscriptions/{}", id.to_uppercase())),
+            (vec![id.to_owned()], 0)
+        );
+        assert_eq!(read(&format!("{id}, '123456789012', my-account")).1, 0);
+        for wrong in [
+            "1111111-aaaa-4bbb-8ccc-111111111111",
+            "'*'",
+            "'{id}'",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            assert_eq!(read(wrong).1, 1, "{wrong}");
+        }
+    }
 }

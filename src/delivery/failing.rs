@@ -29,6 +29,9 @@ pub struct Failing {
     /// Whether it refused something for good: that is a dead letter, whatever comes later.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_refused: bool,
+    /// Whether the mail relay refuses us: its operator is told, and not the receiver's owner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_our_fault: bool,
     /// The delivery that was tried.
     pub delivery: String,
     /// When its owner was told.
@@ -50,7 +53,7 @@ impl Failing {
             Channel::Email => MAIL_FAILS_LONG,
             Channel::Webhook | Channel::Slack | Channel::Teams => FAILS_LONG,
         };
-        self.is_refused || now - self.since >= long
+        self.is_refused || self.is_our_fault || now - self.since >= long
     }
 }
 

@@ -156,6 +156,9 @@ fn no_sign_in() -> SmtpFailure {
     }
 }
 
+/// The codes that take a message (RFC 5321 §4.2.3): anything else, also a greeting or a `354`, is no word for it.
+const TAKEN: std::ops::RangeInclusive<u16> = 250..=259;
+
 async fn transact(connection: &mut AsyncSmtpConnection, email: &Email) -> Result<(), Failed> {
     let envelope = &email.envelope;
     let parameters = parameters(connection, email)?;
@@ -166,8 +169,19 @@ async fn transact(connection: &mut AsyncSmtpConnection, email: &Email) -> Result
         said(SmtpStep::Recipient, COMMAND_TIMEOUT, connection.command(rcpt)).await?;
     }
     said(SmtpStep::Data, COMMAND_TIMEOUT, connection.command(Data)).await?;
-    said(SmtpStep::Dot, DOT_TIMEOUT, connection.message(&email.bytes)).await?;
-    Ok(())
+    let answer = said(SmtpStep::Dot, DOT_TIMEOUT, connection.message(&email.bytes)).await?;
+    let code = u16::from(answer.code());
+    match TAKEN.contains(&code) {
+        true => Ok(()),
+        false => Err((
+            SmtpStep::Dot,
+            SmtpFailure::Failed {
+                why: format!(
+                    "the mail server answered {code} to the whole message, which takes it neither nor refuses it"
+                ),
+            },
+        )),
+    }
 }
 
 /// What the mail needs of the server; only an address that is not ASCII needs anything.

@@ -176,7 +176,10 @@ pub fn value_of(bytes: &[u8]) -> Result<Secret, String> {
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| format!("is not UTF-8 text (byte {}): save it as UTF-8", error.valid_up_to()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+    let text = text
+        .strip_prefix('\u{feff}')
+        .unwrap_or(text)
+        .trim_matches(|letter: char| letter.is_ascii_whitespace());
     if text.is_empty() {
         return Err("is empty: write the value into it".to_owned());
     }
@@ -258,7 +261,7 @@ mod tests {
 
     #[test]
     fn each_bad_secret_is_named_with_its_file_and_the_reason_and_never_with_its_value() {
-        let files: [(&str, Vec<u8>, &str); 12] = [
+        let files: [(&str, Vec<u8>, &str); 13] = [
             ("empty", b"".to_vec(), "is empty"),
             ("blank", b" \n\r\n".to_vec(), "is empty"),
             ("mark", b"\xef\xbb\xbf\n".to_vec(), "is empty"),
@@ -274,6 +277,7 @@ mod tests {
                 "hun\u{200b}ter2".as_bytes().to_vec(),
                 "U+200B, the 4. one",
             ),
+            ("no-break", "hunter2\u{a0}\n".as_bytes().to_vec(), "U+00A0, the 8. one"),
             ("long", vec![b'h'; 64 * 1024 + 1], "more than 65536 bytes"),
         ];
         let written: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes, _)| (*name, &**bytes)).collect();

@@ -60,6 +60,8 @@ pub struct Figures {
     pub clock_behind_seconds: i64,
     /// Whether the rules folder is looked at every few seconds, as the system does not tell of all of its changes.
     pub rules_are_polled: bool,
+    /// Bodies of known senders that could not be read and are kept.
+    pub refused_bodies_kept: usize,
     /// Customers whose folder is gone and whose last rules stay in force.
     pub customers_without_folder: BTreeSet<CustomerId>,
     /// Customers in the settings without any rules.
@@ -108,6 +110,9 @@ pub struct Status {
     pub set_aside: Option<SetAside>,
     /// Until when nothing expires and nothing is deleted, after the machine's clock jumped.
     pub nothing_expires_until: Option<Time>,
+    /// Bodies of known senders that could not be read and are kept; for an operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_bodies_kept: Option<usize>,
     /// Customers whose folder is gone and whose last rules stay in force.
     #[schemars(with = "Vec<String>")]
     pub customers_without_folder: Vec<CustomerId>,
@@ -274,6 +279,7 @@ pub fn status(visibility: &Visibility<'_>, rules: &RuleSet, figures: &Figures) -
         }),
         set_aside: is_operator.then(|| set_aside(store)).transpose()?,
         nothing_expires_until: store.hold()?.filter(|until| *until > figures.now),
+        refused_bodies_kept: is_operator.then_some(figures.refused_bodies_kept),
         customers_without_folder: shown(visibility, &figures.customers_without_folder),
         customers_without_rules: shown(visibility, &figures.customers_without_rules),
         secrets_that_cannot_be_used: {

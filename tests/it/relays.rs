@@ -165,6 +165,9 @@ async fn mail_that_is_refused_because_of_us_waits_and_the_operator_is_told_once(
         assert_eq!(world.deliveries("dead").await, [""; 0], "{refusal}");
         let waiting = world.deliveries("scheduled").await;
         assert_eq!(waiting.len(), 3, "{refusal}");
+        // the mail that tells of it may wait behind the same refusal: who asks is told
+        let needs = world.get("/v1/status").await["needs"].to_string();
+        assert!(needs.contains("(email) has failed"), "{needs}");
         let titles = told_of_relay(&world).await;
         assert!(
             titles.len() == 1 && titles[0].contains(expected),

@@ -196,6 +196,17 @@ async fn a_relay_that_offers_no_way_to_sign_in_waits_for_the_operator() {
 }
 
 #[tokio::test]
+async fn what_takes_a_message_neither_nor_refuses_it_at_the_dot_is_tried_again() {
+    for last in ["354 go on\r\n", "220 hello\r\n"] {
+        let outcome = refused_at(5, last).await;
+        assert!(
+            matches!(&outcome, Outcome::Retry { why, .. } if why.contains(&last[..3])),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_connection_lost_after_the_dot_is_tried_again() {
     let (url, _) = server(vec!["220 hi\r\n", HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n"]).await;
     assert!(matches!(send(&url, "none").await, Outcome::Retry { why, .. } if why.contains("it may have arrived")));

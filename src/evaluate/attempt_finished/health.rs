@@ -77,12 +77,11 @@ impl<'a> Seen<'a> {
     fn see(&mut self, attempt: &Attempt, delivery: &'a Delivery, now: Time) {
         self.delivery = delivery;
         self.is_test &= delivery.is_test();
-        let (why, is_refused) = match &attempt.outcome {
+        let (why, is_refused, is_our_fault) = match &attempt.outcome {
             Outcome::Delivered => return self.failing = None,
-            Outcome::Retry { why, .. } => (why, false),
-            // that is the relay's trouble with us: the operator is told of it, and the receiver may be well
-            Outcome::OurFault { .. } => return,
-            Outcome::Refused { why } | Outcome::Gone { why } => (why, true),
+            Outcome::Retry { why, .. } => (why, false, false),
+            Outcome::OurFault { why, .. } => (why, false, true),
+            Outcome::Refused { why } | Outcome::Gone { why } => (why, true, false),
         };
         let known = self.failing.take();
         self.failing = Some(Failing {
@@ -93,6 +92,7 @@ impl<'a> Seen<'a> {
             since: known.as_ref().map_or(attempt.started, |known| known.since),
             last: now,
             why: why.clone(),
+            is_our_fault,
             is_refused: is_refused || known.as_ref().is_some_and(|known| known.is_refused),
             delivery: delivery.id.clone(),
             told: known.and_then(|known| known.told),
@@ -104,7 +104,7 @@ impl<'a> Seen<'a> {
             return works(self.before, self.delivery, now, changes);
         };
         let may_tell = told.is_none_or(|told| now - told >= TOLD_AGAIN_AFTER);
-        let is_untold = failing.told.is_none() && !self.is_test && failing.needs_a_person(now);
+        let is_untold = failing.told.is_none() && !self.is_test && !failing.is_our_fault && failing.needs_a_person(now);
         let event = (is_untold && may_tell).then(|| fails(&failing, now)).flatten();
         if event.is_some() {
             (failing.told, *told) = (Some(now), Some(now));

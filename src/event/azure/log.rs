@@ -29,11 +29,14 @@ pub(super) fn read(entry: &Node, heard: &mut Heard) -> Result<(), Fault> {
 
 /// The subscription an entry is about.
 pub(super) fn accounts(entry: &Node) -> BTreeSet<String> {
-    let own = words::value(entry, "subscriptionId").and_then(|id| words::account(&id));
+    let own = words::value(entry, "subscriptionId").map(|ids| words::accounts_in(&ids));
     let named = || {
         ["resourceId", "id"]
             .iter()
             .find_map(|key| words::account_in(&words::value(entry, key)?))
     };
-    own.or_else(named).into_iter().collect()
+    match own.filter(|own| !own.is_empty()) {
+        Some(own) => own,
+        None => named().into_iter().collect(),
+    }
 }

@@ -120,9 +120,19 @@ pub(super) fn is_test_id(tracking_id: &str) -> bool {
         .any(|test| test.eq_ignore_ascii_case(tracking_id))
 }
 
+/// The length of an id such as `11111111-aaaa-4bbb-8ccc-111111111111`.
+const GUID_LENGTH: usize = 36;
+
 /// An account in lower case; placeholders (`{subscriptionId}`, `<subscription Id>`, zeros) are none.
+///
+/// Also what the portal copies (`/subscriptions/<id>`), and ids in braces.
 pub(super) fn account(text: &str) -> Option<String> {
     let text = text.trim();
+    if text.contains('/') {
+        return account_in(text);
+    }
+    let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let text = bare.filter(|bare| bare.len() == GUID_LENGTH).unwrap_or(text);
     let plain =
         !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     (plain && text != NO_ACCOUNT).then(|| text.to_ascii_lowercase())
@@ -133,6 +143,11 @@ pub(super) fn account_in(resource_id: &str) -> Option<String> {
     let mut parts = resource_id.split('/');
     parts.find(|part| part.eq_ignore_ascii_case("subscriptions"))?;
     account(parts.next()?)
+}
+
+/// The accounts in a text: several stand between commas, semicolons or spaces.
+pub(super) fn accounts_in(text: &str) -> BTreeSet<String> {
+    text.split([',', ';', ' ']).filter_map(account).collect()
 }
 
 /// The accounts in a list of ids.
@@ -178,6 +193,16 @@ mod tests {
 
     #[test]
     fn placeholders_are_no_account() {
+        let id = "11111111-aaaa-4bbb-8ccc-111111111111";
+        for form in [
+            id.to_owned(),
+            format!("/subscriptions/{id}"),
+            format!("subscriptions/{}/resourceGroups/x", id.to_uppercase()),
+            format!("{{{id}}}"),
+        ] {
+            assert_eq!(account(&form).as_deref(), Some(id), "{form}");
+        }
+        assert_eq!(accounts_in(&format!("{id}, /subscriptions/222; 333")).len(), 3);
         for none in ["{subscriptionId}", "<subscription Id>", NO_ACCOUNT, "", "a b"] {
             assert_eq!(account(none), None, "{none}");
         }

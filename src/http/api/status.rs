@@ -40,10 +40,6 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     }
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
-    let kept = app_state
-        .refused
-        .as_ref()
-        .map_or(0, |refused| refused.count(app_state.clock.now()).0);
     let has_rules = !app_state.ledger.rules().files.is_empty();
     let status = found(&app_state, viewer).await?;
     Ok(Json(json!({
@@ -53,7 +49,7 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
         "customers_without_rules": status.customers_without_rules,
         "secrets_that_cannot_be_used": status.secrets_that_cannot_be_used, "set_aside": status.set_aside.map(|one| one.count), "rule_files_broken": status.rules.broken,
         "nothing_expires_until": status.nothing_expires_until, "clock_behind_seconds": status.clock_behind_seconds,
-        "rules_are_polled": status.rules_are_polled, "refused_bodies_kept": kept, "needs": status.needs,
+        "rules_are_polled": status.rules_are_polled, "refused_bodies_kept": status.refused_bodies_kept, "needs": status.needs,
     })))
 }
 
@@ -67,6 +63,10 @@ fn no_rules() -> Refusal {
 
 async fn found(app_state: &AppState, viewer: Viewer) -> Result<Status, Refusal> {
     let (ledger, started, clock) = (app_state.ledger.clone(), app_state.started, app_state.clock.clone());
+    let refused_bodies_kept = app_state
+        .refused
+        .as_ref()
+        .map_or(0, |refused| refused.count(clock.now()).0);
     let answer = move |reading: &Reading| {
         let known = ledger.figures();
         let free_bytes = ledger.free_bytes();
@@ -86,6 +86,7 @@ async fn found(app_state: &AppState, viewer: Viewer) -> Result<Status, Refusal> 
             is_short_of_space: ledger.is_short_of_space(free_bytes),
             undecided: known.inbox.load(Ordering::Relaxed),
             clock_behind_seconds: clock.ahead().num_seconds(),
+            refused_bodies_kept,
             customers_without_folder: folder.gone,
             customers_without_rules: folder.without_rules,
             bad_secrets: bad.collect(),

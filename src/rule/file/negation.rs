@@ -36,6 +36,12 @@ pub fn negated(text: &str) -> Option<&str> {
     (!rest.is_empty()).then_some(rest)
 }
 
+/// What a word leaves out that has a minus in front of it: names ignore hyphens, so it would mean the opposite.
+pub fn minus(text: &str) -> Option<&str> {
+    let rest = text.trim().strip_prefix(['-', '−', '–', '—'])?.trim();
+    (!rest.is_empty()).then_some(rest)
+}
+
 /// The hint that goes with a negation under `key`.
 pub fn hint(key: &str, left_out: &str) -> String {
     format!(
@@ -46,6 +52,13 @@ pub fn hint(key: &str, left_out: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_minus_in_front_is_one_and_a_hyphen_inside_is_none() {
+        assert_eq!(minus("-Planned maintenance"), Some("Planned maintenance"));
+        assert_eq!(minus("– Storage"), Some("Storage"));
+        assert_eq!((minus("east-us"), minus("-"), minus("")), (None, None, None));
+    }
 
     #[test]
     fn every_way_to_say_not_is_understood() {

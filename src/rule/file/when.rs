@@ -274,6 +274,10 @@ fn refuse_what_is_no_name(reading: &Reading<'_>, name: &Marked<String>, key: &st
         _ => catalogue.knows_region(name),
     };
     let text = name.value.trim();
+    if let Some(left_out) = negation::minus(text).filter(|left_out| is_known(left_out)) {
+        let what = format!("`{text}` is read as `{left_out}`: a minus means nothing here");
+        return reading.error(name.place, &what, Some(&negation::hint(key, left_out)));
+    }
     if is_known(text) {
         return;
     }
@@ -340,6 +344,10 @@ pub(super) fn read_word<T: Copy + std::fmt::Display>(
     all: &[T],
 ) -> Option<T> {
     let found = read(&word.value);
+    if let Some(left_out) = negation::minus(&word.value).filter(|_| found.is_some()) {
+        let what = format!("`{}` is read as `{left_out}`: a minus means nothing here", word.value);
+        reading.error(word.place, &what, Some(&negation::hint(key, left_out)));
+    }
     if found.is_none() {
         let known: Vec<_> = all.iter().map(T::to_string).collect();
         let hint = hint_for_word(&word.value, key, &known, |word| read(word).is_some());

@@ -69,6 +69,11 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
             need(format!("{others} could not be decided and are set aside"), hint);
         }
     }
+    if let Some(kept) = status.refused_bodies_kept.filter(|kept| *kept > 0) {
+        let what = format!("{kept} posted bodies could not be read and are kept: nobody was told of them");
+        let hint = "`bellwether intake refused list` shows them; `bellwether intake refused retry ID` tries one again";
+        need(what, hint);
+    }
     if let Some(until) = status.nothing_expires_until.filter(|_| status.disk.is_some()) {
         let what = format!(
             "the machine's clock jumped: until {} nothing expires",
