@@ -128,3 +128,68 @@ async fn what_was_remembered_outlives_a_restart() {
         ["09T10 c", "10T16 a", "11T21 b"]
     );
 }
+
+/// The rules that `tests/fixtures/state-3.tar.zst` was written under, by the version before sessions had numbers of their
+/// own (journal format 3, store schema 5): it had sent the invitations to two sessions, and gathered an update.
+const FORMER_RULES: &str = "
+receivers:
+  leads: { to: [{ email: ada@contoso.example }], zone: Europe/Berlin }
+rules:
+  - { name: Livestreams, when: { event type: Service issue }, invite: leads, settle: 0s }
+  - { name: Updates, when: { kind: update }, notify: leads, settle: 1h }
+";
+
+/// How many days and seconds after the beginning of time by hand it was stopped.
+const STOPPED_AFTER: i64 = 4 * 86_400 + 18 * 3_600 + 11 * 60;
+
+/// The UIDs of all invitations that were sent.
+fn uids(world: &World) -> BTreeMap<String, usize> {
+    let mut uids = BTreeMap::new();
+    for calendar in world.mails().iter().filter_map(|mail| mail.calendar.as_deref()) {
+        let uid = calendar.lines().find(|line| line.starts_with("UID:")).expect("a UID");
+        *uids.entry(uid.to_owned()).or_default() += 1;
+    }
+    uids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invitations_that_the_version_before_sent_keep_their_uids_and_what_it_gathered_is_told() {
+    for without in [&[][..], &["store", "store.boot", "store.clean"][..]] {
+        let mut world = World::with(&[("contoso/rules.yaml", FORMER_RULES)]).await;
+        world.stop().await;
+        std::fs::remove_dir_all(world.state()).expect("is removed");
+        let packed = std::fs::File::open("tests/fixtures/state-3.tar.zst").expect("a fixture");
+        let unpacked = zstd::Decoder::new(packed).expect("is packed");
+        tar::Archive::new(unpacked).unpack(world.state()).expect("unpacks");
+        for name in without {
+            let path = world.state().join(name);
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            removed.expect("is removed");
+        }
+        world.clock.advance(chrono::Duration::seconds(STOPPED_AFTER));
+        world.start().await;
+        world.pass(1).await;
+        let before = uids(&world);
+        assert_eq!(
+            (before.len(), before.values().sum::<usize>()),
+            (2, 2),
+            "nothing is sent again"
+        );
+        // a session is put before the others: they keep their entries, and only the new one is mailed
+        let sessions = ["09:00 UTC on 10", "15:00 UTC on 10", "01:00 UTC on 11"];
+        let body = communication(2, &sessions, "https://aka.ms/AIR/RSVP", "Three times.");
+        assert_eq!(world.post("/v1/events", body).await.0, 202);
+        world.pass(1).await;
+        let after = uids(&world);
+        assert_eq!((after.len(), after.values().sum::<usize>()), (3, 3));
+        assert!(before.keys().all(|uid| after.contains_key(uid)));
+        let messages = |world: &World| world.mails().iter().filter(|mail| mail.calendar.is_none()).count();
+        assert_eq!(messages(&world), 0);
+        world.pass(3_600).await;
+        assert_eq!(messages(&world), 1, "what gathered is told");
+    }
+}
