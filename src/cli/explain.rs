@@ -142,6 +142,10 @@ impl Explain {
             Format::Json => output::print_json(&answer)?,
             Format::Text => output::print(&answer.text(self.at))?,
         }
+        if let Some(unreadable) = &received.unreadable {
+            let why = output::one_line(&unreadable.to_string(), 400);
+            output::complain(&format!("a part of it cannot be read, and the rest is taken: {why}"));
+        }
         answer.complain(&folder.path);
         Ok(if answer.events.is_empty() {
             Exit::Failed

@@ -111,7 +111,16 @@ impl Retry {
         let mut failed = 0;
         for id in &self.ids {
             match client.post_with(&["intake", "refused", id, "retry"], &arrival).await {
-                Ok(answer) => output::print(&format!("{}: {}\n", one_line(id, 40), taken(&answer)))?,
+                Ok(answer) => {
+                    output::print(&format!("{}: {}\n", one_line(id, 40), taken(&answer)))?;
+                    if let Some(why) = answer.pointer("/unreadable/what").and_then(Value::as_str) {
+                        let (id, why) = (one_line(id, 40), one_line(why, 200));
+                        output::complain(&format!(
+                            "{id}: a part of it still cannot be read, and it stays kept: {why}"
+                        ));
+                        failed += 1;
+                    }
+                }
                 Err(error) => {
                     let (why, id) = (described(&error).0, one_line(id, 40));
                     output::complain(&format!("{id}: it is still refused, and stays where it is kept: {why}"));

@@ -29,7 +29,7 @@ use crate::journal::Position;
 use crate::record::{Change, Input, Why};
 use crate::rule::RuleSet;
 
-pub mod attempt_finished;
+pub(crate) mod attempt_finished;
 mod clock_jumped;
 mod delivery_expired;
 pub(crate) mod event_received;
@@ -40,7 +40,7 @@ pub(crate) mod placing;
 mod receiver_gone;
 mod redelivery_asked;
 mod retention_due;
-pub mod retry_asked;
+pub(crate) mod retry_asked;
 pub(crate) mod rules_awaited;
 mod rules_changed;
 mod rules_forgotten;

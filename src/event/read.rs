@@ -1,7 +1,7 @@
 //! The one door from bytes to [`Event`]s.
 //!
-//! A body is read whole or not at all: it is either [`Received`], or [`Malformed`] with the field and the byte that
-//! are to blame. Which form it has is told by its content, never by where it was posted.
+//! A body is either [`Received`], or [`Malformed`] with the field and the byte that are to blame. Of a list, what can be
+//! read is received, and what cannot is named beside it. Which form it has is told by its content, never by where it was posted.
 
 use std::fmt;
 
@@ -41,6 +41,8 @@ pub struct Received {
     pub events: Vec<Event>,
     /// What is no health event, and why.
     pub ignored: Vec<Ignored>,
+    /// What is wrong with elements that cannot be read beside others that can.
+    pub unreadable: Option<Malformed>,
 }
 
 /// A body that was read: its events can be made, one after another. Until then they share what they have in common and
@@ -53,6 +55,9 @@ pub struct Parsed {
     pub ignored: Vec<Ignored>,
     /// How many things are no health event.
     pub ignored_count: usize,
+    /// What is wrong with elements that cannot be read beside others that can: where the first is, and how many there
+    /// are.
+    pub unreadable: Option<Malformed>,
 }
 
 impl Parsed {
@@ -124,6 +129,7 @@ pub fn read(body: &[u8], source: Option<Source>, arrival: Arrival) -> Result<Rec
     Ok(Received {
         events,
         ignored: parsed.ignored,
+        unreadable: parsed.unreadable,
     })
 }
 
@@ -139,6 +145,14 @@ pub fn parse(body: &[u8], source: Option<Source>, arrival: Arrival, stop: Stop) 
     let root = json::parse(text).map_err(|fault| malformed(text, None, fault))?;
     let heard = azure::read(&root, source, Allowance::new(arrival, stop))
         .map_err(|fault| malformed(text, Some(&root), fault))?;
+    let unreadable = heard.unreadable.map(|(fault, count)| {
+        let first = malformed(text, Some(&root), fault);
+        let what = match count {
+            1 => first.what,
+            _ => format!("{} (the first of {count} elements that cannot be read)", first.what),
+        };
+        Malformed { what, ..first }
+    });
     let named = heard.ignored.into_iter().map(|(at, ignored)| named(&root, at, ignored));
     let mut ignored: Vec<Ignored> = named.collect();
     if heard.ignored_count > ignored.len() {
@@ -149,6 +163,7 @@ pub fn parse(body: &[u8], source: Option<Source>, arrival: Arrival, stop: Stop) 
         arrival,
         ignored,
         ignored_count: heard.ignored_count,
+        unreadable,
     })
 }
 
@@ -273,6 +288,34 @@ mod tests {
         ] {
             assert!(refused(item).hint.is_some(), "{item}");
         }
+    }
+
+    #[test]
+    fn an_element_that_cannot_be_read_costs_the_others_nothing_and_is_named() {
+        let entry = |id: &str| {
+            format!(
+                r#"{{"category":"ServiceHealth","eventTimestamp":"2026-11-01T10:00:00Z","operationName":"Microsoft.ServiceHealth/incident/action","properties":{{"title":"T","trackingId":"{id}","incidentType":"Incident","stage":"Active"}}}}"#
+            )
+        };
+        let (one, two) = (entry("X-1"), entry("X-2"));
+        for (body, field) in [
+            (format!(r#"[{one},{{"a":1}},{two}]"#), "[1]"),
+            (format!(r#"{{"value":[{one},17,{two}]}}"#), "value[1]"),
+            (format!(r#"{{"records":[{{"a":1}},{one},{two},[]]}}"#), "records[0]"),
+        ] {
+            let received = read(body.as_bytes(), None, Arrival::Live).expect("is read");
+            let ids: Vec<&str> = received.events.iter().map(|event| event.tracking_id.as_str()).collect();
+            assert_eq!(ids, ["X-1", "X-2"], "{body}");
+            let unreadable = received.unreadable.expect("is named");
+            assert_eq!(unreadable.field.as_deref(), Some(field), "{unreadable}");
+        }
+        let two_broken = format!(r#"[{one},{{"a":1}},{{"b":1}}]"#);
+        let received = read(two_broken.as_bytes(), None, Arrival::Live).expect("is read");
+        assert!(received.unreadable.expect("is named").what.contains("the first of 2"));
+        assert!(
+            read(br#"[{"a":1},{"b":1}]"#, None, Arrival::Live).is_err(),
+            "nothing can be read"
+        );
     }
 
     #[test]

@@ -46,7 +46,22 @@ struct Accepted {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored: Vec<Ignored>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<Unreadable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
+}
+
+/// What of a list could not be read; the rest was taken.
+#[derive(Serialize)]
+struct Unreadable {
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Under which id the body is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
 }
 
 /// The answer where there was nothing to write down.
@@ -131,8 +146,12 @@ async fn receive(
     };
     match batch {
         Ok(batch) => {
-            drop(held);
-            answer(app_state, batch).await
+            // what cannot be read of a list is kept with it, before the rest is written down
+            let unreadable = match batch.unreadable() {
+                Some(refusal) => Some(app_state.keep(held, asked, refusal).await),
+                None => None,
+            };
+            answer(app_state, batch, unreadable.as_ref()).await
         }
         Err(refusal) => Err(app_state.keep(held, asked, refusal).await),
     }
@@ -205,11 +224,15 @@ fn account(text: &str) -> Result<String, Refusal> {
     }
 }
 
-/// Has a batch written down, and says so.
+/// Has a batch written down, and says so, and what of its body could not be read.
 ///
 /// # Errors
 /// When it could not be written.
-pub async fn answer(app_state: &Arc<AppState>, mut batch: Batch) -> Result<Response, Refusal> {
+pub async fn answer(
+    app_state: &Arc<AppState>,
+    mut batch: Batch,
+    unreadable: Option<&Refusal>,
+) -> Result<Response, Refusal> {
     let (ignored, ignored_count) = batch.ignored();
     app_state.metrics.ignored(ignored_count);
     let ignored: Vec<Ignored> = ignored.into_iter().map(Ignored::of).collect();
@@ -232,6 +255,7 @@ pub async fn answer(app_state: &Arc<AppState>, mut batch: Batch) -> Result<Respo
     let accepted = Accepted {
         ids: ids.iter().map(Position::to_string).collect(),
         ignored,
+        unreadable: unreadable.map(Unreadable::of),
         hint,
     };
     Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
@@ -254,6 +278,17 @@ async fn record(ledger: Ledger, batch: Batch) -> Result<(Vec<Position>, Vec<&'st
         Ok(Ok(written)) => written,
         // a repeat of what was written after all is recognised later
         Ok(Err(_)) | Err(_) => Err(Refusal::later("writing takes too long; try again in a few seconds", 5)),
+    }
+}
+
+impl Unreadable {
+    fn of(refusal: &Refusal) -> Self {
+        Self {
+            what: refusal.what.clone(),
+            field: refusal.field.clone(),
+            hint: refusal.hint.clone(),
+            kept: refusal.kept.as_ref().map(|kept| kept.id.clone()),
+        }
     }
 }
 

@@ -155,6 +155,11 @@ impl Batch {
         self.parsed.has_test()
     }
 
+    /// What is wrong with elements of the body that cannot be read beside others that can.
+    pub fn unreadable(&self) -> Option<Refusal> {
+        self.parsed.unreadable.clone().map(refused)
+    }
+
     /// What in the body was no health event, and how many there were in all.
     pub fn ignored(&mut self) -> (Vec<event::Ignored>, usize) {
         (std::mem::take(&mut self.parsed.ignored), self.parsed.ignored_count)

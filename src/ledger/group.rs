@@ -209,18 +209,10 @@ impl Writer {
 
 /// Bytes of an input's sealed texts of rule files.
 fn rule_texts_bytes(input: &Input) -> u64 {
-    match input {
-        Input::Rules { files, .. } | Input::RuleTexts { files } => {
-            files.iter().map(|file| file.sealed.len() as u64).sum()
-        }
-        Input::Heard { .. }
-        | Input::Commanded { .. }
-        | Input::Tried { .. }
-        | Input::AttemptsEnded { .. }
-        | Input::Due { .. }
-        | Input::ClockJumped { .. }
-        | Input::Retired => 0,
-    }
+    let (Input::Rules { files, .. } | Input::RuleTexts { files }) = input else {
+        return 0;
+    };
+    files.iter().map(|file| file.sealed.len() as u64).sum()
 }
 
 /// How deliveries end by a record.
@@ -233,37 +225,10 @@ fn ends(record: &Record) -> impl Iterator<Item = &End> {
         | Record::Noted { .. }
         | Record::Retired { .. } => &[],
     };
-    changes.iter().filter_map(|change| match change {
-        Change::Ended { end, .. } | Change::Finished { end, .. } => Some(end),
-        Change::Judged(_)
-        | Change::Nothing { .. }
-        | Change::Raised { .. }
-        | Change::Wake { .. }
-        | Change::Unwake { .. }
-        | Change::Incident(_)
-        | Change::Entry(_)
-        | Change::Affected(_)
-        | Change::Notification(_)
-        | Change::Delivery { .. }
-        | Change::Attempted { .. }
-        | Change::Requeued { .. }
-        | Change::Hastened { .. }
-        | Change::Carries { .. }
-        | Change::Set(_)
-        | Change::Planned(_)
-        | Change::Gathered(_)
-        | Change::BroughtForward { .. }
-        | Change::Content(_)
-        | Change::Told(_)
-        | Change::Again { .. }
-        | Change::EndpointFails(_)
-        | Change::EndpointWorks { .. }
-        | Change::InForce { .. }
-        | Change::Broken { .. }
-        | Change::Hold { .. }
-        | Change::SetAside(_)
-        | Change::TakenUp { .. }
-        | Change::IncidentForgotten { .. }
-        | Change::Forgotten { .. } => None,
+    changes.iter().filter_map(|change| {
+        let (Change::Ended { end, .. } | Change::Finished { end, .. }) = change else {
+            return None;
+        };
+        Some(end)
     })
 }

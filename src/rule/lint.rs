@@ -250,10 +250,18 @@ fn coverage(folder: &Folder<'_>, rules: &BTreeMap<String, Arc<Rule>>) {
         return;
     };
     let enabled = || rules.values().filter(|rule| rule.enabled);
-    if enabled().next().is_none() {
-        return;
-    }
     let reading = &first.draft.reading;
+    if enabled().next().is_none() {
+        let what = match rules.is_empty() {
+            true => "there is no rule in this folder: nobody is told by it",
+            false => "every rule of this folder is switched off: nobody is told by it",
+        };
+        return reading.warning(
+            Place::default(),
+            what,
+            Some("rules: [{ name: …, when: {}, notify: … }]"),
+        );
+    }
     if enabled().any(|rule| expects(rule, Kind::FinalReview)) && !enabled().any(|rule| sends_reviews(rule)) {
         let what = "no rule of this folder would send a post incident review";
         reading.warning(
@@ -447,6 +455,22 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_by_which_nobody_is_told_says_so() {
+        let receivers = "receivers: { a: [{ email: a@contoso.example }] }\n";
+        for (rules, expected) in [
+            ("rules: []\n", "there is no rule in this folder"),
+            ("", "there is no rule in this folder"),
+            (
+                "rules: [{ name: r, when: {}, notify: a, enabled: false }]\n",
+                "every rule of this folder is switched off",
+            ),
+        ] {
+            let warnings = warnings_for(Customers::default(), "contoso/a.yaml", &format!("{receivers}{rules}"));
+            assert!(warnings.contains(expected), "{rules}: {warnings}");
+        }
+    }
+
+    #[test]
     fn accounts_of_others_never_match_and_that_is_said() {
         let contoso = Customer {
             accounts: ["mine".to_owned()].into(),
@@ -454,7 +478,8 @@ mod tests {
         };
         let by_name = Some(BTreeMap::from([(CustomerId::new("contoso"), contoso)]));
         let customers = Customers { by_name, contact: None };
-        let text = "subscriptions: { all: [mine, theirs] }\nrules: []\n";
-        insta::assert_snapshot!(warnings_for(customers, "contoso/a.yaml", text), @"contoso/a.yaml:1:18: theirs is not among your accounts: it never matches (hint: the operator's settings say who owns what)");
+        let text = "subscriptions: { all: [mine, theirs] }\nreceivers: { a: [{ email: a@contoso.example }] }\nrules: [{ name: r, when: {}, notify: a }]\n";
+        let warnings = warnings_for(customers, "contoso/a.yaml", text);
+        insta::assert_snapshot!(warnings.lines().find(|line| line.contains("theirs")).unwrap_or_default(), @"contoso/a.yaml:1:18: theirs is not among your accounts: it never matches (hint: the operator's settings say who owns what)");
     }
 }

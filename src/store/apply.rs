@@ -226,15 +226,8 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
             again,
             expires,
             ..
-        } => ops.push(patch_of(
-            &place.delivery,
-            Patch::Requeued {
-                attempts: *attempts,
-                at: *again,
-                expires: *expires,
-            },
-        )),
-        Change::Hastened {
+        }
+        | Change::Hastened {
             place,
             attempts,
             again,

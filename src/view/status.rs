@@ -154,7 +154,7 @@ pub struct Rules {
     pub revision: String,
     /// Files in force.
     pub files: usize,
-    /// Rules in force.
+    /// Rules in force, without those that are switched off.
     pub rules: usize,
     /// Files whose text on disk is not in force.
     pub broken: usize,
@@ -171,7 +171,7 @@ pub struct CustomersRules {
     pub customer: String,
     /// Files in force.
     pub files: usize,
-    /// Rules in force.
+    /// Rules in force, without those that are switched off.
     pub rules: usize,
     /// Files whose text on disk is not in force.
     pub broken: Vec<String>,
@@ -327,7 +327,7 @@ fn rules_of(visibility: &Visibility<'_>, rules: &RuleSet) -> Result<Rules> {
     for file in rules.files.values() {
         let one = customers.entry(&file.customer).or_default();
         one.files += 1;
-        one.rules += file.rules.len();
+        one.rules += file.rules.iter().filter(|rule| rule.enabled).count();
     }
     let broken = visibility.store.broken()?;
     // what is wrong with a whole folder is said by itself

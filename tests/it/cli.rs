@@ -174,12 +174,12 @@ fn a_warning_is_shown_and_is_no_failure() {
     let (_dir, path) = rules("receivers: { a: [{ email: a@contoso.example }] }\nrules: []\n");
     let checked = bellwether(&["check", &path]).code(0);
     assert!(
-        stdout(&checked).starts_with("warning: no rule tells the receiver `a`\n"),
+        stdout(&checked).starts_with("warning: there is no rule in this folder: nobody is told by it\n"),
         "{}",
         stdout(&checked)
     );
     assert!(
-        stdout(&checked).ends_with("1 file, no rules, 1 receiver, no tests: no errors, 1 warning\n"),
+        stdout(&checked).ends_with("1 file, no rules, 1 receiver, no tests: no errors, 2 warnings\n"),
         "{}",
         stdout(&checked)
     );

@@ -56,13 +56,19 @@ async fn until_posted(client: &reqwest::Client, url: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_256_descriptors_and_more_idle_connections_events_are_taken_and_told() {
+/// A daemon with 256 file descriptors that tells everything to one receiver.
+async fn with_few_descriptors() -> (tempfile::TempDir, Hooks, Process) {
     let place = tempfile::tempdir().expect("a folder");
     let (state, rules) = (place.path().join("state"), place.path().join("rules"));
     let hooks = Hooks::start().await;
     tell_everything(&rules, &hooks);
     let process = Process::start(&with_descriptors(256, &serve(&state, &rules)));
+    (place, hooks, process)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_256_descriptors_and_more_idle_connections_events_are_taken_and_told() {
+    let (_place, hooks, process) = with_few_descriptors().await;
     let address = process.url.trim_start_matches("http://").to_owned();
     let idle: Vec<TcpStream> = (0..IDLE).filter_map(|_| TcpStream::connect(&address).ok()).collect();
     // the kernel takes connections before the daemon does: its places are all taken when one was turned away or gave way
@@ -80,22 +86,17 @@ async fn with_256_descriptors_and_more_idle_connections_events_are_taken_and_tol
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_256_descriptors_half_open_connections_give_way_to_events() {
-    let place = tempfile::tempdir().expect("a folder");
-    let (state, rules) = (place.path().join("state"), place.path().join("rules"));
-    let hooks = Hooks::start().await;
-    tell_everything(&rules, &hooks);
-    let process = Process::start(&with_descriptors(256, &serve(&state, &rules)));
+    let (_place, _hooks, process) = with_few_descriptors().await;
     let address = process.url.trim_start_matches("http://").to_owned();
     let mut half_open: Vec<TcpStream> = (0..IDLE).filter_map(|_| TcpStream::connect(&address).ok()).collect();
     for connection in &mut half_open {
         // those that were turned away already hear nothing of it
         let _ = connection.write_all(b"POST /v1/events HTTP/1.1\r\nhost: local");
     }
-    let began = Instant::now();
     // a connection that the kernel itself drops in such a crowd is not waited for
     until_posted(&client_that_waits(Duration::from_secs(2)), &process.url).await;
-    // headers alone may take longer than that
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    // events did not wait until the time for headers was over, which ends all of them
+    assert!(half_open.iter().any(|connection| !has_ended(connection)));
     drop(half_open);
     let pid = process.pid();
     process.stop(pid);

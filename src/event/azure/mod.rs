@@ -32,7 +32,7 @@ mod unknown;
 
 use super::allowance::Allowance;
 use super::draft::Draft;
-use super::json::{Fault, Node};
+use super::json::{Fault, Node, Sort};
 use super::read::{Ignored, Source};
 use shape::Shape;
 
@@ -50,6 +50,8 @@ pub(super) struct Heard {
     pub ignored: Vec<(usize, Ignored)>,
     /// How many are none.
     pub ignored_count: usize,
+    /// What is wrong with the first element of a list that cannot be read, and how many there are.
+    pub unreadable: Option<(Fault, usize)>,
     /// What may still be heard.
     pub allowance: Allowance,
 }
@@ -61,6 +63,7 @@ impl Heard {
             drafts: Vec::new(),
             ignored: Vec::new(),
             ignored_count: 0,
+            unreadable: None,
             allowance,
         }
     }
@@ -105,7 +108,10 @@ impl Heard {
 pub(super) fn read(root: &Node, source: Option<Source>, allowance: Allowance) -> Result<Heard, Fault> {
     let mut heard = Heard::new(allowance);
     one(root, source, &mut heard)?;
-    Ok(heard)
+    match heard.unreadable.take_if(|_| heard.drafts.is_empty()) {
+        Some((first, _)) => Err(first),
+        None => Ok(heard),
+    }
 }
 
 fn one(node: &Node, source: Option<Source>, heard: &mut Heard) -> Result<(), Fault> {
@@ -125,17 +131,23 @@ fn one(node: &Node, source: Option<Source>, heard: &mut Heard) -> Result<(), Fau
     }
 }
 
-/// Reads each element. One that is broken keeps the others from being read, for then something else is probably wrong as
-/// well; the whole body is then refused, and kept.
+/// Reads each element. One that cannot be read costs the others nothing: they are taken, and the body is kept. More than
+/// is allowed in all is refused whole.
 fn list(node: &Node, items: &[Node], source: Option<Source>, heard: &mut Heard) -> Result<(), Fault> {
     if items.is_empty() {
         heard.ignore(node, "empty list", "the list holds no event");
     }
     for item in items {
         heard.allowance.go_on(item.at)?;
-        one(item, source, heard)?;
+        match one(item, source, heard) {
+            Err(fault) if fault.sort == Sort::Broken => {
+                let (_, count) = heard.unreadable.get_or_insert((fault, 0));
+                *count += 1;
+            }
+            done => done?,
+        }
     }
-    Ok(())
+    heard.allowance.go_on(node.at)
 }
 
 fn foreign(node: &Node, provider: &str, source: Option<Source>) -> Fault {

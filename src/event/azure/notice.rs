@@ -88,6 +88,18 @@ pub(super) fn is_operation(entry: &Node) -> bool {
     operation.to_ascii_lowercase().starts_with("microsoft.servicehealth/")
 }
 
+/// A notice that belongs to nobody's subscription reaches hardly anybody: that its word for one cannot be read is said.
+fn note_lost_account(entry: &Node, notes: &mut Notes) {
+    let id = words::value(entry, "subscriptionId").unwrap_or_default();
+    if !id.trim().is_empty() {
+        notes.unknown_word(
+            "subscriptionId",
+            &id,
+            "the notice counts as one that names no subscription",
+        );
+    }
+}
+
 /// The event, and what it takes for what is impacted, bytes.
 fn draft(entry: &Node, envelope: Envelope, allowance: &Allowance) -> Result<(Draft, usize), Fault> {
     let mut notes = Notes::default();
@@ -107,6 +119,9 @@ fn draft(entry: &Node, envelope: Envelope, allowance: &Allowance) -> Result<(Dra
     let named = [(properties, "trackingId")];
     let tracking_id = words::tracking_id(&named, if title.is_empty() { &body } else { &title }, &mut notes);
     let test = words::says_yes(properties, "isSynthetic") || words::is_test_id(&tracking_id);
+    if envelope.accounts.is_empty() && !test {
+        note_lost_account(entry, &mut notes);
+    }
     let impacted = impact::of_notice(properties, allowance, &mut notes)?;
     let (event_type, new_type) = event_type(entry, properties, &mut notes);
     let draft = Draft {

@@ -258,6 +258,27 @@ fn values_of_another_sort_than_expected_cost_nothing_but_themselves() {
 }
 
 #[test]
+fn a_subscription_that_cannot_be_read_is_noted_and_one_in_another_form_is_read() {
+    let id = "11111111-aaaa-4bbb-8ccc-111111111111";
+    for form in [
+        format!("/subscriptions/{id}"),
+        format!("{{{id}}}"),
+        format!("{id}, {id}"),
+    ] {
+        let event = one(&webhook(|entry| entry["subscriptionId"] = form.clone().into()));
+        assert_eq!(
+            (event.accounts, event.notes),
+            (vec![id.to_owned()], Vec::new()),
+            "{form}"
+        );
+    }
+    let event = one(&webhook(|entry| entry["subscriptionId"] = "<our main one>".into()));
+    assert!(event.accounts.is_empty());
+    assert_eq!(event.notes[0].field, "subscriptionId");
+    assert!(event.notes[0].word.is_some(), "the operator is told");
+}
+
+#[test]
 fn without_a_readable_time_that_of_arrival_counts() {
     let event = one(&webhook(|entry| {
         entry["eventTimestamp"] = "01/02/2026 10:00".into();

@@ -145,9 +145,9 @@ pub(super) fn account_in(resource_id: &str) -> Option<String> {
     account(parts.next()?)
 }
 
-/// The accounts in a text: several stand between commas, semicolons or spaces.
+/// The accounts in a text: several stand between commas or semicolons.
 pub(super) fn accounts_in(text: &str) -> BTreeSet<String> {
-    text.split([',', ';', ' ']).filter_map(account).collect()
+    text.split([',', ';']).filter_map(account).collect()
 }
 
 /// The accounts in a list of ids.

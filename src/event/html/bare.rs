@@ -41,6 +41,9 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("code", &["tt", "kbd", "samp"]),
 ];
 
+/// Elements that mean nothing but by their style.
+const STYLED: [&str; 2] = ["span", "font"];
+
 /// What stands between tags, and around the names in them.
 const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{c}'];
 
@@ -48,23 +51,46 @@ const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{c}'];
 pub(super) fn bare(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
+    let mut struck = Struck::default();
     while let Some(at) = rest.find('<') {
         out.push_str(&rest[..at]);
-        rest = markup(&rest[at..], &mut out);
+        rest = markup(&rest[at..], &mut struck, &mut out);
     }
     out.push_str(rest);
     out
 }
 
+/// Which of the elements that only carry a style are open, and strike their text out by it: those become `s`, as the
+/// style itself does not stay.
+#[derive(Default)]
+struct Struck(Vec<bool>);
+
+impl Struck {
+    /// The name by which a tag of such an element is written.
+    fn rename<'a>(&mut self, slash: &str, name: &'a str, is_struck: bool) -> &'a str {
+        if !STYLED.iter().any(|styled| name.eq_ignore_ascii_case(styled)) {
+            return name;
+        }
+        let is_struck = match slash.is_empty() {
+            true => {
+                self.0.push(is_struck);
+                is_struck
+            }
+            false => self.0.pop().unwrap_or(false),
+        };
+        if is_struck { "s" } else { name }
+    }
+}
+
 /// Writes what begins with `<` and says what follows it.
-fn markup<'a>(text: &'a str, out: &mut String) -> &'a str {
+fn markup<'a>(text: &'a str, struck: &mut Struck, out: &mut String) -> &'a str {
     let behind = &text[1..];
     let (slash, name) = match behind.strip_prefix('/') {
         Some(name) => ("/", name),
         None => ("", behind),
     };
     match name.chars().next() {
-        Some(c) if c.is_ascii_alphabetic() => tag(slash, name, out),
+        Some(c) if c.is_ascii_alphabetic() => tag(slash, name, struck, out),
         Some(_) if slash == "/" => left_out(after(name, ">"), out),
         Some('!') => left_out(comment(&behind[1..]), out),
         Some('?') => left_out(after(behind, ">"), out),
@@ -82,27 +108,39 @@ fn left_out<'a>(rest: &'a str, out: &mut String) -> &'a str {
 }
 
 /// Writes a tag that begins with its name; one that never ends is none.
-fn tag<'a>(slash: &str, text: &'a str, out: &mut String) -> &'a str {
+fn tag<'a>(slash: &str, text: &'a str, struck: &mut Struck, out: &mut String) -> &'a str {
     let (name, mut rest) = split(text, |c| SPACES.contains(&c) || matches!(c, '/' | '>'));
     let name = renamed(name);
     let kept = if slash.is_empty() { kept(name) } else { &[] };
     let mut attributes: Vec<(&str, &str)> = Vec::new();
+    let mut is_struck = false;
     loop {
         rest = rest.trim_start_matches(|c| SPACES.contains(&c) || c == '/');
         if rest.is_empty() {
             return rest;
         }
         if let Some(behind) = rest.strip_prefix('>') {
+            let name = struck.rename(slash, name, is_struck);
             write(slash, name, &attributes, out);
             return behind;
         }
         let (key, value, behind) = attribute(rest);
+        is_struck |= key.eq_ignore_ascii_case("style") && strikes_out(value);
         let known = kept.iter().find(|kept| key.eq_ignore_ascii_case(kept));
         if let Some(key) = known.filter(|key| attributes.iter().all(|(known, _)| known != *key)) {
             attributes.push((key, value));
         }
         rest = behind;
     }
+}
+
+/// Whether a style strikes text out (CSS Text Decoration §2.1).
+fn strikes_out(style: &str) -> bool {
+    let style = cut(style).to_ascii_lowercase();
+    let decorates = |(property, value): (&str, &str)| {
+        property.trim().starts_with("text-decoration") && value.contains("line-through")
+    };
+    style.split(';').filter_map(|one| one.split_once(':')).any(decorates)
 }
 
 /// A tag's next attribute, its value, and what follows.
@@ -229,6 +267,12 @@ mod tests {
                 "a<?xml?>b</>c</ b>d&l<!-- -->t;",
                 "a<!---->b<!---->c<!---->d&l<!---->t;",
             ),
+            (
+                "<span style='color:red; text-decoration: line-through'>4 <span>Nov</span></span> <span>5</span></span>",
+                "<s>4 <span>Nov</span></s> <span>5</span></span>",
+            ),
+            ("<FONT STYLE=\"text-decoration-line:LINE-THROUGH\">4</FONT>", "<s>4</s>"),
+            ("<span title=line-through>4</span>", "<span>4</span>"),
             ("<b =x ==y =>t", "<b>t"),
             ("x<b title=\"never ends>", "x"),
             ("x<!-- never ends", "x<!---->"),

@@ -92,10 +92,14 @@ async fn again(
     let terms = asked.terms()?;
     match app_state.parsing.parse(held, terms).await {
         Ok(batch) => {
-            let response = answer(app_state, batch).await?;
-            let id = id.to_owned();
-            let removed = tokio::task::spawn_blocking(move || refused.remove(&id));
-            removed.await.map_err(anyhow::Error::new)??;
+            let still = batch.unreadable().map(|refusal| kept_still(refusal, id));
+            let response = answer(app_state, batch, still.as_ref()).await?;
+            let (why, known) = (still.as_ref().map(Why::of), id.to_owned());
+            let done = tokio::task::spawn_blocking(move || match why {
+                Some(why) => refused.refused_again(&known, why),
+                None => refused.remove(&known),
+            });
+            done.await.map_err(anyhow::Error::new)??;
             Ok(response)
         }
         Err(refusal) => {
@@ -105,11 +109,16 @@ async fn again(
                 let written = tokio::task::spawn_blocking(move || refused.refused_again(&known, why));
                 written.await.map_err(anyhow::Error::new)??;
             }
-            Err(Refusal {
-                kept: Some(Box::new(Kept { id: id.to_owned() })),
-                ..refusal
-            })
+            Err(kept_still(refusal, id))
         }
+    }
+}
+
+/// Refused again, and still kept.
+fn kept_still(refusal: Refusal, id: &str) -> Refusal {
+    Refusal {
+        kept: Some(Box::new(Kept { id: id.to_owned() })),
+        ..refusal
     }
 }
 

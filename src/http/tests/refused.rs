@@ -265,3 +265,28 @@ async fn the_operator_is_told_once_a_day_and_sees_it_where_one_looks() {
         "{metrics}"
     );
 }
+
+#[tokio::test]
+async fn of_a_list_what_can_be_read_is_taken_and_the_body_is_kept_for_the_rest() {
+    let place = Place::open(Settings::default());
+    let body = format!(
+        "[{}, {{\"a\": 1}}, {}]",
+        alert("X-1", A, "Title", "Text"),
+        alert("X-2", A, "Title", "Text")
+    );
+    let answer = place.post("/v1/events", body).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    let said = answer.json();
+    assert_eq!(said["ids"].as_array().map(Vec::len), Some(2));
+    assert_eq!(said["unreadable"]["field"], "[1]", "{said}");
+    let id = said["unreadable"]["kept"].as_str().expect("is kept").to_owned();
+    assert_eq!(kept(&place).await, std::slice::from_ref(&id));
+    let again = retry(&place, &id, "").await;
+    assert_eq!(again.status, StatusCode::ACCEPTED, "{}", again.text);
+    assert_eq!(again.json()["unreadable"]["kept"], id.as_str());
+    assert_eq!(
+        kept(&place).await,
+        [id],
+        "it stays as long as a part of it cannot be read"
+    );
+}
