@@ -9,6 +9,9 @@ use super::output::{self, Format, count, one_line, wrapped, wrapped_as};
 use super::{deliveries, reasons};
 use crate::incident::IncidentId;
 
+/// How much of a tracking id stands in its column: a provider's has about eight characters, our own have more.
+const ID_CHARS_MOST: usize = 20;
+
 /// List incidents, or show one with everything said and sent about it
 #[derive(Debug, Clone, clap::Args)]
 pub struct Incidents {
@@ -71,16 +74,33 @@ fn shown(incidents: &[Value]) -> String {
     let mut table = output::fitted(&["tracking id", "status", "updated", "what"]);
     for incident in incidents {
         let mark = if is_test(incident) { ", test" } else { "" };
-        let [event_type, kind] = ["event_type", "kind"].map(|key| one_line(text(incident, key), 30));
         let title = one_line(text(incident, "title"), 120);
+        let (id, whole_id) = shortened(&one_line(text(incident, "tracking_id"), 256));
         table.add_row([
-            one_line(text(incident, "tracking_id"), 40),
+            id,
             one_line(text(incident, "status"), 20),
             minute(incident, "updated"),
-            format!("{event_type}, {kind}{mark}\n{title}{}", impact_of(incident)),
+            format!("{}{mark}\n{title}{}{whole_id}", sort_of(incident), impact_of(incident)),
         ]);
     }
     output::lines(&table)
+}
+
+/// A tracking id for its column; one that leaves no room for the others stands whole in a line of its own.
+fn shortened(id: &str) -> (String, String) {
+    match id.chars().count() <= ID_CHARS_MOST {
+        true => (id.to_owned(), String::new()),
+        false => (one_line(id, ID_CHARS_MOST), format!("\n{id}")),
+    }
+}
+
+/// What an incident is; of what the daemon raised itself only the kind says it.
+fn sort_of(incident: &Value) -> String {
+    let [event_type, kind] = ["event_type", "kind"].map(|key| one_line(text(incident, key), 30));
+    match text(incident, "provider") {
+        "bellwether" => kind,
+        _ => format!("{event_type}, {kind}"),
+    }
 }
 
 /// When its impact began and ended, in a line of its own, as far as that is known.

@@ -66,7 +66,7 @@ impl Secrets {
                      settings names"
                 ),
                 false => bail!(
-                    "there is no secret {shown}: put it into the file `{customer}/secrets/NAME` beside the rule files"
+                    "there is no secret {shown}: put it into a file of that name in `{customer}/secrets/`, beside the rule files"
                 ),
             }
         };

@@ -217,7 +217,7 @@ async fn what_was_refused_is_kept_over_a_restart() {
         mails[0].text
     );
     let needs = world.get("/v1/status").await["needs"].to_string();
-    assert!(needs.contains("1 posted bodies could not be read"), "{needs}");
+    assert!(needs.contains("1 posted body could not be read and is kept"), "{needs}");
     world.stop().await;
     let files: Vec<_> = std::fs::read_dir(world.state().join("refused"))
         .expect("a folder")

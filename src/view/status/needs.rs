@@ -70,7 +70,11 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
         }
     }
     if let Some(kept) = status.refused_bodies_kept.filter(|kept| *kept > 0) {
-        let what = format!("{kept} posted bodies could not be read and are kept: nobody was told of them");
+        let (bodies, are) = match kept {
+            1 => ("body", "is"),
+            _ => ("bodies", "are"),
+        };
+        let what = format!("{kept} posted {bodies} could not be read and {are} kept: nobody was told of that");
         let hint = "`bellwether intake refused list` shows them; `bellwether intake refused retry ID` tries one again";
         need(what, hint);
     }
