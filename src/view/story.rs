@@ -233,8 +233,9 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         return Ok(None);
     };
     let mut chapters = Vec::new();
+    let mut tellings = chapter::Tellings::about(from.visibility.store, id)?;
     for (entry, heard) in by_communication(from.visibility.store.entries(id)?, &hearings) {
-        chapters.push(chapter::chapter(from, &entry, &heard)?);
+        chapters.push(chapter::chapter(from, &entry, &heard, &mut tellings)?);
     }
     sort(&mut chapters);
     let mut incident = if from.visibility.is_whole() {
