@@ -266,6 +266,8 @@ fn event() -> Event {
         test: false,
         communication_id: Some("11000001234567".into()),
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,

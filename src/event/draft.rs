@@ -195,6 +195,8 @@ impl Draft {
             test: self.test,
             communication_id: self.communication_id,
             published_said: None,
+            tags: self.tags,
+            reminder: None,
             arrival,
             form: self.form,
             notes: self.notes.to_vec(),

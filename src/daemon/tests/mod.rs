@@ -202,6 +202,8 @@ fn update(nth: u64, published: Time) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureEvents,

@@ -29,6 +29,8 @@ pub(crate) fn event(change: impl FnOnce(&mut Event)) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,

@@ -164,6 +164,8 @@ fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str, at: Option
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,

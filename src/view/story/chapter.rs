@@ -48,7 +48,9 @@ pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Res
     let at = first.map_or(entry.event, |hearing| hearing.event);
     let line = from.visibility.store.event(at)?;
     let chapter = Chapter {
+        communication: entry.communication.clone(),
         kind: first.map_or(entry.kind, |hearing| hearing.kind),
+        kind_read: None,
         stage: entry.stage,
         title: entry.title.clone(),
         published: first.map_or(entry.published, |hearing| hearing.published),

@@ -50,6 +50,8 @@ fn event(said: &Said) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
     }
