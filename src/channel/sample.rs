@@ -268,6 +268,7 @@ fn event() -> Event {
         published_said: None,
         tags: Vec::new(),
         reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,

@@ -53,10 +53,10 @@ pub fn correct(correcting: &Correcting<'_>, now: Time) -> Vec<Change> {
         reason: correcting.reason.to_owned(),
         corrects: correcting.corrects.clone(),
     })];
-    let look = correcting.has_clock.then_some(now);
-    changes.extend(
-        look.into_iter()
-            .flat_map(|look| set_clock(correcting.incident, correcting.clock, Some(look))),
-    );
+    if correcting.has_clock {
+        // a look whose time has passed may have been set aside
+        let before = correcting.clock.filter(|at| *at > now);
+        changes.extend(set_clock(correcting.incident, before, Some(now)));
+    }
     changes
 }

@@ -240,7 +240,9 @@ fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
     }
     changes.extend(heard.begins_clocks.then_some(Change::ClocksBegun));
     if let Some(look) = first_look(event, next_update(event), &heard.terms, now) {
-        changes.extend(set_clock(&IncidentId::of(event), heard.clock, Some(look)));
+        // a look whose time has passed may have been set aside
+        let before = heard.clock.filter(|at| *at > now);
+        changes.extend(set_clock(&IncidentId::of(event), before, Some(look)));
     }
     let visible = visible_digest(event);
     let whom = Whom::of(event);

@@ -37,6 +37,7 @@ mod correction_asked;
 mod delivery_expired;
 pub(crate) mod event_received;
 mod facts;
+mod measuring;
 pub(crate) mod notifications_due;
 mod owed_due;
 pub(crate) mod own;
@@ -52,6 +53,7 @@ pub(crate) mod set_aside;
 pub(crate) mod test_asked;
 
 pub use correction_asked::Correcting;
+pub use measuring::{Measuring, alone};
 pub use notifications_due::DueTogether;
 pub use owed_due::LookAt;
 pub use retention_due::Old;

@@ -174,6 +174,7 @@ fn event(part: &Part, kind: Kind, reminder: &Reminder, now: Time) -> Event {
         arrival: Arrival::Live,
         tags: Vec::new(),
         reminder: Some(Box::new(reminder.clone())),
+        measures: None,
         notes: Vec::new(),
         form: Form::Bellwether,
     }

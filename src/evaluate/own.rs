@@ -133,6 +133,7 @@ pub(super) fn own(
         published_said: None,
         tags: Vec::new(),
         reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,

@@ -99,6 +99,7 @@ pub fn test_event(look: &str, customer: &CustomerId, receiver: &str, now: Time) 
         published_said: None,
         tags: Vec::new(),
         reminder: None,
+        measures: None,
         arrival: Arrival::Live,
         form: Source::Bellwether,
     };

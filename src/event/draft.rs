@@ -197,6 +197,7 @@ impl Draft {
             published_said: None,
             tags: self.tags,
             reminder: None,
+            measures: None,
             arrival,
             form: self.form,
             notes: self.notes.to_vec(),

@@ -20,6 +20,7 @@ mod html;
 mod identity;
 mod json;
 mod kind;
+pub mod measure;
 mod note;
 mod plain;
 mod promise;
@@ -36,6 +37,7 @@ use crate::clock::Time;
 
 pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
+pub use measure::{Measure, Measures};
 pub use note::Note;
 pub use promise::Promise;
 pub use read::{Ignored, Malformed, Parsed, Source, bytes_to_read, parse, read};
@@ -115,6 +117,9 @@ pub struct Event {
     /// What it reminds of, for events of our own that remind of something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminder: Option<Box<Reminder>>,
+    /// What its incident adds up to, where rules ask for it. It is worked out when the event is decided, and not kept.
+    #[serde(skip)]
+    pub measures: Option<Box<Measures>>,
     /// What of it could not be taken as it stands: words that this version does not know, times that cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
@@ -317,6 +322,18 @@ words! {
         MaintenanceStarting = "maintenance-starting" | "maintenance starts",
         /// Ours: the time of a planned maintenance is over.
         MaintenanceOver = "maintenance-over" | "maintenance ended",
+    }
+}
+
+words! {
+    /// How large an incident is, by the words of what providers promise.
+    Size {
+        /// The mitigation statement is the last word.
+        Small = "small",
+        /// One review comes.
+        Standard = "standard" | "medium" | "normal",
+        /// A preliminary review comes, then a final one.
+        Largest = "largest" | "large",
     }
 }
 

@@ -43,6 +43,18 @@ pub enum Awaited {
 }
 
 impl Awaited {
+    /// The word of the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Awaited::PreliminaryReview => "preliminary-review",
+            Awaited::FinalReview => "final-review",
+            Awaited::Update => "update",
+            Awaited::Repairs => "repairs",
+            Awaited::MaintenanceStart => "maintenance-start",
+            Awaited::MaintenanceEnd => "maintenance-end",
+        }
+    }
+
     /// What it is called in a sentence.
     pub fn name(self) -> &'static str {
         match self {

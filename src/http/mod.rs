@@ -192,6 +192,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/incidents", get(api::incidents::list))
         .route("/v1/incidents/{tracking_id}", get(api::incidents::one))
         .route("/v1/incidents/{tracking_id}/corrections", post(api::corrections::post))
+        .route("/v1/times", get(api::times::get))
         .route("/v1/deliveries", get(api::deliveries::list))
         .route("/v1/deliveries/{id}", get(api::deliveries::one))
         .route("/v1/deliveries/{id}/redeliver", post(api::deliveries::redeliver))

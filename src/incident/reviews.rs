@@ -9,6 +9,7 @@ use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
+pub use crate::event::Size;
 use crate::event::{EventType, Kind, Promise, Stage, Window};
 use fold::Fold;
 
@@ -123,18 +124,6 @@ pub enum Phase {
     Canceled,
 }
 
-/// How large an incident is, by the words of what providers promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Size {
-    /// The mitigation statement is the last word.
-    Small,
-    /// One review comes.
-    Standard,
-    /// A preliminary review comes, then a final one.
-    Largest,
-}
-
 /// Who or what said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -229,6 +218,8 @@ pub struct Progress {
     pub owed: Vec<Owed>,
     /// When impact began and ended, by each who says so.
     pub window: Windows,
+    /// How large it is, or has become so far: one of the largest is known as such while it goes on.
+    pub size_so_far: Option<Size>,
     /// How long impact lasted: from its start to the last mitigation, or to now while it goes on.
     pub lasted: Option<Duration>,
     /// How long the provider took.

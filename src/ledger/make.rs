@@ -15,8 +15,8 @@ use crate::evaluate::event_received::Heard;
 use crate::evaluate::retry_asked::Retry;
 use crate::evaluate::set_aside::{self, Trouble};
 use crate::evaluate::test_asked::Test;
-use crate::evaluate::{Case, Correcting, DueTogether, LookAt, evaluate};
-use crate::event::{Arrival, Event, Provider};
+use crate::evaluate::{Case, Correcting, DueTogether, LookAt, Measuring, evaluate};
+use crate::event::{Arrival, Event, Measures, Provider};
 use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::lookup;
@@ -76,7 +76,12 @@ impl Writer {
         Ok(match input {
             None => self.made(of, &Case::Nothing(Why::InputLost)),
             Some(Input::Heard { event }) => {
-                let event = &*view.with_time(event)?;
+                let mut event = view.with_time(event)?;
+                if self.rules.measuring().next().is_some() && event.arrival == Arrival::Live {
+                    let measures = self.measures(&event, waiting.at)?;
+                    event.to_mut().measures = measures.map(Box::new);
+                }
+                let event = &*event;
                 if self.awaits_rules(event) {
                     return Ok(self.made(of, &Case::RulesAwaited(event)));
                 }
@@ -100,6 +105,18 @@ impl Writer {
                 bail!("the input {} is of a kind that is never recorded", waiting.at)
             }
         })
+    }
+
+    /// What an event's incident adds up to, if rules ask for it.
+    fn measures(&self, event: &Event, at: Position) -> Result<Option<Measures>> {
+        let measuring = Measuring {
+            event,
+            at,
+            rules: &self.rules,
+            terms: &self.settings.reviews,
+            now: self.now(),
+        };
+        self.store.view().measures(&measuring, &self.shared.journal)
     }
 
     /// Words that are told of already count as told, also while what tells of them waits to be decided.
@@ -140,7 +157,8 @@ impl Writer {
                     Retry::Event { event, .. } if self.awaits_rules(event) => {
                         return Ok(self.made(of, &Case::Nothing(Why::NoRulesYet)));
                     }
-                    Retry::Event { event, heard, .. } => {
+                    Retry::Event { at, event, heard } => {
+                        event.measures = self.measures(event, *at)?.map(Box::new);
                         heard.terms.clone_from(&self.settings.reviews);
                         self.leave_out_what_is_raised(event, heard);
                     }

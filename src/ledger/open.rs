@@ -227,6 +227,7 @@ fn spawn(
         reader: store.reader(),
         journal: journal.reader(),
         compile: settings.compile.clone(),
+        reviews: Arc::new(settings.reviews.clone()),
         figures: Arc::new(Figures::default()),
         state: settings.state.as_path().into(),
         changing_rules: Arc::default(),

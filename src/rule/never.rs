@@ -147,6 +147,7 @@ fn is_refused(condition: &Condition) -> bool {
         condition.kinds.as_ref().map(Vec::len),
         condition.levels.as_ref().map(Vec::len),
         condition.providers.as_ref().map(Vec::len),
+        condition.sizes.as_ref().map(Vec::len),
     ];
     words.contains(&Some(0))
 }

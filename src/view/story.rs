@@ -247,11 +247,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
     }
     sort(&mut chapters);
     let corrections = from.visibility.store.corrections(id)?;
-    for chapter in &mut chapters {
-        if let Some(kind) = kind_of(&corrections, &chapter.communication).filter(|kind| *kind != chapter.kind) {
-            chapter.kind_read = Some(std::mem::replace(&mut chapter.kind, kind));
-        }
-    }
+    correct_kinds(&mut chapters, &corrections);
     let mut incident = if from.visibility.is_whole() {
         known
     } else {
@@ -272,6 +268,15 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         corrections,
         reminders: reminders(from, id)?,
     }))
+}
+
+/// Each communication is what a person says that it is.
+fn correct_kinds(chapters: &mut [Chapter], corrections: &[Correction]) {
+    for chapter in chapters {
+        if let Some(kind) = kind_of(corrections, &chapter.communication).filter(|kind| *kind != chapter.kind) {
+            chapter.kind_read = Some(std::mem::replace(&mut chapter.kind, kind));
+        }
+    }
 }
 
 /// Who was reminded of what an incident owes: events of our own of the same tracking id.
@@ -315,6 +320,32 @@ pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>>
         own::in_own_words(&mut incident, &mut chapters, customer);
     }
     Ok(Some(incident))
+}
+
+/// What was said of an incident, without what followed from it; `None` if the viewer may not know of it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
+    let hearings = from.visibility.hearings(&known.id)?;
+    if hearings.is_empty() {
+        return Ok(None);
+    }
+    let mut chapters = Vec::new();
+    for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
+        chapters.push(chapter::said(from, &entry, &heard)?.1);
+    }
+    sort(&mut chapters);
+    let corrections = from.visibility.store.corrections(&known.id)?;
+    correct_kinds(&mut chapters, &corrections);
+    Ok(Some(Story {
+        incident: as_told(known, &chapters),
+        impact: Vec::new(),
+        accounts: Vec::new(),
+        chapters,
+        corrections,
+        reminders: Vec::new(),
+    }))
 }
 
 /// Whether all that the viewer may know of an incident came as history, so that nobody was told of it.

@@ -22,6 +22,7 @@ mod reasons;
 mod relays;
 mod reminders;
 mod secrets;
+mod sizes;
 mod smtp;
 mod strangers;
 mod starts;

@@ -204,6 +204,7 @@ fn update(nth: u64, published: Time) -> Event {
         published_said: None,
         tags: Vec::new(),
         reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureEvents,

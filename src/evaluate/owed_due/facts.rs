@@ -106,7 +106,7 @@ impl View {
             return Ok((self.hearings(id)?, 0));
         };
         match known.get(customer) {
-            Some(owner) => Ok((self.heard_by(id, owner)?, owner.accounts.len())),
+            Some(owner) => Ok((self.heard_by(id, owner, usize::MAX)?, owner.accounts.len())),
             None => {
                 let owned: BTreeSet<&String> = known.values().flat_map(|one| &one.accounts).collect();
                 let is_public = |source: &str| known.values().any(|one| lists(one, source));
@@ -120,15 +120,16 @@ impl View {
         }
     }
 
-    /// What the accounts of a customer heard of a provider's incident, and what came from sources that it lists.
+    /// What the accounts of a customer heard of a provider's incident, and what came from sources that it lists; of each at
+    /// most so much, the latest.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn heard_by(&self, id: &IncidentId, customer: &Customer) -> Result<Vec<Hearing>> {
-        let mut heard = self.hearings_of(id, "", usize::MAX)?;
+    pub fn heard_by(&self, id: &IncidentId, customer: &Customer, most: usize) -> Result<Vec<Hearing>> {
+        let mut heard = self.hearings_of(id, "", most)?;
         heard.retain(|one| one.source.as_deref().is_some_and(|source| lists(customer, source)));
         for account in &customer.accounts {
-            heard.extend(self.hearings_of(id, account, usize::MAX)?);
+            heard.extend(self.hearings_of(id, account, most)?);
         }
         Ok(heard)
     }

@@ -11,6 +11,7 @@ pub mod send_test;
 pub mod set_aside;
 mod shapes;
 pub mod status;
+pub mod times;
 
 use std::sync::Arc;
 

@@ -1,14 +1,11 @@
 //! What the communications of an incident add up to, one after another.
 
-use chrono::Duration;
-
-use super::{About, Basis, Debt, DebtState, Extent, Owed, Phase, Progress, Said, Size, Terms, Took, Windows};
+use super::{About, Basis, Debt, DebtState, Extent, Owed, Said, Size, Terms};
 use crate::clock::Time;
 use crate::event::{EventType, Kind, Promise, Window};
 use crate::incident::{Status, earliest};
 
-/// How long after the last word an incident that owes nothing more is closed, whatever it may still owe on request.
-const CLOSED_AFTER: Duration = Duration::days(30);
+mod end;
 
 /// What is known after some communications.
 pub(super) struct Fold<'a> {
@@ -289,7 +286,7 @@ impl<'a> Fold<'a> {
         let since = self.reviewed_since(said);
         self.promised_repairs(said);
         let basis = if said.is_tagged { Basis::Tag } else { Basis::Promise };
-        self.meet(Debt::PreliminaryReview, since, said.published);
+        self.meet(Debt::PreliminaryReview, since, said.published, basis);
         let has_final = self
             .owed
             .iter()
@@ -317,7 +314,8 @@ impl<'a> Fold<'a> {
     fn finally(&mut self, said: &Said) {
         let since = self.reviewed_since(said);
         self.promised_repairs(said);
-        self.meet(Debt::FinalReview, since, said.published);
+        let basis = if said.is_tagged { Basis::Tag } else { Basis::Promise };
+        self.meet(Debt::FinalReview, since, said.published, basis);
         for owed in self.open().filter(|owed| owed.kind == Debt::PreliminaryReview) {
             owed.state = DebtState::Waived;
         }
@@ -334,7 +332,7 @@ impl<'a> Fold<'a> {
         since
     }
 
-    fn meet(&mut self, kind: Debt, since: Time, published: Time) {
+    fn meet(&mut self, kind: Debt, since: Time, published: Time, basis: Basis) {
         let is_there = |owed: &Owed| owed.kind == kind && owed.since == since && owed.met.is_some();
         if self.owed.iter().any(is_there) {
             return;
@@ -344,104 +342,11 @@ impl<'a> Fold<'a> {
             .iter()
             .any(|owed| owed.kind == kind && owed.state == DebtState::Open)
         {
-            self.owe(kind, since, Basis::Promise);
+            self.owe(kind, since, basis);
         }
         for owed in self.open().filter(|owed| owed.kind == kind) {
             (owed.state, owed.met) = (DebtState::Met, Some(published));
         }
-    }
-
-    /// What they add up to.
-    pub fn end(mut self, first_word: Option<Time>, last_word: Option<Time>, now: Time) -> Progress {
-        for owed in self.owed.iter_mut().chain(&mut self.update).chain(&mut self.repairs) {
-            if owed.state == DebtState::Open && owed.due.is_some_and(|due| due < now) {
-                owed.state = DebtState::Overdue;
-            }
-        }
-        if self.status == Some(Status::Canceled)
-            && let Some(update) = self.update.as_mut().filter(|update| update.met.is_none())
-        {
-            update.state = DebtState::Stopped;
-        }
-        self.owed.sort_by_key(|owed| (owed.since, owed.kind));
-        let phase = self.phase(last_word.is_some_and(|last| now - last > CLOSED_AFTER));
-        let (took, start) = (self.took(first_word), self.start());
-        let end = self.mitigated.or(Some(now).filter(|_| self.is_going_on()));
-        let mut owed = self.owed;
-        owed.extend(self.update);
-        owed.extend(self.repairs);
-        Progress {
-            phase,
-            reopened: self.reopened,
-            size: self.size_by_person.map(|size| (size, Basis::Person)).or(self.size),
-            owed,
-            window: Windows {
-                start: self.start,
-                end: self.end,
-                prose: self.prose,
-                person: self.window_by_person.map(|(window, _)| window),
-            },
-            lasted: start
-                .zip(end)
-                .map(|(start, end)| end - start)
-                .filter(|long| *long >= Duration::zero()),
-            took,
-        }
-    }
-
-    fn is_going_on(&self) -> bool {
-        matches!(self.status, None | Some(Status::Active)) && self.event_type == EventType::ServiceIssue
-    }
-
-    /// How long the provider took: of the last mitigation, as what came before an opening is another story.
-    fn took(&self, first_word: Option<Time>) -> Took {
-        let review = |kind: Debt| {
-            let met = self
-                .owed
-                .iter()
-                .find(|owed| owed.kind == kind && Some(owed.since) == self.mitigated)?;
-            met.met.map(|at| at - met.since)
-        };
-        let first_notice = self.start().zip(first_word).map(|(start, first)| first - start);
-        Took {
-            first_notice: first_notice.filter(|_| self.event_type == EventType::ServiceIssue),
-            preliminary: review(Debt::PreliminaryReview),
-            finally: review(Debt::FinalReview),
-        }
-    }
-
-    fn phase(&self, is_silent: bool) -> Phase {
-        let is_maintenance = self.event_type == EventType::PlannedMaintenance;
-        match self.status {
-            None | Some(Status::Active) if self.event_type == EventType::ServiceIssue => Phase::Investigating,
-            None | Some(Status::Active) => Phase::InProgress,
-            Some(Status::Planned) => Phase::Planned,
-            Some(Status::Canceled) => Phase::Canceled,
-            Some(Status::Retracted) => Phase::Retracted,
-            Some(Status::Mitigated) => match () {
-                () if self.is_review_owed() => Phase::UnderReview,
-                () if is_maintenance || is_silent || self.is_settled() => Phase::Closed,
-                () => Phase::Mitigated,
-            },
-        }
-    }
-
-    fn is_review_owed(&self) -> bool {
-        let is_due = |owed: &Owed| owed.due.is_some() && matches!(owed.state, DebtState::Open | DebtState::Overdue);
-        self.owed.iter().any(is_due)
-    }
-
-    /// Whether it is known that nothing more comes: the final review is there, or the provider or the size says so.
-    fn is_settled(&self) -> bool {
-        let is_final = |owed: &Owed| owed.kind == Debt::FinalReview && owed.state == DebtState::Met;
-        let is_small =
-            matches!(self.size, Some((Size::Small, Basis::Size))) || self.size_by_person == Some(Size::Small);
-        self.is_declined
-            || is_small
-            || self
-                .owed
-                .iter()
-                .any(|owed| is_final(owed) && Some(owed.since) == self.mitigated)
     }
 }
 

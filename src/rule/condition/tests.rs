@@ -31,6 +31,7 @@ pub(crate) fn event(change: impl FnOnce(&mut Event)) -> Event {
         published_said: None,
         tags: Vec::new(),
         reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,

@@ -188,7 +188,7 @@ fn keys_of_other_products_are_understood() {
     insta::assert_snapshot!([
         "status: Active", "severity: Error", "type: Incident", "incidentType: Incident", "eventType: Incident",
         "event_type: Incident", "regions: East US", "subscription: production", "impactedServices: Storage",
-        "lasted: { at least: 1h }", "xyzzy: 1", "notify: a",
+        "duration: 1h", "xyzzy: 1", "notify: a",
     ].map(of_condition).join("\n"), @r#"
     a.yaml:7:7: a condition has no key `status` (hint: did you mean `stage`?)
     a.yaml:7:7: a condition has no key `severity` (hint: did you mean `level`?)
@@ -199,8 +199,8 @@ fn keys_of_other_products_are_understood() {
     a.yaml:7:7: a condition has no key `regions` (hint: did you mean `region`?)
     a.yaml:7:7: a condition has no key `subscription` (hint: did you mean `subscriptions`?)
     a.yaml:7:7: a condition has no key `impactedServices` (hint: did you mean `impact`, `service`?)
-    a.yaml:7:7: `lasted` comes with a later version (hint: this version knows `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `owner`)
-    a.yaml:7:7: a condition has no key `xyzzy` (hint: a condition has `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `owner`)
+    a.yaml:7:7: a condition has no key `duration` (hint: did you mean `lasted`?)
+    a.yaml:7:7: a condition has no key `xyzzy` (hint: a condition has `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `size`, `lasted`, `properties`, `owner`)
     a.yaml:7:7: a condition has no key `notify` (hint: it belongs to the rule, beside `when`: check the indentation)
     "#);
 }

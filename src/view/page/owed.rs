@@ -36,7 +36,7 @@ impl OwedLine {
                 Size::Standard => "standard (one review)",
                 Size::Largest => "one of the largest (a preliminary review, then a final one)",
             };
-            format!("Size: {size}; {}.", because(basis))
+            format!("Size: {size}, {}.", by(basis))
         }));
         let window = &progress.window;
         let span = |start: Option<Time>, end: Option<Time>| {
@@ -71,7 +71,7 @@ impl OwedLine {
         lines.extend(took.map(|(words, long)| words.replacen("{}", &lasted(long), 1)));
         lines.extend(corrections.iter().map(|one| {
             let what = match &one.corrects {
-                Corrects::Size { size } => format!("the size to {}", word(*size)),
+                Corrects::Size { size } => format!("the size to {}", size.word()),
                 Corrects::Kind { published, kind, .. } => {
                     format!("what was said on {} to {kind}", Moment::of(*published).text)
                 }
@@ -140,6 +140,16 @@ impl OwedLine {
     }
 }
 
+/// Who or what says how large it is.
+fn by(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Promise | Basis::OnRequest => "by what the provider says of reviews",
+        Basis::Size => "by its impact",
+        Basis::Person => "by a person's correction",
+        Basis::Tag => "by the provider's tags",
+    }
+}
+
 /// Why it is expected.
 fn because(basis: Basis) -> &'static str {
     match basis {
@@ -148,14 +158,6 @@ fn because(basis: Basis) -> &'static str {
         Basis::OnRequest => "on request",
         Basis::Person => "a person corrected it",
         Basis::Tag => "the provider's tags say so",
-    }
-}
-
-fn word(size: Size) -> &'static str {
-    match size {
-        Size::Small => "small",
-        Size::Standard => "standard",
-        Size::Largest => "largest",
     }
 }
 

@@ -70,6 +70,7 @@ fn event(text: &str, html: &str) -> Event {
         published_said: None,
         tags: Vec::new(),
         reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,

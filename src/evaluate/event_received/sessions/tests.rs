@@ -52,6 +52,7 @@ fn event(said: &Said) -> Event {
         published_said: None,
         tags: Vec::new(),
         reminder: None,
+        measures: None,
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
     }
