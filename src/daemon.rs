@@ -324,6 +324,7 @@ fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lane
                 events: settings.retention.events_seconds.map(seconds),
                 reviews: settings.retention.reviews_seconds.map(seconds),
             },
+            reviews: settings.reviews.clone(),
             segment_bytes: settings.segment_bytes,
         },
         Box::new(move |hint| hinted.signal(Signal::Hint(hint))),
@@ -396,6 +397,7 @@ fn doors(
             connections_per_address: settings.limits.connections_per_address,
             waiting_events: settings.limits.waiting_events,
             reviews: settings.reviews.clone(),
+            operators: settings.tokens.operate.clone(),
             public_url: settings.public_url.clone(),
             ..http::Settings::default()
         },

@@ -119,7 +119,7 @@ impl Client {
     /// # Errors
     /// When the daemon cannot be reached, or says no.
     pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
-        self.ask(Method::GET, path, query).await
+        self.ask(Method::GET, path, query, None).await
     }
 
     /// Gives a command.
@@ -127,7 +127,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&self, path: &[&str]) -> Result<Value> {
-        self.ask(Method::POST, path, &[]).await
+        self.ask(Method::POST, path, &[], None).await
     }
 
     /// Gives a command with parameters.
@@ -135,7 +135,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post_with(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
-        self.ask(Method::POST, path, query).await
+        self.ask(Method::POST, path, query, None).await
+    }
+
+    /// Gives a command with parameters and a body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn send(&self, path: &[&str], query: &[(&str, String)], body: &Value) -> Result<Value> {
+        self.ask(Method::POST, path, query, Some(body)).await
     }
 
     /// The first `most` elements of a list, page by page.
@@ -163,11 +171,21 @@ impl Client {
         Ok(all)
     }
 
-    async fn ask(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Value> {
         let mut request = self
             .http
             .request(method, self.url(path, query))
             .header("accept", "application/json");
+        if let Some(body) = body {
+            let json = body.to_string();
+            request = request.header("content-type", "application/json").body(json);
+        }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.value.reveal());
         }

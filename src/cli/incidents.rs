@@ -158,8 +158,33 @@ fn head(incident: &Value) -> String {
         .iter()
         .for_each(|line| head.push_str(&format!("            {line}\n")));
     head.push_str(&format!("  heard     {}\n", minute(incident, "first_heard")));
-    head.push_str(&format!("  updated   {}\n\n", minute(incident, "updated")));
-    head
+    head.push_str(&format!("  updated   {}\n", minute(incident, "updated")));
+    reasons::list(incident, "owed").for_each(|owed| head.push_str(&self::owed(owed)));
+    reasons::list(incident, "corrections").for_each(|one| head.push_str(&corrected(one)));
+    head + "\n"
+}
+
+/// What is owed, and how far it is.
+fn owed(owed: &Value) -> String {
+    let (kind, state) = (one_line(text(owed, "kind"), 30), one_line(text(owed, "state"), 20));
+    let due = match owed.get("due").is_some_and(Value::is_string) {
+        true => format!("by {}", minute(owed, "due")),
+        false => "on request".to_owned(),
+    };
+    let basis = one_line(text(owed, "basis"), 20);
+    let what = one_line(text(owed, "text"), 120);
+    wrapped_as(
+        &format!("{kind} {due}: {state} (by {basis}) {what}"),
+        "  owed      ",
+        "            ",
+    )
+}
+
+/// What a person said against the provider's word.
+fn corrected(correction: &Value) -> String {
+    let said = ["corrects", "by", "reason"].map(|key| one_line(text(correction, key), 300));
+    let said = format!("{} by {}, {}: {}", said[0], said[1], minute(correction, "at"), said[2]);
+    wrapped_as(&said, "  corrected ", "            ")
 }
 
 fn affected(impact: &Value) -> String {
@@ -203,6 +228,12 @@ mod tests {
     #[test]
     fn one_incident_is_shown_with_what_was_said_of_it() {
         let mut answer = incident();
+        answer["owed"] = json!([
+            { "kind": "final-review", "due": "2024-09-19T05:14:00Z", "state": "overdue", "basis": "promise" },
+            { "kind": "final-review", "due": null, "state": "open", "basis": "on-request" },
+        ]);
+        answer["corrections"] =
+            json!([{ "corrects": "size", "by": "ada", "at": "2024-09-06T08:00:00Z", "reason": "three regions" }]);
         answer["impact"] = json!([{ "service": "App Service", "region": "Southeast Asia", "accounts": ["a", "b"] }, { "service": "Storage" }]);
         answer["entries"] = json!([{ "published": "2024-09-05T04:41:27Z", "kind": "update", "title": "App Service",
             "verdicts": [{ "customer": "contoso", "rule": "Trouble as it happens", "verdict": "planned", "receivers": ["oncall"] }],
@@ -216,6 +247,9 @@ mod tests {
                     Storage
           heard     2024-09-05 04:41Z
           updated   2024-09-05 05:14Z
+          owed      final-review by 2024-09-19 05:14Z: overdue (by promise)
+          owed      final-review on request: open (by on-request)
+          corrected size by ada, 2024-09-06 08:00Z: three regions
 
         2024-09-05 04:41Z  update  App Service
           + contoso / Trouble as it happens: planned for oncall

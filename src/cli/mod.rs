@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod correct;
 mod deliveries;
 pub mod demo;
 mod events;
@@ -58,6 +59,7 @@ enum Command {
     Status(status::Status),
     Events(events::Events),
     Incidents(incidents::Incidents),
+    Correct(correct::Correct),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
     Rules(forget::Rules),
@@ -101,6 +103,7 @@ impl Command {
             Command::Status(status) => wait(status.run()),
             Command::Events(events) => wait(events.run()),
             Command::Incidents(incidents) => wait(incidents.run()),
+            Command::Correct(correct) => wait(correct.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
             Command::Rules(rules) => wait(rules.run()),

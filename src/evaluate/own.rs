@@ -131,12 +131,15 @@ pub(super) fn own(
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

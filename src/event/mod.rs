@@ -7,6 +7,8 @@
 //! - `allowance` counts what a body would become before it is made; `draft`s share what their events have in common
 //! - `note` is what could not be taken as it stands, and is told rather than dropped
 //! - `html` and `plain` make strangers' text safe and plain; `kind` and `session` recognise what it is and announces
+//! - `promise` is what a text says of reviews to come, `window` the times of impact that its prose says; [`reminder`] is what
+//!   events of our own remind of
 //! - [`catalogue`] knows names of services and regions; [`document`] takes a review apart; `identity` tells repeats
 
 mod allowance;
@@ -18,11 +20,14 @@ mod html;
 mod identity;
 mod json;
 mod kind;
+pub mod measure;
 mod note;
 mod plain;
 mod promise;
 mod read;
+pub mod reminder;
 mod session;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -32,10 +37,13 @@ use crate::clock::Time;
 
 pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
+pub use measure::{Measure, Measures};
 pub use note::Note;
 pub use promise::Promise;
 pub use read::{Ignored, Malformed, Parsed, Source, bytes_to_read, parse, read};
+pub use reminder::{Awaited, Reminder};
 pub use session::sessions;
+pub use window::Window;
 
 /// One thing a provider told us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +111,15 @@ pub struct Event {
     /// Live, or history that tells nobody.
     #[serde(default)]
     pub arrival: Arrival,
+    /// What the provider says that the communication is (`Final PIR`), in its words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What it reminds of, for events of our own that remind of something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Box<Reminder>>,
+    /// What its incident adds up to, where rules ask for it. It is worked out when the event is decided, and not kept.
+    #[serde(skip)]
+    pub measures: Option<Box<Measures>>,
     /// What of it could not be taken as it stands: words that this version does not know, times that cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
@@ -293,6 +310,30 @@ words! {
         ReceiverBack = "receiver-back",
         /// Ours: something that came in was not understood.
         NotUnderstood = "not-understood",
+        /// Ours: a review that a provider owes is due soon.
+        ReviewDue = "review-due" | "PIR due" | "RCA due",
+        /// Ours: a review that a provider owes has not come in time.
+        ReviewOverdue = "review-overdue" | "PIR overdue" | "RCA overdue",
+        /// Ours: the month has passed in which a repair was promised.
+        RepairDue = "repair-due" | "repair item due",
+        /// Ours: the next update that was promised has not come in time.
+        UpdateOverdue = "update-overdue",
+        /// Ours: a planned maintenance starts soon.
+        MaintenanceStarting = "maintenance-starting" | "maintenance starts",
+        /// Ours: the time of a planned maintenance is over.
+        MaintenanceOver = "maintenance-over" | "maintenance ended",
+    }
+}
+
+words! {
+    /// How large an incident is, by the words of what providers promise.
+    Size {
+        /// The mitigation statement is the last word.
+        Small = "small",
+        /// One review comes.
+        Standard = "standard" | "medium" | "normal",
+        /// A preliminary review comes, then a final one.
+        Largest = "largest" | "large",
     }
 }
 
@@ -357,6 +398,19 @@ impl Kind {
                 | Kind::ReceiverFailing
                 | Kind::ReceiverBack
                 | Kind::NotUnderstood
+        ) || self.is_reminder()
+    }
+
+    /// Kinds that remind of what a provider owes, or of a time that comes: they are about an incident of the provider.
+    pub fn is_reminder(self) -> bool {
+        matches!(
+            self,
+            Kind::ReviewDue
+                | Kind::ReviewOverdue
+                | Kind::RepairDue
+                | Kind::UpdateOverdue
+                | Kind::MaintenanceStarting
+                | Kind::MaintenanceOver
         )
     }
 

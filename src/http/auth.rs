@@ -91,6 +91,16 @@ impl AppState {
         Err(self.wrong(caller, format!("this is no `{}` token", scope.word())))
     }
 
+    /// The name of the token with which a caller gives commands; `operator` where none is needed.
+    pub fn operator(&self, caller: &Caller) -> String {
+        let tokens = self.settings.tokens.operate.iter().zip(&self.settings.operators);
+        let named = tokens.fold(None, |found, (token, name)| match caller.presents(&[token]) {
+            true => Some(name.clone()),
+            false => found,
+        });
+        named.unwrap_or_else(|| "operator".to_owned())
+    }
+
     /// On whose behalf the caller reads: a customer's, by a token of its own, or the operator's.
     ///
     /// # Errors

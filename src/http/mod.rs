@@ -83,6 +83,8 @@ pub struct Settings {
     pub waiting_events: usize,
     /// When reviews are due.
     pub reviews: Terms,
+    /// The names of the tokens that may give commands, in their order.
+    pub operators: Vec<String>,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
     /// How long a body may take, beyond what its length needs at a slow line's speed.
@@ -102,6 +104,7 @@ impl Default for Settings {
             connections_per_address: 50,
             waiting_events: 100_000,
             reviews: Terms::default(),
+            operators: Vec::new(),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
@@ -188,6 +191,8 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/events/{id}/explain", get(api::events::explain))
         .route("/v1/incidents", get(api::incidents::list))
         .route("/v1/incidents/{tracking_id}", get(api::incidents::one))
+        .route("/v1/incidents/{tracking_id}/corrections", post(api::corrections::post))
+        .route("/v1/times", get(api::times::get))
         .route("/v1/deliveries", get(api::deliveries::list))
         .route("/v1/deliveries/{id}", get(api::deliveries::one))
         .route("/v1/deliveries/{id}/redeliver", post(api::deliveries::redeliver))

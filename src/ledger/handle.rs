@@ -34,6 +34,8 @@ pub struct Ledger {
     pub(super) reader: Reader,
     pub(super) journal: journal::Reader,
     pub(super) compile: Compile,
+    /// When reviews are due, and how large an incident must be for them.
+    pub(super) reviews: Arc<crate::incident::reviews::Terms>,
     pub(super) figures: Arc<Figures>,
     pub(super) state: Arc<Path>,
     pub(super) changing_rules: Arc<tokio::sync::Mutex<()>>,
@@ -218,7 +220,8 @@ impl Ledger {
 
     /// The rules by which events were decided, a customer's or everybody's, as far as `view` knows.
     pub fn past(&self, view: View, customer: Option<CustomerId>) -> Past {
-        Past::new(view, self.journal.clone(), self.compile.clone(), self.rules(), customer)
+        let (journal, compile) = (self.journal.clone(), self.compile.clone());
+        Past::new(view, journal, compile, self.rules(), customer, self.reviews.clone())
     }
 
     /// What can be looked up now.

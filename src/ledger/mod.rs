@@ -111,6 +111,8 @@ pub struct Settings {
     pub housekeeping: crate::schedule::Cron,
     /// How long what is kept.
     pub keep: Retention,
+    /// When reviews are due, and how large an incident must be for them.
+    pub reviews: crate::incident::reviews::Terms,
     /// Bytes of one segment of the journal.
     pub segment_bytes: u64,
 }

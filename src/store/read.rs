@@ -8,6 +8,8 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, Failing, LaneKey, Standing, StateWord};
 use crate::event::{Form, Provider};
+use crate::incident::correction::Correction;
+use crate::incident::reminders::Mark;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
@@ -105,6 +107,28 @@ impl View {
     pub fn hearings_of(&self, id: &IncidentId, account: &str, most: usize) -> Result<Vec<Hearing>> {
         let latest_first = self.scan(&keys::hearings(id).text(account));
         collect!(latest_first.take(most), Item::Hearing(hearing) => hearing)
+    }
+
+    /// When an incident is looked at next because of what it owes; `None` inside: only if something more is heard of it.
+    pub fn clock(&self, id: &IncidentId) -> Result<Option<Option<Time>>> {
+        one!(self, &keys::clock(id), Item::Clock { at, .. } => at)
+    }
+
+    /// Whether every incident has a clock for what it owes.
+    pub fn have_clocks_begun(&self) -> Result<bool> {
+        Ok(self.get(&keys::clocks_begun())?.is_some())
+    }
+
+    /// What a customer was reminded of, of an incident.
+    pub fn reminded(&self, id: &IncidentId, customer: &CustomerId) -> Result<Vec<Mark>> {
+        let key = keys::reminded_of(id).text(customer.as_str());
+        let reminded: Result<Option<Vec<Mark>>> = one!(self, &key, Item::Reminded(one) => one.of);
+        Ok(reminded?.unwrap_or_default())
+    }
+
+    /// What persons said of an incident, the oldest first.
+    pub fn corrections(&self, id: &IncidentId) -> Result<Vec<Correction>> {
+        collect!(self.scan(&keys::corrections(id)), Item::Correction { correction, .. } => correction)
     }
 
     /// The rules that told of an incident.

@@ -5,6 +5,7 @@
 //! - [`page`] renders; [`state`] is what states are called and how they are coloured, [`words`] are the words that pages
 //!   share
 //! - [`what_if`] decides an event without keeping anything: who would be told
+//! - [`times`] is how long providers took, by provider and service
 //! - [`status`] is how the daemon is, on one page
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
@@ -14,5 +15,6 @@ pub mod status;
 pub mod visibility;
 pub mod story;
 pub mod state;
+pub mod times;
 pub mod what_if;
 pub mod words;

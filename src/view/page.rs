@@ -67,6 +67,9 @@ struct OneIncident<'a> {
     badges: Vec<Badge>,
     facts: Vec<Fact>,
     owed: Vec<OwedLine>,
+    known: Vec<String>,
+    recommendations: Vec<String>,
+    reminders: Vec<Told>,
     affected: Vec<Where>,
     told: Vec<Told>,
     has_customers: bool,
@@ -97,6 +100,7 @@ pub fn incident(
     let newest_with_text = story.chapters.iter().position(|chapter| chapter.event.is_some());
     let told = story.chapters.iter().enumerate();
     let is_back_filled = story.chapters.iter().all(|chapter| chapter.arrival == Arrival::History);
+    let progress = story.progress(terms, frame.now);
     render(&OneIncident {
         frame,
         title: &incident.title,
@@ -104,7 +108,14 @@ pub fn incident(
         about: rows::about(incident),
         badges: rows::badges(incident, is_back_filled, frame.now),
         facts: Fact::all(story, frame.now),
-        owed: OwedLine::all(&story.progress(terms, frame.now), frame.now),
+        owed: OwedLine::all(&progress, frame.now),
+        known: OwedLine::known(&progress, &story.corrections),
+        recommendations: story.recommendations(),
+        reminders: story
+            .reminders
+            .iter()
+            .map(|chapter| Told::of(chapter, incident.id.provider, incident.event_type, false))
+            .collect(),
         affected: story
             .impact
             .iter()

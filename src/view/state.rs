@@ -124,6 +124,12 @@ fn own(kind: Kind) -> Option<Badge> {
         Kind::MailRefused => Some(badge("Mail is refused", Tone::Alarm)),
         Kind::ReceiverFailing => Some(badge("Receiver fails", Tone::Alarm)),
         Kind::ReceiverBack => Some(badge("Receiver works again", Tone::Good)),
+        Kind::ReviewDue => Some(badge("Review due", Tone::Notice)),
+        Kind::ReviewOverdue => Some(badge("Review overdue", Tone::Attention)),
+        Kind::RepairDue => Some(badge("Repairs due", Tone::Notice)),
+        Kind::UpdateOverdue => Some(badge("Update overdue", Tone::Attention)),
+        Kind::MaintenanceStarting => Some(badge("Maintenance starts", Tone::Notice)),
+        Kind::MaintenanceOver => Some(badge("Maintenance over", Tone::Quiet)),
         Kind::Update
         | Kind::Mitigation
         | Kind::PreliminaryReview
@@ -156,6 +162,12 @@ pub fn communication(kind: Kind, event_type: EventType, stage: Stage) -> &'stati
         Kind::MailRefused => "The mail relay refuses us",
         Kind::ReceiverFailing => "A receiver fails",
         Kind::ReceiverBack => "A receiver works again",
+        Kind::ReviewDue => "Reminder: a review is due soon",
+        Kind::ReviewOverdue => "Reminder: a review is overdue",
+        Kind::RepairDue => "Reminder: repairs were promised",
+        Kind::UpdateOverdue => "Reminder: an update is overdue",
+        Kind::MaintenanceStarting => "Reminder: a maintenance starts",
+        Kind::MaintenanceOver => "Reminder: a maintenance is over",
     }
 }
 

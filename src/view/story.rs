@@ -20,7 +20,8 @@ use crate::channel::Outcome;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Standing, State};
-use crate::event::{Arrival, Event, Impact, Kind, Stage};
+use crate::event::{Arrival, Event, Impact, Kind, Provider, Stage};
+use crate::incident::correction::{Correction, kind_of};
 use crate::incident::{Entry, Hearing, Incident, IncidentId, worst};
 use crate::journal;
 use crate::journal::Position;
@@ -53,6 +54,10 @@ pub struct Story {
     pub accounts: Vec<String>,
     /// What was said, the provider's newest first.
     pub chapters: Vec<Chapter>,
+    /// What persons corrected, the oldest first.
+    pub corrections: Vec<Correction>,
+    /// Who was reminded of what it owes, the newest first.
+    pub reminders: Vec<Chapter>,
 }
 
 /// A service in a region, and whose.
@@ -69,8 +74,12 @@ pub struct Affected {
 /// One communication, and what followed from it.
 #[derive(Debug, Clone)]
 pub struct Chapter {
-    /// What it is.
+    /// Which: its id.
+    pub communication: String,
+    /// What it is: by the last correction, else by what was read of it.
     pub kind: Kind,
+    /// What was read of it, where a person says otherwise.
+    pub kind_read: Option<Kind>,
     /// Its stage.
     pub stage: Stage,
     /// Its title.
@@ -238,6 +247,8 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         chapters.push(chapter::chapter(from, &entry, &heard, &mut tellings)?);
     }
     sort(&mut chapters);
+    let corrections = from.visibility.store.corrections(id)?;
+    correct_kinds(&mut chapters, &corrections);
     let mut incident = if from.visibility.is_whole() {
         known
     } else {
@@ -255,7 +266,37 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         accounts: accounts.into_iter().filter(|account| !account.is_empty()).collect(),
         incident,
         chapters,
+        corrections,
+        reminders: reminders(from, id)?,
     }))
+}
+
+/// Each communication is what a person says that it is.
+fn correct_kinds(chapters: &mut [Chapter], corrections: &[Correction]) {
+    for chapter in chapters {
+        if let Some(kind) = kind_of(corrections, &chapter.communication).filter(|kind| *kind != chapter.kind) {
+            chapter.kind_read = Some(std::mem::replace(&mut chapter.kind, kind));
+        }
+    }
+}
+
+/// Who was reminded of what an incident owes: events of our own of the same tracking id.
+fn reminders(from: &Sources<'_>, id: &IncidentId) -> Result<Vec<Chapter>> {
+    let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
+    if *id == own || from.visibility.store.incident(&own)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let hearings = from.visibility.hearings(&own)?;
+    let mut reminders = Vec::new();
+    for (entry, heard) in by_communication(from.visibility.store.entries(&own)?, &hearings) {
+        let chapter = chapter::chapter(from, &entry, &heard)?;
+        let of = chapter.event.as_ref().and_then(|event| event.reminder.as_ref());
+        if of.is_some_and(|reminder| reminder.of == id.provider) {
+            reminders.push(chapter);
+        }
+    }
+    sort(&mut reminders);
+    Ok(reminders)
 }
 
 /// What is known of an incident, without what followed from what was said of it; `None` if the viewer may not know of it.
@@ -280,6 +321,32 @@ pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>>
         own::in_own_words(&mut incident, &mut chapters, customer);
     }
     Ok(Some(incident))
+}
+
+/// What was said of an incident, without what followed from it; `None` if the viewer may not know of it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
+    let hearings = from.visibility.hearings(&known.id)?;
+    if hearings.is_empty() {
+        return Ok(None);
+    }
+    let mut chapters = Vec::new();
+    for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
+        chapters.push(chapter::said(from, &entry, &heard)?.1);
+    }
+    sort(&mut chapters);
+    let corrections = from.visibility.store.corrections(&known.id)?;
+    correct_kinds(&mut chapters, &corrections);
+    Ok(Some(Story {
+        incident: as_told(known, &chapters),
+        impact: Vec::new(),
+        accounts: Vec::new(),
+        chapters,
+        corrections,
+        reminders: Vec::new(),
+    }))
 }
 
 /// Whether all that the viewer may know of an incident came as history, so that nobody was told of it.

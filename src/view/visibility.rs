@@ -63,10 +63,13 @@ impl<'a> Visibility<'a> {
             Sees::Owned(customer) => customer,
         };
         // a repeat is nobody's hearing: what it says itself counts then
-        let is_own = event.is_some_and(|event| match event.accounts.is_empty() {
-            true => self.is_public(event.provider, event.source.as_deref(), customer),
-            false => event.accounts.iter().any(|account| customer.accounts.contains(account)),
-        });
+        let is_own =
+            event.is_some_and(
+                |event| match event.accounts.is_empty() || event.provider == Provider::Bellwether {
+                    true => self.is_public(event.provider, event.source.as_deref(), customer),
+                    false => event.accounts.iter().any(|account| customer.accounts.contains(account)),
+                },
+            );
         Ok(is_own || self.hearings(id)?.iter().any(|hearing| hearing.event == at))
     }
 
@@ -140,6 +143,10 @@ impl<'a> Visibility<'a> {
         heard.retain(|hearing| self.is_public(hearing.incident.provider, hearing.source.as_deref(), customer));
         for account in &customer.accounts {
             heard.extend(self.store.hearings_of(id, account, usize::MAX)?);
+        }
+        if id.provider == Provider::Bellwether {
+            // an account may have several owners, and what one of them was told is not the other's to know
+            heard.retain(|hearing| self.is_public(id.provider, hearing.source.as_deref(), customer));
         }
         Ok(heard)
     }

@@ -66,6 +66,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       status       Show how a daemon is, and what needs a person
       events       List the events that a daemon has heard, or show what became of one
       incidents    List incidents, or show one with everything said and sent about it
+      correct      Correct the size, a kind or the window of an incident, with a reason
       deliveries   List deliveries, the newest first
       redeliver    Try deliveries again that ended, and those that wait at once; same ids, same content
       rules        End the rules of a customer whose folder is gone

@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod closed;
+mod corrections;
 mod delivering;
 mod folders;
 mod full;
@@ -19,7 +20,9 @@ mod process;
 mod proxy;
 mod reasons;
 mod relays;
+mod reminders;
 mod secrets;
+mod sizes;
 mod smtp;
 mod strangers;
 mod starts;

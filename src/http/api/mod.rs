@@ -1,5 +1,6 @@
 //! Questions and commands as JSON. Every answer is of one viewer's visibility; none holds an address or a secret.
 
+pub mod corrections;
 pub mod deliveries;
 pub mod events;
 pub mod forget;
@@ -10,6 +11,7 @@ pub mod send_test;
 pub mod set_aside;
 mod shapes;
 pub mod status;
+pub mod times;
 
 use std::sync::Arc;
 

@@ -106,6 +106,7 @@ impl Place {
         let clock = ByHand::at("2026-11-24T09:00:00Z".parse().expect("a time"));
         let deciding = || Deciding::new(Customers::one_organisation(), None, false).expect("settings");
         let settings_of_ledger = ledger::Settings {
+            reviews: Default::default(),
             state: dir.path().to_owned(),
             clock: Clock::ByHand(clock.clone()),
             compile: Arc::new(move |_, _| Ok(RuleSet::new(BTreeMap::new(), &deciding()))),

@@ -10,15 +10,16 @@ use super::became::follow;
 use super::{Became, Chapter, Gathering, Ruling, Silent, Sources, Tracked};
 use crate::clock::Time;
 use crate::customer::CustomerId;
+use crate::evaluate::Measuring;
 use crate::event::{Arrival, Event, Provider};
 use crate::incident::{Entry, Hearing, IncidentId};
 use crate::journal::Position;
 use crate::lookup;
 use crate::notification::SeriesId;
 use crate::record::{Judged, Tells, Why};
-use crate::rule::Rule;
 use crate::rule::condition::Judgement;
 use crate::rule::set::RULE_FILES;
+use crate::rule::{Rule, RuleSet};
 use crate::store::View;
 
 /// How many rules that did not match are named for one communication.
@@ -55,7 +56,9 @@ pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Res
     let at = first.map_or(entry.event, |hearing| hearing.event);
     let line = from.visibility.store.event(at)?;
     let chapter = Chapter {
+        communication: entry.communication.clone(),
         kind: first.map_or(entry.kind, |hearing| hearing.kind),
+        kind_read: None,
         stage: entry.stage,
         title: entry.title.clone(),
         published: first.map_or(entry.published, |hearing| hearing.published),
@@ -318,6 +321,23 @@ fn silence(from: &Sources<'_>, at: Position, chapter: &mut Chapter) -> Result<()
     Ok(())
 }
 
+/// The event with what its incident added up to at it, if these rules ask for that.
+fn measured(from: &Sources<'_>, at: Position, event: &Event, rules: &RuleSet) -> Result<Option<Event>> {
+    let store = from.visibility.store;
+    let measuring = Measuring {
+        event,
+        at,
+        rules,
+        terms: from.past.terms(),
+        now: store.event(at)?.map_or(event.published, |line| line.heard),
+    };
+    let measures = store.measures(&measuring, from.journal)?;
+    Ok(measures.map(|measures| Event {
+        measures: Some(Box::new(measures)),
+        ..event.clone()
+    }))
+}
+
 /// Why rules tell nobody of an event, by the rules that decided it: some of those that `is_asked`, and how many more
 /// there are. `None` if these rules cannot be made again: others by now, and too many, or lost.
 ///
@@ -332,6 +352,8 @@ pub fn silent(
     let Some(rules) = from.past.rules_of(at)? else {
         return Ok(None);
     };
+    let measured = measured(from, at, event, &rules)?;
+    let event = measured.as_ref().unwrap_or(event);
     let is_ours = event.provider == Provider::Bellwether;
     let asked = |rule: &&Arc<Rule>| (is_ours || rule.name != RULE_FILES) && is_asked(rule);
     let mut asked = rules.rules().filter(asked);
