@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::event::{EventType, Kind, Promise, Stage};
+pub use fold::CLOSED_AFTER;
 use fold::Fold;
 
 mod fold;

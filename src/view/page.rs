@@ -1,20 +1,22 @@
 //! Pages: rendered here, whole, without scripts. Text is escaped by the templates; the only markup that goes through is
 //! the provider's own, which was sanitised by an allow list when it was read.
 
+mod history;
 mod owed;
 mod refusal;
 mod rows;
 
+pub use history::{CURRENT_MOST, Current, History, history};
 pub use refusal::{Refused, refusal};
 
 use askama::Template;
+use chrono_tz::Tz;
 
 use self::owed::OwedLine;
-use self::rows::{Fact, Line, Told, Where};
+use self::rows::{Fact, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::Arrival;
-use crate::incident::Incident;
 use crate::incident::reviews::Terms;
 use crate::view::state::Badge;
 use crate::view::story::Story;
@@ -35,26 +37,43 @@ pub struct Frame {
     pub has_list: bool,
     /// When the page was made.
     pub now: Time,
+    /// In which zone times are shown beside UTC.
+    pub zone: Option<Tz>,
 }
 
-/// An incident in the list.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// What is known of it.
-    pub incident: Incident,
-    /// Whether all of it came as history, so that nobody was told.
-    pub is_back_filled: bool,
-}
+/// Zones that are offered; any other one can be typed.
+pub const ZONES: [&str; 24] = [
+    "Africa/Johannesburg",
+    "Africa/Lagos",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Mexico_City",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "America/Toronto",
+    "Asia/Dubai",
+    "Asia/Hong_Kong",
+    "Asia/Jakarta",
+    "Asia/Kolkata",
+    "Asia/Seoul",
+    "Asia/Shanghai",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "Europe/Berlin",
+    "Europe/London",
+    "Europe/Madrid",
+    "Europe/Paris",
+    "Europe/Warsaw",
+    "Pacific/Auckland",
+];
 
-#[derive(Template)]
-#[template(path = "incidents.html")]
-struct Incidents<'a> {
-    frame: &'a Frame,
-    title: &'a str,
-    made: Moment,
-    lines: Vec<Line>,
-    is_first: bool,
-    next: Option<&'a str>,
+impl Frame {
+    /// A moment as its reader sees it.
+    pub fn moment(&self, at: Time) -> Moment {
+        Moment::in_zone(at, self.zone)
+    }
 }
 
 #[derive(Template)]
@@ -70,18 +89,6 @@ struct OneIncident<'a> {
     affected: Vec<Where>,
     told: Vec<Told>,
     has_customers: bool,
-}
-
-/// The health history: incidents, the newest communication first, and where older ones are.
-pub fn incidents(frame: &Frame, incidents: &[Listed], is_first: bool, next: Option<&str>) -> String {
-    render(&Incidents {
-        frame,
-        title: "Service health",
-        made: Moment::of(frame.now),
-        lines: incidents.iter().map(|one| Line::of(one, frame.now)).collect(),
-        is_first,
-        next,
-    })
 }
 
 /// One incident's story, and what is owed by these terms; `own` is the customer who reads it, whose names for accounts are
@@ -100,11 +107,11 @@ pub fn incident(
     render(&OneIncident {
         frame,
         title: &incident.title,
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         about: rows::about(incident),
         badges: rows::badges(incident, is_back_filled, frame.now),
-        facts: Fact::all(story, frame.now),
-        owed: OwedLine::all(&story.progress(terms, frame.now), frame.now),
+        facts: Fact::all(story, frame),
+        owed: OwedLine::all(&story.progress(terms, frame.now), frame),
         affected: story
             .impact
             .iter()
@@ -113,7 +120,7 @@ pub fn incident(
         told: told
             .map(|(nth, chapter)| {
                 let is_newest = Some(nth) == newest_with_text;
-                Told::of(chapter, incident.id.provider, incident.event_type, is_newest)
+                Told::of(chapter, incident, is_newest, frame)
             })
             .collect(),
         has_customers: own.is_none_or(CustomerId::is_operator),

@@ -54,6 +54,12 @@ pub const TEST: Badge = badge("Test", Tone::Attention);
 /// What came as history only is marked with: nobody was told of it.
 pub const BACK_FILLED: Badge = badge("Back-filled", Tone::Quiet);
 
+/// What an incident is marked with of which a review is owed.
+pub const REVIEW_OWED: Badge = badge("Review owed", Tone::Notice);
+
+/// What an incident is marked with of which a review should have come.
+pub const REVIEW_OVERDUE: Badge = badge("Review overdue", Tone::Attention);
+
 /// How far along an incident is, as known `now`.
 pub fn incident(incident: &Incident, now: Time) -> Badge {
     if let Some(own) = own(incident.kind) {

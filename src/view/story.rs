@@ -5,12 +5,14 @@
 
 mod became;
 mod chapter;
+mod outline;
 mod own;
 mod progress;
 pub mod revisions;
 
 pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
+pub use outline::{Heard, Listed, Outline, Whose};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -255,51 +257,6 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         incident,
         chapters,
     }))
-}
-
-/// What is known of an incident, without what followed from what was said of it; `None` if the viewer may not know of it.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>> {
-    if from.visibility.is_whole() {
-        return Ok(Some(known));
-    }
-    let hearings = from.visibility.hearings(&known.id)?;
-    if hearings.is_empty() {
-        return Ok(None);
-    }
-    let mut chapters = Vec::new();
-    for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
-        chapters.push(chapter::said(from, &entry, &heard)?.1);
-    }
-    sort(&mut chapters);
-    let mut incident = as_told(known, &chapters);
-    if let Some(customer) = from.visibility.only() {
-        own::in_own_words(&mut incident, &mut chapters, customer);
-    }
-    Ok(Some(incident))
-}
-
-/// Whether all that the viewer may know of an incident came as history, so that nobody was told of it.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn is_back_filled(from: &Sources<'_>, id: &IncidentId) -> Result<bool> {
-    let is_history = |arrival: Arrival| arrival == Arrival::History;
-    Ok(match from.visibility.is_whole() {
-        true => from
-            .visibility
-            .store
-            .entries(id)?
-            .iter()
-            .all(|entry| is_history(entry.arrival)),
-        false => from
-            .visibility
-            .hearings(id)?
-            .iter()
-            .all(|hearing| is_history(hearing.arrival)),
-    })
 }
 
 /// The provider's newest first.

@@ -8,7 +8,7 @@ use crate::event::{EventType, Kind, Promise};
 use crate::incident::{Status, earliest};
 
 /// How long after the last word an incident that owes nothing more is closed, whatever it may still owe on request.
-const CLOSED_AFTER: Duration = Duration::days(30);
+pub const CLOSED_AFTER: Duration = Duration::days(30);
 
 /// What is known after some communications.
 pub(super) struct Fold<'a> {

@@ -1,7 +1,7 @@
 //! What is owed to the people who read an incident's page, in words.
 
-use crate::clock::Time;
 use crate::incident::reviews::{Basis, Debt, DebtState, Owed, Progress};
+use crate::view::page::Frame;
 use crate::view::words::{Moment, lasted};
 
 /// One thing that is or was owed.
@@ -20,12 +20,13 @@ pub struct OwedLine {
 }
 
 impl OwedLine {
-    /// All of it, as it is `now`.
-    pub fn all(progress: &Progress, now: Time) -> Vec<Self> {
-        progress.owed.iter().map(|owed| Self::of(owed, now)).collect()
+    /// All of it, as it is when the page is made.
+    pub fn all(progress: &Progress, frame: &Frame) -> Vec<Self> {
+        progress.owed.iter().map(|owed| Self::of(owed, frame)).collect()
     }
 
-    fn of(owed: &Owed, now: Time) -> Self {
+    fn of(owed: &Owed, frame: &Frame) -> Self {
+        let now = frame.now;
         let what = match owed.kind {
             Debt::PreliminaryReview => "Preliminary post incident review",
             Debt::FinalReview => "Final post incident review",
@@ -57,7 +58,7 @@ impl OwedLine {
         Self {
             what,
             words,
-            moment: moment.map(Moment::of),
+            moment: moment.map(|at| frame.moment(at)),
             more,
             class,
         }
@@ -76,6 +77,7 @@ fn because(basis: Basis) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Time;
 
     fn time(text: &str) -> Time {
         text.parse().expect("a time")
@@ -90,6 +92,12 @@ mod tests {
             state,
             basis,
             met: met.map(time),
+        };
+        let frame = Frame {
+            root: "./".to_owned(),
+            has_list: true,
+            now: time("2026-11-09T22:30:00Z"),
+            zone: None,
         };
         let due = Some("2026-11-07T22:30:00Z");
         for (owed, expected) in [
@@ -126,7 +134,7 @@ mod tests {
                 "ended: the incident went on, or was none (quiet)",
             ),
         ] {
-            let line = OwedLine::of(&owed, time("2026-11-09T22:30:00Z"));
+            let line = OwedLine::of(&owed, &frame);
             let moment = line
                 .moment
                 .map(|moment| format!(" {}", moment.text))

@@ -37,30 +37,36 @@ pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> 
 
 /// Only what was said, without what followed from it, and by which event.
 pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<(Position, Chapter)> {
-    let events: Vec<Position> = heard
-        .iter()
-        .map(|hearing| hearing.event)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    let at = told_by(entry, heard);
+    let line = from.visibility.store.event(at)?;
+    let heard_at = line.map_or(entry.heard, |line| line.heard);
+    Ok((at, with_text(entry, heard, heard_at, text(from, at))))
+}
+
+/// The event whose text is shown: the first that brought it.
+pub(super) fn told_by(entry: &Entry, heard: &[&Hearing]) -> Position {
+    heard.first().map_or(entry.event, |hearing| hearing.event)
+}
+
+/// What was said, where the text is at hand, and when it arrived.
+pub(super) fn with_text(entry: &Entry, heard: &[&Hearing], heard_at: Time, event: Option<Box<Event>>) -> Chapter {
+    let events: BTreeSet<Position> = heard.iter().map(|hearing| hearing.event).collect();
     let accounts: BTreeSet<&String> = heard.iter().map(|hearing| &hearing.account).collect();
     let first = heard.first().copied();
-    let at = first.map_or(entry.event, |hearing| hearing.event);
-    let line = from.visibility.store.event(at)?;
-    let chapter = Chapter {
+    Chapter {
         kind: first.map_or(entry.kind, |hearing| hearing.kind),
         stage: entry.stage,
         title: entry.title.clone(),
         published: first.map_or(entry.published, |hearing| hearing.published),
-        heard: line.map_or(entry.heard, |line| line.heard),
+        heard: heard_at,
         arrival: first.map_or(entry.arrival, |hearing| hearing.arrival),
         accounts: accounts
             .into_iter()
             .filter(|account| !account.is_empty())
             .cloned()
             .collect(),
-        event: text(from, at),
-        events,
+        event,
+        events: events.into_iter().collect(),
         verdicts: Vec::new(),
         nothing: Vec::new(),
         deliveries: Vec::new(),
@@ -69,12 +75,11 @@ pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Res
         more_silent: 0,
         rules_changed: false,
         is_unexplained: false,
-    };
-    Ok((at, chapter))
+    }
 }
 
 /// An event's text; a part of the journal that is lost must not take the rest of the story with it.
-fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
+pub(super) fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
     match lookup::event(from.journal, at) {
         Ok(event) => Some(Box::new(event)),
         Err(error) => {

@@ -6,10 +6,12 @@ use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION};
 use crate::delivery::{Delivery, End, State};
 use crate::event::document::{RepairState, document};
-use crate::event::{Arrival, Event, EventType, Provider};
+use crate::event::{Arrival, Event};
+use crate::incident::Incident;
 use crate::notification::Form;
 use crate::record::Verdict;
 use crate::rule::set::{CONTACT, RULE_FILES};
+use crate::view::page::Frame;
 use crate::view::state::{self, Badge};
 use crate::view::story::{Chapter, Gathering, Ruling, Silent, Tracked};
 use crate::view::words::{self, Moment};
@@ -79,7 +81,8 @@ pub struct Reason {
 
 impl Told {
     /// A chapter; its text is open if it is the newest or a review.
-    pub fn of(chapter: &Chapter, provider: Provider, event_type: EventType, is_newest: bool) -> Self {
+    pub fn of(chapter: &Chapter, incident: &Incident, is_newest: bool, frame: &Frame) -> Self {
+        let (provider, event_type) = (incident.id.provider, incident.event_type);
         let (partly, withheld) = reasons(chapter);
         let event = chapter.event.as_deref();
         let html = event.map(|event| event.html.as_str()).unwrap_or_default();
@@ -91,7 +94,7 @@ impl Told {
             anchor: chapter.events.first().map_or_else(String::new, |at| format!("e{at}")),
             kind: state::communication(chapter.kind, event_type, chapter.stage),
             title: chapter.title.clone(),
-            published: Moment::of(chapter.published),
+            published: frame.moment(chapter.published),
             is_history: chapter.arrival == Arrival::History,
             is_open: is_newest || chapter.kind.is_review(),
             accounts: match chapter.accounts.len() {
@@ -104,14 +107,14 @@ impl Told {
             sessions: event
                 .into_iter()
                 .flat_map(|event| &event.sessions)
-                .map(|one| Moment::of(one.start))
+                .map(|one| frame.moment(one.start))
                 .collect(),
             link: event
                 .and_then(|event| event.link.as_ref())
                 .filter(|link| is_of_the_web(link))
                 .map(url::Url::to_string),
             is_lost: event.is_none(),
-            deliveries: rows(chapter),
+            deliveries: rows(chapter, frame),
             partly,
             withheld,
             nothing: chapter
@@ -165,9 +168,13 @@ fn lowered(html: &str) -> String {
 }
 
 /// Who was told, then who will be.
-fn rows(chapter: &Chapter) -> Vec<Row> {
-    let told = chapter.deliveries.iter().map(|tracked| Row::of(tracked, chapter));
-    told.chain(chapter.gathering.iter().map(Row::of_gathering)).collect()
+fn rows(chapter: &Chapter, frame: &Frame) -> Vec<Row> {
+    let told = chapter
+        .deliveries
+        .iter()
+        .map(|tracked| Row::of(tracked, chapter, frame));
+    let gathering = chapter.gathering.iter();
+    told.chain(gathering.map(|one| Row::of_gathering(one, frame))).collect()
 }
 
 /// The rules that matched and of which something was not told: those that told somebody all the same, then the others. A
@@ -206,7 +213,7 @@ fn because(rules: &[String]) -> String {
 }
 
 impl Row {
-    fn of(tracked: &Tracked, chapter: &Chapter) -> Self {
+    fn of(tracked: &Tracked, chapter: &Chapter, frame: &Frame) -> Self {
         let delivery = &tracked.delivery;
         let standing = &tracked.standing;
         let last = tracked.attempts.last().and_then(|last| last.outcome.why());
@@ -230,13 +237,13 @@ impl Row {
             because: because(&tracked.because),
             state: state::delivery(&standing.state, standing.attempts, is_moved),
             when,
-            at: Moment::of(at),
+            at: frame.moment(at),
             attempts: standing.attempts,
             why: why.map(|why| words::without_addresses(&why)),
         }
     }
 
-    fn of_gathering(gathering: &Gathering) -> Self {
+    fn of_gathering(gathering: &Gathering, frame: &Frame) -> Self {
         Self {
             customer: whose(&gathering.customer),
             receiver: spoken(&gathering.receiver),
@@ -245,7 +252,7 @@ impl Row {
             because: because(&gathering.because),
             state: state::GATHERING,
             when: "due",
-            at: Moment::of(gathering.due),
+            at: frame.moment(gathering.due),
             attempts: 0,
             why: None,
         }
