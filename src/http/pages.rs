@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::AppState;
-use super::api::incidents::{Asked, LIST_DEFAULT, cursor, filter_of, find, list_of};
+use super::api::incidents::{Asked, LIST_DEFAULT, cursor, filter_of, find, list_of, not_a_cursor};
 use super::caller::Caller;
 use super::outside::frame;
 use super::query::Query;
@@ -21,6 +21,7 @@ use crate::incident::IncidentId;
 use crate::incident::reviews::{Phase, Terms};
 use crate::view::filter::{Filter, PARAMETERS};
 use crate::view::page::{self, CURRENT_MOST, Current, Frame, History};
+use crate::view::story::Window;
 
 /// `GET /`
 pub async fn incidents(
@@ -108,7 +109,14 @@ pub async fn incident(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
-    let provider = super::api::provider(&Query::of(&uri))?;
+    let query = Query::of(&uri);
+    query.only(&["provider", "before", "token", "link"])?;
+    let provider = super::api::provider(&query)?;
+    let before = query.one("before").map(|at| at.parse().map_err(|_| not_a_cursor()));
+    let window = Window {
+        before: before.transpose()?,
+        most: page::TOLD_MOST,
+    };
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let has_list = !matches!(viewer, Viewer::Link { .. });
@@ -119,12 +127,28 @@ pub async fn incident(
     let terms = app_state.settings.reviews.clone();
     let html = move |reading: &Reading| {
         let from = reading.sources();
-        let story = find(&from, provider, &tracking_id)?;
+        let story = find(&from, provider, &tracking_id, window)?;
         let own = from.visibility.customer();
         let names = |account: &str| own.map(|own| reading.rules.groups_of(own, account)).unwrap_or_default();
-        Ok(Html(page::incident(&frame, &story, &terms, &names, own)))
+        Ok(Html(page::incident(
+            &frame,
+            &story,
+            &terms,
+            &names,
+            own,
+            &query_kept(&query),
+        )))
     };
     app_state.read_story(viewer, html).await
+}
+
+/// What of an incident's address leads to its other pages.
+fn query_kept(query: &Query) -> Vec<(&'static str, String)> {
+    let kept = ["provider", "link", "token"];
+    let kept = kept
+        .into_iter()
+        .filter_map(|name| Some((name, query.one(name)?.to_owned())));
+    kept.collect()
 }
 
 /// `GET /style.css`

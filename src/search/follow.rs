@@ -112,7 +112,7 @@ impl Follower {
                 error = format!("{error:#}"),
                 "the index of incidents cannot be used; lists are gone through without it until it is made anew"
             );
-            self.search.stands(None, 0);
+            self.search.ends();
             self.made = None;
             self.failed = Some(Instant::now());
             // what is damaged would only fail again
@@ -124,8 +124,10 @@ impl Follower {
         let rules = self.sources.ledger.rules();
         let is_other = |made: &Made| *made.settings != *rules.settings_name();
         if self.made.as_ref().is_some_and(is_other) {
-            self.search.stands(None, 0);
             self.made = None;
+        }
+        if self.made.is_none() {
+            self.search.begins();
         }
         if let Some(made) = &mut self.made {
             match batch.are_all {
@@ -142,7 +144,7 @@ impl Follower {
             settings: made.settings.clone(),
         };
         let through = batch.through;
-        self.search.stands(Some(open), through);
+        self.search.stands(open, through);
         Ok(())
     }
 }

@@ -14,11 +14,13 @@ mod fields;
 mod follow;
 mod newest;
 mod query;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tantivy::{IndexReader, Searcher};
@@ -67,6 +69,8 @@ struct Standing {
     open: Option<Open>,
     /// It has everything up to this sequence number.
     through: u64,
+    /// Since when it is being made: it is waited for a little, as most are small.
+    begun: Option<Instant>,
 }
 
 /// An index that can be asked.
@@ -112,6 +116,7 @@ impl Search {
     /// When the thread cannot be started.
     pub fn start(sources: Sources) -> Result<(Self, JoinHandle<()>)> {
         let search = Self::default();
+        search.begins();
         let follower = follow::Follower::new(search.clone(), sources);
         let thread = std::thread::Builder::new().name("search".to_owned());
         let thread = thread
@@ -152,20 +157,45 @@ impl Search {
     fn wait_for(&self, ledger: &Ledger) -> bool {
         let changed = ledger.changed();
         let wanted = changed.through();
-        let standing = self.lock();
-        if standing.open.is_none() || standing.through >= wanted {
+        let lags = |standing: &mut Standing| match (&standing.open, standing.begun) {
+            (Some(_), _) => standing.through < wanted,
+            (None, Some(at)) => at.elapsed() < WAITS,
+            (None, None) => false,
+        };
+        let mut standing = self.lock();
+        if !lags(&mut standing) {
             return standing.through >= wanted;
         }
         changed.hurry();
-        let lags = |standing: &mut Standing| standing.open.is_some() && standing.through < wanted;
         let waited = self.0.moved.wait_timeout_while(standing, WAITS, lags);
         let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
         standing.through >= wanted
     }
 
-    /// The index is this far, and can be asked; `None`: it cannot.
-    fn stands(&self, open: Option<Open>, through: u64) {
-        *self.lock() = Standing { open, through };
+    /// The index is this far, and can be asked.
+    fn stands(&self, open: Open, through: u64) {
+        self.set(Standing {
+            open: Some(open),
+            through,
+            begun: None,
+        });
+    }
+
+    /// There is no index, and one is being made.
+    fn begins(&self) {
+        self.set(Standing {
+            begun: Some(Instant::now()),
+            ..Standing::default()
+        });
+    }
+
+    /// There is no index, and none is being made.
+    fn ends(&self) {
+        self.set(Standing::default());
+    }
+
+    fn set(&self, standing: Standing) {
+        *self.lock() = standing;
         self.0.moved.notify_all();
     }
 

@@ -176,7 +176,7 @@ impl Filter {
             }
         }
         if let (Some(since), Some(until)) = (filter.since, filter.until)
-            && since > until
+            && since >= until
         {
             wrong.push(Wrong::new(
                 "until",

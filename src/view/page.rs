@@ -18,6 +18,7 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::Arrival;
 use crate::incident::reviews::Terms;
+use crate::journal::Position;
 use crate::view::state::Badge;
 use crate::view::story::Story;
 use crate::view::words::Moment;
@@ -40,6 +41,9 @@ pub struct Frame {
     /// In which zone times are shown beside UTC.
     pub zone: Option<Tz>,
 }
+
+/// How many communications of an incident are on one page.
+pub const TOLD_MOST: usize = 20;
 
 /// Zones that are offered; any other one can be typed.
 pub const ZONES: [&str; 24] = [
@@ -88,6 +92,9 @@ struct OneIncident<'a> {
     owed: Vec<OwedLine>,
     affected: Vec<Where>,
     told: Vec<Told>,
+    counts: String,
+    newer: Option<String>,
+    older: Option<String>,
     has_customers: bool,
 }
 
@@ -99,10 +106,14 @@ pub fn incident(
     terms: &Terms,
     names: &dyn Fn(&str) -> Vec<String>,
     own: Option<&CustomerId>,
+    address: &[(&'static str, String)],
 ) -> String {
     let incident = &story.incident;
     let newest_with_text = story.chapters.iter().position(|chapter| chapter.event.is_some());
-    let told = story.chapters.iter().enumerate();
+    let shown = story.shown.clone();
+    let told = story.chapters.iter().enumerate().take(shown.end).skip(shown.start);
+    let revisions = story.revisions_within(shown.clone());
+    let progress = story.progress(terms, frame.now);
     let is_back_filled = story.chapters.iter().all(|chapter| chapter.arrival == Arrival::History);
     render(&OneIncident {
         frame,
@@ -110,21 +121,45 @@ pub fn incident(
         made: frame.moment(frame.now),
         about: rows::about(incident),
         badges: rows::badges(incident, is_back_filled, frame.now),
-        facts: Fact::all(story, frame),
-        owed: OwedLine::all(&story.progress(terms, frame.now), frame),
+        facts: Fact::all(story, &progress, frame),
+        owed: OwedLine::all(&progress, frame),
         affected: story
             .impact
             .iter()
             .map(|one| Where::of(one, names, incident.id.provider))
             .collect(),
         told: told
-            .map(|(nth, chapter)| {
+            .zip(revisions)
+            .map(|((nth, chapter), revision)| {
                 let is_newest = Some(nth) == newest_with_text;
-                Told::of(chapter, incident, is_newest, frame)
+                Told::of(chapter, incident, is_newest, revision.changed, frame)
             })
             .collect(),
+        newer: (shown.start > 0).then(|| page_of(address, None)),
+        older: older(story).map(|before| page_of(address, Some(before))),
+        counts: match story.chapters.len() {
+            all if all == shown.len() => String::new(),
+            all => format!("{} to {} of {all}, the newest first", shown.start + 1, shown.end),
+        },
         has_customers: own.is_none_or(CustomerId::is_operator),
     })
+}
+
+/// Where the communications before those shown are.
+fn older(story: &Story) -> Option<Position> {
+    let last = story.shown.clone().last()?;
+    let has_more = story.shown.end < story.chapters.len();
+    story.chapters[last].events.first().copied().filter(|_| has_more)
+}
+
+/// The address of another page of an incident.
+fn page_of(address: &[(&'static str, String)], before: Option<Position>) -> String {
+    let before = before.map(|at| ("before", at.to_string()));
+    let all = address.iter().cloned().chain(before);
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(all)
+        .finish();
+    format!("?{query}#told")
 }
 
 fn render(page: &impl Template) -> String {

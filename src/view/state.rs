@@ -5,6 +5,7 @@
 use crate::clock::Time;
 use crate::delivery::{End, State};
 use crate::event::{Event, EventType, Kind, Stage};
+use crate::incident::reviews::Phase;
 use crate::incident::{Incident, Status};
 
 /// What a colour says.
@@ -137,6 +138,20 @@ fn own(kind: Kind) -> Option<Badge> {
         | Kind::Retraction
         | Kind::Retrospective
         | Kind::Recording => None,
+    }
+}
+
+/// Where an incident is, as one says it.
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Planned => "planned",
+        Phase::InProgress => "in progress",
+        Phase::Investigating => "going on",
+        Phase::Mitigated => "over",
+        Phase::UnderReview => "over; a review is owed",
+        Phase::Closed => "closed: nothing more is expected",
+        Phase::Retracted => "there was none",
+        Phase::Canceled => "called off",
     }
 }
 

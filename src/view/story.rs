@@ -15,6 +15,7 @@ pub use chapter::{consequences, silent};
 pub use outline::{Heard, Listed, Outline, Whose};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use anyhow::Result;
 
@@ -55,6 +56,8 @@ pub struct Story {
     pub accounts: Vec<String>,
     /// What was said, the provider's newest first.
     pub chapters: Vec<Chapter>,
+    /// The chapters that hold what followed from them, too.
+    pub shown: Range<usize>,
 }
 
 /// A service in a region, and whose.
@@ -225,20 +228,41 @@ impl Tracked {
     }
 }
 
+/// Which communications of a long story are told with what followed from them; of the others only what they said is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Those behind the one that this event brought first; `None`: from the newest on.
+    pub before: Option<Position>,
+    /// How many.
+    pub most: usize,
+}
+
+impl Window {
+    /// All of them.
+    pub const ALL: Self = Self {
+        before: None,
+        most: usize::MAX,
+    };
+}
+
 /// The story of an incident; `None` if there is none that the viewer may know of.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
+pub fn story(from: &Sources<'_>, id: &IncidentId, window: Window) -> Result<Option<Story>> {
     let hearings = from.visibility.hearings(id)?;
     let Some(known) = from.visibility.store.incident(id)?.filter(|_| !hearings.is_empty()) else {
         return Ok(None);
     };
     let mut chapters = Vec::new();
     for (entry, heard) in by_communication(from.visibility.store.entries(id)?, &hearings) {
-        chapters.push(chapter::chapter(from, &entry, &heard)?);
+        chapters.push(chapter::said(from, &entry, &heard)?);
     }
     sort(&mut chapters);
+    let shown = window.of(&chapters);
+    for chapter in &mut chapters[shown.clone()] {
+        chapter::follow_up(from, id, chapter)?;
+    }
     let mut incident = if from.visibility.is_whole() {
         known
     } else {
@@ -256,7 +280,25 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         accounts: accounts.into_iter().filter(|account| !account.is_empty()).collect(),
         incident,
         chapters,
+        shown,
     }))
+}
+
+impl Window {
+    /// The part of the chapters that it shows.
+    fn of(self, chapters: &[Chapter]) -> Range<usize> {
+        let is_it = |chapter: &Chapter, at: Position| chapter.events.first() == Some(&at);
+        let found = self
+            .before
+            .map(|at| chapters.iter().position(|chapter| is_it(chapter, at)));
+        let from = match found {
+            None => 0,
+            // what came before something that is not there (any more) is nothing
+            Some(None) => chapters.len(),
+            Some(Some(nth)) => nth + 1,
+        };
+        from..chapters.len().min(from.saturating_add(self.most))
+    }
 }
 
 /// The provider's newest first.

@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod closed;
 mod delivering;
+mod finding;
 mod folders;
 mod full;
 mod kill;

@@ -20,7 +20,7 @@ use crate::incident::IncidentId;
 use crate::incident::reviews::Terms;
 use crate::search::Question;
 use crate::view::filter::{self, Filter, PARAMETERS};
-use crate::view::story::{self, Heard, Listed, Sources, Story, Whose};
+use crate::view::story::{self, Heard, Listed, Sources, Story, Whose, Window};
 
 /// How many are listed unless asked otherwise.
 pub const LIST_DEFAULT: usize = 50;
@@ -36,6 +36,9 @@ const LOOKED_AT_MOST: usize = 2_000;
 pub struct Incidents {
     incidents: Vec<ListedIncident>,
     next: Option<String>,
+    /// Whether the newest changes may be missing: ask again in a few seconds.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_behind: bool,
 }
 
 /// `GET /v1/incidents`
@@ -64,6 +67,7 @@ pub async fn list(
         Ok(Json(Incidents {
             incidents: found.lines.iter().map(|line| ListedIncident::of(line, now)).collect(),
             next: found.next,
+            is_behind: found.is_behind,
         }))
     };
     app_state.read(viewer, answer).await
@@ -104,7 +108,7 @@ pub async fn one(
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
     let answer = move |reading: &Reading| {
-        let story = find(&reading.sources(), provider, &tracking_id)?;
+        let story = find(&reading.sources(), provider, &tracking_id, Window::ALL)?;
         Ok(Json(WholeIncident::of(story, &terms, now)))
     };
     app_state.read_story(viewer, answer).await
@@ -249,12 +253,17 @@ pub fn not_a_cursor() -> Refusal {
 ///
 /// # Errors
 /// When there is none that the viewer may know of.
-pub fn find(from: &Sources<'_>, provider: Option<Provider>, tracking_id: &str) -> Result<Story, Refusal> {
+pub fn find(
+    from: &Sources<'_>,
+    provider: Option<Provider>,
+    tracking_id: &str,
+    window: Window,
+) -> Result<Story, Refusal> {
     let providers = Provider::ALL
         .iter()
         .filter(|one| provider.is_none_or(|asked| asked == **one));
     for provider in providers {
-        if let Some(story) = story::story(from, &IncidentId::new(*provider, tracking_id))? {
+        if let Some(story) = story::story(from, &IncidentId::new(*provider, tracking_id), window)? {
             return Ok(story);
         }
     }

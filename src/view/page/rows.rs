@@ -6,7 +6,7 @@ pub use told::Told;
 
 use crate::clock::Time;
 use crate::event::{EventType, Line as EventLine, Provider, Stage};
-use crate::incident::reviews::Phase;
+use crate::incident::reviews::{Debt, DebtState, Owed, Phase, Progress};
 use crate::incident::{Incident, IncidentId, Status};
 use crate::view::page::Frame;
 use crate::view::state::{self, Badge};
@@ -137,10 +137,14 @@ impl Fact {
     }
 
     /// What is known of an incident, in the order in which one asks.
-    pub fn all(story: &Story, frame: &Frame) -> Vec<Self> {
+    pub fn all(story: &Story, progress: &Progress, frame: &Frame) -> Vec<Self> {
         let now = frame.now;
         let incident = &story.incident;
         let mut facts = Vec::new();
+        if incident.id.provider != Provider::Bellwether {
+            facts.push(Self::words("State", state::phase(progress.phase)));
+        }
+        facts.extend(Self::next(progress, frame));
         let start = incident.impact_start.map(|at| (state::begins(incident, at, now), at));
         facts.extend(start.map(|(label, at)| Self::at(label, at, frame)));
         facts.extend(Self::end(incident, frame));
@@ -156,6 +160,22 @@ impl Fact {
             facts.push(Self::words("Concerns", count));
         }
         facts
+    }
+
+    /// What comes next, and when.
+    fn next(progress: &Progress, frame: &Frame) -> Option<Self> {
+        let is_open = |owed: &&Owed| matches!(owed.state, DebtState::Open | DebtState::Overdue);
+        let open = progress.owed.iter().filter(is_open);
+        let (owed, due) = open
+            .filter_map(|owed| Some((owed, owed.due?)))
+            .min_by_key(|(_, due)| *due)?;
+        let label = match (owed.kind, due < frame.now) {
+            (Debt::PreliminaryReview, false) => "Next: preliminary review by",
+            (Debt::PreliminaryReview, true) => "Preliminary review was due",
+            (Debt::FinalReview, false) => "Next: final review by",
+            (Debt::FinalReview, true) => "Final review was due",
+        };
+        Some(Self::at(label, due, frame))
     }
 
     /// The end of impact, in the word that fits: an issue that goes on has none, whatever is left in its metadata.

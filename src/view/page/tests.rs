@@ -194,6 +194,7 @@ fn story(text: &str, html: &str) -> Story {
             rules_changed: true,
             is_unexplained: false,
         }],
+        shown: 0..1,
     }
 }
 
@@ -225,6 +226,7 @@ fn shown(story: &Story) -> String {
         &Terms::default(),
         &|account| vec![format!("name of {account}")],
         None,
+        &[],
     )
 }
 
@@ -458,6 +460,7 @@ fn who_came_by_a_link_is_not_led_to_the_list() {
         &Terms::default(),
         &|_| Vec::new(),
         Some(&CustomerId::new("contoso")),
+        &[],
     );
     assert!(!page.contains("href=\"../\""), "{page}");
     assert!(!page.contains("Customer</th>"), "{page}");

@@ -24,23 +24,24 @@ use crate::store::View;
 /// How many rules that did not match are named for one communication.
 const SILENT_MOST: usize = 200;
 
-/// The communication `entry`, as those whom `heard` names heard it, and what followed from it.
-pub(super) fn chapter(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<Chapter> {
-    let (at, mut chapter) = said(from, entry, heard)?;
+/// Adds to what was said what followed from it.
+pub(super) fn follow_up(from: &Sources<'_>, incident: &IncidentId, chapter: &mut Chapter) -> Result<()> {
+    let Some(at) = chapter.events.first().copied() else {
+        return Ok(());
+    };
     chapter.rules_changed = from.past.are_others_now(at)?;
-    let followed = consequences(from, &entry.incident, &chapter.events)?;
+    let followed = consequences(from, incident, &chapter.events)?;
     (chapter.verdicts, chapter.nothing) = (followed.verdicts, followed.nothing);
     (chapter.deliveries, chapter.gathering) = (followed.deliveries, followed.gathering);
-    silence(from, at, &mut chapter)?;
-    Ok(chapter)
+    silence(from, at, chapter)
 }
 
-/// Only what was said, without what followed from it, and by which event.
-pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<(Position, Chapter)> {
+/// The communication `entry`, as those whom `heard` names heard it, without what followed from it.
+pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<Chapter> {
     let at = told_by(entry, heard);
     let line = from.visibility.store.event(at)?;
     let heard_at = line.map_or(entry.heard, |line| line.heard);
-    Ok((at, with_text(entry, heard, heard_at, text(from, at))))
+    Ok(with_text(entry, heard, heard_at, text(from, at)))
 }
 
 /// The event whose text is shown: the first that brought it.

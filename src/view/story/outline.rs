@@ -112,6 +112,7 @@ impl<'a> Heard<'a> {
             impact: Vec::new(),
             accounts: accounts.filter(|account| !account.is_empty()).collect(),
             chapters,
+            shown: 0..0,
         };
         Ok(Some(outline(story, places, terms, now)))
     }
