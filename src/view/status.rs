@@ -89,7 +89,7 @@ pub struct Status {
     pub up_since: Time,
     /// When this was asked, by the daemon's clock.
     pub now: Time,
-    /// Whether events are taken.
+    /// Whether events are taken, and there are rules by which they are told.
     pub ready: bool,
     /// What somebody should look at, and what to do; empty if all is well.
     pub needs: Vec<Need>,
@@ -266,7 +266,7 @@ pub fn status(visibility: &Visibility<'_>, rules: &RuleSet, figures: &Figures) -
         version: figures.version,
         up_since: figures.started,
         now: figures.now,
-        ready: !figures.is_failed,
+        ready: !figures.is_failed && !rules.files.is_empty(),
         needs: Vec::new(),
         last_heard: is_operator.then(|| last_heard(store)).transpose()?,
         rules: rules_of(visibility, rules)?,

@@ -260,8 +260,9 @@ pub fn story(from: &Sources<'_>, id: &IncidentId, window: Window) -> Result<Opti
     }
     sort(&mut chapters);
     let shown = window.of(&chapters);
+    let mut tellings = chapter::Tellings::about(from.visibility.store, id)?;
     for chapter in &mut chapters[shown.clone()] {
-        chapter::follow_up(from, id, chapter)?;
+        chapter::follow_up(from, &mut tellings, chapter)?;
     }
     let mut incident = if from.visibility.is_whole() {
         known

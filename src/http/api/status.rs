@@ -43,7 +43,7 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     let has_rules = !app_state.ledger.rules().files.is_empty();
     let status = found(&app_state, viewer).await?;
     Ok(Json(json!({
-        "ready": status.ready && has_rules, "why_not": (!has_rules).then_some(NO_RULES),
+        "ready": status.ready, "why_not": (!has_rules).then_some(NO_RULES),
         "rules_folder": app_state.ledger.figures().rules_folder().nothing,
         "customers_without_folder": status.customers_without_folder,
         "customers_without_rules": status.customers_without_rules,

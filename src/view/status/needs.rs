@@ -16,7 +16,7 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
             hint: hint.to_owned(),
         });
     };
-    if !status.ready {
+    if figures.is_failed {
         let hint = "look into the daemon's log (`journalctl -u bellwether`); it starts again by itself";
         need("writing to disk has failed: no event is taken".to_owned(), hint);
     }

@@ -1,7 +1,7 @@
 //! One communication of a story: who heard it, what the rules made of it, and who was told.
 
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -24,13 +24,13 @@ use crate::store::View;
 /// How many rules that did not match are named for one communication.
 const SILENT_MOST: usize = 200;
 
-/// Adds to what was said what followed from it.
-pub(super) fn follow_up(from: &Sources<'_>, incident: &IncidentId, chapter: &mut Chapter) -> Result<()> {
+/// Adds to what was said what followed from it; `tellings` is what the verdicts on all events of the incident lead to.
+pub(super) fn follow_up(from: &Sources<'_>, tellings: &mut Tellings, chapter: &mut Chapter) -> Result<()> {
     let Some(at) = chapter.events.first().copied() else {
         return Ok(());
     };
     chapter.rules_changed = from.past.are_others_now(at)?;
-    let followed = consequences(from, incident, &chapter.events)?;
+    let followed = followed_from(from, tellings, &chapter.events)?;
     (chapter.verdicts, chapter.nothing) = (followed.verdicts, followed.nothing);
     (chapter.deliveries, chapter.gathering) = (followed.deliveries, followed.gathering);
     silence(from, at, chapter)
@@ -108,16 +108,21 @@ pub struct Consequences {
 /// # Errors
 /// When the store cannot be read.
 pub fn consequences(from: &Sources<'_>, incident: &IncidentId, events: &[Position]) -> Result<Consequences> {
+    followed_from(from, &mut Tellings::about(from.visibility.store, incident)?, events)
+}
+
+fn followed_from(from: &Sources<'_>, tellings: &mut Tellings, events: &[Position]) -> Result<Consequences> {
     let mut found = Consequences::default();
     let mut all: Vec<Judged> = Vec::new();
     for event in events {
-        let judged = rulings(from, incident, *event)?;
+        let judged = rulings(from, tellings, *event)?;
         let nothing = nothing(from, *event, judged.is_empty())?;
         found.nothing.extend(nothing.filter(|why| !found.nothing.contains(why)));
         all.extend(judged);
     }
     let askers = askers(&all);
     let mut followed = HashMap::new();
+    let mut gathered = Gathered::default();
     for judged in all {
         let mut became = Vec::new();
         for tells in &judged.tells {
@@ -127,7 +132,8 @@ pub fn consequences(from: &Sources<'_>, incident: &IncidentId, events: &[Positio
                 Slot::Occupied(known) => known.into_mut(),
                 Slot::Vacant(new) => {
                     let led = follow(from, &judged.customer, tells, because)?;
-                    found.add(led.deliveries, led.gathering);
+                    gathered.add(led.deliveries);
+                    found.gathering.extend(led.gathering);
                     new.insert(led.became)
                 }
             };
@@ -136,8 +142,9 @@ pub fn consequences(from: &Sources<'_>, incident: &IncidentId, events: &[Positio
                 ..known.clone()
             });
         }
-        gather(&mut found.verdicts, judged, became);
+        gathered.ruling(judged, became);
     }
+    (found.verdicts, found.deliveries) = (gathered.verdicts, gathered.deliveries);
     found.deliveries.sort_by(|one, other| key(one).cmp(&key(other)));
     Ok(found)
 }
@@ -155,20 +162,69 @@ impl Consequences {
         self.deliveries.retain(|one| one.delivery.customer == *about);
         self.gathering.retain(|one| one.customer == *about);
     }
+}
 
-    fn add(&mut self, deliveries: Vec<Tracked>, gathering: Option<Gathering>) {
+/// Verdicts and deliveries as they are found, so that each is found again without going through all of them.
+#[derive(Default)]
+struct Gathered {
+    verdicts: Vec<Ruling>,
+    /// Where the verdicts of each rule are, by whether only earlier messages made it match.
+    of_rule: HashMap<(CustomerId, String, bool), Vec<usize>>,
+    /// The receivers and deliveries that each of the verdicts has.
+    became: HashSet<(usize, String, String)>,
+    deliveries: Vec<Tracked>,
+    by_id: HashMap<String, usize>,
+}
+
+impl Gathered {
+    /// Adds deliveries; of one that is known, whichever knows more of the rules that asked for it stays.
+    fn add(&mut self, deliveries: Vec<Tracked>) {
         for tracked in deliveries {
-            match self
-                .deliveries
-                .iter_mut()
-                .find(|known| known.delivery.id == tracked.delivery.id)
-            {
-                Some(known) if known.because.len() < tracked.because.len() => *known = tracked,
-                Some(_) => {}
-                None => self.deliveries.push(tracked),
+            match self.by_id.entry(tracked.delivery.id.clone()) {
+                Slot::Occupied(known) => {
+                    let known = &mut self.deliveries[*known.get()];
+                    if known.because.len() < tracked.because.len() {
+                        *known = tracked;
+                    }
+                }
+                Slot::Vacant(new) => {
+                    new.insert(self.deliveries.len());
+                    self.deliveries.push(tracked);
+                }
             }
         }
-        self.gathering.extend(gathering);
+    }
+
+    /// Adds a verdict to those of the same rule that say the same.
+    fn ruling(&mut self, judged: Judged, became: Vec<Became>) {
+        let rule = (judged.customer.clone(), judged.rule.clone(), judged.followed);
+        let same = self.of_rule.entry(rule).or_default();
+        let known = same.iter().find(|at| self.verdicts[**at].verdict == judged.verdict);
+        let at = known.copied().unwrap_or_else(|| {
+            let at = self.verdicts.len();
+            same.push(at);
+            self.verdicts.push(Ruling {
+                customer: judged.customer,
+                rule: judged.rule,
+                verdict: judged.verdict,
+                followed: judged.followed,
+                events: Vec::new(),
+                accounts: BTreeSet::new(),
+                receivers: BTreeSet::new(),
+                became: Vec::new(),
+            });
+            at
+        });
+        let ruling = &mut self.verdicts[at];
+        ruling.events.push(judged.event);
+        ruling.accounts.extend(judged.accounts);
+        let receivers = judged.tells.into_iter().map(|tells| tells.receiver);
+        ruling.receivers.extend(receivers);
+        for one in became {
+            if self.became.insert((at, one.receiver.clone(), one.delivery.clone())) {
+                ruling.became.push(one);
+            }
+        }
     }
 }
 
@@ -205,8 +261,8 @@ fn nothing(from: &Sources<'_>, event: Position, is_without_verdict: bool) -> Res
 }
 
 /// The verdicts on an event that the viewer may see, whole.
-fn rulings(from: &Sources<'_>, incident: &IncidentId, event: Position) -> Result<Vec<Judged>> {
-    let mut tells = tells(from.visibility.store, incident, event)?;
+fn rulings(from: &Sources<'_>, tellings: &mut Tellings, event: Position) -> Result<Vec<Judged>> {
+    let mut tells = tellings.0.remove(&event).unwrap_or_default();
     let mut all = Vec::new();
     for line in from.visibility.store.verdicts(event)? {
         if from.visibility.shows(&line.customer) {
@@ -223,12 +279,17 @@ fn rulings(from: &Sources<'_>, incident: &IncidentId, event: Position) -> Result
     Ok(all)
 }
 
-/// The notifications that each verdict on an event leads to.
-fn tells(store: &View, incident: &IncidentId, event: Position) -> Result<HashMap<Position, Vec<Tells>>> {
-    let mut all: HashMap<Position, Vec<Tells>> = HashMap::new();
-    for (gathered, item) in store.gathered_about(incident)? {
-        if gathered.event == event {
-            all.entry(gathered.verdict).or_default().push(Tells {
+/// The notifications that the verdicts on each event of an incident lead to, by event and verdict. They are looked up
+/// once for a whole story: what is kept of them is kept by the delivery, not by the event.
+#[derive(Default)]
+pub(super) struct Tellings(HashMap<Position, HashMap<Position, Vec<Tells>>>);
+
+impl Tellings {
+    pub(super) fn about(store: &View, incident: &IncidentId) -> Result<Self> {
+        let mut all = Self::default();
+        for (gathered, item) in store.gathered_about(incident)? {
+            let of_event = all.0.entry(gathered.event).or_default();
+            of_event.entry(gathered.verdict).or_default().push(Tells {
                 series: gathered.series,
                 part: gathered.part,
                 endpoint: item.delivery.endpoint,
@@ -236,38 +297,7 @@ fn tells(store: &View, incident: &IncidentId, event: Position) -> Result<HashMap
                 new: Vec::new(),
             });
         }
-    }
-    Ok(all)
-}
-
-/// Adds a verdict to those of the same rule that say the same.
-fn gather(verdicts: &mut Vec<Ruling>, judged: Judged, became: Vec<Became>) {
-    let is_same = |one: &&mut Ruling| {
-        one.customer == judged.customer
-            && one.rule == judged.rule
-            && one.verdict == judged.verdict
-            && one.followed == judged.followed
-    };
-    let receivers = judged.tells.into_iter().map(|tells| tells.receiver);
-    match verdicts.iter_mut().find(is_same) {
-        Some(known) => {
-            known.events.push(judged.event);
-            known.accounts.extend(judged.accounts);
-            known.receivers.extend(receivers);
-            let new = became.into_iter().filter(|one| !known.became.contains(one));
-            let new: Vec<Became> = new.collect();
-            known.became.extend(new);
-        }
-        None => verdicts.push(Ruling {
-            receivers: receivers.collect(),
-            accounts: judged.accounts.into_iter().collect(),
-            events: vec![judged.event],
-            customer: judged.customer,
-            rule: judged.rule,
-            verdict: judged.verdict,
-            followed: judged.followed,
-            became,
-        }),
+        Ok(all)
     }
 }
 
