@@ -76,6 +76,7 @@ pub(crate) mod store;
 pub(crate) mod evaluate;
 pub(crate) mod ledger;
 pub(crate) mod view;
+pub(crate) mod search;
 pub(crate) mod folder;
 pub(crate) mod http;
 pub(crate) mod dispatch;

@@ -17,6 +17,9 @@
 //! - `churn [DELIVERIES]`: many deliveries through the daemon in this process, its clock moved by hand, with a retention
 //!   that keeps 100,000 of them, and what disk and memory they take
 //!
+//! - `finding [INCIDENTS]`: the list with filters and searches over a year of incidents (20,000) for 50 customers, and the
+//!   page of an incident with 500 communications and 10,000 deliveries beside one with ten
+//!
 //! `BELLWETHER_BINARY=FILE` measures another binary of the daemon (but for `churn`), to compare an older one.
 //! Each line is one JSON object. Machines are shared: compare figures of one run only.
 
@@ -26,6 +29,7 @@ mod churn;
 mod disk;
 mod events;
 mod fanout;
+mod finding;
 mod intake;
 mod load;
 mod memory;
@@ -79,6 +83,10 @@ async fn run(what: Option<&str>, numbers: &[usize]) {
         Some("restart") => {
             let fan_out = second.unwrap_or(restart::FAN_OUT);
             restart::run(dir, first.unwrap_or(1_000_000), fan_out).await;
+        }
+        Some("finding") => {
+            finding::lists(&dir.join("lists"), first.unwrap_or(finding::INCIDENTS)).await;
+            finding::page(&dir.join("page")).await;
         }
         Some("churn") => churn::run(first.unwrap_or(2_000_000)).await,
         Some(other) => panic!("`{other}`? The head of benches/daemon/main.rs says what there is"),

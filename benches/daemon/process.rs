@@ -38,8 +38,7 @@ pub struct Cpu {
 impl Process {
     /// Starts the daemon at its defaults in `dir`, where `state` and `rules` are.
     pub async fn daemon(dir: &Path) -> Self {
-        let mut command =
-            Command::new(std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bellwether").into()));
+        let mut command = Command::new(binary());
         let port = free_port();
         command
             .args(["serve", "--allow-private-receivers", "--listen"])
@@ -140,6 +139,11 @@ impl Cpu {
 /// One digit behind the point.
 pub fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
+}
+
+/// The binary that is measured.
+pub fn binary() -> std::ffi::OsString {
+    std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bellwether").into())
 }
 
 /// Where the daemon keeps what it knows.

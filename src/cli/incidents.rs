@@ -21,6 +21,38 @@ pub struct Incidents {
     /// Whose tracking id it is, if several providers use it
     #[arg(long, value_name = "PROVIDER", requires = "tracking_id")]
     provider: Option<String>,
+    /// Only those in which all of these words are found: in titles, texts or the tracking id
+    #[arg(long, short, value_name = "WORDS", conflicts_with = "tracking_id")]
+    search: Option<String>,
+    /// Only these types, such as `service issue`
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        value_delimiter = ',',
+        conflicts_with = "tracking_id"
+    )]
+    event_type: Vec<String>,
+    /// Only these states, such as `investigating` or `under-review`
+    #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "tracking_id")]
+    state: Vec<String>,
+    /// Only what touches this service
+    #[arg(long, value_name = "NAME", conflicts_with = "tracking_id")]
+    service: Vec<String>,
+    /// Only what touches this region
+    #[arg(long, value_name = "NAME", conflicts_with = "tracking_id")]
+    region: Vec<String>,
+    /// Only what this account heard of
+    #[arg(long, value_name = "ID", conflicts_with = "tracking_id")]
+    account: Vec<String>,
+    /// Only those with a communication of this kind, such as `review`
+    #[arg(long, value_name = "KIND", value_delimiter = ',', conflicts_with = "tracking_id")]
+    kind: Vec<String>,
+    /// Only those of which something was said since then: a day, a moment, or how long ago (`90d`)
+    #[arg(long, value_name = "TIME", conflicts_with = "tracking_id")]
+    since: Option<String>,
+    /// Only those that had begun by then
+    #[arg(long, value_name = "TIME", conflicts_with = "tracking_id")]
+    until: Option<String>,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = client::at_least_one)]
     limit: usize,
@@ -41,12 +73,34 @@ impl Incidents {
     }
 
     async fn list(&self) -> Result<Exit> {
-        let incidents = self.server.client()?.list("incidents", &[], self.limit).await?;
+        let query = self.query();
+        let incidents = self.server.client()?.list("incidents", &query, self.limit).await?;
         match self.format {
             Format::Json => output::print_json(&client::listed("incidents", incidents))?,
+            Format::Text if incidents.is_empty() && !query.is_empty() => output::print("no incident matches\n")?,
             Format::Text => output::print(&shown(&incidents))?,
         }
         Ok(Exit::Fine)
+    }
+
+    /// The filters, as the API names them.
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let lists = [
+            ("type", &self.event_type),
+            ("state", &self.state),
+            ("service", &self.service),
+            ("region", &self.region),
+            ("account", &self.account),
+            ("kind", &self.kind),
+        ];
+        let lists = lists
+            .into_iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| (name, value.clone())));
+        let single = [("q", &self.search), ("since", &self.since), ("until", &self.until)];
+        let single = single
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.clone()?)));
+        lists.chain(single).collect()
     }
 
     async fn show(&self, id: &str) -> Result<Exit> {

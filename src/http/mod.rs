@@ -7,7 +7,7 @@
 //! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
 //! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
 //! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
-//! - `intake` takes events, and what it refuses is kept by `keeping`: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts, `process` asks the system, `exposition` is the format
+//! - `intake` takes events, and what it refuses is kept by `keeping`: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts, `zone` is in which zone somebody reads times; `process` asks the system, `exposition` is the format
 
 mod api;
 mod auth;
@@ -27,6 +27,7 @@ mod reading;
 mod refusal;
 mod room;
 mod serve;
+mod zone;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,7 @@ use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
 use crate::refused::Refused;
+use crate::search::Search;
 use crate::secret::{LinkKey, Secret};
 
 pub use serve::{Serving, serve};
@@ -119,6 +121,7 @@ pub struct Doors {
     links: LinkKey,
     clock: Clock,
     refused: Option<Arc<Refused>>,
+    search: Search,
 }
 
 impl Doors {
@@ -130,7 +133,13 @@ impl Doors {
             links,
             clock,
             refused: None,
+            search: Search::default(),
         }
+    }
+
+    /// The same, with an index by which incidents are found; without one, lists are gone through slowly.
+    pub fn finding(self, search: Search) -> Self {
+        Self { search, ..self }
     }
 
     /// The same, with a place where bodies are kept that are refused.
@@ -149,6 +158,7 @@ struct AppState {
     links: LinkKey,
     clock: Clock,
     refused: Option<Arc<Refused>>,
+    search: Search,
     wrong_tokens: auth::WrongTokens,
     metrics: metrics::Metrics,
     bodies: Arc<room::Rooms>,
@@ -174,6 +184,7 @@ impl AppState {
             links: doors.links,
             clock: doors.clock,
             refused: doors.refused,
+            search: doors.search,
         }
     }
 }
@@ -184,6 +195,7 @@ pub fn router(doors: Doors) -> Router {
     Router::new()
         .route("/", get(pages::incidents))
         .route("/incidents/{tracking_id}", get(pages::incident))
+        .route("/zone", get(zone::choose))
         .route("/style.css", get(pages::style))
         .route("/favicon.svg", get(pages::icon))
         .route("/v1/events", get(api::events::list).post(intake::post))

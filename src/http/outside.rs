@@ -20,7 +20,7 @@ use crate::view::page::{self, Frame, Refused};
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -81,6 +81,7 @@ pub fn frame(app_state: &AppState, path: &str, has_list: bool) -> Frame {
         },
         has_list,
         now: app_state.clock.now(),
+        zone: None,
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 pub use crate::event::Size;
 use crate::event::{EventType, Kind, Promise, Stage, Window};
+pub use fold::CLOSED_AFTER;
 use fold::Fold;
 
 use super::correction::Corrected;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::{Compile, Figures, Past, Submission, space};
+use super::{Changed, Compile, Figures, Past, Submission, space};
 use crate::customer::CustomerId;
 use crate::delivery::Attempt;
 use crate::incident::IncidentId;
@@ -39,6 +39,7 @@ pub struct Ledger {
     pub(super) figures: Arc<Figures>,
     pub(super) state: Arc<Path>,
     pub(super) changing_rules: Arc<tokio::sync::Mutex<()>>,
+    pub(super) changed: Changed,
 }
 
 /// Why something was not recorded.
@@ -227,6 +228,11 @@ impl Ledger {
     /// What can be looked up now.
     pub fn view(&self) -> View {
         self.reader.view()
+    }
+
+    /// Which incidents have changed, for whoever follows.
+    pub fn changed(&self) -> &Changed {
+        &self.changed
     }
 
     /// The journal, for texts.

@@ -177,6 +177,11 @@ impl RuleSet {
         set
     }
 
+    /// The name of the settings that decide: who owns what, and what services and regions are called.
+    pub fn settings_name(&self) -> &str {
+        &self.settings
+    }
+
     /// Whether these settings are those that it was made with.
     pub fn is_decided_by(&self, settings: &Deciding) -> bool {
         *self.settings == *settings.name()

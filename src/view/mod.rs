@@ -2,6 +2,7 @@
 //!
 //! - [`visibility`] is the one place that decides what a [`Viewer`](crate::customer::Viewer) sees
 //! - [`story`] gathers an incident's story for a viewer; the API and the pages tell the same one
+//! - [`filter`] is which incidents somebody asks for
 //! - [`page`] renders; [`state`] is what states are called and how they are coloured, [`words`] are the words that pages
 //!   share
 //! - [`what_if`] decides an event without keeping anything: who would be told
@@ -10,6 +11,7 @@
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
 
+pub mod filter;
 pub mod page;
 pub mod status;
 pub mod visibility;

@@ -1,21 +1,24 @@
 //! Pages: rendered here, whole, without scripts. Text is escaped by the templates; the only markup that goes through is
 //! the provider's own, which was sanitised by an allow list when it was read.
 
+mod history;
 mod owed;
 mod refusal;
 mod rows;
 
+pub use history::{CURRENT_MOST, Current, History, history};
 pub use refusal::{Refused, refusal};
 
 use askama::Template;
+use chrono_tz::Tz;
 
 use self::owed::OwedLine;
-use self::rows::{Fact, Line, Told, Where};
+use self::rows::{Fact, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::Arrival;
-use crate::incident::Incident;
 use crate::incident::reviews::Terms;
+use crate::journal::Position;
 use crate::view::state::Badge;
 use crate::view::story::Story;
 use crate::view::words::Moment;
@@ -35,26 +38,46 @@ pub struct Frame {
     pub has_list: bool,
     /// When the page was made.
     pub now: Time,
+    /// In which zone times are shown beside UTC.
+    pub zone: Option<Tz>,
 }
 
-/// An incident in the list.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// What is known of it.
-    pub incident: Incident,
-    /// Whether all of it came as history, so that nobody was told.
-    pub is_back_filled: bool,
-}
+/// How many communications of an incident are on one page.
+pub const TOLD_MOST: usize = 20;
 
-#[derive(Template)]
-#[template(path = "incidents.html")]
-struct Incidents<'a> {
-    frame: &'a Frame,
-    title: &'a str,
-    made: Moment,
-    lines: Vec<Line>,
-    is_first: bool,
-    next: Option<&'a str>,
+/// Zones that are offered; any other one can be typed.
+pub const ZONES: [&str; 24] = [
+    "Africa/Johannesburg",
+    "Africa/Lagos",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Mexico_City",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "America/Toronto",
+    "Asia/Dubai",
+    "Asia/Hong_Kong",
+    "Asia/Jakarta",
+    "Asia/Kolkata",
+    "Asia/Seoul",
+    "Asia/Shanghai",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "Europe/Berlin",
+    "Europe/London",
+    "Europe/Madrid",
+    "Europe/Paris",
+    "Europe/Warsaw",
+    "Pacific/Auckland",
+];
+
+impl Frame {
+    /// A moment as its reader sees it.
+    pub fn moment(&self, at: Time) -> Moment {
+        Moment::in_zone(at, self.zone)
+    }
 }
 
 #[derive(Template)]
@@ -72,19 +95,10 @@ struct OneIncident<'a> {
     reminders: Vec<Told>,
     affected: Vec<Where>,
     told: Vec<Told>,
+    counts: String,
+    newer: Option<String>,
+    older: Option<String>,
     has_customers: bool,
-}
-
-/// The health history: incidents, the newest communication first, and where older ones are.
-pub fn incidents(frame: &Frame, incidents: &[Listed], is_first: bool, next: Option<&str>) -> String {
-    render(&Incidents {
-        frame,
-        title: "Service health",
-        made: Moment::of(frame.now),
-        lines: incidents.iter().map(|one| Line::of(one, frame.now)).collect(),
-        is_first,
-        next,
-    })
 }
 
 /// One incident's story, and what is owed by these terms; `own` is the customer who reads it, whose names for accounts are
@@ -95,26 +109,29 @@ pub fn incident(
     terms: &Terms,
     names: &dyn Fn(&str) -> Vec<String>,
     own: Option<&CustomerId>,
+    address: &[(&'static str, String)],
 ) -> String {
     let incident = &story.incident;
     let newest_with_text = story.chapters.iter().position(|chapter| chapter.event.is_some());
-    let told = story.chapters.iter().enumerate();
+    let shown = story.shown.clone();
+    let told = story.chapters.iter().enumerate().take(shown.end).skip(shown.start);
+    let revisions = story.revisions_within(shown.clone());
     let is_back_filled = story.chapters.iter().all(|chapter| chapter.arrival == Arrival::History);
     let progress = story.progress(terms, frame.now);
     render(&OneIncident {
         frame,
         title: &incident.title,
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         about: rows::about(incident),
         badges: rows::badges(incident, is_back_filled, frame.now),
-        facts: Fact::all(story, frame.now),
-        owed: OwedLine::all(&progress, frame.now),
-        known: OwedLine::known(&progress, &story.corrections),
+        facts: Fact::all(story, &progress, frame),
+        owed: OwedLine::all(&progress, frame),
+        known: OwedLine::known(&progress, &story.corrections, frame),
         recommendations: story.recommendations(),
         reminders: story
             .reminders
             .iter()
-            .map(|chapter| Told::of(chapter, incident.id.provider, incident.event_type, false))
+            .map(|chapter| Told::of(chapter, incident, false, None, frame))
             .collect(),
         affected: story
             .impact
@@ -122,13 +139,37 @@ pub fn incident(
             .map(|one| Where::of(one, names, incident.id.provider))
             .collect(),
         told: told
-            .map(|(nth, chapter)| {
+            .zip(revisions)
+            .map(|((nth, chapter), revision)| {
                 let is_newest = Some(nth) == newest_with_text;
-                Told::of(chapter, incident.id.provider, incident.event_type, is_newest)
+                Told::of(chapter, incident, is_newest, revision.changed, frame)
             })
             .collect(),
+        newer: (shown.start > 0).then(|| page_of(address, None)),
+        older: older(story).map(|before| page_of(address, Some(before))),
+        counts: match story.chapters.len() {
+            all if all == shown.len() => String::new(),
+            all => format!("{} to {} of {all}, the newest first", shown.start + 1, shown.end),
+        },
         has_customers: own.is_none_or(CustomerId::is_operator),
     })
+}
+
+/// Where the communications before those shown are.
+fn older(story: &Story) -> Option<Position> {
+    let last = story.shown.clone().last()?;
+    let has_more = story.shown.end < story.chapters.len();
+    story.chapters[last].events.first().copied().filter(|_| has_more)
+}
+
+/// The address of another page of an incident.
+fn page_of(address: &[(&'static str, String)], before: Option<Position>) -> String {
+    let before = before.map(|at| ("before", at.to_string()));
+    let all = address.iter().cloned().chain(before);
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(all)
+        .finish();
+    format!("?{query}#told")
 }
 
 fn render(page: &impl Template) -> String {

@@ -5,14 +5,17 @@
 
 mod became;
 mod chapter;
+mod outline;
 mod own;
 mod progress;
 pub mod revisions;
 
 pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
+pub use outline::{Heard, Listed, Outline, Whose};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use anyhow::Result;
 
@@ -58,6 +61,8 @@ pub struct Story {
     pub corrections: Vec<Correction>,
     /// Who was reminded of what it owes, the newest first.
     pub reminders: Vec<Chapter>,
+    /// The chapters that hold what followed from them, too.
+    pub shown: Range<usize>,
 }
 
 /// A service in a region, and whose.
@@ -232,23 +237,44 @@ impl Tracked {
     }
 }
 
+/// Which communications of a long story are told with what followed from them; of the others only what they said is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Those behind the one that this event brought first; `None`: from the newest on.
+    pub before: Option<Position>,
+    /// How many.
+    pub most: usize,
+}
+
+impl Window {
+    /// All of them.
+    pub const ALL: Self = Self {
+        before: None,
+        most: usize::MAX,
+    };
+}
+
 /// The story of an incident; `None` if there is none that the viewer may know of.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
+pub fn story(from: &Sources<'_>, id: &IncidentId, window: Window) -> Result<Option<Story>> {
     let hearings = from.visibility.hearings(id)?;
     let Some(known) = from.visibility.store.incident(id)?.filter(|_| !hearings.is_empty()) else {
         return Ok(None);
     };
     let mut chapters = Vec::new();
-    let mut tellings = chapter::Tellings::about(from.visibility.store, id)?;
     for (entry, heard) in by_communication(from.visibility.store.entries(id)?, &hearings) {
-        chapters.push(chapter::chapter(from, &entry, &heard, &mut tellings)?);
+        chapters.push(chapter::said(from, &entry, &heard)?);
     }
     sort(&mut chapters);
     let corrections = from.visibility.store.corrections(id)?;
     correct_kinds(&mut chapters, &corrections);
+    let shown = window.of(&chapters);
+    let mut tellings = chapter::Tellings::about(from.visibility.store, id)?;
+    for chapter in &mut chapters[shown.clone()] {
+        chapter::follow_up(from, &mut tellings, chapter)?;
+    }
     let mut incident = if from.visibility.is_whole() {
         known
     } else {
@@ -268,6 +294,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         chapters,
         corrections,
         reminders: reminders(from, id)?,
+        shown,
     }))
 }
 
@@ -287,40 +314,18 @@ fn reminders(from: &Sources<'_>, id: &IncidentId) -> Result<Vec<Chapter>> {
         return Ok(Vec::new());
     }
     let hearings = from.visibility.hearings(&own)?;
+    let mut tellings = chapter::Tellings::about(from.visibility.store, &own)?;
     let mut reminders = Vec::new();
     for (entry, heard) in by_communication(from.visibility.store.entries(&own)?, &hearings) {
-        let chapter = chapter::chapter(from, &entry, &heard)?;
+        let mut chapter = chapter::said(from, &entry, &heard)?;
         let of = chapter.event.as_ref().and_then(|event| event.reminder.as_ref());
         if of.is_some_and(|reminder| reminder.of == id.provider) {
+            chapter::follow_up(from, &mut tellings, &mut chapter)?;
             reminders.push(chapter);
         }
     }
     sort(&mut reminders);
     Ok(reminders)
-}
-
-/// What is known of an incident, without what followed from what was said of it; `None` if the viewer may not know of it.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>> {
-    if from.visibility.is_whole() {
-        return Ok(Some(known));
-    }
-    let hearings = from.visibility.hearings(&known.id)?;
-    if hearings.is_empty() {
-        return Ok(None);
-    }
-    let mut chapters = Vec::new();
-    for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
-        chapters.push(chapter::said(from, &entry, &heard)?.1);
-    }
-    sort(&mut chapters);
-    let mut incident = as_told(known, &chapters);
-    if let Some(customer) = from.visibility.only() {
-        own::in_own_words(&mut incident, &mut chapters, customer);
-    }
-    Ok(Some(incident))
 }
 
 /// What was said of an incident, without what followed from it; `None` if the viewer may not know of it.
@@ -334,7 +339,7 @@ pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
     }
     let mut chapters = Vec::new();
     for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
-        chapters.push(chapter::said(from, &entry, &heard)?.1);
+        chapters.push(chapter::said(from, &entry, &heard)?);
     }
     sort(&mut chapters);
     let corrections = from.visibility.store.corrections(&known.id)?;
@@ -346,28 +351,25 @@ pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
         chapters,
         corrections,
         reminders: Vec::new(),
+        shown: 0..0,
     }))
 }
 
-/// Whether all that the viewer may know of an incident came as history, so that nobody was told of it.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn is_back_filled(from: &Sources<'_>, id: &IncidentId) -> Result<bool> {
-    let is_history = |arrival: Arrival| arrival == Arrival::History;
-    Ok(match from.visibility.is_whole() {
-        true => from
-            .visibility
-            .store
-            .entries(id)?
-            .iter()
-            .all(|entry| is_history(entry.arrival)),
-        false => from
-            .visibility
-            .hearings(id)?
-            .iter()
-            .all(|hearing| is_history(hearing.arrival)),
-    })
+impl Window {
+    /// The part of the chapters that it shows.
+    fn of(self, chapters: &[Chapter]) -> Range<usize> {
+        let is_it = |chapter: &Chapter, at: Position| chapter.events.first() == Some(&at);
+        let found = self
+            .before
+            .map(|at| chapters.iter().position(|chapter| is_it(chapter, at)));
+        let from = match found {
+            None => 0,
+            // what came before something that is not there (any more) is nothing
+            Some(None) => chapters.len(),
+            Some(Some(nth)) => nth + 1,
+        };
+        from..chapters.len().min(from.saturating_add(self.most))
+    }
 }
 
 /// The provider's newest first.

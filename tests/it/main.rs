@@ -5,6 +5,7 @@ mod cli;
 mod closed;
 mod corrections;
 mod delivering;
+mod finding;
 mod folders;
 mod full;
 mod kill;

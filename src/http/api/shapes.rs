@@ -11,7 +11,8 @@ use crate::incident::{Incident, Status};
 use crate::notification::{Channel, Form};
 use crate::record::Verdict;
 use crate::store::item::EventLine;
-use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Ruling, Silent, Story, Tracked};
+use crate::view::filter::state_word;
+use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Listed, Ruling, Silent, Story, Tracked};
 use crate::view::words::without_addresses;
 
 /// An incident.
@@ -30,6 +31,24 @@ pub struct IncidentLine {
     updated: Time,
     first_heard: Time,
     test: bool,
+}
+
+/// An incident in a list.
+#[derive(Serialize)]
+pub struct ListedIncident {
+    #[serde(flatten)]
+    line: IncidentLine,
+    state: &'static str,
+}
+
+impl ListedIncident {
+    /// As it is at `now`.
+    pub fn of(listed: &Listed, now: Time) -> Self {
+        Self {
+            line: IncidentLine::of(&listed.incident),
+            state: state_word(listed.state.at(now)),
+        }
+    }
 }
 
 /// An incident and everything said of it.

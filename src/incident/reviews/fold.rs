@@ -7,6 +7,8 @@ use crate::incident::{Status, earliest};
 
 mod end;
 
+pub use end::CLOSED_AFTER;
+
 /// What is known after some communications.
 pub(super) struct Fold<'a> {
     terms: &'a Terms,

@@ -3,6 +3,7 @@
 use crate::clock::Time;
 use crate::incident::correction::{Correction, Corrects};
 use crate::incident::reviews::{Basis, Debt, DebtState, Owed, Progress, Size};
+use crate::view::page::Frame;
 use crate::view::words::{Moment, lasted};
 
 /// One thing that is or was owed.
@@ -21,14 +22,14 @@ pub struct OwedLine {
 }
 
 impl OwedLine {
-    /// All of it, as it is `now`.
-    pub fn all(progress: &Progress, now: Time) -> Vec<Self> {
-        progress.owed.iter().map(|owed| Self::of(owed, now)).collect()
+    /// All of it, as it is when the page is made.
+    pub fn all(progress: &Progress, frame: &Frame) -> Vec<Self> {
+        progress.owed.iter().map(|owed| Self::of(owed, frame)).collect()
     }
 
     /// How large the incident is, when impact was by each who says so, how long the provider took, and what persons
     /// corrected.
-    pub fn known(progress: &Progress, corrections: &[Correction]) -> Vec<String> {
+    pub fn known(progress: &Progress, corrections: &[Correction], frame: &Frame) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(progress.size.map(|(size, basis)| {
             let size = match size {
@@ -40,7 +41,7 @@ impl OwedLine {
         }));
         let window = &progress.window;
         let span = |start: Option<Time>, end: Option<Time>| {
-            let said = |at: Option<Time>| at.map_or("not said".to_owned(), |at| Moment::of(at).text);
+            let said = |at: Option<Time>| at.map_or("not said".to_owned(), |at| frame.moment(at).text);
             format!("{} to {}", said(start), said(end))
         };
         if let Some(prose) = window
@@ -73,21 +74,22 @@ impl OwedLine {
             let what = match &one.corrects {
                 Corrects::Size { size } => format!("the size to {}", size.word()),
                 Corrects::Kind { published, kind, .. } => {
-                    format!("what was said on {} to {kind}", Moment::of(*published).text)
+                    format!("what was said on {} to {kind}", frame.moment(*published).text)
                 }
                 Corrects::Window { window } => format!("impact to {}", span(Some(window.start), Some(window.end))),
             };
             format!(
                 "Corrected by {} on {}: {what}. {}",
                 one.by,
-                Moment::of(one.at).text,
+                frame.moment(one.at).text,
                 one.reason
             )
         }));
         lines
     }
 
-    fn of(owed: &Owed, now: Time) -> Self {
+    fn of(owed: &Owed, frame: &Frame) -> Self {
+        let now = frame.now;
         let what = match owed.kind {
             Debt::PreliminaryReview => "Preliminary post incident review",
             Debt::FinalReview => "Final post incident review",
@@ -133,7 +135,7 @@ impl OwedLine {
         Self {
             what,
             words,
-            moment: moment.map(Moment::of),
+            moment: moment.map(|at| frame.moment(at)),
             more,
             class,
         }
@@ -164,6 +166,7 @@ fn because(basis: Basis) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Time;
 
     fn time(text: &str) -> Time {
         text.parse().expect("a time")
@@ -181,6 +184,12 @@ mod tests {
             text: None,
             round: 0,
             has_clock: true,
+        };
+        let frame = Frame {
+            root: "./".to_owned(),
+            has_list: true,
+            now: time("2026-11-09T22:30:00Z"),
+            zone: None,
         };
         let due = Some("2026-11-07T22:30:00Z");
         for (owed, expected) in [
@@ -217,7 +226,7 @@ mod tests {
                 "ended: the incident went on, or was none (quiet)",
             ),
         ] {
-            let line = OwedLine::of(&owed, time("2026-11-09T22:30:00Z"));
+            let line = OwedLine::of(&owed, &frame);
             let moment = line
                 .moment
                 .map(|moment| format!(" {}", moment.text))

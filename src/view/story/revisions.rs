@@ -4,6 +4,7 @@
 //! than its limits: two texts that share little are shown as replaced, not compared word by word.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
 
@@ -111,8 +112,14 @@ impl Story {
     /// What each communication changed, the provider's newest first. One whose text is lost changes nothing that is
     /// known.
     pub fn revisions(&self) -> Vec<Revision> {
+        self.revisions_within(0..self.chapters.len())
+    }
+
+    /// The same of some chapters.
+    pub fn revisions_within(&self, which: Range<usize>) -> Vec<Revision> {
         let mut left = STEPS_MOST;
-        let revisions = self.chapters.iter().enumerate().map(|(nth, chapter)| {
+        let chapters = self.chapters.iter().enumerate();
+        let revisions = chapters.take(which.end).skip(which.start).map(|(nth, chapter)| {
             let line = chapter.kind.line();
             let before = self.chapters[nth + 1..]
                 .iter()

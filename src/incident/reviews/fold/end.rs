@@ -9,7 +9,7 @@ use crate::incident::Status;
 use crate::incident::reviews::{Basis, Debt, DebtState, Extent, Owed, Phase, Progress, Size, Took, Windows};
 
 /// How long after the last word an incident that owes nothing more is closed, whatever it may still owe on request.
-const CLOSED_AFTER: Duration = Duration::days(30);
+pub const CLOSED_AFTER: Duration = Duration::days(30);
 
 impl Fold<'_> {
     /// What they add up to.
