@@ -397,6 +397,7 @@ fn doors(
             waiting_events: settings.limits.waiting_events,
             reviews: settings.reviews.clone(),
             public_url: settings.public_url.clone(),
+            mail_from: Some(settings.mail_from.address.clone()),
             ..http::Settings::default()
         },
         ledger.clone(),

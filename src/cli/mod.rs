@@ -10,6 +10,7 @@ pub mod demo;
 mod events;
 mod explain;
 mod failure;
+mod feeds;
 mod forget;
 mod incidents;
 mod intake;
@@ -60,6 +61,7 @@ enum Command {
     Incidents(incidents::Incidents),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
+    Feeds(feeds::Feeds),
     Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
@@ -103,6 +105,7 @@ impl Command {
             Command::Incidents(incidents) => wait(incidents.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
+            Command::Feeds(feeds) => wait(feeds.run()),
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),

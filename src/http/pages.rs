@@ -6,13 +6,17 @@ use axum::extract::{Path, State};
 use axum::http::{Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
+pub mod deliveries;
+pub mod rules;
+pub mod signing_in;
+pub mod why;
+
 use super::AppState;
 use super::api::incidents::{LIST_DEFAULT, find, list_of};
 use super::caller::Caller;
-use super::outside::frame;
+use super::outside::{frame, frame_for};
 use super::query::Query;
 use super::refusal::Refusal;
-use crate::customer::Viewer;
 use crate::incident::IncidentId;
 use crate::view::page::{self, Listed};
 use crate::view::story;
@@ -23,9 +27,10 @@ pub async fn incidents(
     caller: Caller,
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
-    let viewer = app_state.reader(&caller)?;
+    let reader = app_state.reading(&caller)?;
     let before = Query::of(&uri).one("before").map(str::to_owned);
-    let frame = frame(&app_state, uri.path(), true);
+    let frame = frame_for(&app_state, uri.path(), &reader);
+    let viewer = reader.viewer;
     let html = move |reading: &super::reading::Reading| {
         let from = reading.sources();
         let (incidents, next) = list_of(&from, before.as_deref(), LIST_DEFAULT)?;
@@ -54,9 +59,17 @@ pub async fn incident(
 ) -> Result<Html<String>, Refusal> {
     let provider = super::api::provider(&Query::of(&uri))?;
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
-    let viewer = app_state.opener(&caller, provider, &tracking_id)?;
-    let has_list = !matches!(viewer, Viewer::Link { .. });
-    let frame = frame(&app_state, uri.path(), has_list);
+    let (viewer, frame) = match caller.link {
+        Some(_) => {
+            let viewer = app_state.opener(&caller, provider, &tracking_id)?;
+            (viewer, frame(&app_state, uri.path(), false))
+        }
+        None => {
+            let reader = app_state.reading(&caller)?;
+            let frame = frame_for(&app_state, uri.path(), &reader);
+            (reader.viewer, frame)
+        }
+    };
     let terms = app_state.settings.reviews.clone();
     let html = move |reading: &super::reading::Reading| {
         let from = reading.sources();
@@ -66,6 +79,14 @@ pub async fn incident(
         Ok(Html(page::incident(&frame, &story, &terms, &names, own)))
     };
     app_state.read_story(viewer, html).await
+}
+
+/// `GET /feeds`: where the feeds of the customers are that the reader may see.
+pub async fn feeds(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Html<String>, Refusal> {
+    let reader = app_state.reading(&caller)?;
+    let frame = frame_for(&app_state, uri.path(), &reader);
+    let feeds = super::feeds::of_viewer(&app_state, &reader.viewer);
+    Ok(Html(page::feeds::feeds(&frame, &feeds)))
 }
 
 /// `GET /style.css`

@@ -8,9 +8,11 @@ mod chapter;
 mod own;
 mod progress;
 pub mod revisions;
+mod said;
 
 pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
+pub use said::said;
 
 use std::collections::{BTreeMap, BTreeSet};
 
