@@ -4,7 +4,7 @@
 //! prefix cannot work, so there is another name, without `Secure`, and only for a browser on the daemon's own machine.
 //! Anywhere else nobody can sign in over plain http, and is told so.
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::AppState;
@@ -15,7 +15,6 @@ use super::refusal::Refusal;
 use crate::clock::Time;
 use crate::customer::{CustomerId, Viewer};
 use crate::secret::Secret;
-use axum::http::StatusCode;
 
 /// The cookie over https.
 pub const SECURE_COOKIE: &str = "__Host-bellwether";
@@ -228,10 +227,9 @@ impl AppState {
             .public_url
             .as_ref()
             .is_some_and(|url| url.scheme() == "https");
-        match () {
-            () if is_https || caller.is_over_https => Some(Way::Https),
-            () if caller.is_local => Some(Way::ThisMachine),
-            () => None,
+        match is_https || caller.is_over_https {
+            true => Some(Way::Https),
+            false => caller.is_local.then_some(Way::ThisMachine),
         }
     }
 }

@@ -398,6 +398,7 @@ fn a_daemon_that_is_not_there_is_named_with_a_hint() {
         &["incidents", "0NTJ-VV8"],
         &["deliveries"],
         &["redeliver", "dlv_1"],
+        &["feeds"],
     ] {
         let failed = bellwether(&[command, &["--server", &server]].concat()).code(1);
         let said = stderr(&failed);
@@ -433,6 +434,14 @@ rules:
         events.starts_with("ID ") && events.contains(id) && events.contains("VVTQ-J98"),
         "{events}"
     );
+    let feeds = stdout(&beside(&world, &["feeds"]).code(0));
+    let atom = feeds.lines().find_map(|line| line.trim().strip_prefix("atom "));
+    let atom = atom.expect("an address").trim();
+    let path = atom.strip_prefix(&world.url("")).expect("as this client reaches it");
+    let (status, feed) = world.page(path).await;
+    assert!(status == 200 && feed.contains("VVTQ-J98"), "{atom}: {feed}");
+    let none = stdout(&beside(&world, &["feeds", "--customer", "nobody"]).code(0));
+    assert_eq!(none, "no feeds: there is no such customer\n");
     let event = stdout(&beside(&world, &["events", id]).code(0));
     assert!(event.contains("  + contoso / All: planned for hook\n"), "{event}");
     assert!(

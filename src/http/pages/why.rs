@@ -16,7 +16,6 @@ use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use super::super::sessions::Reader;
-use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Event};
 use crate::journal::Position;
@@ -52,9 +51,9 @@ pub async fn ask(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Ur
         None => None,
         Some(id) => Some(id.trim().parse().map_err(|_| no_such_event())?),
     };
-    shown(&app_state, uri.path(), reader, asked, move |reading, now| match at {
+    shown(&app_state, uri.path(), reader, asked, move |reading| match at {
         None => Ok(Vec::new()),
-        Some(at) => Ok(vec![heard(reading, at, now)?]),
+        Some(at) => Ok(vec![heard(reading, at)?]),
     })
     .await
 }
@@ -88,7 +87,7 @@ pub async fn pasted(
         Err(refusal) => return Err(refusal),
     };
     (asked.pasted, asked.more) = (text, more);
-    shown(&app_state, &path, reader, asked, move |_, _| Ok(events)).await
+    shown(&app_state, &path, reader, asked, move |_| Ok(events)).await
 }
 
 /// What else a form or a query says.
@@ -143,10 +142,11 @@ async fn parsed(
             break;
         }
         for input in group.inputs {
-            match input {
-                Input::Heard { event } if events.len() < ANSWERED_MOST => events.push(*event),
-                Input::Heard { .. } => more += 1,
-                other => unreachable_input(&other),
+            // a body makes nothing but events
+            let Input::Heard { event } = input else { continue };
+            match events.len() < ANSWERED_MOST {
+                true => events.push(*event),
+                false => more += 1,
             }
         }
         batch = rest;
@@ -159,25 +159,20 @@ async fn parsed(
     Ok((events, more))
 }
 
-/// A body makes nothing but events.
-fn unreachable_input(input: &Input) {
-    tracing::error!(?input, "a pasted text became something else than an event");
-}
-
 /// The page, with the answer for what `events` finds.
 async fn shown(
     app_state: &Arc<AppState>,
     path: &str,
     reader: Reader,
     asked: Asked,
-    events: impl FnOnce(&Reading, Time) -> Result<Vec<Event>, Refusal> + Send + 'static,
+    events: impl FnOnce(&Reading) -> Result<Vec<Event>, Refusal> + Send + 'static,
 ) -> Result<Html<String>, Refusal> {
     let frame = frame_for(app_state, path, &reader);
     let now = app_state.clock.now();
     let html = move |reading: &Reading| {
         let visibility = reading.sources().visibility;
         let own = visibility.only();
-        let answers = events(reading, now)?.into_iter().map(|event| {
+        let answers = events(reading)?.into_iter().map(|event| {
             // an event may be for other customers, too: each is told of its own part
             let what_if = WhatIf::of(event, &reading.rules, now).without_addresses();
             let mut what_if = match own {
@@ -206,7 +201,7 @@ async fn shown(
 }
 
 /// An event that was heard, whole, if the reader may see any part of it.
-fn heard(reading: &Reading, at: Position, _now: Time) -> Result<Event, Refusal> {
+fn heard(reading: &Reading, at: Position) -> Result<Event, Refusal> {
     let visibility = reading.sources().visibility;
     let line = reading.store.event(at)?.ok_or_else(no_such_event)?;
     let event = lookup::unless_lost(lookup::event(&reading.journal, at))?;
