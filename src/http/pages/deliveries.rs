@@ -70,7 +70,7 @@ pub async fn redeliver(
         return Err(Refusal::new(StatusCode::FORBIDDEN, what).hint("sign out, and sign in with such a token"));
     }
     try_again(&app_state, &id).await?;
-    let mut query = url::form_urlencoded::Serializer::new("../../deliveries?".to_owned());
-    query.append_pair("again", &id);
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, query.finish())]).into_response())
+    let again: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    let location = format!("../../deliveries?again={again}");
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }

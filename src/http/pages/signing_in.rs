@@ -85,9 +85,8 @@ pub fn leading_back(method: &Method, uri: &Uri) -> String {
     };
     match own_path(&here).filter(|_| method.is_safe()) {
         Some(back) => {
-            let mut query = url::form_urlencoded::Serializer::new("sign-in?".to_owned());
-            query.append_pair("to", &back);
-            query.finish()
+            let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+            format!("sign-in?to={back}")
         }
         None => "sign-in".to_owned(),
     }

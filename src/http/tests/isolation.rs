@@ -8,7 +8,7 @@ use super::{B, REMOTE, Two, form_token, settings_of_two};
 use crate::customer::CustomerId;
 
 /// What is only fabrikam's.
-const WORDS: [&str; 3] = ["fabrikam", "user at", B];
+const WORDS: [&str; 2] = ["fabrikam", B];
 
 /// The address of something of fabrikam's.
 fn addresses(route: &Route, two: &Two) -> Vec<String> {
