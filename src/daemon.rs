@@ -411,6 +411,7 @@ fn doors(
             reviews: settings.reviews.clone(),
             operators: settings.tokens.operate.clone(),
             public_url: settings.public_url.clone(),
+            mail_from: Some(settings.mail_from.address.clone()),
             ..http::Settings::default()
         },
         ledger.clone(),

@@ -227,6 +227,13 @@ impl Client {
         url
     }
 
+    /// An address as the daemon says it, whole: where it does not know how it is reached, as this client reaches it.
+    pub fn absolute(&self, address: &str) -> String {
+        self.base
+            .join(address)
+            .map_or_else(|_| address.to_owned(), |url| url.to_string())
+    }
+
     /// The server without anything that could be secret.
     fn shown(&self) -> String {
         self.base.origin().ascii_serialization()

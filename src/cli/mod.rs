@@ -11,6 +11,7 @@ pub mod demo;
 mod events;
 mod explain;
 mod failure;
+mod feeds;
 mod forget;
 mod incidents;
 mod intake;
@@ -62,6 +63,7 @@ enum Command {
     Correct(correct::Correct),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
+    Feeds(feeds::Feeds),
     Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
@@ -106,6 +108,7 @@ impl Command {
             Command::Correct(correct) => wait(correct.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
+            Command::Feeds(feeds) => wait(feeds.run()),
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),

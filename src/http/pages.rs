@@ -6,16 +6,20 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
+pub mod deliveries;
+pub mod rules;
+pub mod signing_in;
+pub mod why;
+
 use super::AppState;
 use super::api::incidents::{Asked, LIST_DEFAULT, cursor, filter_of, find, list_of, not_a_cursor};
 use super::caller::Caller;
-use super::outside::frame;
+use super::outside::{frame, frame_for};
 use super::query::Query;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use super::zone;
 use crate::clock::Time;
-use crate::customer::Viewer;
 use crate::event::EventType;
 use crate::incident::IncidentId;
 use crate::incident::reviews::{Phase, Terms};
@@ -30,15 +34,16 @@ pub async fn incidents(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
-    let viewer = app_state.reader(&caller)?;
+    let reader = app_state.reading(&caller)?;
     let query = Query::of(&uri);
-    let known: Vec<&str> = PARAMETERS.into_iter().chain(["before", "token"]).collect();
+    let known: Vec<&str> = PARAMETERS.into_iter().chain(["before", "token", "as"]).collect();
     query.only(&known)?;
     let before = query.one("before").map(cursor).transpose()?;
     let frame = Frame {
         zone: zone::chosen(&headers),
-        ..frame(&app_state, uri.path(), true)
+        ..frame_for(&app_state, uri.path(), &reader)
     };
+    let viewer = reader.viewer;
     let terms = app_state.settings.reviews.clone();
     let html = move |reading: &Reading| {
         let now = frame.now;
@@ -110,7 +115,7 @@ pub async fn incident(
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
     let query = Query::of(&uri);
-    query.only(&["provider", "before", "token", "link"])?;
+    query.only(&["provider", "before", "token", "link", "as"])?;
     let provider = super::api::provider(&query)?;
     let before = query.one("before").map(|at| at.parse().map_err(|_| not_a_cursor()));
     let window = Window {
@@ -118,11 +123,20 @@ pub async fn incident(
         most: page::TOLD_MOST,
     };
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
-    let viewer = app_state.opener(&caller, provider, &tracking_id)?;
-    let has_list = !matches!(viewer, Viewer::Link { .. });
+    let (viewer, frame) = match caller.link {
+        Some(_) => {
+            let viewer = app_state.opener(&caller, provider, &tracking_id)?;
+            (viewer, frame(&app_state, uri.path(), false))
+        }
+        None => {
+            let reader = app_state.reading(&caller)?;
+            let frame = frame_for(&app_state, uri.path(), &reader);
+            (reader.viewer, frame)
+        }
+    };
     let frame = Frame {
         zone: zone::chosen(&headers),
-        ..frame(&app_state, uri.path(), has_list)
+        ..frame
     };
     let terms = app_state.settings.reviews.clone();
     let html = move |reading: &Reading| {
@@ -144,11 +158,19 @@ pub async fn incident(
 
 /// What of an incident's address leads to its other pages.
 fn query_kept(query: &Query) -> Vec<(&'static str, String)> {
-    let kept = ["provider", "link", "token"];
+    let kept = ["provider", "link", "token", "as"];
     let kept = kept
         .into_iter()
         .filter_map(|name| Some((name, query.one(name)?.to_owned())));
     kept.collect()
+}
+
+/// `GET /feeds`: where the feeds of the customers are that the reader may see.
+pub async fn feeds(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Html<String>, Refusal> {
+    let reader = app_state.reading(&caller)?;
+    let frame = frame_for(&app_state, uri.path(), &reader);
+    let feeds = super::feeds::of_viewer(&app_state, &reader.viewer);
+    Ok(Html(page::feeds::feeds(&frame, &feeds)))
 }
 
 /// `GET /style.css`

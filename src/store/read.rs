@@ -451,6 +451,11 @@ impl View {
         Ok(last.map(|(seq, _)| seq))
     }
 
+    /// The revision that came into force by the record `seq`, and when.
+    pub fn came_into_force(&self, seq: u64) -> Result<Option<(Revision, Time)>> {
+        one!(self, &Key::of(letter::IN_FORCE).number(seq), Item::InForce { revision, since, .. } => (revision, since))
+    }
+
     /// Where the settings that decided after the record `seq` were recorded.
     pub fn settings_at(&self, seq: u64) -> Result<Option<Position>> {
         Ok(self.last_until(letter::SETTINGS, seq)?.and_then(|item| match item {

@@ -7,16 +7,19 @@
 //!   share
 //! - [`what_if`] decides an event without keeping anything: who would be told
 //! - [`times`] is how long providers took, by provider and service
+//! - [`tally`] counts what each rule did lately; [`feed`] is the health history as Atom, JSON Feed and a calendar
 //! - [`status`] is how the daemon is, on one page
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
 
+pub mod feed;
 pub mod filter;
 pub mod page;
 pub mod status;
 pub mod visibility;
 pub mod story;
 pub mod state;
+pub mod tally;
 pub mod times;
 pub mod what_if;
 pub mod words;

@@ -1,10 +1,15 @@
 //! Pages: rendered here, whole, without scripts. Text is escaped by the templates; the only markup that goes through is
 //! the provider's own, which was sanitised by an allow list when it was read.
 
+pub mod deliveries;
+pub mod feeds;
 mod history;
 mod owed;
 mod refusal;
 mod rows;
+pub mod rules;
+pub mod signing_in;
+pub mod why;
 
 pub use history::{CURRENT_MOST, Current, History, history};
 pub use refusal::{Refused, refusal};
@@ -36,6 +41,10 @@ pub struct Frame {
     pub root: String,
     /// Whether the viewer may go on to the list of all incidents.
     pub has_list: bool,
+    /// Who reads it, where that is known.
+    pub reader: Option<Around>,
+    /// Where somebody signs in who may not read this, and comes back from.
+    pub sign_in: Option<String>,
     /// When the page was made.
     pub now: Time,
     /// In which zone times are shown beside UTC.
@@ -44,6 +53,61 @@ pub struct Frame {
 
 /// How many communications of an incident are on one page.
 pub const TOLD_MOST: usize = 20;
+
+/// What a page has around it for one reader.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// As whom it signed in.
+    pub signed_in: Option<String>,
+    /// The customer on whose behalf an operator chose to read.
+    pub as_customer: Option<String>,
+    /// The customers on whose behalf it may read.
+    pub customers: Vec<String>,
+    /// What its forms carry.
+    pub form_token: String,
+    /// The first part of the page's path; empty for the health history.
+    pub here: String,
+}
+
+impl Frame {
+    /// The pages there are, for the navigation: where, what, and whether it is this one.
+    pub fn pages(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+        let here = self.reader.as_ref().map(|reader| reader.here.clone());
+        PAGES
+            .into_iter()
+            .map(move |(path, name)| (path, name, here.as_deref() == Some(path)))
+    }
+
+    /// What an address ends with so that the choice of a customer stays, behind `?` or `&`; empty without one.
+    pub fn chosen(&self, separator: &str) -> String {
+        let chosen = self.reader.as_ref().and_then(|reader| reader.as_customer.as_deref());
+        chosen.map_or_else(String::new, |customer| format!("{separator}as={customer}"))
+    }
+
+    /// The customer on whose behalf an operator chose to read; empty without one.
+    pub fn chosen_customer(&self) -> &str {
+        let chosen = self.reader.as_ref().and_then(|reader| reader.as_customer.as_deref());
+        chosen.unwrap_or_default()
+    }
+}
+
+impl Around {
+    /// The page on which a choice of a customer leads back: this one, if there is one without anything more to say.
+    pub fn stays_on(&self) -> &str {
+        let is_page = PAGES.iter().any(|(path, _)| *path == self.here);
+        if is_page { &self.here } else { "" }
+    }
+}
+
+/// The pages of the navigation.
+const PAGES: [(&str, &str); 5] = [
+    ("", "History"),
+    ("deliveries", "Deliveries"),
+    ("rules", "Rules"),
+    ("why", "Why"),
+    ("feeds", "Feeds"),
+];
+
 
 /// Zones that are offered; any other one can be typed.
 pub const ZONES: [&str; 24] = [

@@ -9,10 +9,12 @@ mod outline;
 mod own;
 mod progress;
 pub mod revisions;
+mod said;
 
 pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
 pub use outline::{Heard, Listed, Outline, Whose};
+pub use said::said;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

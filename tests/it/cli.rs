@@ -69,6 +69,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       correct      Correct the size, a kind or the window of an incident, with a reason
       deliveries   List deliveries, the newest first
       redeliver    Try deliveries again that ended, and those that wait at once; same ids, same content
+      feeds        List the addresses of feeds: the health history as Atom and JSON Feed, planned maintenance as a calendar
       rules        End the rules of a customer whose folder is gone
       set-aside    List what could not be decided, or have it decided again
       send-test    Send a test message to a receiver, and show how it ended
@@ -398,6 +399,7 @@ fn a_daemon_that_is_not_there_is_named_with_a_hint() {
         &["incidents", "0NTJ-VV8"],
         &["deliveries"],
         &["redeliver", "dlv_1"],
+        &["feeds"],
     ] {
         let failed = bellwether(&[command, &["--server", &server]].concat()).code(1);
         let said = stderr(&failed);
@@ -433,6 +435,14 @@ rules:
         events.starts_with("ID ") && events.contains(id) && events.contains("VVTQ-J98"),
         "{events}"
     );
+    let feeds = stdout(&beside(&world, &["feeds"]).code(0));
+    let atom = feeds.lines().find_map(|line| line.trim().strip_prefix("atom "));
+    let atom = atom.expect("an address").trim();
+    let path = atom.strip_prefix(&world.url("")).expect("as this client reaches it");
+    let (status, feed) = world.page(path).await;
+    assert!(status == 200 && feed.contains("VVTQ-J98"), "{atom}: {feed}");
+    let none = stdout(&beside(&world, &["feeds", "--customer", "nobody"]).code(0));
+    assert_eq!(none, "no feeds: there is no such customer\n");
     let event = stdout(&beside(&world, &["events", id]).code(0));
     assert!(event.contains("  + contoso / All: planned for hook\n"), "{event}");
     assert!(

@@ -152,7 +152,7 @@ async fn browsers_get_a_page_and_programs_json() {
     let page = place.get_page("/").await;
     assert_eq!(page.status, StatusCode::UNAUTHORIZED);
     assert!(page.text.starts_with("<!DOCTYPE html>"), "{}", page.text);
-    assert!(page.header(header::WWW_AUTHENTICATE).starts_with("Basic"));
+    assert!(page.header(header::WWW_AUTHENTICATE).starts_with("Bearer"));
     assert!(place.get("/").await.json()["error"]["what"].is_string());
     let missing = place.get_page("/no/such/thing").await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
@@ -187,7 +187,7 @@ async fn every_answer_has_the_security_headers() {
             "{path}"
         );
         assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
-        assert_eq!(answer.header(header::REFERRER_POLICY), "no-referrer", "{path}");
+        assert_eq!(answer.header(header::REFERRER_POLICY), "same-origin", "{path}");
         let kept = if path == "/style.css" {
             "public, max-age=600"
         } else {

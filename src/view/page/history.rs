@@ -140,18 +140,18 @@ pub fn history(frame: &Frame, history: &History<'_>) -> String {
         made: frame.moment(frame.now),
         zone: frame.zone.map_or("", chrono_tz::Tz::name),
         zones: &super::ZONES,
-        here: query_of(filter, None, None),
+        here: query_of(frame, filter, None, None),
         current: history.current.as_ref().map(|current| Now::of(current, frame)),
         form: Form::of(filter),
-        chips: chips(filter),
+        chips: chips(frame, filter),
         heading: heading(history, is_filtered),
         is_behind: history.is_behind,
-        hint: meant(filter, history.catalogue).filter(|_| history.found.is_empty()),
+        hint: meant(frame, filter, history.catalogue).filter(|_| history.found.is_empty()),
         lines: history.found.iter().map(|one| Line::of(one, frame)).collect(),
         is_first: history.is_first,
         is_filtered,
-        newest: query_of(filter, None, None),
-        next: history.next.map(|next| query_of(filter, None, Some(next))),
+        newest: query_of(frame, filter, None, None),
+        next: history.next.map(|next| query_of(frame, filter, None, Some(next))),
         frame,
     })
 }
@@ -168,32 +168,35 @@ fn heading(history: &History<'_>, is_filtered: bool) -> String {
 }
 
 /// The address of a list: its filter without one part, and where it begins.
-fn query_of(filter: &Filter, without: Option<usize>, before: Option<&str>) -> String {
+fn query_of(frame: &Frame, filter: &Filter, without: Option<usize>, before: Option<&str>) -> String {
     let asked = filter.asked.iter().enumerate();
     let kept = asked
         .filter(|(nth, _)| Some(*nth) != without)
         .map(|(_, (name, text))| (*name, text.as_str()));
-    let all = kept.chain(before.map(|before| ("before", before)));
+    let chosen = Some(frame.chosen_customer()).filter(|customer| !customer.is_empty());
+    let all = kept
+        .chain(before.map(|before| ("before", before)))
+        .chain(chosen.map(|customer| ("as", customer)));
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(all)
         .finish();
     if query.is_empty() { query } else { format!("?{query}") }
 }
 
-fn chips(filter: &Filter) -> Vec<Chip> {
+fn chips(frame: &Frame, filter: &Filter) -> Vec<Chip> {
     let asked = filter.asked.iter().enumerate();
     let chips = asked.map(|(nth, (name, text))| Chip {
         words: match *name {
             "q" => format!("“{text}”"),
             name => format!("{name}: {text}"),
         },
-        without: query_of(filter, Some(nth), None),
+        without: query_of(frame, filter, Some(nth), None),
     });
     chips.collect()
 }
 
 /// The service or region that was probably meant, where what is asked for is in no list of names.
-fn meant(filter: &Filter, catalogue: &Catalogue) -> Option<Hint> {
+fn meant(frame: &Frame, filter: &Filter, catalogue: &Catalogue) -> Option<Hint> {
     let (nth, (name, text)) = filter.asked.iter().enumerate().find(|(_, (name, text))| match *name {
         "service" => !catalogue.knows_service(text),
         "region" => !catalogue.knows_region(text),
@@ -207,7 +210,7 @@ fn meant(filter: &Filter, catalogue: &Catalogue) -> Option<Hint> {
     changed.asked[nth].1.clone_from(&closest);
     Some(Hint {
         words: closest,
-        link: query_of(&changed, None, None),
+        link: query_of(frame, &changed, None, None),
     })
 }
 
@@ -251,6 +254,8 @@ impl Owed {
             what: match debt {
                 Debt::PreliminaryReview => "Preliminary review",
                 Debt::FinalReview => "Final review",
+                Debt::Update => "The promised update",
+                Debt::Repair => "Repairs",
             },
             words: match is_late {
                 true => format!("overdue, {} late", lasted(frame.now - due)),

@@ -105,9 +105,10 @@ impl Line {
         Self {
             // a query writes a space as `+`, a path does not
             link: format!(
-                "incidents/{}?provider={}",
+                "incidents/{}?provider={}{}",
                 path.replace('+', "%20"),
-                incident.id.provider.word()
+                incident.id.provider.word(),
+                frame.chosen("&")
             ),
             title: incident.title.clone(),
             about: about(incident),

@@ -25,6 +25,8 @@ fn frame() -> Frame {
     Frame {
         root: "../".to_owned(),
         has_list: true,
+        reader: None,
+        sign_in: None,
         now: time("2026-11-24T12:00:00Z"),
         zone: None,
     }
@@ -459,6 +461,8 @@ fn who_is_refused_is_told_how_to_get_in_and_nothing_of_what_there_is() {
 fn who_came_by_a_link_is_not_led_to_the_list() {
     let frame = Frame {
         has_list: false,
+        reader: None,
+        sign_in: None,
         ..frame()
     };
     let page = incident(
