@@ -30,6 +30,7 @@ use crate::store::trust::Trust;
 
 mod descriptors;
 mod lock;
+pub(crate) use lock::Lock as StateLock;
 mod missing;
 pub(crate) mod outbound;
 mod reload;
@@ -396,6 +397,7 @@ fn doors(
             connections_per_address: settings.limits.connections_per_address,
             waiting_events: settings.limits.waiting_events,
             reviews: settings.reviews.clone(),
+            kept: settings.retention.kept(),
             public_url: settings.public_url.clone(),
             ..http::Settings::default()
         },

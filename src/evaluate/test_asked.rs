@@ -99,6 +99,8 @@ pub fn test_event(look: &str, customer: &CustomerId, receiver: &str, now: Time) 
         published_said: None,
         arrival: Arrival::Live,
         form: Source::Bellwether,
+        text_withheld: false,
+        imported: None,
     };
     Some((event, form))
 }

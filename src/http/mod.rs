@@ -36,6 +36,7 @@ use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::archive::Kept;
 use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub waiting_events: usize,
     /// When reviews are due.
     pub reviews: Terms,
+    /// How long what is kept.
+    pub kept: Kept,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
     /// How long a body may take, beyond what its length needs at a slow line's speed.
@@ -102,6 +105,7 @@ impl Default for Settings {
             connections_per_address: 50,
             waiting_events: 100_000,
             reviews: Terms::default(),
+            kept: Kept::default(),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
@@ -197,6 +201,8 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/intake/refused", get(api::refused::list))
         .route("/v1/intake/refused/{id}", get(api::refused::one))
         .route("/v1/intake/refused/{id}/retry", post(api::refused::retry))
+        .route("/v1/export", get(api::export::get))
+        .route("/v1/import", post(api::import::post))
         .route("/v1/rules", get(api::rules))
         .route("/v1/status", get(api::status::get))
         .route("/v1/rules/{customer}/forget", post(api::forget::forget))

@@ -70,6 +70,8 @@ struct OneIncident<'a> {
     affected: Vec<Where>,
     told: Vec<Told>,
     has_customers: bool,
+    /// Whether the provider withheld a text and has not given it since.
+    is_incomplete: bool,
 }
 
 /// The health history: incidents, the newest communication first, and where older ones are.
@@ -117,6 +119,7 @@ pub fn incident(
             })
             .collect(),
         has_customers: own.is_none_or(CustomerId::is_operator),
+        is_incomplete: story.is_incomplete(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod archive;
 mod cli;
 mod closed;
 mod delivering;
@@ -19,6 +20,7 @@ mod process;
 mod proxy;
 mod reasons;
 mod relays;
+mod replay;
 mod secrets;
 mod smtp;
 mod strangers;

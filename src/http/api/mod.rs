@@ -2,7 +2,9 @@
 
 pub mod deliveries;
 pub mod events;
+pub mod export;
 pub mod forget;
+pub mod import;
 pub mod incidents;
 mod owed;
 pub mod refused;

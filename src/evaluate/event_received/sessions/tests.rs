@@ -52,6 +52,8 @@ fn event(said: &Said) -> Event {
         published_said: None,
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
+        text_withheld: false,
+        imported: None,
     }
 }
 
