@@ -31,6 +31,7 @@ use crate::store::trust::Trust;
 
 mod descriptors;
 mod lock;
+pub(crate) use lock::Lock as StateLock;
 mod missing;
 pub(crate) mod outbound;
 mod reload;
@@ -410,6 +411,7 @@ fn doors(
             waiting_events: settings.limits.waiting_events,
             reviews: settings.reviews.clone(),
             operators: settings.tokens.operate.clone(),
+            kept: settings.retention.kept(),
             public_url: settings.public_url.clone(),
             mail_from: Some(settings.mail_from.address.clone()),
             ..http::Settings::default()

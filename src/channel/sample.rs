@@ -272,6 +272,8 @@ fn event() -> Event {
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
+        text_withheld: false,
+        imported: None,
     }
 }
 

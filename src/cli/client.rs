@@ -26,6 +26,16 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// The largest answer, bytes.
 const ANSWER_BYTES_MOST: usize = 64 << 20;
 
+/// How long is waited before a busy daemon is asked again; then it is given up.
+const BUSY_WAITS: [Option<Duration>; 6] = [
+    Some(Duration::from_secs(1)),
+    Some(Duration::from_secs(2)),
+    Some(Duration::from_secs(5)),
+    Some(Duration::from_secs(10)),
+    Some(Duration::from_secs(30)),
+    None,
+];
+
 /// The most that is asked for at once.
 const PAGE_MOST: usize = 200;
 
@@ -169,6 +179,48 @@ impl Client {
         }
         all.truncate(most);
         Ok(all)
+    }
+
+    /// Reads one resource that is no JSON value: lines.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn text(&self, path: &[&str], query: &[(&str, String)]) -> Result<Vec<u8>> {
+        self.patiently(|| self.http.get(self.url(path, query))).await
+    }
+
+    /// Sends lines, and reads what became of them.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post_lines(&self, path: &[&str], lines: Vec<u8>) -> Result<Value> {
+        let request = || {
+            let request = self.http.post(self.url(path, &[])).body(lines.clone());
+            request.header("content-type", "application/x-ndjson")
+        };
+        let body = self.patiently(request).await?;
+        serde_json::from_slice(&body).map_err(|_| self.stranger().into())
+    }
+
+    /// Asks, and asks again for a while where the daemon says that it is busy.
+    async fn patiently(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Vec<u8>> {
+        for wait in BUSY_WAITS {
+            let mut request = request();
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.value.reveal());
+            }
+            let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+            let status = answer.status();
+            let body = self.body(answer).await?;
+            match (status, wait) {
+                (status, _) if status.is_success() => return Ok(body),
+                (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, Some(wait)) => {
+                    tokio::time::sleep(wait).await;
+                }
+                (status, _) => return Err(self.refused(status, &body).into()),
+            }
+        }
+        Err(self.stranger().into())
     }
 
     async fn ask(

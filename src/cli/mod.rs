@@ -1,8 +1,10 @@
 //! What is typed: one file per command.
 //!
 //! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain` and
-//! `verify` read files; the rest asks a running daemon over HTTP.
+//! `verify` read files; `export` and `replay` may read the state of a stopped daemon; the rest asks a running one over
+//! HTTP.
 
+mod archive;
 mod check;
 mod client;
 mod correct;
@@ -10,14 +12,17 @@ mod deliveries;
 pub mod demo;
 mod events;
 mod explain;
+mod export;
 mod failure;
 mod feeds;
 mod forget;
+mod import;
 mod incidents;
 mod intake;
 mod output;
 mod problems;
 mod reasons;
+mod replay;
 mod rules;
 mod schema;
 mod secrets;
@@ -68,6 +73,9 @@ enum Command {
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
     Intake(intake::Intake),
+    Export(export::Export),
+    Import(import::Import),
+    Replay(replay::Replay),
     Verify(verify::Verify),
     Schema(schema::Schema),
     Completions(shell::Completions),
@@ -113,6 +121,9 @@ impl Command {
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),
             Command::Intake(intake) => wait(intake.run()),
+            Command::Export(export) => wait(export.run()),
+            Command::Import(import) => wait(import.run()),
+            Command::Replay(replay) => wait(replay.run()),
             Command::Verify(verify) => verify.run(),
             Command::Schema(schema) => schema.run(),
             Command::Completions(completions) => completions.run(Typed::command()),

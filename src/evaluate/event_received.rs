@@ -23,7 +23,8 @@ use crate::rule::set::Matched;
 use crate::rule::{Follow, Receiver, Rule, RuleSet};
 pub use plan::LatestPart;
 use plan::Plan;
-use sessions::Sessions;
+pub use sessions::Announced;
+pub use sessions::Sessions;
 
 mod facts;
 mod not_understood;
@@ -229,7 +230,7 @@ fn follow(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change> 
 fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change> {
     let incident = match &heard.incident {
         Some(known) => known.after(event),
-        None => Incident::begun_by(event, now),
+        None => Incident::begun_by(event, event.heard(now)),
     };
     let mut changes = Vec::new();
     if heard.incident.as_ref() != Some(&incident) {
@@ -264,7 +265,7 @@ fn entry(at: Position, event: &Event, heard: &Heard, now: Time) -> Entry {
         stage: event.stage,
         title: event.title.clone(),
         event: at,
-        heard: now,
+        heard: event.heard(now),
         arrival: event.arrival,
         sessions: heard.sessions.numbers(),
     }

@@ -137,6 +137,8 @@ pub(super) fn own(
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
+        text_withheld: false,
+        imported: None,
     }
 }
 

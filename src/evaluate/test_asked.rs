@@ -102,6 +102,8 @@ pub fn test_event(look: &str, customer: &CustomerId, receiver: &str, now: Time) 
         measures: None,
         arrival: Arrival::Live,
         form: Source::Bellwether,
+        text_withheld: false,
+        imported: None,
     };
     Some((event, form))
 }

@@ -19,6 +19,7 @@ mod draft;
 mod html;
 mod identity;
 mod json;
+mod kept;
 mod kind;
 pub mod measure;
 mod note;
@@ -34,9 +35,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
+use crate::journal::Position;
 
 pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
+pub use kept::Unfit;
 pub use measure::{Measure, Measures};
 pub use note::Note;
 pub use promise::Promise;
@@ -125,6 +128,21 @@ pub struct Event {
     pub notes: Vec<Note>,
     /// Which of the supported forms it came in (`azure activity log webhook`, …), for the record and for metrics.
     pub form: Form,
+    /// Whether the provider left out its text: lists of events do so where one is sensitive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub text_withheld: bool,
+    /// Where it was heard, if it was brought here out of an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// Where an event out of an archive was heard first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Imported {
+    /// When.
+    pub heard: Time,
+    /// Its id there.
+    pub id: Position,
 }
 
 /// One impacted service in one region, for some or all of the event's accounts.
@@ -375,6 +393,11 @@ words! {
 const AHEAD_MOST: chrono::Duration = chrono::Duration::days(1);
 
 impl Event {
+    /// When it was heard first, if it is written down `now`: what comes out of an archive was heard before.
+    pub fn heard(&self, now: Time) -> Time {
+        self.imported.map_or(now, |imported| imported.heard)
+    }
+
     /// Takes a time of publishing that is more than a day ahead for wild: the event counts as published `now`, when it is
     /// written down, or everything that comes later would be older news than it.
     pub fn correct_time(&mut self, now: Time) {

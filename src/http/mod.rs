@@ -41,6 +41,7 @@ use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::archive::Kept;
 use crate::channel::EmailAddress;
 use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
@@ -94,6 +95,8 @@ pub struct Settings {
     pub operators: Vec<String>,
     /// Who stands for what calendars say: the address that mail comes from.
     pub mail_from: Option<EmailAddress>,
+    /// How long what is kept.
+    pub kept: Kept,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
     /// How long a body may take, beyond what its length needs at a slow line's speed.
@@ -115,6 +118,7 @@ impl Default for Settings {
             reviews: Terms::default(),
             operators: Vec::new(),
             mail_from: None,
+            kept: Kept::default(),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),

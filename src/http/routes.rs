@@ -110,6 +110,8 @@ fn for_programs() -> Vec<Route> {
         reads("/v1/intake/refused", Overseers, get(api::refused::list)),
         reads("/v1/intake/refused/{id}", Overseers, get(api::refused::one)),
         changes("/v1/intake/refused/{id}/retry", Operators, post(api::refused::retry)),
+        reads("/v1/export", Readers, get(api::export::get)),
+        changes("/v1/import", Operators, post(api::import::post)),
         reads("/v1/rules", Readers, get(api::rules)),
         changes("/v1/rules/{customer}/forget", Operators, post(api::forget::forget)),
         reads("/v1/feeds", Readers, get(feeds::list)),

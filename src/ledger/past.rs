@@ -44,7 +44,7 @@ struct Made {
 
 impl Past {
     /// As far as `view` and `journal` know, where `now` is in force.
-    pub(super) fn new(
+    pub fn new(
         view: View,
         journal: journal::Reader,
         compile: Compile,

@@ -109,7 +109,7 @@ fn heard(at: Position, event: &Event, now: Time, ops: &mut Vec<Op>) {
 fn line(at: Position, event: &Event, heard: Time) -> EventLine {
     EventLine {
         at,
-        heard,
+        heard: event.heard(heard),
         incident: IncidentId::of(event),
         tracking_id: event.tracking_id.clone(),
         kind: event.kind,

@@ -425,6 +425,51 @@ impl View {
         collect!(self.scan_other(&keys::events_of(id)), Item::Event(line) => line.at)
     }
 
+    /// The lines of an incident's events, from the one behind `after` on.
+    pub fn event_lines_of(
+        &self,
+        id: &IncidentId,
+        after: Option<Position>,
+    ) -> impl Iterator<Item = Result<EventLine>> + '_ {
+        let all = keys::events_of(id);
+        let from = after.map_or_else(|| all.clone(), |at| past(&all.clone().position(at)));
+        self.scan_other_from(&all, &from).filter_map(|found| match found {
+            Ok((_, Item::Event(line))) => Some(Ok(line)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// The line of an incident's latest event.
+    pub fn latest_event_of(&self, id: &IncidentId) -> Result<Option<EventLine>> {
+        let latest = self.scan_other_back(&keys::events_of(id), None).next().transpose()?;
+        Ok(latest.and_then(|item| match item {
+            Item::Event(line) => Some(line),
+            _ => None,
+        }))
+    }
+
+    /// Everything that was or will be told about an incident, from what stands behind the delivery `after` on.
+    pub fn deliveries_about_after(
+        &self,
+        id: &IncidentId,
+        after: Option<&DeliveryItem>,
+    ) -> impl Iterator<Item = Result<DeliveryItem>> + '_ {
+        let all = keys::deliveries_of(id);
+        let from = after.map(|one| past(&keys::deliveries_to(id, &one.delivery.endpoint).id(&one.delivery.id)));
+        let found = self.scan_other_from(&all, &from.unwrap_or_else(|| all.clone()));
+        found.filter_map(|found| match found {
+            Ok((_, Item::Delivery(one))) => Some(Ok(*one)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// The last sequence number that is in it.
+    pub fn applied_through(&self) -> Result<u64> {
+        Ok(self.mark(&keys::applied_through())?.map_or(0, |at| at.seq))
+    }
+
     /// Everything that was or will be told about an incident.
     pub fn deliveries_about(&self, id: &IncidentId) -> impl Iterator<Item = Result<DeliveryItem>> + '_ {
         let found = self.scan_other(&keys::deliveries_of(id));

@@ -163,6 +163,8 @@ struct OneIncident<'a> {
     newer: Option<String>,
     older: Option<String>,
     has_customers: bool,
+    /// Whether the provider withheld a text and has not given it since.
+    is_incomplete: bool,
 }
 
 /// One incident's story, and what is owed by these terms; `own` is the customer who reads it, whose names for accounts are
@@ -216,6 +218,7 @@ pub fn incident(
             all => format!("{} to {} of {all}, the newest first", shown.start + 1, shown.end),
         },
         has_customers: own.is_none_or(CustomerId::is_operator),
+        is_incomplete: story.is_incomplete(),
     })
 }
 

@@ -256,6 +256,20 @@ impl Window {
     };
 }
 
+impl Story {
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    pub fn is_incomplete(&self) -> bool {
+        let withheld = |chapter: &&Chapter| chapter.event.as_ref().is_some_and(|event| event.text_withheld);
+        self.chapters.iter().filter(withheld).any(|chapter| {
+            let gives_it = |other: &Chapter| {
+                let has_text = other.event.as_ref().is_some_and(|event| !event.text_withheld);
+                has_text && other.published >= chapter.published
+            };
+            !self.chapters.iter().any(gives_it)
+        })
+    }
+}
+
 /// The story of an incident; `None` if there is none that the viewer may know of.
 ///
 /// # Errors

@@ -107,20 +107,30 @@ impl<'a> Visibility<'a> {
     /// # Errors
     /// When the store cannot be read.
     pub fn shows_event(&self, at: Position, id: &IncidentId, event: Option<&Event>) -> Result<bool> {
-        let customer = match self.sees() {
-            Sees::Everything => return Ok(true),
-            Sees::Nothing => return Ok(false),
-            Sees::Owned(customer) => customer,
-        };
         // a repeat is nobody's hearing: what it says itself counts then
-        let is_own =
-            event.is_some_and(
-                |event| match event.accounts.is_empty() || event.provider == Provider::Bellwether {
-                    true => self.is_public(event.provider, event.source.as_deref(), customer),
-                    false => event.accounts.iter().any(|account| customer.accounts.contains(account)),
-                },
-            );
+        let is_own = self.is_whole() || event.is_some_and(|event| self.owns_part_of(event));
         Ok(is_own || self.hearings(id)?.iter().any(|hearing| hearing.event == at))
+    }
+
+    /// Whether an event names one of the viewer's accounts, or came from a public source that it lists.
+    pub fn owns_part_of(&self, event: &Event) -> bool {
+        match self.sees() {
+            Sees::Everything => true,
+            Sees::Nothing => false,
+            Sees::Owned(customer) => match event.accounts.is_empty() || event.provider == Provider::Bellwether {
+                true => self.is_public(event.provider, event.source.as_deref(), customer),
+                false => event.accounts.iter().any(|account| customer.accounts.contains(account)),
+            },
+        }
+    }
+
+    /// Whether an account is the viewer's to see.
+    pub fn owns(&self, account: &str) -> bool {
+        match self.sees() {
+            Sees::Everything => true,
+            Sees::Nothing => false,
+            Sees::Owned(customer) => customer.accounts.contains(account),
+        }
     }
 
     /// The part of an event that the viewer may see: for which others it was sent, and with what they marked it, is not.

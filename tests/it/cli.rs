@@ -100,6 +100,9 @@ fn help_of_a_command_is_the_same_however_it_is_asked_for_and_fits_a_terminal() {
         "deliveries",
         "send-test",
         "set-aside",
+        "export",
+        "import",
+        "replay",
         "verify",
     ] {
         let help = stdout(&bellwether(&["help", command]).code(0));

@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod archive;
 mod cli;
 mod closed;
 mod corrections;
@@ -22,6 +23,7 @@ mod proxy;
 mod reasons;
 mod relays;
 mod reminders;
+mod replay;
 mod secrets;
 mod sizes;
 mod smtp;

@@ -208,6 +208,8 @@ fn update(nth: u64, published: Time) -> Event {
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureEvents,
+        text_withheld: false,
+        imported: None,
     }
 }
 

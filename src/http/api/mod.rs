@@ -3,7 +3,9 @@
 pub mod corrections;
 pub mod deliveries;
 pub mod events;
+pub mod export;
 pub mod forget;
+pub mod import;
 pub mod incidents;
 mod owed;
 pub mod refused;

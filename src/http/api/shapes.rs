@@ -57,6 +57,8 @@ pub struct WholeIncident {
     #[serde(flatten)]
     line: IncidentLine,
     is_over: bool,
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    incomplete: bool,
     #[serde(flatten)]
     progress: ProgressLines,
     accounts: Vec<String>,
@@ -276,6 +278,7 @@ impl WholeIncident {
         Self {
             line: IncidentLine::of(&story.incident),
             is_over: story.incident.status.is_over(),
+            incomplete: story.is_incomplete(),
             progress: ProgressLines::of(&story.progress(terms, now), now),
             revisions: story.revisions().into_iter().map(RevisionLine::of).collect(),
             corrections: story.corrections.iter().map(CorrectionLine::of).collect(),

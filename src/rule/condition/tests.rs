@@ -35,6 +35,8 @@ pub(crate) fn event(change: impl FnOnce(&mut Event)) -> Event {
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
+        text_withheld: false,
+        imported: None,
     };
     change(&mut event);
     event

@@ -174,6 +174,8 @@ fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str, at: Option
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
+        text_withheld: false,
+        imported: None,
     }
 }
 

@@ -99,6 +99,8 @@ fn event(text: &str, html: &str) -> Event {
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
+        text_withheld: false,
+        imported: None,
     }
 }
 

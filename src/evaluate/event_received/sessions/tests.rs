@@ -55,6 +55,8 @@ fn event(said: &Said) -> Event {
         measures: None,
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
+        text_withheld: false,
+        imported: None,
     }
 }
 
