@@ -124,9 +124,11 @@ impl Reading<'_> {
         if first.is_none_or(|first| first.at.seq > self.through) || !self.is_recent(&id)? {
             return Ok(None);
         }
-        let Some(seen) = story::incident(self.from, incident)? else {
-            return Ok(None);
+        let seen = match self.from.visibility.is_whole() {
+            true => Some(incident),
+            false => story::said(self.from, incident)?.map(|(seen, _)| seen),
         };
+        let Some(seen) = seen else { return Ok(None) };
         self.push(&Line::Incident(IncidentLine::of(&seen)));
         let none = Position { seq: 0, nth: 0 };
         self.incident(&seen, &Part::Event(none))

@@ -158,7 +158,14 @@ impl State {
         };
         let now = Arc::new(none()?);
         let compile = Arc::new(move |_: &[(String, String)], _: Option<&str>| none());
-        let past = Past::new(store.view().clone(), reader.clone(), compile, now, None);
+        let past = Past::new(
+            store.view().clone(),
+            reader.clone(),
+            compile,
+            now,
+            None,
+            Arc::new(settings.reviews.clone()),
+        );
         Ok(Self {
             store,
             reader,

@@ -177,6 +177,8 @@ fn event(part: &Part, kind: Kind, reminder: &Reminder, now: Time) -> Event {
         measures: None,
         notes: Vec::new(),
         form: Form::Bellwether,
+        text_withheld: false,
+        imported: None,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::incident::IncidentId;
 use crate::incident::reviews::{Phase, Terms};
 use crate::view::filter::{Filter, PARAMETERS};
 use crate::view::page::{self, CURRENT_MOST, Current, Frame, History};
-use crate::view::story::Window;
+use crate::view::story::Extract;
 
 /// `GET /`
 pub async fn incidents(
@@ -118,7 +118,7 @@ pub async fn incident(
     query.only(&["provider", "before", "token", "link", "as"])?;
     let provider = super::api::provider(&query)?;
     let before = query.one("before").map(|at| at.parse().map_err(|_| not_a_cursor()));
-    let window = Window {
+    let window = Extract {
         before: before.transpose()?,
         most: page::TOLD_MOST,
     };

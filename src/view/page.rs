@@ -108,7 +108,6 @@ const PAGES: [(&str, &str); 5] = [
     ("feeds", "Feeds"),
 ];
 
-
 /// Zones that are offered; any other one can be typed.
 pub const ZONES: [&str; 24] = [
     "Africa/Johannesburg",

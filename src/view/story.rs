@@ -241,19 +241,22 @@ impl Tracked {
 
 /// Which communications of a long story are told with what followed from them; of the others only what they said is known.
 #[derive(Debug, Clone, Copy)]
-pub struct Window {
+pub struct Extract {
     /// Those behind the one that this event brought first; `None`: from the newest on.
     pub before: Option<Position>,
     /// How many.
     pub most: usize,
 }
 
-impl Window {
+impl Extract {
     /// All of them.
     pub const ALL: Self = Self {
         before: None,
         most: usize::MAX,
     };
+
+    /// None of them: only what was said is of interest.
+    pub const NOTHING: Self = Self { before: None, most: 0 };
 }
 
 impl Story {
@@ -274,7 +277,7 @@ impl Story {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn story(from: &Sources<'_>, id: &IncidentId, window: Window) -> Result<Option<Story>> {
+pub fn story(from: &Sources<'_>, id: &IncidentId, window: Extract) -> Result<Option<Story>> {
     let hearings = from.visibility.hearings(id)?;
     let Some(known) = from.visibility.store.incident(id)?.filter(|_| !hearings.is_empty()) else {
         return Ok(None);
@@ -371,7 +374,7 @@ pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
     }))
 }
 
-impl Window {
+impl Extract {
     /// The part of the chapters that it shows.
     fn of(self, chapters: &[Chapter]) -> Range<usize> {
         let is_it = |chapter: &Chapter, at: Position| chapter.events.first() == Some(&at);

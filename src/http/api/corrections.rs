@@ -23,6 +23,7 @@ use crate::incident::IncidentId;
 use crate::incident::correction::{Correction, Corrects};
 use crate::incident::reviews::Size;
 use crate::record::Command;
+use crate::view::story::Extract;
 use crate::view::story::Story;
 
 /// The largest body of a correction, bytes.
@@ -51,7 +52,7 @@ pub async fn post(
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let reason = asked.reason.clone();
     let meant = move |reading: &Reading| {
-        let story = find(&reading.sources(), provider, &tracking_id)?;
+        let story = find(&reading.sources(), provider, &tracking_id, Extract::NOTHING)?;
         let corrects = asked.corrects(&story)?;
         Ok::<_, Refusal>((story.incident.id, corrects))
     };

@@ -23,7 +23,7 @@ use crate::delivery::{State as Standing, StateWord};
 use crate::event::Provider;
 use crate::incident::IncidentId;
 use crate::record::Command;
-use crate::view::story::{self, Tracked, Window};
+use crate::view::story::{self, Extract, Tracked};
 
 /// A list of deliveries.
 #[derive(Serialize)]
@@ -261,7 +261,7 @@ fn of_incident(reading: &Reading, asked: &Asked, tracking_id: &str) -> Result<Ve
     let mut all = BTreeMap::new();
     for provider in Provider::ALL {
         let incident = IncidentId::new(*provider, tracking_id);
-        let story = story::story(&reading.sources(), &incident, Window::ALL)?;
+        let story = story::story(&reading.sources(), &incident, Extract::ALL)?;
         if story.is_none() {
             all.extend(tests(reading, &incident)?);
         }

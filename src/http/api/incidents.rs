@@ -20,7 +20,7 @@ use crate::incident::IncidentId;
 use crate::incident::reviews::Terms;
 use crate::search::Question;
 use crate::view::filter::{self, Filter, PARAMETERS};
-use crate::view::story::{self, Heard, Listed, Sources, Story, Whose, Window};
+use crate::view::story::{self, Extract, Heard, Listed, Sources, Story, Whose};
 
 /// How many are listed unless asked otherwise.
 pub const LIST_DEFAULT: usize = 50;
@@ -108,7 +108,7 @@ pub async fn one(
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
     let answer = move |reading: &Reading| {
-        let story = find(&reading.sources(), provider, &tracking_id, Window::ALL)?;
+        let story = find(&reading.sources(), provider, &tracking_id, Extract::ALL)?;
         Ok(Json(WholeIncident::of(story, &terms, now)))
     };
     app_state.read_story(viewer, answer).await
@@ -257,7 +257,7 @@ pub fn find(
     from: &Sources<'_>,
     provider: Option<Provider>,
     tracking_id: &str,
-    window: Window,
+    window: Extract,
 ) -> Result<Story, Refusal> {
     let providers = Provider::ALL
         .iter()

@@ -188,6 +188,8 @@ mod tests {
         let frame = Frame {
             root: "./".to_owned(),
             has_list: true,
+            reader: None,
+            sign_in: None,
             now: time("2026-11-09T22:30:00Z"),
             zone: None,
         };

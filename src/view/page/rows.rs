@@ -175,6 +175,10 @@ impl Fact {
             (Debt::PreliminaryReview, true) => "Preliminary review was due",
             (Debt::FinalReview, false) => "Next: final review by",
             (Debt::FinalReview, true) => "Final review was due",
+            (Debt::Update, false) => "Next: an update by",
+            (Debt::Update, true) => "An update was due",
+            (Debt::Repair, false) => "Next: repairs by",
+            (Debt::Repair, true) => "Repairs were due",
         };
         Some(Self::at(label, due, frame))
     }

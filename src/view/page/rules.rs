@@ -100,8 +100,13 @@ pub fn retrospective(account: &str, asked: &Asked, now: Time) -> Event {
         test: false,
         communication_id: None,
         arrival: Arrival::Live,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         notes: Vec::new(),
         form: Form::Bellwether,
+        text_withheld: false,
+        imported: None,
     }
 }
 

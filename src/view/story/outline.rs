@@ -130,7 +130,11 @@ impl<'a> Heard<'a> {
         }
         let line = self.from.visibility.store.event(at)?;
         let read = chapter::text(self.from, at).map(|event| {
-            let html = if event.kind.is_review() { event.html.clone() } else { String::new() };
+            let html = if event.kind.is_review() {
+                event.html.clone()
+            } else {
+                String::new()
+            };
             let heard = line.map_or(event.published, |line| line.heard);
             (heard, Event { html, ..*event })
         });

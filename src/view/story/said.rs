@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Chapter, Sources, as_told, by_communication, chapter, own, sort};
+use super::{Chapter, Sources, as_told, by_communication, chapter, correct_kinds, own, sort};
 use crate::incident::Incident;
 
 /// An incident as the viewer may know it, and each communication of it by its id, the provider's newest first; `None` if
@@ -15,9 +15,11 @@ pub fn said(from: &Sources<'_>, known: Incident) -> Result<Option<(Incident, Vec
     if hearings.is_empty() {
         return Ok(None);
     }
+    let corrections = from.visibility.store.corrections(&known.id)?;
     let mut said = Vec::new();
     for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
-        let chapter = chapter::said(from, &entry, &heard)?;
+        let mut chapter = chapter::said(from, &entry, &heard)?;
+        correct_kinds(std::slice::from_mut(&mut chapter), &corrections);
         said.push((entry.communication, chapter));
     }
     let mut chapters: Vec<Chapter> = said.iter().map(|(_, chapter)| chapter.clone()).collect();
