@@ -553,7 +553,6 @@ mod tests {
             "when: {}, notify: a, every: 'yes'",
             "when: {}, notify: a, settle: 10",
             "when: {}, notify: a, settle: soon",
-            "when: { size: huge }, notify: a",
             "when: { lasted: 2h }, notify: a",
             "when: { lasted: { at least: soon } }, notify: a",
             "when: {}, notify: a, follow: never",

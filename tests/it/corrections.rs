@@ -78,7 +78,8 @@ async fn a_corrected_size_owes_what_it_owes_is_told_in_time_and_says_who_said_so
             (&json!("size"), &json!(reason), &json!("operator-ada"))
         );
     }
-    world.pass(4 * 86_400).await;
+    world.pass(2 * 86_400 + 1_800).await;
+    world.pass(2 * 86_400).await;
     let told = world.hooks.got("owed");
     assert_eq!(
         told.iter().map(|hook| hook.body["kind"].clone()).collect::<Vec<_>>(),

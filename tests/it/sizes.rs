@@ -59,17 +59,21 @@ async fn the_largest_and_the_long_ones_are_told_as_soon_as_that_is_known() {
         ))
         .await;
     assert_eq!(told("long"), 1, "two hours and twenty minutes");
-    assert_eq!(told("head"), 1, "the provider says that it was small");
+    assert_eq!(told("head"), 2, "who was told of it hears that it is over");
     let explained = world.get("/v1/incidents/VVTQ-J98").await;
-    let silent = explained["entries"][0]["not_matched"].as_array().expect("a list");
-    let largest = silent
-        .iter()
-        .find(|one| one["rule"] == "Largest")
-        .expect("it did not match");
-    assert_eq!(largest["why"], "size: the rule wants largest, the event has small");
     let first = explained["entries"][2]["not_matched"].as_array().expect("a list");
     let why = &first.iter().find(|one| one["rule"] == "Largest").expect("nor here")["why"];
     assert_eq!(why, "size: the rule wants largest, the event names none");
+    // one that the provider calls small from the beginning
+    let mut small = mitigated("2026-11-24T09:10:00Z", "<p>It is over. No PIR will follow.</p>");
+    small["data"]["context"]["activityLog"]["properties"]["trackingId"] = json!("SMAL-111");
+    world.hear(&small).await;
+    assert_eq!((told("head"), told("long")), (2, 1));
+    let explained = world.get("/v1/incidents/SMAL-111").await;
+    let silent = explained["entries"][0]["not_matched"].as_array().expect("a list");
+    let why = |rule: &str| silent.iter().find(|one| one["rule"] == rule).expect("it did not match")["why"].clone();
+    assert_eq!(why("Largest"), "size: the rule wants largest, the event has small");
+    assert_eq!(why("Long"), "lasted: the rule wants at least 2h, the event has 30m");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

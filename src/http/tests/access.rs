@@ -23,6 +23,8 @@ async fn without_tokens_the_doors_are_open_to_this_machine_alone() {
         ("POST", "/v1/deliveries/dlv_1/redeliver"),
         ("GET", "/v1/status"),
         ("POST", "/v1/receivers/contoso/ops/test"),
+        ("POST", "/v1/incidents/0NTJ-VV8/corrections"),
+        ("GET", "/v1/times"),
     ] {
         let answer = place.with_token(REMOTE, method, path, "guess", String::new()).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");

@@ -328,7 +328,7 @@ fn files_and_tests_have_their_own_mistakes() {
     a.yaml:1:9: a test needs `event`
     a.yaml:1:9: a test needs `expect`
     a.yaml:1:29: a test's event has no key `service` (hint: write it as `impact: [{ service: …, region: … }]`)
-    a.yaml:1:47: a test's event has no key `owner` (hint: a test's event has `event type`, `stage`, `kind`, `level`, `impact`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `subscription`)
+    a.yaml:1:47: a test's event has no key `owner` (hint: a test's event has `event type`, `stage`, `kind`, `level`, `impact`, `title`, `text`, `tracking id`, `provider`, `subtype`, `size`, `lasted`, `properties`, `subscription`)
     a.yaml:1:72: there is no rule `r` (hint: define it under `rules:`)
     a.yaml:1:72: there is no receiver `a` (hint: define it under `receivers:`)
     a.yaml:1:5: this is not YAML: mapping values are not allowed in this context (hint: quote a text that contains `: `)
