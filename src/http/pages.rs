@@ -22,7 +22,7 @@ use super::zone;
 use crate::clock::Time;
 use crate::event::EventType;
 use crate::incident::IncidentId;
-use crate::incident::reviews::{Phase, Terms};
+use crate::incident::reviews::{CLOSED_AFTER, Phase, Terms};
 use crate::view::filter::{Filter, PARAMETERS};
 use crate::view::page::{self, CURRENT_MOST, Current, Frame, History};
 use crate::view::story::Extract;
@@ -76,8 +76,8 @@ pub async fn incidents(
     app_state.read(viewer, html).await
 }
 
-/// What goes on now, and of what a review is owed: an announcement or an advisory "goes on" for years, and is left to
-/// the list.
+/// What goes on now, and of what a review is owed. An advisory "goes on" for years, and so does trouble of which nobody
+/// said that it is over: what nothing was said of for a month is left to the list.
 fn current(reading: &Reading, terms: &Terms, now: Time) -> Result<Current, Refusal> {
     let of = |filter: Filter| {
         let asked = Asked {
@@ -89,11 +89,14 @@ fn current(reading: &Reading, terms: &Terms, now: Time) -> Result<Current, Refus
         };
         list_of(reading, asked).map(|found| found.lines)
     };
+    let since = now.checked_sub_signed(CLOSED_AFTER);
     let mut going_on = of(Filter {
+        since,
         states: vec![Phase::Investigating],
         ..Filter::default()
     })?;
     going_on.extend(of(Filter {
+        since,
         states: vec![Phase::InProgress],
         types: vec![EventType::PlannedMaintenance],
         ..Filter::default()

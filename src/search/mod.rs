@@ -39,6 +39,9 @@ use newest::Newest;
 /// How long a question waits until the index has what was decided before it.
 const WAITS: Duration = Duration::from_secs(2);
 
+/// How long nobody waits after somebody has waited in vain: a page asks several questions.
+const AFTER_WAITING: Duration = Duration::from_secs(5);
+
 /// What the index is made of.
 #[derive(Clone)]
 pub struct Sources {
@@ -71,6 +74,8 @@ struct Standing {
     through: u64,
     /// Since when it is being made: it is waited for a little, as most are small.
     begun: Option<Instant>,
+    /// When somebody last waited in vain.
+    waited: Option<Instant>,
 }
 
 /// An index that can be asked.
@@ -163,12 +168,14 @@ impl Search {
             (None, None) => false,
         };
         let mut standing = self.lock();
-        if !lags(&mut standing) {
+        let is_futile = standing.waited.is_some_and(|at| at.elapsed() < AFTER_WAITING);
+        if !lags(&mut standing) || is_futile {
             return standing.through >= wanted;
         }
         changed.hurry();
         let waited = self.0.moved.wait_timeout_while(standing, WAITS, lags);
-        let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        standing.waited = lags(&mut standing).then(Instant::now);
         standing.through >= wanted
     }
 
@@ -177,7 +184,7 @@ impl Search {
         self.set(Standing {
             open: Some(open),
             through,
-            begun: None,
+            ..Standing::default()
         });
     }
 

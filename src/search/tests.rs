@@ -32,7 +32,7 @@ fn outline(nth: usize) -> Outline {
     let phases = [Phase::Investigating, Phase::Mitigated, Phase::UnderReview];
     let state = State {
         first: pick(&phases, nth),
-        then: (nth % 2 == 0).then(|| (at(nth as i64), Phase::Closed)),
+        then: nth.is_multiple_of(2).then(|| (at(nth as i64), Phase::Closed)),
     };
     let text = pick(
         &[
@@ -51,7 +51,7 @@ fn outline(nth: usize) -> Outline {
                 (pick(&["storage", "sql"], nth).to_owned(), Some("eastus".to_owned())),
                 (
                     "aks".to_owned(),
-                    (nth % 5 > 0).then(|| pick(&["westeurope", "eastus"], nth / 2).to_owned()),
+                    (!nth.is_multiple_of(5)).then(|| pick(&["westeurope", "eastus"], nth / 2).to_owned()),
                 ),
             ]
             .into(),

@@ -113,8 +113,8 @@ async fn incidents_are_found_by_every_filter_and_by_words_and_a_wrong_one_says_w
         assert!(status == 400 && wrong.contains(said), "{status} {wrong}");
     }
     for path in ["/v1/incidents", "/"] {
-        let (status, _) = world.page(&format!("{path}?q={}", "x".repeat(100_000))).await;
-        assert!((400..500).contains(&status), "{status}");
+        let (status, _) = world.page(&format!("{path}?q={}", "x".repeat(60_000))).await;
+        assert_eq!(status, 400);
     }
     let (_, page) = world.page("/?q=certificate&type=Incident").await;
     for part in [

@@ -83,7 +83,7 @@ fn what_cannot_be_used_is_refused_with_what_may_stand_there() {
         ("since=yesterday", "since", "2026-11-24"),
         ("until=2026-13-01", "until", "90d"),
         ("since=2026-11-02&until=2026-11-01", "until", "exchange"),
-        ("q=%2A%2A", "q", "letters"),
+        ("q=%22+%22", "q", "letters"),
         (&long, "q", "few words"),
         (&many, "account", "several"),
         (&format!("region={}", "r".repeat(201)), "region", "shorten"),

@@ -286,9 +286,19 @@ impl<'a> Form<'a> {
         Self {
             q: asked("q"),
             selects: vec![
-                Select::of("type", "Type", types(), asked("type")),
-                Select::of("state", "State", states().map(of_state), asked("state")),
-                Select::of("kind", "Has a", kinds(), asked("kind")),
+                Select::of(
+                    "type",
+                    "Type",
+                    types(),
+                    &chosen(asked("type"), &filter.types, EventType::word),
+                ),
+                Select::of(
+                    "state",
+                    "State",
+                    states().map(of_state),
+                    &chosen(asked("state"), &filter.states, state_word),
+                ),
+                Select::of("kind", "Has a", kinds(), &chosen_kind(asked("kind"), &filter.kinds)),
             ],
             texts: vec![
                 text("service", "Service", "Virtual Machines"),
@@ -298,6 +308,21 @@ impl<'a> Form<'a> {
             days: vec![day("since", "Since"), day("until", "Until")],
             is_open: filter.asked.iter().any(|(name, _)| *name != "q"),
         }
+    }
+}
+
+/// The choice that is what was asked for, in whatever word; several stay as they were asked for.
+fn chosen<T: Copy>(asked: &str, values: &[T], word: fn(T) -> &'static str) -> String {
+    match values {
+        [one] => word(*one).to_owned(),
+        _ => asked.to_owned(),
+    }
+}
+
+fn chosen_kind(asked: &str, kinds: &[Kind]) -> String {
+    match kinds {
+        [Kind::PreliminaryReview, Kind::FinalReview] => "review".to_owned(),
+        kinds => chosen(asked, kinds, Kind::word),
     }
 }
 
