@@ -7,7 +7,7 @@ use super::client::{Server, text};
 use super::failure::Exit;
 use super::output::{self, Format, one_line};
 
-/// List the addresses of feeds: the health history as Atom and JSON Feed, planned maintenance as a calendar
+/// List the addresses of feeds: health history (Atom, JSON), maintenance (calendar)
 #[derive(Debug, Clone, clap::Args)]
 pub struct Feeds {
     /// Only those of this customer

@@ -144,11 +144,17 @@ pub fn frame_for(app_state: &AppState, path: &str, reader: &Reader) -> Frame {
     }
 }
 
+/// Marks an answer that is an error and a whole page already.
+#[derive(Debug, Clone, Copy)]
+pub struct WholePage;
+
 /// What the framework refuses by itself becomes one of our refusals.
 fn as_refusal(method: &Method, response: Response) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || response.extensions().get::<Refusal>().is_some() {
+    let is_ours =
+        response.extensions().get::<Refusal>().is_some() || response.extensions().get::<WholePage>().is_some();
+    if !is_error || is_ours {
         return response;
     }
     let refusal = match status {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::channel::calendar::published::{Maintenance, uid};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{EventType, Kind, fold};
+use crate::event::{EventType, Kind, Provider, fold};
 use crate::incident::{Incident, IncidentId, Status};
 use crate::view::state;
 use crate::view::story::{self, Chapter, Sources};
@@ -103,7 +103,9 @@ pub fn entries(
         if entries.len() >= ENTRIES_MOST {
             break;
         }
-        if incident.test || !wanted.is_type(incident.event_type) {
+        // what we raise ourselves is about receivers and files, not about the health of services
+        let is_own = incident.id.provider == Provider::Bellwether;
+        if incident.test || is_own || !wanted.is_type(incident.event_type) {
             continue;
         }
         let Some((incident, said)) = story::said(from, incident)? else {
@@ -246,11 +248,7 @@ impl Feed {
         let home = self.home.iter().map(|url| link("alternate", url, "text/html"));
         let feed = atom::Feed {
             title: atom::Text::plain(self.title()),
-            id: id(
-                &self.customer,
-                &IncidentId::new(crate::event::Provider::Bellwether, "feed"),
-                "",
-            ),
+            id: id(&self.customer, &IncidentId::new(Provider::Bellwether, "feed"), ""),
             updated: self.changed().unwrap_or_default().fixed_offset(),
             links: own.chain(home).collect(),
             generator: Some(atom::Generator {
@@ -353,7 +351,6 @@ struct JsonAuthor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Provider;
 
     #[test]
     fn a_communications_id_is_a_uuid_that_says_nothing_and_stays() {

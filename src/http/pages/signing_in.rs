@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 use super::super::AppState;
 use super::super::caller::Caller;
 use super::super::form;
-use super::super::outside::{frame, frame_for};
+use super::super::outside::{WholePage, frame, frame_for};
 use super::super::query::Query;
 use super::super::refusal::Refusal;
 use crate::view::page::{self, signing_in::SignIn};
@@ -41,7 +41,9 @@ pub async fn sign_in(
         }
         Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => {
             let html = shown(&app_state, &caller, &path, &to, Some(&refusal.what));
-            Ok((StatusCode::UNAUTHORIZED, Html(html)).into_response())
+            let mut response = (StatusCode::UNAUTHORIZED, Html(html)).into_response();
+            response.extensions_mut().insert(WholePage);
+            Ok(response)
         }
         Err(refusal) => Err(refusal),
     }

@@ -143,7 +143,7 @@ async fn the_page_of_reasons_answers_for_what_was_heard_and_for_what_is_pasted_a
     let cookie = [("cookie", contoso.as_str())];
     let page = place.browse(LOCAL, &format!("/why?event={event}"), &cookie).await;
     for said in [
-        "Told would be:",
+        "These would be told:",
         "<strong>contoso-ops</strong>: message by email",
         "all its conditions hold",
     ] {
@@ -169,7 +169,7 @@ async fn the_page_of_reasons_answers_for_what_was_heard_and_for_what_is_pasted_a
     let answer = place.submit(LOCAL, "/why", &cookie, &fields).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
     assert!(
-        answer.text.contains("<h3>Pasted trouble</h3>") && answer.text.contains("Told would be:"),
+        answer.text.contains("<h3>Pasted trouble</h3>") && answer.text.contains("These would be told:"),
         "{}",
         answer.text
     );

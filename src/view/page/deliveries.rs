@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{Frame, render};
-use crate::delivery::State;
+use crate::delivery::{End, State};
 use crate::incident::IncidentId;
 use crate::notification::Form;
 use crate::view::state::{self, Badge};
@@ -120,6 +120,10 @@ impl Line {
                 let why = last.and_then(|attempt| attempt.outcome.why()).unwrap_or_default();
                 (("tried next", *at), why.to_owned(), *at > frame.now)
             }
+            State::Ended {
+                end: End::Delivered,
+                at,
+            } => (("delivered", *at), String::new(), true),
             State::Ended { end, at } => (("ended", *at), end.to_string(), true),
         };
         let form = match delivery.form {

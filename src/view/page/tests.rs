@@ -437,7 +437,7 @@ fn who_is_refused_is_told_how_to_get_in_and_nothing_of_what_there_is() {
     for part in [
         "<h1>Sign in to read this</h1>",
         "You came from a message?",
-        "The token is the password",
+        "Sign in with it below",
         "Ask whoever runs this service",
     ] {
         assert!(page.contains(part), "{part}: {page}");
