@@ -38,8 +38,7 @@ pub struct Cpu {
 impl Process {
     /// Starts the daemon at its defaults in `dir`, where `state` and `rules` are.
     pub async fn daemon(dir: &Path) -> Self {
-        let mut command =
-            Command::new(std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bellwether").into()));
+        let mut command = Command::new(binary());
         let port = free_port();
         command
             .args(["serve", "--allow-private-receivers", "--listen"])
@@ -150,6 +149,16 @@ pub fn state(dir: &Path) -> PathBuf {
 /// Where its rules are.
 pub fn rules(dir: &Path) -> PathBuf {
     dir.join("rules/bench")
+}
+
+/// The program that is measured.
+pub fn binary() -> std::ffi::OsString {
+    std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bellwether").into())
+}
+
+/// The most memory of a process that was resident, MiB.
+pub fn rss_most_mib(process: &str) -> u64 {
+    status_mib(process, "VmHWM:")
 }
 
 /// A port where nobody listens.
