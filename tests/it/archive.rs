@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::world::{Azure, DEV, PROD, World};
 
 const RULES: &str = r#"
-receivers: { hook: [{ webhook: { url: "{hooks}/hook" } }] }
+receivers: { hook: [{ webhook: { url: "{hooks}/hook" } }], mail: [{ email: ops@contoso.example }] }
 rules:
   - { name: Everything, when: {}, notify: hook, settle: 0s, test events: true }
-  - { name: Invitations, when: { kind: retrospective }, invite: hook }
+  - { name: Invitations, when: { kind: retrospective }, invite: mail }
 "#;
 
 /// Samples as providers posted them, and made up after them.
