@@ -14,6 +14,7 @@
 //! - `pairs`: the daemon and each peer five times in turn, with medians, spreads and ratios
 //! - `memory`: one communication for 500 subscriptions, told to 200 receivers
 //! - `restart [DELIVERIES] [FAN-OUT]`: the start where many deliveries (1,000,000) are scheduled
+//! - `replay [INCIDENTS] [RULES]`: an archive of so many incidents (20,000) against so many changed rules (10,000)
 //! - `churn [DELIVERIES]`: many deliveries through the daemon in this process, its clock moved by hand, with a retention
 //!   that keeps 100,000 of them, and what disk and memory they take
 //!
@@ -36,6 +37,7 @@ mod memory;
 mod pairs;
 mod process;
 mod receiver;
+mod replay;
 mod restart;
 
 use std::path::Path;
@@ -88,6 +90,7 @@ async fn run(what: Option<&str>, numbers: &[usize]) {
             finding::lists(&dir.join("lists"), first.unwrap_or(finding::INCIDENTS)).await;
             finding::page(&dir.join("page")).await;
         }
+        Some("replay") => replay::run(dir, first.unwrap_or(20_000), second.unwrap_or(10_000)),
         Some("churn") => churn::run(first.unwrap_or(2_000_000)).await,
         Some(other) => panic!("`{other}`? The head of benches/daemon/main.rs says what there is"),
     }

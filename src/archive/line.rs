@@ -7,6 +7,7 @@ use crate::clock::Time;
 use crate::event::{Event, EventType, Imported, Kind, Level, Provider};
 use crate::incident::Incident;
 use crate::journal::Position;
+use crate::view::status::Kept;
 
 /// One line.
 #[derive(Debug, Clone, Serialize)]
@@ -53,17 +54,6 @@ pub struct Header {
     pub holds: Vec<String>,
     /// How long what is kept by the daemon.
     pub kept: Kept,
-}
-
-/// How long a daemon keeps what, in seconds; `None` is for ever.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    /// Events and incidents.
-    pub events_seconds: Option<u64>,
-    /// Incidents with a post incident review.
-    pub reviews_seconds: Option<u64>,
-    /// Deliveries and their attempts.
-    pub deliveries_seconds: Option<u64>,
 }
 
 /// What is known of an incident.

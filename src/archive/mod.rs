@@ -19,10 +19,9 @@ mod line;
 mod page;
 mod schema;
 
+pub use crate::view::status::Kept;
 pub use cursor::Cursor;
-pub use line::{
-    AttemptLine, DeliveryLine, EventLine, Header, IncidentLine, Kept, Line, Mark, SetLine, Trailer, VerdictLine,
-};
+pub use line::{AttemptLine, DeliveryLine, EventLine, Header, IncidentLine, Line, Mark, SetLine, Trailer, VerdictLine};
 pub use page::{Asked, answer};
 pub use schema::schema;
 

@@ -200,7 +200,10 @@ pub fn hear(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
         }];
     }
     let mut changes = follow(at, event, heard, now);
-    changes.extend(not_understood::raised(heard, now));
+    // what comes out of an archive was told of where it was heard
+    if event.imported.is_none() {
+        changes.extend(not_understood::raised(heard, now));
+    }
     changes
 }
 

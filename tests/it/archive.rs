@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::world::{Azure, DEV, PROD, World};
 
 const RULES: &str = r#"
-receivers: { hook: [{ webhook: { url: "{hooks}/hook" } }] }
+receivers: { hook: [{ webhook: { url: "{hooks}/hook" } }], mail: [{ email: ops@contoso.example }] }
 rules:
   - { name: Everything, when: {}, notify: hook, settle: 0s, test events: true }
-  - { name: Invitations, when: { kind: retrospective }, invite: hook }
+  - { name: Invitations, when: { kind: retrospective }, invite: mail }
 "#;
 
 /// Samples as providers posted them, and made up after them.
@@ -294,7 +294,7 @@ async fn a_file_that_is_cut_damaged_or_foreign_is_named_with_its_place_and_nothi
         (with(event, ""), &*format!("stdin:{}:", event + 1)),
         (
             with(event, "{\"type\":\"event\",\"provider\":7}"),
-            "invalid type: integer",
+            "not a line of an archive",
         ),
         (
             with(event, &all[event].replace("Virtual", "Fictional")),
@@ -321,7 +321,7 @@ async fn a_file_that_is_cut_damaged_or_foreign_is_named_with_its_place_and_nothi
         (all[1..].join("\n") + "\n", "its first line is no header"),
         ("not json at all\n".to_owned(), "this is no archive"),
         (String::new(), "the file is empty"),
-        ("{\"value\": [\n  {\"name\": 3}\n".to_owned(), "stdin:3:"),
+        ("{\"value\": [\n  {\"name\": 3}\n".to_owned(), "stdin:"),
         ("{\"hello\": 1}".to_owned(), "hint: "),
     ];
     let new = World::with(&[("contoso/rules.yaml", RULES)]).await;
@@ -461,4 +461,40 @@ async fn a_list_without_the_texts_of_sensitive_events_is_incomplete_until_they_c
         "{page}"
     );
     assert_eq!(world.hooks.all().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_of_the_readme_do_what_it_says() {
+    let rules =
+        "receivers: { a: [{ email: a@contoso.example }] }\nrules: [{ name: All, when: {}, notify: a, invite: a }]\n";
+    let world = World::with(&[("contoso/rules.yaml", rules)]).await;
+    world.hear(&Azure::active().json()).await;
+    world.pass(60).await;
+    let readme = fs::read_to_string("README.md").expect("a file");
+    let (_, section) = readme.split_once("### What is kept, and moving it").expect("a section");
+    let commands = section
+        .split("```")
+        .nth(1)
+        .expect("commands")
+        .trim_start_matches("sh\n");
+    let program = assert_cmd::cargo::cargo_bin!("bellwether").display().to_string();
+    let script = commands.replace("bellwether ", &format!("{program} "));
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .current_dir(world.dir.path())
+        .env("BELLWETHER_SERVER", world.url(""))
+        .arg("-ec")
+        .arg(&script);
+    let ran = tokio::task::block_in_place(|| shell.output()).expect("a shell");
+    let (said, failed) = (
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr),
+    );
+    assert!(ran.status.success(), "{said}{failed}");
+    assert!(failed.contains("archive.jsonl is whole already"), "{failed}");
+    assert!(said.contains("1 event: 0 new, 1 there already"), "{said}");
+    assert!(
+        said.contains("1 event of 1 incident") && said.contains("1 the same, 0 added, 0 removed"),
+        "{said}"
+    );
 }

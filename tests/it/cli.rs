@@ -74,6 +74,9 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       set-aside    List what could not be decided, or have it decided again
       send-test    Send a test message to a receiver, and show how it ended
       intake       See what was posted and could not be read, and try it again
+      export       Write everything that is kept as an archive: lines of JSON, to stdout
+      import       Take an archive in as history: kept and shown, and told to nobody
+      replay       Show who would have been told what under changed rules
       verify       Check the journal, the checkpoints and the store of a stopped daemon
       schema       Print the JSON Schema of rule files, or of the body of webhooks
       completions  Print completions for a shell

@@ -242,6 +242,7 @@ async fn no_answer_of_the_api_holds_a_receivers_address() {
         "/v1/incidents/X-1",
         "/v1/deliveries",
         "/v1/rules",
+        "/v1/export",
         "/v1/events",
         "/metrics",
         &event,
