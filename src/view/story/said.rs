@@ -5,12 +5,15 @@ use anyhow::Result;
 use super::{Chapter, Sources, as_told, by_communication, chapter, correct_kinds, own, sort};
 use crate::incident::Incident;
 
+/// Communications, each with its id.
+pub type Communications = Vec<(String, Chapter)>;
+
 /// An incident as the viewer may know it, and each communication of it by its id, the provider's newest first; `None` if
 /// the viewer may not know of it.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn said(from: &Sources<'_>, known: Incident) -> Result<Option<(Incident, Vec<(String, Chapter)>)>> {
+pub fn said(from: &Sources<'_>, known: Incident) -> Result<Option<(Incident, Communications)>> {
     let hearings = from.visibility.hearings(&known.id)?;
     if hearings.is_empty() {
         return Ok(None);
