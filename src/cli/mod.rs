@@ -1,9 +1,10 @@
 //! What is typed: one file per command.
 //!
-//! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain` and
-//! `verify` read files; the rest asks a running daemon over HTTP.
+//! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain`,
+//! `claims` and `verify` read files; the rest asks a running daemon over HTTP.
 
 mod check;
+mod claims;
 mod client;
 mod deliveries;
 pub mod demo;
@@ -60,6 +61,7 @@ enum Command {
     Incidents(incidents::Incidents),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
+    Claims(claims::Claims),
     Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
@@ -103,6 +105,7 @@ impl Command {
             Command::Incidents(incidents) => wait(incidents.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
+            Command::Claims(claims) => claims.run(),
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),

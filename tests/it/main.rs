@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod claims;
 mod cli;
 mod closed;
 mod delivering;
