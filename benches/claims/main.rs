@@ -32,7 +32,11 @@ fn main() -> Result<()> {
             .stderr(Stdio::inherit())
             .output()?;
         ensure!(output.status.success(), "the program failed: {}", output.status);
-        let rows = output.stdout.windows(14).filter(|window| window == b"\"explanation\":").count();
+        let rows = output
+            .stdout
+            .windows(14)
+            .filter(|window| window == b"\"explanation\":")
+            .count();
         println!("pass {pass}: {:.2} s, {rows} rows", begun.elapsed().as_secs_f64());
     }
     Ok(())
@@ -47,7 +51,11 @@ fn usages() -> Result<String> {
     for customer in 0..CUSTOMERS {
         for resource in 0..RESOURCES {
             let nth = resource % SERVICES.len();
-            let tier = if TIERS[nth].is_empty() { String::new() } else { format!(", tier: {}", TIERS[nth]) };
+            let tier = if TIERS[nth].is_empty() {
+                String::new()
+            } else {
+                format!(", tier: {}", TIERS[nth])
+            };
             writeln!(
                 text,
                 "  - {{ customer: customer-{customer}, provider: azure, service: {}{tier}, region: {}, subscription: {}, \

@@ -110,7 +110,11 @@ impl<'a> Month<'a, '_> {
 
     fn under(&self, term: &'a Term, edition: Chosen) -> Assessment<'a> {
         let (mut incidents, mut spans) = (Vec::new(), Vec::new());
-        for member in self.members.iter().filter(|member| exclusion(term, member.usage).is_none()) {
+        for member in self
+            .members
+            .iter()
+            .filter(|member| exclusion(term, member.usage).is_none())
+        {
             let life = deployed(member.usage);
             for incident in member.incidents.iter().filter(|incident| is_downtime(incident, term)) {
                 let until = incident.mitigated.unwrap_or(self.asked.at).min(self.asked.at);
@@ -170,7 +174,11 @@ impl<'a> Month<'a, '_> {
     fn owed(&self, term: &Term, step: Step, fee: Decimal, currency: Currency) -> Outcome {
         let credit = money::credit(fee, step.credit, currency);
         if credit.is_zero() {
-            return Outcome::Nothing(format!("{} % of {} {currency} is nothing", step.credit, currency.shown(fee)));
+            return Outcome::Nothing(format!(
+                "{} % of {} {currency} is nothing",
+                step.credit,
+                currency.shown(fee)
+            ));
         }
         match term.pays_above {
             Some((least, of)) if of == currency && credit <= least => Outcome::Nothing(format!(
@@ -202,7 +210,10 @@ impl<'a> Month<'a, '_> {
             Per::Resource => usage.identity(),
             Per::Service => usage.identity_of_service(),
         };
-        let began = assessed.down.first().map_or(self.month.first, |span| self.calendar.date(span.from));
+        let began = assessed
+            .down
+            .first()
+            .map_or(self.month.first, |span| self.calendar.date(span.from));
         let last_day = assessed.term.claim_within;
         let last_day = last_day.and_then(|within| within.last_day(&self.month, self.calendar, began));
         let is_over = last_day.is_some_and(|last_day| self.calendar.date(self.asked.at) > last_day);
@@ -284,7 +295,9 @@ pub(super) fn is_downtime(incident: &Incident, term: &Term) -> bool {
 fn in_order(incidents: &mut Vec<&Incident>) {
     incidents.sort_by(|one, other| {
         let key = |incident: &Incident| (incident.started, incident.mitigated);
-        key(one).cmp(&key(other)).then_with(|| one.tracking_id.cmp(&other.tracking_id))
+        key(one)
+            .cmp(&key(other))
+            .then_with(|| one.tracking_id.cmp(&other.tracking_id))
     });
     incidents.dedup_by(|one, other| std::ptr::eq(*one, *other));
 }

@@ -54,7 +54,11 @@ pub fn compute(asked: &Asked<'_>) -> Computed {
     let index = Index::new(asked.incidents);
     let mut groups: BTreeMap<(Identity, u8, &str), Vec<Member<'_>>> = BTreeMap::new();
     for usage in asked.usages {
-        let key = (usage.identity_of_service(), usage.calendar.day, usage.calendar.zone.name());
+        let key = (
+            usage.identity_of_service(),
+            usage.calendar.day,
+            usage.calendar.zone.name(),
+        );
         let incidents = index.of(usage);
         groups.entry(key).or_default().push(Member { usage, incidents });
     }
@@ -84,7 +88,10 @@ fn group<'a>(
     if asked.all {
         let of_all = touched.entry(calendar).or_insert_with(|| {
             let mut months = BTreeSet::new();
-            asked.incidents.iter().for_each(|incident| add_months(&mut months, calendar, incident, asked.at));
+            asked
+                .incidents
+                .iter()
+                .for_each(|incident| add_months(&mut months, calendar, incident, asked.at));
             months
         });
         months.extend(of_all.iter().copied());
@@ -92,7 +99,10 @@ fn group<'a>(
     if months.is_empty() {
         return;
     }
-    let editions = match asked.terms.editions(&usage.provider, &usage.service_key, usage.tier.as_deref()) {
+    let editions = match asked
+        .terms
+        .editions(&usage.provider, &usage.service_key, usage.tier.as_deref())
+    {
         Ok(editions) => editions,
         Err(why) => {
             computed.notes.insert(explain::no_terms(usage, &why));
@@ -121,7 +131,10 @@ fn month<'a>(
     month: BillingMonth,
     computed: &mut Computed,
 ) {
-    let present: Vec<&Member<'a>> = members.iter().filter(|member| !available(member.usage, &month).is_empty()).collect();
+    let present: Vec<&Member<'a>> = members
+        .iter()
+        .filter(|member| !available(member.usage, &month).is_empty())
+        .collect();
     let Some(first) = present.first() else { return };
     let calendar = first.usage.calendar;
     let last = governing(&present, &month, calendar).pop();
@@ -131,7 +144,12 @@ fn month<'a>(
         if !is_touched && !asked.all {
             return None;
         }
-        let available = merged(members.iter().flat_map(|member| available(member.usage, &month)).collect());
+        let available = merged(
+            members
+                .iter()
+                .flat_map(|member| available(member.usage, &month))
+                .collect(),
+        );
         let month = Month {
             asked,
             calendar,
@@ -143,7 +161,9 @@ fn month<'a>(
         month.row(editions)
     };
     match term.per {
-        Per::Resource => computed.rows.extend(present.into_iter().filter_map(|member| of(vec![member]))),
+        Per::Resource => computed
+            .rows
+            .extend(present.into_iter().filter_map(|member| of(vec![member]))),
         Per::Service => computed.rows.extend(of(present)),
     }
 }
@@ -156,7 +176,11 @@ fn once_each(rows: Vec<Row>) -> Vec<Row> {
             by_id.insert(row.id.clone(), row);
             continue;
         };
-        let paid = |row: &Row| row.credit.as_deref().and_then(|credit| Decimal::from_str_exact(credit).ok());
+        let paid = |row: &Row| {
+            row.credit
+                .as_deref()
+                .and_then(|credit| Decimal::from_str_exact(credit).ok())
+        };
         let (mut kept, left) = match paid(&other) >= paid(&row) {
             true => (other, row),
             false => (row, other),

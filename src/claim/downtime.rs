@@ -208,7 +208,10 @@ mod tests {
         assert_eq!(exact(&[("10:00:00", "10:20:00"), ("10:20:00", "10:40:00")]), "40 min");
         assert_eq!(exact(&[("10:00:00", "10:40:00"), ("10:10:00", "10:20:00")]), "40 min");
         assert_eq!(exact(&[("10:00:00", "10:00:00")]), "0 s");
-        assert_eq!(exact(&[("10:00:00", "10:01:12.5"), ("11:00:00", "11:00:01")]), "1 min 13.5 s");
+        assert_eq!(
+            exact(&[("10:00:00", "10:01:12.5"), ("11:00:00", "11:00:01")]),
+            "1 min 13.5 s"
+        );
     }
 
     #[test]
@@ -225,8 +228,14 @@ mod tests {
         // 4 min 59 s are less than five at a stretch, 5 min are not; one that adjoins makes it long enough.
         let five = DownMinute::Consecutive(5);
         assert_eq!(counted(five, &[("10:00:00", "10:04:59")]), "0 s");
-        assert_eq!(counted(five, &[("10:00:00", "10:05:00"), ("11:00:00", "11:04:00")]), "5 min");
-        assert_eq!(counted(five, &[("10:00:00", "10:04:59"), ("10:04:59", "10:06:30")]), "6 min 30 s");
+        assert_eq!(
+            counted(five, &[("10:00:00", "10:05:00"), ("11:00:00", "11:04:00")]),
+            "5 min"
+        );
+        assert_eq!(
+            counted(five, &[("10:00:00", "10:04:59"), ("10:04:59", "10:06:30")]),
+            "6 min 30 s"
+        );
     }
 
     #[test]

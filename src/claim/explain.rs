@@ -28,13 +28,21 @@ pub fn no_terms(usage: &Usage, why: &NoTerms) -> String {
     let Usage { provider, service, .. } = usage;
     match (why, &usage.tier) {
         (NoTerms::UnknownService, _) => {
-            format!("no terms are known for {service} of {provider}: nothing is computed for it (`--terms FILE` adds them)")
+            format!(
+                "no terms are known for {service} of {provider}: nothing is computed for it (`--terms FILE` adds them)"
+            )
         }
         (NoTerms::WhichTier(tiers), None) => {
-            format!("{service} of {provider} has terms by tier: name one with `tier:` ({})", tiers.join("; "))
+            format!(
+                "{service} of {provider} has terms by tier: name one with `tier:` ({})",
+                tiers.join("; ")
+            )
         }
         (NoTerms::WhichTier(tiers), Some(tier)) => {
-            format!("no terms are known for the tier `{tier}` of {service} of {provider} (known: {})", tiers.join("; "))
+            format!(
+                "no terms are known for the tier `{tier}` of {service} of {provider} (known: {})",
+                tiers.join("; ")
+            )
         }
     }
 }
@@ -43,7 +51,9 @@ pub fn no_terms(usage: &Usage, why: &NoTerms) -> String {
 pub fn not_computable(term: &Term) -> Option<String> {
     let needed = "a claim needs the counts of all requests and of those that failed";
     if term.measure == Measure::ErrorRate {
-        return Some(format!("cannot be computed: the terms measure an error rate, and {needed}"));
+        return Some(format!(
+            "cannot be computed: the terms measure an error rate, and {needed}"
+        ));
     }
     if let DownMinute::Share(share) = term.down_minute {
         return Some(format!(
@@ -51,7 +61,9 @@ pub fn not_computable(term: &Term) -> Option<String> {
             share.normalize()
         ));
     }
-    term.steps.is_empty().then(|| "cannot be computed: the steps of these terms are not known here".to_owned())
+    term.steps
+        .is_empty()
+        .then(|| "cannot be computed: the steps of these terms are not known here".to_owned())
 }
 
 /// Why no step applies.
@@ -121,7 +133,11 @@ fn left_out(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut Ve
     let of_month = |incident: &&&Incident| {
         incident.started < month.month.end && incident.mitigated.is_none_or(|until| until > month.month.start)
     };
-    let all = month.members.iter().flat_map(|member| &member.incidents).filter(of_month);
+    let all = month
+        .members
+        .iter()
+        .flat_map(|member| &member.incidents)
+        .filter(of_month);
     let mut names: Vec<String> = all
         .filter(|incident| !is_downtime(incident, assessed.term))
         .map(|incident| format!("{} ({})", incident_name(incident), incident.event_type))
@@ -170,17 +186,24 @@ fn time(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
 
 fn terms(assessed: &Assessment<'_>) -> String {
     let term = assessed.term;
-    let steps = term.steps.iter().map(|step| {
-        format!("below {} % pays {} %", step.below.normalize(), step.credit.normalize())
-    });
+    let steps = term
+        .steps
+        .iter()
+        .map(|step| format!("below {} % pays {} %", step.below.normalize(), step.credit.normalize()));
     let steps: Vec<String> = steps.collect();
     let steps = match steps.is_empty() {
         true => "steps not known here".to_owned(),
         false => steps.join(", "),
     };
     let source = term.source.as_deref().unwrap_or("no source");
-    let checked = term.checked.map_or_else(|| "never checked".to_owned(), |day| format!("checked on {day}"));
-    format!("Terms of {}: {}: {steps} ({source}, {checked}).", term.provider, term.name())
+    let checked = term
+        .checked
+        .map_or_else(|| "never checked".to_owned(), |day| format!("checked on {day}"));
+    format!(
+        "Terms of {}: {}: {steps} ({source}, {checked}).",
+        term.provider,
+        term.name()
+    )
 }
 
 fn edition(assessed: &Assessment<'_>) -> String {
@@ -189,19 +212,23 @@ fn edition(assessed: &Assessment<'_>) -> String {
         Because::Renewed => format!("its subscription was renewed on {}", chosen.day),
         Because::Deployed => format!("it began on {}", chosen.day),
         Because::YearBeforeRenewal => {
-            format!("the term before its renewal is taken to have begun a year earlier, on {}", chosen.day)
+            format!(
+                "the term before its renewal is taken to have begun a year earlier, on {}",
+                chosen.day
+            )
         }
         Because::Nothing => format!(
             "begin and renewal of its subscription are not known, so the first day of the month counts, {}",
             chosen.day
         ),
     };
-    let name = assessed.term.edition_name().unwrap_or_else(|| "the only one known".to_owned());
+    let name = assessed.term.edition_name();
+    let name = name.map_or_else(|| "Edition without a name".to_owned(), |name| format!("Edition {name}"));
     let sure = match chosen.is_sure {
         true => "",
         false => "; no edition is known for that day, and this is the nearest one",
     };
-    format!("Edition {name}: {because}{sure}.")
+    format!("{name}: {because}{sure}.")
 }
 
 fn result(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
@@ -239,7 +266,10 @@ fn deadlines(assessed: &Assessment<'_>, last_day: Option<NaiveDate>, sentences: 
         _ => sentences.push("The terms do not say until when a claim must be in.".to_owned()),
     }
     if let Some(seconds) = assessed.term.processed_within {
-        sentences.push(format!("The provider answers within {} days.", seconds / (24 * 60 * 60)));
+        sentences.push(format!(
+            "The provider answers within {} days.",
+            seconds / (24 * 60 * 60)
+        ));
     }
 }
 
@@ -250,5 +280,7 @@ fn unverified(term: &Term) -> String {
 
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

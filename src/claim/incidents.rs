@@ -139,7 +139,9 @@ impl<'i> Index<'i> {
         only_whose_word_counts(&mut incidents);
         incidents.sort_by(|one, other| {
             let key = |incident: &Incident| (incident.started, incident.mitigated);
-            key(one).cmp(&key(other)).then_with(|| one.tracking_id.cmp(&other.tracking_id))
+            key(one)
+                .cmp(&key(other))
+                .then_with(|| one.tracking_id.cmp(&other.tracking_id))
         });
         incidents
     }

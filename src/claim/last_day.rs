@@ -31,7 +31,10 @@ impl ClaimWithin {
     /// Reads the words of terms.
     pub fn read(text: &str) -> Option<Self> {
         let lower = text.to_lowercase().replace(['-', '_'], " ");
-        let words: Vec<&str> = lower.split_whitespace().filter(|word| !FILLERS.contains(word)).collect();
+        let words: Vec<&str> = lower
+            .split_whitespace()
+            .filter(|word| !FILLERS.contains(word))
+            .collect();
         if let ["next" | "following", "calendar", "month"] | ["calendar", "month", "following"] = words[..] {
             return Some(Self::EndOfNextCalendarMonth);
         }
@@ -123,8 +126,16 @@ mod tests {
     #[test]
     fn a_month_that_begins_on_the_15th_ends_on_the_14th() {
         let azure = "2 months after the billing month";
-        assert_eq!(last(azure, "2026-10", 15, "2026-10-20"), "2027-01-14", "14 November and two months");
-        assert_eq!(last(azure, "2026-12", 31, "2027-01-02"), "2027-03-30", "30 January and two months");
+        assert_eq!(
+            last(azure, "2026-10", 15, "2026-10-20"),
+            "2027-01-14",
+            "14 November and two months"
+        );
+        assert_eq!(
+            last(azure, "2026-12", 31, "2027-01-02"),
+            "2027-03-30",
+            "30 January and two months"
+        );
     }
 
     #[test]
@@ -133,27 +144,59 @@ mod tests {
         assert_eq!(last(next, "2026-10", 1, "2026-10-31"), "2026-11-30");
         assert_eq!(last(next, "2026-12", 1, "2026-12-05"), "2027-01-31");
         assert_eq!(last(next, "2027-01", 1, "2027-01-31"), "2027-02-28");
-        assert_eq!(last(next, "2026-10", 15, "2026-11-05"), "2026-12-31", "the month of the incident, not of the bill");
-        assert_eq!(last("30 days after the month", "2026-10", 1, "2026-10-05"), "2026-11-30");
-        assert_eq!(last("30 days after the month", "2027-01", 1, "2027-01-05"), "2027-03-02");
+        assert_eq!(
+            last(next, "2026-10", 15, "2026-11-05"),
+            "2026-12-31",
+            "the month of the incident, not of the bill"
+        );
+        assert_eq!(
+            last("30 days after the month", "2026-10", 1, "2026-10-05"),
+            "2026-11-30"
+        );
+        assert_eq!(
+            last("30 days after the month", "2027-01", 1, "2027-01-05"),
+            "2027-03-02"
+        );
         assert_eq!(last("2 billing cycles after", "2026-10", 1, "2026-10-05"), "2026-12-31");
         assert_eq!(last("2 billing cycles after", "2026-12", 1, "2026-12-05"), "2027-02-28");
-        assert_eq!(last("2 billing cycles after", "2026-10", 15, "2026-10-20"), "2027-01-14");
-        assert_eq!(last("14 days after the incident", "2026-10", 1, "2026-10-20"), "2026-11-03");
+        assert_eq!(
+            last("2 billing cycles after", "2026-10", 15, "2026-10-20"),
+            "2027-01-14"
+        );
+        assert_eq!(
+            last("14 days after the incident", "2026-10", 1, "2026-10-20"),
+            "2026-11-03"
+        );
     }
 
     #[test]
     fn the_clock_is_read_as_people_write_it() {
         for (typed, meant) in [
-            ("two months after the end of the billing month", "2 months after the billing month"),
-            ("by the end of the next calendar month", "end of the next calendar month"),
+            (
+                "two months after the end of the billing month",
+                "2 months after the billing month",
+            ),
+            (
+                "by the end of the next calendar month",
+                "end of the next calendar month",
+            ),
             ("30 days after the end of the month", "30 days after the month"),
             ("2 billing cycles after the incident", "2 billing cycles after"),
             ("1 month after the billing month", "1 month after the billing month"),
         ] {
-            assert_eq!(ClaimWithin::read(typed).map(|within| within.to_string()).as_deref(), Some(meant));
+            assert_eq!(
+                ClaimWithin::read(typed).map(|within| within.to_string()).as_deref(),
+                Some(meant)
+            );
         }
-        for wrong in ["soon", "0 days after the month", "2 months", "", "2 weeks after the month", "5000 days after the month"] {
+        for wrong in [
+            "soon",
+            "0 days after the month",
+            "2 months",
+            "",
+            "2 weeks after the month",
+            "5000 days after the month",
+        ] {
             assert_eq!(ClaimWithin::read(wrong), None, "{wrong}");
         }
     }

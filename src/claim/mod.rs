@@ -37,7 +37,10 @@ pub use usage::{Beside, read_usage};
 /// # Errors
 /// With the hint for a word that is no provider's.
 pub fn knows_provider(word: &str, terms: &Catalogue) -> Result<(), String> {
-    let mut known: Vec<&str> = crate::event::Provider::ALL.iter().map(|provider| provider.word()).collect();
+    let mut known: Vec<&str> = crate::event::Provider::ALL
+        .iter()
+        .map(|provider| provider.word())
+        .collect();
     known.extend(terms.iter().map(|term| term.provider.as_str()));
     known.sort_unstable();
     known.dedup();

@@ -85,7 +85,9 @@ pub fn read_amount(text: &str) -> Result<(Decimal, Option<Currency>), String> {
     };
     let currency = match currency {
         None => None,
-        Some(code) => Some(Currency::read(code).ok_or_else(|| format!("`{code}` is no currency: three letters, such as EUR"))?),
+        Some(code) => {
+            Some(Currency::read(code).ok_or_else(|| format!("`{code}` is no currency: three letters, such as EUR"))?)
+        }
     };
     if number.starts_with('-') {
         return Err("a fee is not negative: enter what was charged, before refunds".to_owned());
@@ -97,7 +99,7 @@ pub fn read_amount(text: &str) -> Result<(Decimal, Option<Currency>), String> {
 }
 
 fn no_amount(text: &str) -> String {
-    let is_long = text.bytes().filter(u8::is_ascii_digit).count() > WHOLE_DIGITS_MOST;
+    let is_long = text.bytes().filter(u8::is_ascii_digit).count() > FRACTION_DIGITS_MOST as usize;
     match (text.contains(','), is_long) {
         (true, _) => format!(
             "`{text}` is no amount: write it without separators of thousands, and with a point before the cents (1234.50)"
@@ -146,8 +148,15 @@ mod tests {
 
     #[test]
     fn a_credit_is_at_most_the_fee() {
-        assert_eq!(credited("10.005", "100", "EUR"), "10.005", "10.01 would be more than was paid");
-        assert_eq!(credited("999999999999.9999999999", "100", "KWD"), "999999999999.9999999999");
+        assert_eq!(
+            credited("10.005", "100", "EUR"),
+            "10.005",
+            "10.01 would be more than was paid"
+        );
+        assert_eq!(
+            credited("999999999999.9999999999", "100", "KWD"),
+            "999999999999.9999999999"
+        );
     }
 
     #[test]

@@ -154,18 +154,38 @@ mod tests {
     fn shown(calendar: Calendar, name: &str) -> String {
         let month = calendar.named(YearMonth::read(name).expect(name));
         let minutes = (month.end - month.start).num_minutes();
-        format!("{} {} {} {minutes}", month.first, month.last, month.start.format("%FT%RZ"))
+        format!(
+            "{} {} {} {minutes}",
+            month.first,
+            month.last,
+            month.start.format("%FT%RZ")
+        )
     }
 
     #[test]
     fn a_billing_month_begins_at_midnight_of_its_day_and_zone() {
-        assert_eq!(shown(calendar(1, Tz::UTC), "2026-11"), "2026-11-01 2026-11-30 2026-11-01T00:00Z 43200");
-        assert_eq!(shown(calendar(15, Tz::UTC), "2026-10"), "2026-10-15 2026-11-14 2026-10-15T00:00Z 44640");
+        assert_eq!(
+            shown(calendar(1, Tz::UTC), "2026-11"),
+            "2026-11-01 2026-11-30 2026-11-01T00:00Z 43200"
+        );
+        assert_eq!(
+            shown(calendar(15, Tz::UTC), "2026-10"),
+            "2026-10-15 2026-11-14 2026-10-15T00:00Z 44640"
+        );
         // Berlin's clocks go back on 25 October 2026: 31 days and an hour.
-        assert_eq!(shown(calendar(1, Tz::Europe__Berlin), "2026-10"), "2026-10-01 2026-10-31 2026-09-30T22:00Z 44700");
+        assert_eq!(
+            shown(calendar(1, Tz::Europe__Berlin), "2026-10"),
+            "2026-10-01 2026-10-31 2026-09-30T22:00Z 44700"
+        );
         // and forward on 29 March 2026: 31 days less an hour.
-        assert_eq!(shown(calendar(1, Tz::Europe__Berlin), "2026-03"), "2026-03-01 2026-03-31 2026-02-28T23:00Z 44580");
-        assert_eq!(shown(calendar(1, Tz::Asia__Kolkata), "2026-11"), "2026-11-01 2026-11-30 2026-10-31T18:30Z 43200");
+        assert_eq!(
+            shown(calendar(1, Tz::Europe__Berlin), "2026-03"),
+            "2026-03-01 2026-03-31 2026-02-28T23:00Z 44580"
+        );
+        assert_eq!(
+            shown(calendar(1, Tz::Asia__Kolkata), "2026-11"),
+            "2026-11-01 2026-11-30 2026-10-31T18:30Z 43200"
+        );
     }
 
     #[test]
@@ -184,7 +204,13 @@ mod tests {
 
     #[test]
     fn months_follow_each_other_without_gap_and_know_their_moments() {
-        for zone in [Tz::UTC, Tz::Europe__Berlin, Tz::America__Sao_Paulo, Tz::Pacific__Apia, Tz::Africa__Cairo] {
+        for zone in [
+            Tz::UTC,
+            Tz::Europe__Berlin,
+            Tz::America__Sao_Paulo,
+            Tz::Pacific__Apia,
+            Tz::Africa__Cairo,
+        ] {
             for day in 1..=31 {
                 let calendar = calendar(day, zone);
                 let mut month = calendar.named(YearMonth { year: 2008, month: 1 });
@@ -192,7 +218,11 @@ mod tests {
                     let next = calendar.later(&month, 1);
                     assert_eq!(month.end, next.start, "{zone} {day}");
                     assert_eq!(calendar.at(month.start), month, "{zone} {day}");
-                    assert_eq!(calendar.at(month.end - chrono::Duration::nanoseconds(1)), month, "{zone} {day}");
+                    assert_eq!(
+                        calendar.at(month.end - chrono::Duration::nanoseconds(1)),
+                        month,
+                        "{zone} {day}"
+                    );
                     month = next;
                 }
             }
@@ -201,10 +231,22 @@ mod tests {
 
     #[test]
     fn months_that_do_not_exist_are_none() {
-        for wrong in ["2026-13", "2026-00", "2026", "10-2026", "2026-10-01", "0000-10", "26-10", "2026-1x"] {
+        for wrong in [
+            "2026-13",
+            "2026-00",
+            "2026",
+            "10-2026",
+            "2026-10-01",
+            "0000-10",
+            "26-10",
+            "2026-1x",
+        ] {
             let read = YearMonth::read(wrong);
             assert!(read.is_none() || wrong == "0000-10", "{wrong}");
         }
-        assert_eq!(YearMonth::read("2026-1").map(|month| month.to_string()), Some("2026-01".to_owned()));
+        assert_eq!(
+            YearMonth::read("2026-1").map(|month| month.to_string()),
+            Some("2026-01".to_owned())
+        );
     }
 }

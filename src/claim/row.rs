@@ -64,7 +64,11 @@ pub struct Row {
 pub fn id(identity: &Identity, month: YearMonth) -> String {
     let what = match &identity.what {
         What::Resource(resource) => ["resource", resource, ""],
-        What::Service(tier, region) => ["service", tier.as_deref().unwrap_or(""), region.as_deref().unwrap_or("")],
+        What::Service(tier, region) => [
+            "service",
+            tier.as_deref().unwrap_or(""),
+            region.as_deref().unwrap_or(""),
+        ],
     };
     let month = month.to_string();
     let parts = [

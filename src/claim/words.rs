@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 
 use crate::clock::Time;
+use crate::event::catalogue::Catalogue as Services;
 use crate::event::{Provider, fold};
 use crate::problem::fields::{Keys, Reading};
 use crate::problem::meant::meant;
@@ -36,6 +37,22 @@ pub fn provider_word(text: &str) -> String {
     }
 }
 
+/// What may stand before the name of a service that the catalogue of services does not list.
+const MAKERS: [&str; 5] = ["microsoft", "azure", "amazon", "aws", "google"];
+
+/// What services are compared by; a maker's name before one that is not listed makes no difference.
+pub fn service_key(services: &Services, name: &str) -> String {
+    let key = services.service_key(name, None);
+    if services.knows_service(name) {
+        return key;
+    }
+    let bare = MAKERS
+        .iter()
+        .find_map(|maker| key.strip_prefix(maker))
+        .filter(|bare| !bare.is_empty());
+    bare.map_or(key.clone(), str::to_owned)
+}
+
 /// A word: a text, or what YAML reads as a number (an account, an edition), as it is written.
 pub fn word(reading: &Reading<'_>, node: &Node, what: &str) -> Option<String> {
     match &node.value {
@@ -58,9 +75,7 @@ pub fn checked<T>(
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Option<T> {
     let text = word(reading, node, what)?;
-    read(&text)
-        .map_err(|why| reading.error(node.place, &why, None))
-        .ok()
+    read(&text).map_err(|why| reading.error(node.place, &why, None)).ok()
 }
 
 /// Whether a value says nothing: `mitigated:`, `mitigated: null`.
@@ -91,9 +106,12 @@ pub fn moment(text: &str, zone: Tz) -> Result<Time, String> {
     let read = |form: &&str| NaiveDateTime::parse_from_str(&plain, form).ok();
     let moment = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"].iter().find_map(read);
     let midnight = || day(&plain).ok().map(|day| day.and_time(NaiveTime::MIN));
-    moment.or_else(midnight).map(|moment| instant(zone, moment)).ok_or_else(|| {
-        format!("`{text}` is no moment: type `2026-11-24T09:00:00Z`, or `2026-11-24 09:00` by the clocks of {zone}")
-    })
+    moment
+        .or_else(midnight)
+        .map(|moment| instant(zone, moment))
+        .ok_or_else(|| {
+            format!("`{text}` is no moment: type `2026-11-24T09:00:00Z`, or `2026-11-24 09:00` by the clocks of {zone}")
+        })
 }
 
 /// A day: `2026-11-24`.
@@ -103,7 +121,9 @@ pub fn moment(text: &str, zone: Tz) -> Result<Time, String> {
 pub fn day(text: &str) -> Result<NaiveDate, String> {
     let parts: Vec<&str> = text.trim().split('-').collect();
     let is_shaped = parts.len() == 3 && parts[0].len() == 4;
-    let day = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok().filter(|_| is_shaped);
+    let day = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d")
+        .ok()
+        .filter(|_| is_shaped);
     day.ok_or_else(|| match is_shaped {
         true => format!("`{text}` is no day of the calendar"),
         false => format!("`{text}` is no day: type `2026-11-24`"),
@@ -111,7 +131,7 @@ pub fn day(text: &str) -> Result<NaiveDate, String> {
 }
 
 /// One of a few words.
-pub fn one_of<T: Copy>(
+pub fn one_of<T: Copy + PartialEq>(
     reading: &Reading<'_>,
     node: &Node,
     what: &str,
@@ -120,8 +140,13 @@ pub fn one_of<T: Copy>(
     let text = word(reading, node, what)?;
     let found = known.iter().find(|(name, _)| fold(name) == fold(&text));
     if found.is_none() {
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-        let hint = meant(&text, names.iter().copied());
+        // of several words for one thing the first is the one to type
+        let is_first = |nth: usize| known[..nth].iter().all(|(_, value)| *value != known[nth].1);
+        let names: Vec<&str> = (0..known.len())
+            .filter(|nth| is_first(*nth))
+            .map(|nth| known[nth].0)
+            .collect();
+        let hint = meant(&text, known.iter().map(|(name, _)| *name));
         let hint = hint.unwrap_or_else(|| crate::problem::fields::list(&names));
         reading.error(node.place, &format!("`{text}` is no {what}"), Some(&hint));
     }
@@ -135,7 +160,11 @@ pub fn list_of<'n>(reading: &Reading<'_>, node: &'n Node, key: &str, example: &s
         Value::Nothing => Vec::new(),
         _ => {
             let hint = format!("`{key}:` and below it `{example}`");
-            reading.error(node.place, &format!("`{key}` is a list, not {}", node.sort()), Some(&hint));
+            reading.error(
+                node.place,
+                &format!("`{key}` is a list, not {}", node.sort()),
+                Some(&hint),
+            );
             Vec::new()
         }
     }
@@ -155,7 +184,11 @@ pub fn needed<'n>(
             length: 1,
             ..fields.place
         });
-        reading.error(place, &format!("{} has no `{key}`", keys.of), Some(&format!("`{key}: {example}`")));
+        reading.error(
+            place,
+            &format!("{} has no `{key}`", keys.of),
+            Some(&format!("`{key}: {example}`")),
+        );
     }
     node
 }

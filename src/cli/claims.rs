@@ -120,7 +120,9 @@ impl Explain {
         let rows: Vec<&Row> = computed.rows.iter().filter(is_meant).collect();
         if let (Some(id), true) = (&self.id, rows.is_empty()) {
             let hint = "`bellwether claims compute --all` with the same files lists the ids";
-            return Err(Failure::new(Exit::Failed, format!("no claim has the id {id}")).hint(hint).into());
+            return Err(Failure::new(Exit::Failed, format!("no claim has the id {id}"))
+                .hint(hint)
+                .into());
         }
         let texts: Vec<String> = rows.into_iter().map(explained).collect();
         match texts.is_empty() {
@@ -224,7 +226,8 @@ fn told(problems: &[Problem]) -> bool {
 }
 
 fn or_unknown(text: &Option<String>) -> String {
-    text.as_deref().map_or_else(|| "?".to_owned(), |text| one_line(text, 100))
+    text.as_deref()
+        .map_or_else(|| "?".to_owned(), |text| one_line(text, 100))
 }
 
 fn money(row: &Row) -> String {
@@ -258,7 +261,10 @@ fn what(row: &Row) -> String {
     marks.extend((row.state == Some("expired")).then_some("expired"));
     marks.extend(row.provisional.then_some("provisional"));
     marks.extend((!row.verified).then_some("unverified terms"));
-    let name = one_line(row.resource.as_deref().or(row.subscription.as_deref()).unwrap_or(""), 100);
+    let name = one_line(
+        row.resource.as_deref().or(row.subscription.as_deref()).unwrap_or(""),
+        100,
+    );
     let parts = [one_line(&row.service, 60), name, marks.join(", ")];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n")
@@ -270,7 +276,10 @@ fn sums(rows: &[Row]) -> String {
     let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
     let mut unknown = 0;
     for row in &open {
-        let credit = row.credit.as_deref().and_then(|credit| Decimal::from_str_exact(credit).ok());
+        let credit = row
+            .credit
+            .as_deref()
+            .and_then(|credit| Decimal::from_str_exact(credit).ok());
         match (credit, row.currency.as_deref()) {
             (Some(credit), Some(currency)) => *sums.entry(currency).or_default() += credit,
             _ => unknown += 1,
@@ -282,19 +291,35 @@ fn sums(rows: &[Row]) -> String {
         false => format!("{}: {} may be owed\n", count(open.len(), "claim"), sums.join(" and ")),
     };
     if unknown > 0 {
-        text.push_str(&format!("not in the sum: {} that cannot be computed\n", count(unknown, "claim")));
+        text.push_str(&format!(
+            "not in the sum: {} that cannot be computed\n",
+            count(unknown, "claim")
+        ));
     }
     if open.iter().any(|row| !row.verified) {
-        text.push_str("figures rest on unverified terms: compare these with the provider's document before you claim\n");
+        text.push_str(
+            "figures rest on unverified terms: compare these with the provider's document before you claim\n",
+        );
     }
     text.push_str("`bellwether claims explain ID` with the same files says how a figure came about\n");
     text
 }
 
 fn explained(row: &Row) -> String {
-    let head = [Some(&row.service), row.tier.as_ref(), row.region.as_ref(), row.resource.as_ref().or(row.subscription.as_ref())];
+    let head = [
+        Some(&row.service),
+        row.tier.as_ref(),
+        row.region.as_ref(),
+        row.resource.as_ref().or(row.subscription.as_ref()),
+    ];
     let head: Vec<String> = head.into_iter().flatten().map(|part| one_line(part, 200)).collect();
-    let mut text = format!("{}  {}  {}: {}\n", row.id, row.month, row.state.unwrap_or("nothing owed"), money(row));
+    let mut text = format!(
+        "{}  {}  {}: {}\n",
+        row.id,
+        row.month,
+        row.state.unwrap_or("nothing owed"),
+        money(row)
+    );
     text.push_str(&wrapped_as(&head.join(", "), "  ", "  "));
     for sentence in &row.explanation {
         text.push_str(&wrapped_as(&one_line(sentence, 2_000), "  - ", "    "));
@@ -303,7 +328,11 @@ fn explained(row: &Row) -> String {
 }
 
 fn steps_of(term: &claim::Term) -> String {
-    let steps: Vec<String> = term.steps.iter().map(|step| format!("<{} {} %", step.below, step.credit)).collect();
+    let steps: Vec<String> = term
+        .steps
+        .iter()
+        .map(|step| format!("<{} {} %", step.below, step.credit))
+        .collect();
     match steps.is_empty() {
         true => "not known here".to_owned(),
         false => steps.join(", "),
@@ -311,7 +340,8 @@ fn steps_of(term: &claim::Term) -> String {
 }
 
 fn within(term: &claim::Term) -> String {
-    term.claim_within.map_or_else(|| "?".to_owned(), |within| within.to_string())
+    term.claim_within
+        .map_or_else(|| "?".to_owned(), |within| within.to_string())
 }
 
 fn terms_text(terms: &Catalogue) -> String {
@@ -319,7 +349,11 @@ fn terms_text(terms: &Catalogue) -> String {
     for term in terms.iter() {
         let state = if term.verified { "verified" } else { "unverified" };
         let source = term.source.as_deref().unwrap_or("no source");
-        let line = format!("{} {} ({state})", one_line(&term.provider, 40), one_line(&term.name(), 100));
+        let line = format!(
+            "{} {} ({state})",
+            one_line(&term.provider, 40),
+            one_line(&term.name(), 100)
+        );
         text.push_str(&wrapped_as(&line, "", "  "));
         text.push_str(&wrapped_as(&format!("steps: {}", steps_of(term)), "  ", "    "));
         text.push_str(&wrapped_as(&format!("claim within: {}", within(term)), "  ", "    "));
@@ -329,8 +363,11 @@ fn terms_text(terms: &Catalogue) -> String {
 }
 
 fn term_json(term: &claim::Term) -> Value {
-    let steps: Vec<Value> =
-        term.steps.iter().map(|step| json!({ "below": step.below.to_string(), "credit": step.credit.to_string() })).collect();
+    let steps: Vec<Value> = term
+        .steps
+        .iter()
+        .map(|step| json!({ "below": step.below.to_string(), "credit": step.credit.to_string() }))
+        .collect();
     json!({
         "provider": term.provider,
         "service": term.service,

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 fn claims(arguments: &[&str]) -> Assert {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("bellwether"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear().arg("claims").args(arguments);
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_clear()
+        .arg("claims")
+        .args(arguments);
     command.assert()
 }
 
@@ -22,7 +26,14 @@ fn stderr(assert: &Assert) -> String {
 
 const USAGE: &str = "tests/fixtures/claims/usage.yaml";
 const INCIDENTS: &str = "tests/fixtures/claims/incidents.yaml";
-const FILES: [&str; 6] = ["--usage", USAGE, "--incidents", INCIDENTS, "--at", "2026-12-05T00:00:00Z"];
+const FILES: [&str; 6] = [
+    "--usage",
+    USAGE,
+    "--incidents",
+    INCIDENTS,
+    "--at",
+    "2026-12-05T00:00:00Z",
+];
 
 fn with(first: &[&str], more: &[&str]) -> Assert {
     claims(&[first, &FILES, more].concat())
@@ -35,7 +46,11 @@ fn rows_for_programs_have_the_names_that_scripts_know() {
     // 45 of 43,200 min = 0.1041666…%: 99.895833…. Below 99.99: 10 % of 120.05 = 12.005, half up 12.01.
     let mut endpoint = rows[0].clone();
     let explanation = endpoint["explanation"].take();
-    assert!(explanation.as_array().is_some_and(|lines| lines.len() > 4 && lines.iter().all(Value::is_string)));
+    assert!(
+        explanation
+            .as_array()
+            .is_some_and(|lines| lines.len() > 4 && lines.iter().all(Value::is_string))
+    );
     assert!(endpoint["id"].take().is_string());
     assert_eq!(
         endpoint,
@@ -48,7 +63,10 @@ fn rows_for_programs_have_the_names_that_scripts_know() {
             "explanation": null,
         })
     );
-    assert_eq!((&rows[1]["credit"], &rows[1]["verified"]), (&json!("100.00"), &json!(false)));
+    assert_eq!(
+        (&rows[1]["credit"], &rows[1]["verified"]),
+        (&json!("100.00"), &json!(false))
+    );
     let again = stdout(&with(&["compute"], &["--format", "json"]));
     assert_eq!(again, stdout(&answer), "the same every time");
 }
@@ -56,14 +74,24 @@ fn rows_for_programs_have_the_names_that_scripts_know() {
 #[test]
 fn people_get_a_table_with_sums_and_an_explanation_of_each_claim() {
     let table = stdout(&with(&["compute"], &["--customer", "contoso"]).code(0));
-    assert!(table.contains("2 claims: 112.01 EUR may be owed") && table.contains("unverified terms"), "{table}");
-    let id = table.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("an id");
+    assert!(
+        table.contains("2 claims: 112.01 EUR may be owed") && table.contains("unverified terms"),
+        "{table}"
+    );
+    let id = table
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().next())
+        .expect("an id");
     let told = stdout(&with(&["explain", id], &["--customer", "contoso"]).code(0));
     assert!(told.contains("120.05 EUR x 10 / 100 = 12.01 EUR may be owed"), "{told}");
     assert!(told.contains("The claim must be in by 2027-01-30"), "{told}");
     assert!(stderr(&with(&["explain", "nobody"], &[]).code(1)).contains("no claim has the id nobody"));
     let terms = stdout(&claims(&["terms"]).code(0));
-    assert!(terms.contains("azure Private Endpoint (verified)") && terms.contains("(unverified)"), "{terms}");
+    assert!(
+        terms.contains("azure Private Endpoint (verified)") && terms.contains("(unverified)"),
+        "{terms}"
+    );
 }
 
 #[test]
@@ -73,8 +101,21 @@ fn a_bad_file_is_78_with_its_place_and_wrong_usage_is_64() {
     let text = fs::read_to_string(format!("{}/{USAGE}", env!("CARGO_MANIFEST_DIR"))).expect("the fixture");
     fs::write(&path, text.replace("2026-11:", "2026-13:")).expect("a file");
     let path = path.display().to_string();
-    let answer = claims(&["compute", "--usage", &path, "--incidents", INCIDENTS, "--at", "2026-12-05"]).code(78);
-    assert!(stderr(&answer).contains("usage.yaml:5:67") && stderr(&answer).contains("hint: a month is written"), "{}", stderr(&answer));
+    let answer = claims(&[
+        "compute",
+        "--usage",
+        &path,
+        "--incidents",
+        INCIDENTS,
+        "--at",
+        "2026-12-05",
+    ])
+    .code(78);
+    assert!(
+        stderr(&answer).contains("usage.yaml:5:67") && stderr(&answer).contains("hint: a month is written"),
+        "{}",
+        stderr(&answer)
+    );
     assert_eq!(stdout(&answer), "");
     let missing = claims(&["compute", "--usage", "nowhere.yaml", "--incidents", INCIDENTS]).code(78);
     assert!(stderr(&missing).contains("nowhere.yaml cannot be read"));

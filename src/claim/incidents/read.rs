@@ -13,7 +13,9 @@ use crate::problem::meant::meant;
 use crate::problem::yaml::{self, Node, Value};
 
 use super::super::usage::resource_key;
-use super::super::words::{checked, given, is_nothing, list_of, moment, needed, one_of, provider_word, word, words};
+use super::super::words::{
+    checked, given, is_nothing, list_of, moment, needed, one_of, provider_word, service_key, word, words,
+};
 use super::{Impact, Incident, Source};
 
 const SOURCES: [(&str, Source); 13] = [
@@ -87,7 +89,12 @@ const IMPACT: Keys = Keys {
     of: "an impact",
     known: &["service", "region"],
     later: &[],
-    meant: &[("services", "service"), ("regions", "region"), ("location", "region"), ("name", "service")],
+    meant: &[
+        ("services", "service"),
+        ("regions", "region"),
+        ("location", "region"),
+        ("name", "service"),
+    ],
     takes_own: false,
 };
 
@@ -95,7 +102,12 @@ const RESOURCE: Keys = Keys {
     of: "an impacted resource",
     known: &["id", "type", "name", "account", "region", "impact"],
     later: &[],
-    meant: &[("resource", "id"), ("resource id", "id"), ("subscription", "account"), ("impact type", "impact")],
+    meant: &[
+        ("resource", "id"),
+        ("resource id", "id"),
+        ("subscription", "account"),
+        ("impact type", "impact"),
+    ],
     takes_own: true,
 };
 
@@ -160,11 +172,19 @@ impl Reader<'_, '_> {
             && mitigated < started
         {
             let place = fields.place_of("mitigated").unwrap_or(fields.place);
-            reading.error(place, "this was mitigated before it started", Some("exchange the two times"));
+            reading.error(
+                place,
+                "this was mitigated before it started",
+                Some("exchange the two times"),
+            );
         }
         if impact.is_empty() && resources.is_empty() {
             let what = "this incident names neither a service nor a resource: nothing can be claimed for it";
-            reading.warning(fields.place, what, Some("`impact: [{ service: Virtual Machines, region: East US }]`"));
+            reading.warning(
+                fields.place,
+                what,
+                Some("`impact: [{ service: Virtual Machines, region: East US }]`"),
+            );
         }
         let event_type = given(&fields, "event type").and_then(|node| event_type(reading, node));
         Some(Incident {
@@ -194,7 +214,8 @@ impl Reader<'_, '_> {
         let known = (self.knows_provider)(&provider);
         known
             .map_err(|hint| {
-                self.reading.error(node.place, &format!("there is no provider `{provider}`"), Some(&hint));
+                self.reading
+                    .error(node.place, &format!("there is no provider `{provider}`"), Some(&hint));
             })
             .ok()?;
         Some(provider)
@@ -214,7 +235,11 @@ impl Reader<'_, '_> {
         }
         let Some(node) = given(fields, "impact") else {
             if let Some(place) = fields.place_of("region") {
-                self.reading.error(place, "a region without a service", Some("`impact: [{ service: Virtual Machines, region: East US }]`"));
+                self.reading.error(
+                    place,
+                    "a region without a service",
+                    Some("`impact: [{ service: Virtual Machines, region: East US }]`"),
+                );
             }
             return Vec::new();
         };
@@ -226,7 +251,7 @@ impl Reader<'_, '_> {
     fn impact_of(&self, node: &Node) -> Vec<Impact> {
         if let Value::Text(service) = &node.value {
             return vec![Impact {
-                service_key: self.services.service_key(service, None),
+                service_key: service_key(self.services, service),
                 region_key: None,
             }];
         }
@@ -242,12 +267,14 @@ impl Reader<'_, '_> {
     /// Every service in every region of one table.
     fn pairs(&self, fields: &Fields<'_>) -> Vec<Impact> {
         let texts = |key: &str| {
-            given(fields, key).map(|node| words(self.reading, node, &format!("`{key}`"))).unwrap_or_default()
+            given(fields, key)
+                .map(|node| words(self.reading, node, &format!("`{key}`")))
+                .unwrap_or_default()
         };
         let regions = texts("region");
         let mut pairs = Vec::new();
         for service in texts("service") {
-            let service_key = self.services.service_key(&service, None);
+            let service_key = service_key(self.services, &service);
             let pair = |region_key| Impact {
                 service_key: service_key.clone(),
                 region_key,
@@ -267,7 +294,8 @@ impl Reader<'_, '_> {
         let read = |item: &Node| {
             let text = word(self.reading, item, "a subscription")?;
             let id = account_id(&text);
-            id.map_err(|why| self.reading.error(item.place, &why.what, Some(&why.hint))).ok()
+            id.map_err(|why| self.reading.error(item.place, &why.what, Some(&why.hint)))
+                .ok()
         };
         self.reading.items(node).into_iter().filter_map(read).collect()
     }
@@ -279,7 +307,11 @@ impl Reader<'_, '_> {
         let read = |item: &Node| match &item.value {
             Value::Map(_) => {
                 let fields = self.reading.fields(item, &RESOURCE)?;
-                let key = if given(&fields, "id").is_none() && given(&fields, "name").is_some() { "name" } else { "id" };
+                let key = if given(&fields, "id").is_none() && given(&fields, "name").is_some() {
+                    "name"
+                } else {
+                    "id"
+                };
                 let node = needed(self.reading, &fields, &RESOURCE, key, "vm-1")?;
                 word(self.reading, node, "the resource")
             }

@@ -116,7 +116,11 @@ pub struct Step {
 impl Term {
     /// The step that applies: the last one whose threshold is not reached.
     pub fn step(&self, uptime: Uptime) -> Option<Step> {
-        self.steps.iter().rev().find(|step| uptime.is_below(step.below)).copied()
+        self.steps
+            .iter()
+            .rev()
+            .find(|step| uptime.is_below(step.below))
+            .copied()
     }
 
     /// Whether it leaves something out.
@@ -254,7 +258,12 @@ impl<'t> Editions<'t> {
         if let Some(term) = current {
             return (term, true);
         }
-        let begun = self.0.iter().rev().copied().find(|term| term.from.is_none_or(|from| from <= day));
+        let begun = self
+            .0
+            .iter()
+            .rev()
+            .copied()
+            .find(|term| term.from.is_none_or(|from| from <= day));
         let nearest = begun.or(self.0.first().copied()).expect("editions are never empty");
         (nearest, false)
     }

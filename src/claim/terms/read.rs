@@ -13,7 +13,7 @@ use crate::problem::yaml::{self, Node, Value};
 use super::super::downtime::DownMinute;
 use super::super::last_day::{ClaimWithin, FORMS};
 use super::super::money::{Currency, read_amount, read_percent};
-use super::super::words::{checked, day, given, list_of, needed, one_of, provider_word, word, words};
+use super::super::words::{checked, day, given, list_of, needed, one_of, provider_word, service_key, word, words};
 use super::{Exclusion, Measure, Per, Step, Term};
 
 /// The longest time within which something is to be done, in seconds: three years.
@@ -96,14 +96,28 @@ const VALID: Keys = Keys {
     of: "`valid`",
     known: &["from", "until"],
     later: &[],
-    meant: &[("since", "from"), ("to", "until"), ("till", "until"), ("start", "from"), ("end", "until")],
+    meant: &[
+        ("since", "from"),
+        ("to", "until"),
+        ("till", "until"),
+        ("start", "from"),
+        ("end", "until"),
+    ],
     takes_own: false,
 };
 
 /// Where a character that nobody sees does which harm.
 const TEXTS: Texts = Texts {
     free: &["evidence", "source"],
-    loose: &["provider", "service", "tier", "per", "measure", "down minute", "claim within"],
+    loose: &[
+        "provider",
+        "service",
+        "tier",
+        "per",
+        "measure",
+        "down minute",
+        "claim within",
+    ],
     only_told: false,
 };
 
@@ -150,9 +164,11 @@ fn term(reading: &Reading<'_>, node: &Node, services: &Services) -> Option<Term>
     }
     Some(Term {
         provider: provider_word(&provider),
-        service_key: services.service_key(&service, None),
+        service_key: service_key(services, &service),
         service,
-        tiers: given(&fields, "tier").map(|node| words(reading, node, "the tier")).unwrap_or_default(),
+        tiers: given(&fields, "tier")
+            .map(|node| words(reading, node, "the tier"))
+            .unwrap_or_default(),
         edition: given(&fields, "edition").and_then(|node| word(reading, node, "the edition")),
         per: choice(reading, &fields, "per", &PER).unwrap_or(Per::Resource),
         measure: choice(reading, &fields, "measure", &MEASURE).unwrap_or(Measure::Downtime),
@@ -163,14 +179,18 @@ fn term(reading: &Reading<'_>, node: &Node, services: &Services) -> Option<Term>
         exclude: exclusions(reading, &fields),
         claim_within: given(&fields, "claim within").and_then(|node| claim_within(reading, node)),
         open_case_within: seconds(reading, &fields, "open case within"),
-        evidence: given(&fields, "evidence").map(|node| words(reading, node, "the evidence")).unwrap_or_default(),
+        evidence: given(&fields, "evidence")
+            .map(|node| words(reading, node, "the evidence"))
+            .unwrap_or_default(),
         processed_within: seconds(reading, &fields, "processed within"),
         pays_above: given(&fields, "pays above").and_then(|node| checked(reading, node, "`pays above`", pays_above)),
         from,
         until,
         source: given(&fields, "source").and_then(|node| word(reading, node, "the source")),
         checked: given(&fields, "checked").and_then(|node| checked(reading, node, "`checked`", day)),
-        verified: given(&fields, "verified").and_then(|node| reading.flag(node, "`verified`")).unwrap_or(false),
+        verified: given(&fields, "verified")
+            .and_then(|node| reading.flag(node, "`verified`"))
+            .unwrap_or(false),
         place: fields.place_of("service").unwrap_or(node.place),
     })
 }
@@ -195,7 +215,9 @@ fn choice<T: Copy>(reading: &Reading<'_>, fields: &Fields<'_>, key: &str, known:
 }
 
 fn exclusions(reading: &Reading<'_>, fields: &Fields<'_>) -> Vec<Exclusion> {
-    let items = given(fields, "exclude").map(|node| reading.items(node)).unwrap_or_default();
+    let items = given(fields, "exclude")
+        .map(|node| reading.items(node))
+        .unwrap_or_default();
     let read = |item| one_of(reading, item, "exclusion", &EXCLUSIONS);
     items.into_iter().filter_map(read).collect()
 }
@@ -223,7 +245,12 @@ fn down_minute(text: &str) -> Result<DownMinute, String> {
         _ => {}
     }
     let lower = text.trim().to_lowercase();
-    let number = |rest: &str| rest.trim().split(' ').next().and_then(|number| number.parse::<u32>().ok());
+    let number = |rest: &str| {
+        rest.trim()
+            .split(' ')
+            .next()
+            .and_then(|number| number.parse::<u32>().ok())
+    };
     if let Some(minutes) = lower.strip_prefix("consecutive").and_then(number)
         && (1..=CONSECUTIVE_MOST).contains(&minutes)
     {
@@ -290,7 +317,11 @@ fn valid(reading: &Reading<'_>, fields: &Fields<'_>) -> (Option<NaiveDate>, Opti
         && from >= until
     {
         let what = format!("this edition ends on {until}, before it begins on {from}");
-        reading.error(fields.place, &what, Some("`until` is the first day on which it is no longer current"));
+        reading.error(
+            fields.place,
+            &what,
+            Some("`until` is the first day on which it is no longer current"),
+        );
     }
     (from, until)
 }
@@ -304,7 +335,10 @@ fn refuse_overlaps(reading: &Reading<'_>, terms: &[Term]) {
             false => term.tiers.iter().map(|tier| fold(tier)).collect(),
         };
         for tier in words {
-            by_tier.entry((&term.provider, &term.service_key, tier)).or_default().push(term);
+            by_tier
+                .entry((&term.provider, &term.service_key, tier))
+                .or_default()
+                .push(term);
         }
     }
     for mut editions in by_tier.into_values() {
@@ -316,7 +350,9 @@ fn refuse_overlaps(reading: &Reading<'_>, terms: &[Term]) {
                 refuse_overlap(reading, before, term);
             }
             let reaches_further = |before: &Term| {
-                before.until.is_some_and(|until| term.until.is_none_or(|own| own > until))
+                before
+                    .until
+                    .is_some_and(|until| term.until.is_none_or(|own| own > until))
             };
             if reaching.is_none_or(reaches_further) {
                 reaching = Some(term);
@@ -326,7 +362,9 @@ fn refuse_overlaps(reading: &Reading<'_>, terms: &[Term]) {
 }
 
 fn overlaps(before: &Term, term: &Term) -> bool {
-    before.until.is_none_or(|until| term.from.is_none_or(|from| from < until))
+    before
+        .until
+        .is_none_or(|until| term.from.is_none_or(|from| from < until))
 }
 
 fn refuse_overlap(reading: &Reading<'_>, one: &Term, other: &Term) {

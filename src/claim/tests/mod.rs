@@ -1,5 +1,7 @@
 //! Claims as a whole: files in, rows out.
 
+use std::sync::LazyLock;
+
 use crate::event::catalogue::Catalogue as Services;
 use crate::problem::fields::Reading;
 
@@ -9,6 +11,12 @@ mod files;
 mod properties;
 mod rules;
 mod worked;
+
+/// Read once: it takes longer than computing.
+static SERVICES: LazyLock<Services> = LazyLock::new(Services::shipped);
+
+/// Read once, too.
+static SHIPPED: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::shipped(&SERVICES));
 
 /// Terms of one service: 99.9 pays 10, 99 pays 25, 95 pays 100. `more` are further keys, or others instead.
 fn terms(more: &str) -> String {
@@ -46,28 +54,28 @@ fn down(windows: &[(&str, &str)]) -> String {
 
 /// Reads the files, which must be good, and computes.
 fn computed(usage: &str, incidents: &str, own: &str, at: &str, all: bool) -> Computed {
-    let services = Services::shipped();
+    let services: &Services = &SERVICES;
     let good = |reading: &Reading<'_>| {
         let problems = reading.take_problems();
         assert!(problems.iter().all(|problem| !problem.is_error()), "{problems:#?}");
     };
-    let mut catalogue = Catalogue::shipped(&services);
+    let mut catalogue = SHIPPED.clone();
     if !own.is_empty() {
         let reading = Reading::new("terms.yaml", own);
-        catalogue = catalogue.with_own(read_terms(&reading, &services));
+        catalogue = catalogue.with_own(read_terms(&reading, services));
         good(&reading);
     }
     let knows = |word: &str| knows_provider(word, &catalogue);
     let beside = Beside {
         customer: "contoso",
-        services: &services,
+        services,
         knows_provider: &knows,
     };
     let reading = Reading::new("usage.yaml", usage);
     let (usages, _) = read_usage(&reading, &beside);
     good(&reading);
     let reading = Reading::new("incidents.yaml", incidents);
-    let incidents = read_incidents(&reading, &services, &knows);
+    let incidents = read_incidents(&reading, services, &knows);
     good(&reading);
     compute(&Asked {
         usages: &usages,

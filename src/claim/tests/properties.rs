@@ -14,10 +14,18 @@ fn windows() -> impl Strategy<Value = Vec<(u32, u32)>> {
 fn incidents(windows: &[(u32, u32)]) -> String {
     let start: crate::clock::Time = "2026-10-01T00:00:00Z".parse().expect("a moment");
     let moment = |seconds: u32| (start + chrono::Duration::seconds(seconds.into())).to_rfc3339();
-    let items: Vec<(String, String)> = windows.iter().map(|(from, for_)| (moment(*from), moment(from + for_))).collect();
+    let items: Vec<(String, String)> = windows
+        .iter()
+        .map(|(from, for_)| (moment(*from), moment(from + for_)))
+        .collect();
     match items.is_empty() {
         true => "incidents: []\n".to_owned(),
-        false => down(&items.iter().map(|(from, until)| (from.as_str(), until.as_str())).collect::<Vec<_>>()),
+        false => down(
+            &items
+                .iter()
+                .map(|(from, until)| (from.as_str(), until.as_str()))
+                .collect::<Vec<_>>(),
+        ),
     }
 }
 
@@ -28,10 +36,15 @@ fn kinds() -> impl Strategy<Value = &'static str> {
 /// Month, down minutes and credit of each row.
 fn rows(windows: &[(u32, u32)], kind: &str, fee: &str) -> Vec<(String, Decimal, Decimal)> {
     let own = terms(&format!(", down minute: {kind}"));
-    let usage = usage(&format!(", fee: \"{fee}\", currency: EUR, billing day: 15, zone: Europe/Berlin"));
-    let decimal = |text: &Option<String>| Decimal::from_str_exact(text.as_deref().expect("a figure")).expect("a decimal");
+    let usage = usage(&format!(
+        ", fee: \"{fee}\", currency: EUR, billing day: 15, zone: Europe/Berlin"
+    ));
+    let decimal =
+        |text: &Option<String>| Decimal::from_str_exact(text.as_deref().expect("a figure")).expect("a decimal");
     let rows = computed(&usage, &incidents(windows), &own, LATER, true).rows;
-    rows.iter().map(|row| (row.month.clone(), decimal(&row.down_minutes), decimal(&row.credit))).collect()
+    rows.iter()
+        .map(|row| (row.month.clone(), decimal(&row.down_minutes), decimal(&row.credit)))
+        .collect()
 }
 
 proptest! {

@@ -17,22 +17,34 @@ fn exactly_three_nines_pay_nothing_and_a_second_more_pays() {
     let more = [("2026-11-03 10:00:00", "2026-11-03 10:43:13")];
     assert_eq!(november(&more, ""), "43.21666 99.89996 10 100.00 2027-01-30");
     // whole minutes: 10:00 to 10:42 are 43; 43 / 43,200 = 0.0995370…%: 99.900462….
-    assert_eq!(november(&more, ", down minute: whole minute"), "43 99.90046 0 0.00 2027-01-30");
+    assert_eq!(
+        november(&more, ", down minute: whole minute"),
+        "43 99.90046 0 0.00 2027-01-30"
+    );
     // any second: 10:43 counts, too: 44 / 43,200 = 0.1018518…%: 99.898148….
-    assert_eq!(november(&more, ", down minute: any second"), "44 99.89814 10 100.00 2027-01-30");
+    assert_eq!(
+        november(&more, ", down minute: any second"),
+        "44 99.89814 10 100.00 2027-01-30"
+    );
 }
 
 #[test]
 fn the_further_steps_are_strict_too() {
     // 1 % of 43,200 = 432 min = 7 h 12 min: exactly 99, the step below 99.9 pays.
-    assert_eq!(november(&[("2026-11-03 10:00", "2026-11-03 17:12")], ""), "432 99.00000 10 100.00 2027-01-30");
+    assert_eq!(
+        november(&[("2026-11-03 10:00", "2026-11-03 17:12")], ""),
+        "432 99.00000 10 100.00 2027-01-30"
+    );
     // 25,921 s of 2,592,000 = 1.0000385…%: 98.9999614….
     assert_eq!(
         november(&[("2026-11-03 10:00:00", "2026-11-03 17:12:01")], ""),
         "432.01666 98.99996 25 250.00 2027-01-30"
     );
     // 5 % = 2,160 min = 36 h: exactly 95.
-    assert_eq!(november(&[("2026-11-03 00:00", "2026-11-04 12:00")], ""), "2160 95.00000 25 250.00 2027-01-30");
+    assert_eq!(
+        november(&[("2026-11-03 00:00", "2026-11-04 12:00")], ""),
+        "2160 95.00000 25 250.00 2027-01-30"
+    );
     // 129,601 s = 5.0000385…%: 94.9999614….
     assert_eq!(
         november(&[("2026-11-03 00:00:00", "2026-11-04 12:00:01")], ""),
@@ -58,10 +70,16 @@ fn october_is_longer_by_the_clocks_of_berlin() {
 #[test]
 fn what_overlaps_counts_once() {
     // 10:00–10:30 and 10:10–10:40 are 40 min; 40 / 43,200 = 0.0925925…%: 99.907407….
-    let windows = [("2026-11-03 10:00", "2026-11-03 10:30"), ("2026-11-03 10:10", "2026-11-03 10:40")];
+    let windows = [
+        ("2026-11-03 10:00", "2026-11-03 10:30"),
+        ("2026-11-03 10:10", "2026-11-03 10:40"),
+    ];
     assert_eq!(november(&windows, ""), "40 99.90740 0 0.00 2027-01-30");
     // two of 30 min apart are 60 min; 60 / 43,200 = 0.13888…%: 99.861111….
-    let windows = [("2026-11-03 10:00", "2026-11-03 10:30"), ("2026-11-20 10:00", "2026-11-20 10:30")];
+    let windows = [
+        ("2026-11-03 10:00", "2026-11-03 10:30"),
+        ("2026-11-20 10:00", "2026-11-20 10:30"),
+    ];
     assert_eq!(november(&windows, ""), "60 99.86111 10 100.00 2027-01-30");
 }
 
@@ -80,7 +98,11 @@ fn only_time_deployed_counts() {
         "2026-11 14400 20 99.86111 10 100.00 2027-01-30"
     );
     // Deployed after it was over: nothing.
-    assert!(computed(&usage(", deployed: 2026-11-12"), &incidents, &terms(""), LATER, false).rows.is_empty());
+    assert!(
+        computed(&usage(", deployed: 2026-11-12"), &incidents, &terms(""), LATER, false)
+            .rows
+            .is_empty()
+    );
 }
 
 #[test]
@@ -129,7 +151,10 @@ fn two_machines_per_resource_and_per_service() {
         "2026-11 43200 45 99.89583 10 100.00 2027-01-30"
     );
     let rows = computed(TWO, FIRST_DOWN, &terms(", per: service"), LATER, false).rows;
-    assert_eq!((rows[0].resource.as_deref(), rows[0].fee.as_deref()), (None, Some("1000.00")));
+    assert_eq!(
+        (rows[0].resource.as_deref(), rows[0].fee.as_deref()),
+        (None, Some("1000.00"))
+    );
     let rows = computed(TWO, FIRST_DOWN, &terms(""), LATER, false).rows;
     assert_eq!(rows.len(), 1, "nothing is owed for the second one");
     assert_eq!(rows[0].resource.as_deref(), Some("vm-1"));
@@ -161,7 +186,10 @@ fn the_edition_at_the_last_renewal_counts() {
     // Begun in March, never renewed: the old one, whatever the incident's date.
     assert_eq!(edition(", deployed: 2026-03-01", "20"), (old.clone(), nothing.clone()));
     // Renewed before the new edition: the old one, though the machine is newer.
-    assert_eq!(edition(", renewed: 2026-10-20, deployed: 2026-11-01", "20"), (old, nothing));
+    assert_eq!(
+        edition(", renewed: 2026-10-20, deployed: 2026-11-01", "20"),
+        (old, nothing)
+    );
     // Renewed on the day on which the new one begins: the new one.
     assert_eq!(edition(", renewed: 2026-11-01", "20"), (new, pays));
 }
@@ -202,9 +230,21 @@ fn credits_are_rounded_half_up_to_the_minor_unit() {
     assert_eq!(credit("fee: 1.005, currency: KWD"), "0.101", "0.1005");
     assert_eq!(credit("fee: 0.04, currency: EUR"), "0.00", "0.004 is nothing");
     assert_eq!(credit("fee: 100 USD"), "10.00");
-    assert_eq!(credit("fees: { 2026-10: \"500\", 2026-11: \"700\" }, currency: EUR"), "70.00", "November's fee");
-    assert_eq!(credit("fee: 900, fees: { 2026-11: 700 }, currency: EUR"), "70.00", "the month's own before the other");
-    assert_eq!(credit("fees: { 2026-10: 500 }, currency: EUR"), "?", "November's fee is not known");
+    assert_eq!(
+        credit("fees: { 2026-10: \"500\", 2026-11: \"700\" }, currency: EUR"),
+        "70.00",
+        "November's fee"
+    );
+    assert_eq!(
+        credit("fee: 900, fees: { 2026-11: 700 }, currency: EUR"),
+        "70.00",
+        "the month's own before the other"
+    );
+    assert_eq!(
+        credit("fees: { 2026-10: 500 }, currency: EUR"),
+        "?",
+        "November's fee is not known"
+    );
 }
 
 #[test]
@@ -213,7 +253,10 @@ fn a_whole_month_down_pays_the_whole_fee_and_no_more() {
     let incidents = down(&[("2026-10-20 00:00", "2026-12-10 00:00")]);
     let lines = shown(&usage(", fee: 10.005, currency: EUR"), &incidents, &terms(""), LATER);
     // 10.005 x 100 % = 10.005, half up 10.01, at most the fee.
-    assert_eq!(lines.lines().nth(1), Some("2026-11 43200 43200 0.00000 100 10.005 2027-01-30"));
+    assert_eq!(
+        lines.lines().nth(1),
+        Some("2026-11 43200 43200 0.00000 100 10.005 2027-01-30")
+    );
 }
 
 #[test]
@@ -226,12 +269,33 @@ fn the_last_day_follows_from_the_billing_month() {
     };
     let azure = "2 months after the billing month";
     let on = |day: &str, state| (day.to_owned(), Some(state));
-    assert_eq!(last("2026-12", "", azure, "2027-02-28T23:59:59Z"), on("2027-02-28", "possible"));
-    assert_eq!(last("2026-12", "", azure, "2027-03-01T00:00:00Z"), on("2027-02-28", "expired"));
-    assert_eq!(last("2027-12", "", azure, "2028-01-05T00:00:00Z"), on("2028-02-29", "possible"));
+    assert_eq!(
+        last("2026-12", "", azure, "2027-02-28T23:59:59Z"),
+        on("2027-02-28", "possible")
+    );
+    assert_eq!(
+        last("2026-12", "", azure, "2027-03-01T00:00:00Z"),
+        on("2027-02-28", "expired")
+    );
+    assert_eq!(
+        last("2027-12", "", azure, "2028-01-05T00:00:00Z"),
+        on("2028-02-29", "possible")
+    );
     assert_eq!(last("2026-11", "", azure, LATER), on("2027-01-30", "possible"));
-    assert_eq!(last("2026-11", ", billing day: 15", azure, LATER), on("2027-01-14", "possible"));
-    assert_eq!(last("2026-11", "", "end of the next calendar month", LATER), on("2026-12-31", "expired"));
-    assert_eq!(last("2026-11", "", "30 days after the month", LATER), on("2026-12-30", "expired"));
-    assert_eq!(last("2026-11", "", "2 billing cycles after", LATER), on("2027-01-31", "possible"));
+    assert_eq!(
+        last("2026-11", ", billing day: 15", azure, LATER),
+        on("2027-01-14", "possible")
+    );
+    assert_eq!(
+        last("2026-11", "", "end of the next calendar month", LATER),
+        on("2026-12-31", "expired")
+    );
+    assert_eq!(
+        last("2026-11", "", "30 days after the month", LATER),
+        on("2026-12-30", "expired")
+    );
+    assert_eq!(
+        last("2026-11", "", "2 billing cycles after", LATER),
+        on("2027-01-31", "possible")
+    );
 }

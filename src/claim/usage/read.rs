@@ -16,15 +16,30 @@ use crate::problem::yaml::{self, Node, Value};
 
 use super::super::money::{Currency, read_amount};
 use super::super::month::{Calendar, YearMonth};
-use super::super::words::{checked, day, given, is_nothing, list_of, moment, needed, provider_word, word};
+use super::super::words::{checked, day, given, is_nothing, list_of, moment, needed, provider_word, service_key, word};
 use super::{Identity, Usage, ZONE, resource_key, subscription_of};
 
 /// The keys of a file with a usage in it: those of rule files are read elsewhere.
 const FILE: Keys = Keys {
     of: "a file of usage",
-    known: &["usage", "terms", "customer", "subscriptions", "receivers", "rules", "tests", "hours", "inventory"],
+    known: &[
+        "usage",
+        "terms",
+        "customer",
+        "subscriptions",
+        "receivers",
+        "rules",
+        "tests",
+        "hours",
+        "inventory",
+    ],
     later: &[],
-    meant: &[("uses", "usage"), ("resources", "usage"), ("services", "usage"), ("fees", "usage")],
+    meant: &[
+        ("uses", "usage"),
+        ("resources", "usage"),
+        ("services", "usage"),
+        ("fees", "usage"),
+    ],
     takes_own: true,
 };
 
@@ -84,7 +99,17 @@ const USAGE: Keys = Keys {
 
 /// Where a character that nobody sees does which harm.
 const TEXTS: Texts = Texts {
-    free: &["title", "text", "tracking id", "properties", "evidence", "source", "receivers", "rules", "tests"],
+    free: &[
+        "title",
+        "text",
+        "tracking id",
+        "properties",
+        "evidence",
+        "source",
+        "receivers",
+        "rules",
+        "tests",
+    ],
     loose: &["provider", "service", "tier", "region", "currency", "zone"],
     only_told: false,
 };
@@ -174,7 +199,7 @@ impl Reader<'_, '_> {
         Some(Usage {
             customer: self.word(&fields, "customer").unwrap_or_else(|| self.customer.clone()),
             provider: provider?,
-            service_key: self.beside.services.service_key(&service, None),
+            service_key: service_key(self.beside.services, &service),
             service,
             tier: self.word(&fields, "tier"),
             region: self.word(&fields, "region"),
@@ -246,17 +271,23 @@ impl Reader<'_, '_> {
             && removed <= deployed
         {
             let place = fields.place_of("removed").unwrap_or(fields.place);
-            self.reading.error(place, "this was removed before it was deployed", Some("exchange the two times"));
+            self.reading.error(
+                place,
+                "this was removed before it was deployed",
+                Some("exchange the two times"),
+            );
         }
         (deployed, removed)
     }
 
     /// A day, or the day of a moment by the clocks of the zone.
     fn date(&self, node: &Node, what: &str, calendar: Calendar) -> Option<NaiveDate> {
-        let read = |text: &str| day(text).or_else(|why| match text.contains(':') {
-            true => moment(text, calendar.zone).map(|moment| calendar.date(moment)),
-            false => Err(why),
-        });
+        let read = |text: &str| {
+            day(text).or_else(|why| match text.contains(':') {
+                true => moment(text, calendar.zone).map(|moment| calendar.date(moment)),
+                false => Err(why),
+            })
+        };
         checked(self.reading, node, what, read)
     }
 }
@@ -265,7 +296,10 @@ impl Reader<'_, '_> {
 fn zone(reading: &Reading<'_>, node: &Node) -> Option<Tz> {
     let text = word(reading, node, "the zone")?;
     let named = text.replace(' ', "_");
-    let zone = TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(&named)).copied();
+    let zone = TZ_VARIANTS
+        .iter()
+        .find(|zone| zone.name().eq_ignore_ascii_case(&named))
+        .copied();
     if zone.is_none() {
         let hint = meant(&text, TZ_VARIANTS.iter().map(|zone| zone.name()));
         let hint = hint.unwrap_or_else(|| "a zone is written `Europe/Berlin` or `UTC`".to_owned());
@@ -302,8 +336,15 @@ impl Money {
         }
         let has_fees = money.fee.is_some() || !money.fees.is_empty();
         if has_fees && money.currency.is_none() && given(fields, "currency").is_none() {
-            let place = fields.place_of("fee").or(fields.place_of("fees")).unwrap_or(fields.place);
-            reading.error(place, "a fee without a currency", Some("`currency: EUR`, beside the fee"));
+            let place = fields
+                .place_of("fee")
+                .or(fields.place_of("fees"))
+                .unwrap_or(fields.place);
+            reading.error(
+                place,
+                "a fee without a currency",
+                Some("`currency: EUR`, beside the fee"),
+            );
         }
         money
     }
@@ -311,10 +352,15 @@ impl Money {
     fn read_currency(&mut self, reading: &Reading<'_>, node: &Node) {
         if let Value::List(_) = node.value {
             let what = "a fee in two currencies";
-            return reading.error(node.place, what, Some("one `currency: EUR` for an entry; write the other one as an entry of its own"));
+            return reading.error(
+                node.place,
+                what,
+                Some("one `currency: EUR` for an entry; write the other one as an entry of its own"),
+            );
         }
         let read = |text: &str| {
-            Currency::read(text).ok_or_else(|| format!("`{text}` is no currency: three letters of ISO 4217, such as EUR"))
+            Currency::read(text)
+                .ok_or_else(|| format!("`{text}` is no currency: three letters of ISO 4217, such as EUR"))
         };
         if let Some(currency) = checked(reading, node, "the currency", read) {
             (self.currency, self.said_at) = (Some(currency), Some(node.place));
@@ -324,7 +370,11 @@ impl Money {
     fn amount(&mut self, reading: &Reading<'_>, node: &Node) -> Option<Decimal> {
         if let Value::Map(_) | Value::List(_) = node.value {
             let what = format!("a fee is one amount in one currency, not {}", node.sort());
-            reading.error(node.place, &what, Some("`fee: \"123.45\"` and `currency: EUR`; by month: `fees: { 2026-10: \"123.45\" }`"));
+            reading.error(
+                node.place,
+                &what,
+                Some("`fee: \"123.45\"` and `currency: EUR`; by month: `fees: { 2026-10: \"123.45\" }`"),
+            );
             return None;
         }
         let (amount, currency) = checked(reading, node, "the fee", read_amount)?;
@@ -332,7 +382,11 @@ impl Money {
             (Some(one), Some(other)) if one != other => {
                 let line = self.said_at.map_or(node.place.line, |place| place.line);
                 let what = format!("a fee in two currencies: {other} here, {one} on line {line}");
-                reading.error(node.place, &what, Some("one currency for an entry; write the other one as an entry of its own"));
+                reading.error(
+                    node.place,
+                    &what,
+                    Some("one currency for an entry; write the other one as an entry of its own"),
+                );
             }
             (None, Some(currency)) => (self.currency, self.said_at) = (Some(currency), Some(node.place)),
             _ => {}
@@ -349,10 +403,18 @@ fn by_month<'n>(reading: &Reading<'_>, node: &'n Node) -> Option<Vec<(YearMonth,
         match YearMonth::read(name) {
             None => {
                 let what = format!("`{name}` is no month of the calendar");
-                reading.error(place, &what, Some("a month is written `2026-10`: the one in which the billing month begins"));
+                reading.error(
+                    place,
+                    &what,
+                    Some("a month is written `2026-10`: the one in which the billing month begins"),
+                );
             }
             Some(month) if months.iter().any(|(other, _)| *other == month) => {
-                reading.error(place, &format!("the month {month} is here twice"), Some("keep one fee for each month"));
+                reading.error(
+                    place,
+                    &format!("the month {month} is here twice"),
+                    Some("keep one fee for each month"),
+                );
             }
             Some(month) => months.push((month, value)),
         }
