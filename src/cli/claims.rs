@@ -67,10 +67,10 @@ struct Terms {
 
 #[derive(Debug, Clone, clap::Args)]
 struct Files {
-    /// What is used and paid for: a file with `usage:` in it, such as a rule file
+    /// What is used and paid for: a file with `usage:`, such as a rule file
     #[arg(long, value_name = "FILE")]
     usage: PathBuf,
-    /// What happened: a file with `incidents:` in it
+    /// What happened: a file with `incidents:`
     #[arg(long, value_name = "FILE")]
     incidents: PathBuf,
     /// Own terms, which come before those of the program
@@ -79,7 +79,7 @@ struct Files {
     /// Whose usage it is, where the file does not say
     #[arg(long, value_name = "NAME", default_value = ORGANISATION, hide_default_value = true)]
     customer: String,
-    /// The moment for which it is computed, such as 2026-12-05T00:00:00Z [default: now]
+    /// The moment that it is computed for (2026-12-05T00:00:00Z) [default: now]
     #[arg(long, value_name = "TIME", value_parser = read_moment)]
     at: Option<Time>,
 }

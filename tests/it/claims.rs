@@ -126,19 +126,19 @@ fn a_bad_file_is_78_with_its_place_and_wrong_usage_is_64() {
 
 #[test]
 fn help_says_what_each_option_is_for() {
-    insta::assert_snapshot!(stdout(&claims(&["compute", "--help"]).code(0)), @"
+    insta::assert_snapshot!(stdout(&claims(&["compute", "-h"]).code(0)), @"
     Compute what may be owed, from files and without a daemon
 
     Usage: bellwether claims compute [OPTIONS] --usage <FILE> --incidents <FILE>
 
     Options:
-          --usage <FILE>      What is used and paid for: a file with `usage:` in it, such as a rule file
-          --incidents <FILE>  What happened: a file with `incidents:` in it
+          --usage <FILE>      What is used and paid for: a file with `usage:`, such as a rule file
+          --incidents <FILE>  What happened: a file with `incidents:`
           --terms <FILE>      Own terms, which come before those of the program
           --customer <NAME>   Whose usage it is, where the file does not say
-          --at <TIME>         The moment for which it is computed, such as 2026-12-05T00:00:00Z [default: now]
+          --at <TIME>         The moment that it is computed for (2026-12-05T00:00:00Z) [default: now]
           --all               Also show where nothing is owed
           --format <FORMAT>   How the answer is written [default: text] [possible values: text, json]
-      -h, --help              Print help
+      -h, --help              Print help (see more with '--help')
     ");
 }
