@@ -65,6 +65,7 @@ pub(crate) mod schedule;
 pub(crate) mod event;
 pub(crate) mod refused;
 pub(crate) mod incident;
+pub(crate) mod claim;
 pub(crate) mod notification;
 pub(crate) mod message;
 pub(crate) mod channel;

@@ -1,11 +1,12 @@
 //! What is typed: one file per command.
 //!
-//! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain` and
-//! `verify` read files; `export` and `replay` may read the state of a stopped daemon; the rest asks a running one over
-//! HTTP.
+//! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain`,
+//! `claims` and `verify` read files; `export` and `replay` may read the state of a stopped daemon; the rest asks a
+//! running one over HTTP.
 
 mod archive;
 mod check;
+mod claims;
 mod client;
 mod correct;
 mod deliveries;
@@ -69,6 +70,7 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
     Feeds(feeds::Feeds),
+    Claims(claims::Claims),
     Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
@@ -117,6 +119,7 @@ impl Command {
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
             Command::Feeds(feeds) => wait(feeds.run()),
+            Command::Claims(claims) => claims.run(),
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),

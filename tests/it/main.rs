@@ -2,6 +2,7 @@
 
 mod architecture;
 mod archive;
+mod claims;
 mod cli;
 mod closed;
 mod corrections;
