@@ -156,11 +156,6 @@ pub fn rules(dir: &Path) -> PathBuf {
     dir.join("rules/bench")
 }
 
-/// The program that is measured.
-pub fn binary() -> std::ffi::OsString {
-    std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bellwether").into())
-}
-
 /// The most memory of a process that was resident, MiB.
 pub fn rss_most_mib(process: &str) -> u64 {
     status_mib(process, "VmHWM:")
