@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::Result;
 
 use super::EventLine;
+use super::own::as_it_goes_out;
 use crate::clock::Time;
 use crate::event::{Event, Imported};
 use crate::incident::IncidentId;
@@ -60,7 +61,7 @@ fn identities(store: &View, journal: &journal::Reader, id: &IncidentId) -> Resul
 impl Identity {
     fn of(event: &Event, heard: Option<Imported>) -> Self {
         Self {
-            said: event.said_digest(),
+            said: as_it_goes_out(event.clone()).said_digest(),
             heard: heard.map(|imported| (imported.heard, imported.id)),
         }
     }

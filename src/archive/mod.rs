@@ -16,6 +16,7 @@ mod cursor;
 pub mod decision;
 pub mod known;
 mod line;
+mod own;
 mod page;
 mod schema;
 

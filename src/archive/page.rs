@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use super::cursor::{Cursor, Part};
 use super::decision::Decision;
+use super::own::as_it_goes_out;
 use super::{
     AttemptLine, DeliveryLine, EventLine, FORMAT, Header, IncidentLine, Kept, Line, Mark, SetLine, VERSION, VerdictLine,
 };
@@ -206,7 +207,7 @@ impl Reading<'_> {
             tracking_id: line.tracking_id,
             decided: is_decided,
             nothing: nothing.map(|why| why.to_string()),
-            event: event.map(|event| visibility.part_of(event)),
+            event: event.map(|event| as_it_goes_out(visibility.part_of(event))),
         })));
         verdicts.iter().for_each(|line| self.push(line));
         Ok(())

@@ -253,6 +253,22 @@ async fn no_answer_of_the_api_holds_a_receivers_address() {
         assert!(!answer.text.contains("contoso.example"), "{path}: {}", answer.text);
     }
     assert!(place.get("/incidents/X-1").await.text.contains("550 5.1.1"));
+    // an event of our own quotes the server: it goes out without the address, and is known when it comes in again
+    let archive = place.get("/v1/export").await.text;
+    assert!(
+        archive.contains("receiver-failing") && archive.contains("(address)"),
+        "{archive}"
+    );
+    let events: Vec<&str> = archive
+        .lines()
+        .filter(|line| line.contains("\"type\":\"event\""))
+        .collect();
+    let taken = place.post("/v1/import", events.join("\n")).await.json();
+    assert_eq!(
+        (&taken["new"], &taken["known"]),
+        (&serde_json::json!(0), &serde_json::json!(events.len())),
+        "{taken}"
+    );
 }
 
 #[tokio::test]
