@@ -210,7 +210,12 @@ const EXCLUSIONS: [(&str, Exclusion); 8] = [
     ("scheduled maintenance", Exclusion::PlannedMaintenance),
 ];
 
-fn choice<T: Copy>(reading: &Reading<'_>, fields: &Fields<'_>, key: &str, known: &[(&'static str, T)]) -> Option<T> {
+fn choice<T: Copy + PartialEq>(
+    reading: &Reading<'_>,
+    fields: &Fields<'_>,
+    key: &str,
+    known: &[(&'static str, T)],
+) -> Option<T> {
     one_of(reading, given(fields, key)?, &format!("`{key}`"), known)
 }
 
