@@ -183,9 +183,10 @@ impl Catalogue {
     /// What comes with the program.
     pub fn shipped(services: &Services) -> Self {
         let reading = crate::problem::fields::Reading::new("terms.yaml", SHIPPED);
-        let mut catalogue = Self::default();
-        catalogue.shipped = by_service(read_terms(&reading, services));
-        catalogue
+        Self {
+            own: BTreeMap::new(),
+            shipped: by_service(read_terms(&reading, services)),
+        }
     }
 
     /// With a customer's own terms before the others.
