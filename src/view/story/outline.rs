@@ -10,7 +10,7 @@ use super::{Chapter, Sources, Story, as_told, by_communication, chapter, correct
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::catalogue::Catalogue;
-use crate::event::{Arrival, Event, Impact, fold};
+use crate::event::{Arrival, Event, Impact, Provider, fold};
 use crate::incident::correction::Correction;
 use crate::incident::reviews::{Debt, DebtState, Progress, Terms};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
@@ -67,7 +67,10 @@ impl<'a> Heard<'a> {
     /// # Errors
     /// When the store cannot be read.
     pub fn of(from: &'a Sources<'a>, id: &IncidentId) -> Result<Option<Self>> {
-        let Some(known) = from.visibility.store.incident(id)? else {
+        // a reminder stands in the story of the incident that it is about, and is none of its own
+        let is_reminder = |one: &Incident| id.provider == Provider::Bellwether && one.kind.is_reminder();
+        let known = from.visibility.store.incident(id)?;
+        let Some(known) = known.filter(|one| !is_reminder(one)) else {
             return Ok(None);
         };
         Ok(Some(Self {
