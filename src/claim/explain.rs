@@ -196,9 +196,11 @@ fn terms(assessed: &Assessment<'_>) -> String {
         false => steps.join(", "),
     };
     let source = term.source.as_deref().unwrap_or("no source");
+    // what nobody compared with its source was only noted down
+    let verb = if term.verified { "checked" } else { "noted" };
     let checked = term
         .checked
-        .map_or_else(|| "never checked".to_owned(), |day| format!("checked on {day}"));
+        .map_or_else(|| "never checked".to_owned(), |day| format!("{verb} on {day}"));
     format!(
         "Terms of {}: {}: {steps} ({source}, {checked}).",
         term.provider,

@@ -61,7 +61,7 @@ pub struct Term {
     pub until: Option<NaiveDate>,
     /// Where it stands.
     pub source: Option<String>,
-    /// When somebody last compared it with its source.
+    /// When somebody last compared it with its source, or, if it is not verified, noted it down.
     pub checked: Option<NaiveDate>,
     /// Whether all of it was read in the provider's own document.
     pub verified: bool,
