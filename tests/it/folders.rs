@@ -296,6 +296,10 @@ async fn events_that_come_before_there_are_rules_are_kept_and_told_when_there_ar
         (&2.into(), &2.into()),
         "{status}"
     );
+    assert_eq!(status["ready"], false, "{status}");
+    let needs = status["needs"].to_string();
+    assert!(needs.contains("no rule is in force"), "{needs}");
+    assert!(!needs.contains("writing to disk"), "{needs}");
     world.pass(20).await;
     world.write_rules("contoso/a.yaml", &rules_to("a"));
     world.reload().await;

@@ -112,6 +112,7 @@ pub fn consequences(from: &Sources<'_>, incident: &IncidentId, events: &[Positio
     followed_from(from, &mut Tellings::about(from.visibility.store, incident)?, events)
 }
 
+/// The verdicts on events, and where they led by `tellings`.
 fn followed_from(from: &Sources<'_>, tellings: &mut Tellings, events: &[Position]) -> Result<Consequences> {
     let mut found = Consequences::default();
     let mut all: Vec<Judged> = Vec::new();
@@ -123,7 +124,7 @@ fn followed_from(from: &Sources<'_>, tellings: &mut Tellings, events: &[Position
     }
     let askers = askers(&all);
     let mut followed = HashMap::new();
-    let mut gathered = Gathered::default();
+    let mut collected = Collected::default();
     for judged in all {
         let mut became = Vec::new();
         for tells in &judged.tells {
@@ -133,7 +134,7 @@ fn followed_from(from: &Sources<'_>, tellings: &mut Tellings, events: &[Position
                 Slot::Occupied(known) => known.into_mut(),
                 Slot::Vacant(new) => {
                     let led = follow(from, &judged.customer, tells, because)?;
-                    gathered.add(led.deliveries);
+                    collected.add(led.deliveries);
                     found.gathering.extend(led.gathering);
                     new.insert(led.became)
                 }
@@ -143,9 +144,9 @@ fn followed_from(from: &Sources<'_>, tellings: &mut Tellings, events: &[Position
                 ..known.clone()
             });
         }
-        gathered.ruling(judged, became);
+        collected.ruling(judged, became);
     }
-    (found.verdicts, found.deliveries) = (gathered.verdicts, gathered.deliveries);
+    (found.verdicts, found.deliveries) = (collected.verdicts, collected.deliveries);
     found.deliveries.sort_by(|one, other| key(one).cmp(&key(other)));
     Ok(found)
 }
@@ -167,7 +168,7 @@ impl Consequences {
 
 /// Verdicts and deliveries as they are found, so that each is found again without going through all of them.
 #[derive(Default)]
-struct Gathered {
+struct Collected {
     verdicts: Vec<Ruling>,
     /// Where the verdicts of each rule are, by whether only earlier messages made it match.
     of_rule: HashMap<(CustomerId, String, bool), Vec<usize>>,
@@ -177,7 +178,7 @@ struct Gathered {
     by_id: HashMap<String, usize>,
 }
 
-impl Gathered {
+impl Collected {
     /// Adds deliveries; of one that is known, whichever knows more of the rules that asked for it stays.
     fn add(&mut self, deliveries: Vec<Tracked>) {
         for tracked in deliveries {
@@ -281,11 +282,12 @@ fn rulings(from: &Sources<'_>, tellings: &mut Tellings, event: Position) -> Resu
 }
 
 /// The notifications that the verdicts on each event of an incident lead to, by event and verdict. They are looked up
-/// once for a whole story: what is kept of them is kept by the delivery, not by the event.
+/// once for a whole story, because they are kept by delivery and not by event; those of an event are taken out.
 #[derive(Default)]
 pub(super) struct Tellings(HashMap<Position, HashMap<Position, Vec<Tells>>>);
 
 impl Tellings {
+    /// Looks them up, of all events of an incident.
     pub(super) fn about(store: &View, incident: &IncidentId) -> Result<Self> {
         let mut all = Self::default();
         for (gathered, item) in store.gathered_about(incident)? {
