@@ -71,6 +71,13 @@ pub struct Customer {
     /// The names of the secrets that hold tokens with which it reads pages and API.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tokens: BTreeSet<String>,
+    /// Which names its feeds have: another number gives them others, and the former ones open nothing any more.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub feed_generation: u32,
+}
+
+fn is_first(generation: &u32) -> bool {
+    *generation == 0
 }
 
 /// All customers, or the single organisation that a daemon without `customers` serves.

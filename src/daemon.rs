@@ -25,11 +25,13 @@ use crate::folder::{self, Part};
 use crate::http;
 use crate::ledger::{self, Ledger};
 use crate::refused::Refused;
+use crate::search::{self, Search};
 use crate::secret::{LinkKey, Sealer, Secret, Secrets};
 use crate::store::trust::Trust;
 
 mod descriptors;
 mod lock;
+pub(crate) use lock::Lock as StateLock;
 mod missing;
 pub(crate) mod outbound;
 mod reload;
@@ -59,6 +61,7 @@ pub struct Handle {
     pub addr: SocketAddr,
     ledger: Ledger,
     ledger_thread: std::thread::JoinHandle<()>,
+    search_thread: std::thread::JoinHandle<()>,
     lanes: Lanes,
     lanes_thread: std::thread::JoinHandle<()>,
     attempts: TaskTracker,
@@ -129,6 +132,13 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
     follow_clock(&clock, &ledger, &lanes, &background);
     let refused = Refused::open(&settings.state.join("refused"), sealer.clone())?;
     let doors = doors(&settings, &ledger, &secrets, links, &clock)?.keeping(refused);
+    let (search, search_thread) = Search::start(search::Sources {
+        directory: settings.state.join("search"),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        terms: settings.reviews.clone(),
+    })?;
+    let doors = doors.finding(search);
     let doors = http::serve(listener, doors)?;
     let watch = watch(&settings.rules, &workers, &ledger);
     let looked_at = secrets::SecretsWatch::start(&settings, &ledger, &lanes);
@@ -137,6 +147,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         addr,
         ledger,
         ledger_thread: started.thread,
+        search_thread,
         lanes,
         lanes_thread,
         attempts,
@@ -228,8 +239,10 @@ impl Handle {
         let attempts = attempts_ended(self.lanes_thread, self.attempts, deadline);
         let (are_lanes_well, ()) = tokio::join!(attempts, self.doors.stop(deadline));
         let close = async {
+            self.ledger.changed().close();
+            let is_search_well = ended(self.search_thread).await;
             let closed = self.ledger.stop().await;
-            (closed, ended(self.ledger_thread).await)
+            (closed, ended(self.ledger_thread).await && is_search_well)
         };
         let Ok((closed, is_ledger_well)) = timeout(closing, close).await else {
             bail!(
@@ -324,6 +337,7 @@ fn open_ledger(settings: &Settings, clock: &Clock, sealer: &Sealer, lanes: &Lane
                 events: settings.retention.events_seconds.map(seconds),
                 reviews: settings.retention.reviews_seconds.map(seconds),
             },
+            reviews: settings.reviews.clone(),
             segment_bytes: settings.segment_bytes,
         },
         Box::new(move |hint| hinted.signal(Signal::Hint(hint))),
@@ -396,7 +410,10 @@ fn doors(
             connections_per_address: settings.limits.connections_per_address,
             waiting_events: settings.limits.waiting_events,
             reviews: settings.reviews.clone(),
+            operators: settings.tokens.operate.clone(),
+            kept: settings.retention.kept(),
             public_url: settings.public_url.clone(),
+            mail_from: Some(settings.mail_from.address.clone()),
             ..http::Settings::default()
         },
         ledger.clone(),

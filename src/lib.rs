@@ -44,7 +44,7 @@
 //! # Floors
 //!
 //! The modules below are in reading order, lowest first: **a module uses only those above it in this list**. Those
-//! that decide (`event` to `evaluate`, and `view`) name no clock, file or socket. Only `store` names sled. A test checks
+//! that decide (`event` to `evaluate`, and `view`, `archive` and `replay`) name no clock, file or socket. Only `store` names sled. A test checks
 //! all of that (`tests/it/architecture.rs`).
 //!
 //! # Words
@@ -65,6 +65,7 @@ pub(crate) mod schedule;
 pub(crate) mod event;
 pub(crate) mod refused;
 pub(crate) mod incident;
+pub(crate) mod claim;
 pub(crate) mod notification;
 pub(crate) mod message;
 pub(crate) mod channel;
@@ -76,6 +77,9 @@ pub(crate) mod store;
 pub(crate) mod evaluate;
 pub(crate) mod ledger;
 pub(crate) mod view;
+pub(crate) mod search;
+pub(crate) mod archive;
+pub(crate) mod replay;
 pub(crate) mod folder;
 pub(crate) mod http;
 pub(crate) mod dispatch;

@@ -14,6 +14,8 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey};
 use crate::event::{Event, Impact, Kind};
+use crate::incident::correction::{Correction, Corrects};
+use crate::incident::reminders::Reminded;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::{Carried, FrozenContent, SharedContent};
@@ -254,6 +256,15 @@ pub enum Command {
         /// Whose.
         customer: CustomerId,
     },
+    /// Count a person's word of an incident against the provider's.
+    Correct {
+        /// Of which incident.
+        incident: IncidentId,
+        /// What.
+        corrects: Corrects,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What time brings.
@@ -288,6 +299,29 @@ pub enum Deadline {
     },
     /// Time to forget what retention no longer keeps.
     Retention,
+    /// Something that an incident owes may have to be told.
+    Owed {
+        /// Which incident.
+        incident: IncidentId,
+        /// Where to go on, if there are too many customers for one decision.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<GoOn>,
+    },
+    /// Incidents that were heard by a version without a clock for what is owed are to be looked at.
+    Clocks {
+        /// The one behind which to go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<IncidentId>,
+    },
+}
+
+/// Where a look at an incident goes on that is too much for one decision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GoOn {
+    /// The last customer that was looked at.
+    pub after: CustomerId,
+    /// When the look was to be.
+    pub due: Time,
 }
 
 /// Everything that is remembered.
@@ -490,6 +524,20 @@ pub enum Change {
         /// The series of notifications about it.
         series: Vec<SeriesId>,
     },
+    /// When an incident is looked at next because of what it owes; `None`: only if something more is heard of it.
+    NextLook {
+        /// Which incident.
+        incident: IncidentId,
+        /// When.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Time>,
+    },
+    /// What a customer was reminded of, all of it.
+    Reminded(Reminded),
+    /// From here on every incident has a clock for what it owes.
+    ClocksBegun,
+    /// A person's word of an incident counts against the provider's.
+    Corrected(Correction),
     /// An ended delivery's retention is over.
     Forgotten {
         /// Which.

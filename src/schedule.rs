@@ -81,7 +81,7 @@ fn offset(zone: Tz, at: Time) -> chrono::FixedOffset {
 }
 
 /// When the clocks of `zone` first show `naive`, or the end of the jump over it.
-fn instant(zone: Tz, naive: NaiveDateTime) -> Time {
+pub fn instant(zone: Tz, naive: NaiveDateTime) -> Time {
     let mut shown = naive;
     loop {
         if let Some(time) = zone.from_local_datetime(&shown).earliest() {

@@ -22,8 +22,10 @@ use crate::durable;
 
 pub mod beneath;
 pub mod named;
+mod sessions;
 
 pub use named::Secrets;
+pub use sessions::SessionKey;
 
 /// A token or password.
 #[derive(Clone)]

@@ -14,8 +14,12 @@
 //! - `pairs`: the daemon and each peer five times in turn, with medians, spreads and ratios
 //! - `memory`: one communication for 500 subscriptions, told to 200 receivers
 //! - `restart [DELIVERIES] [FAN-OUT]`: the start where many deliveries (1,000,000) are scheduled
+//! - `replay [INCIDENTS] [RULES]`: an archive of so many incidents (20,000) against so many changed rules (10,000)
 //! - `churn [DELIVERIES]`: many deliveries through the daemon in this process, its clock moved by hand, with a retention
 //!   that keeps 100,000 of them, and what disk and memory they take
+//!
+//! - `finding [INCIDENTS]`: the list with filters and searches over a year of incidents (20,000) for 50 customers, and the
+//!   page of an incident with 500 communications and 10,000 deliveries beside one with ten
 //!
 //! `BELLWETHER_BINARY=FILE` measures another binary of the daemon (but for `churn`), to compare an older one.
 //! Each line is one JSON object. Machines are shared: compare figures of one run only.
@@ -26,12 +30,14 @@ mod churn;
 mod disk;
 mod events;
 mod fanout;
+mod finding;
 mod intake;
 mod load;
 mod memory;
 mod pairs;
 mod process;
 mod receiver;
+mod replay;
 mod restart;
 
 use std::path::Path;
@@ -80,6 +86,11 @@ async fn run(what: Option<&str>, numbers: &[usize]) {
             let fan_out = second.unwrap_or(restart::FAN_OUT);
             restart::run(dir, first.unwrap_or(1_000_000), fan_out).await;
         }
+        Some("finding") => {
+            finding::lists(&dir.join("lists"), first.unwrap_or(finding::INCIDENTS)).await;
+            finding::page(&dir.join("page")).await;
+        }
+        Some("replay") => replay::run(dir, first.unwrap_or(20_000), second.unwrap_or(10_000)),
         Some("churn") => churn::run(first.unwrap_or(2_000_000)).await,
         Some(other) => panic!("`{other}`? The head of benches/daemon/main.rs says what there is"),
     }

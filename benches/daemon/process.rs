@@ -38,8 +38,7 @@ pub struct Cpu {
 impl Process {
     /// Starts the daemon at its defaults in `dir`, where `state` and `rules` are.
     pub async fn daemon(dir: &Path) -> Self {
-        let mut command =
-            Command::new(std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bellwether").into()));
+        let mut command = Command::new(binary());
         let port = free_port();
         command
             .args(["serve", "--allow-private-receivers", "--listen"])
@@ -142,6 +141,11 @@ pub fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
+/// The binary that is measured.
+pub fn binary() -> std::ffi::OsString {
+    std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bellwether").into())
+}
+
 /// Where the daemon keeps what it knows.
 pub fn state(dir: &Path) -> PathBuf {
     dir.join("state")
@@ -150,6 +154,11 @@ pub fn state(dir: &Path) -> PathBuf {
 /// Where its rules are.
 pub fn rules(dir: &Path) -> PathBuf {
     dir.join("rules/bench")
+}
+
+/// The most memory of a process that was resident, MiB.
+pub fn rss_most_mib(process: &str) -> u64 {
+    status_mib(process, "VmHWM:")
 }
 
 /// A port where nobody listens.

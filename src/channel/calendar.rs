@@ -3,6 +3,8 @@
 //! Every value passes through [`Safe`], which cannot hold a line end or a control, because the calendar writer below
 //! escapes neither parameters nor URIs. Pure: UID and SEQUENCE come from what it is, DTSTAMP from the delivery.
 
+pub mod published;
+
 use icalendar::{Calendar, Component, Event as Entry, Property};
 
 use super::EmailAddress;

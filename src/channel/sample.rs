@@ -266,9 +266,14 @@ fn event() -> Event {
         test: false,
         communication_id: Some("11000001234567".into()),
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
+        text_withheld: false,
+        imported: None,
     }
 }
 

@@ -100,6 +100,9 @@ pub struct Document {
     /// The sessions of a retrospective's livestream.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<Sitting>,
+    /// Of a reminder: what is awaited, and when it is or was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Reminds>,
     /// The provider's text.
     pub text: String,
     /// The provider's text as sanitised HTML; empty if it would make the document too large.
@@ -111,6 +114,24 @@ pub struct Document {
     /// Earlier messages of this incident that could not be delivered, which this one stands for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub carries: Vec<Earlier>,
+}
+
+/// What a reminder is about.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Reminds {
+    /// Who owes it, or does it; the incident is this provider's, and its tracking id is above.
+    #[schemars(schema_with = "providers")]
+    pub of: &'static str,
+    /// `preliminary-review`, `final-review`, `update`, `repairs`, `maintenance-start` or `maintenance-end`.
+    pub awaited: &'static str,
+    /// Since when: the mitigation, or the communication that promised it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// When it is or was due.
+    pub due: Time,
+    /// How late it was when this was raised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_seconds: Option<i64>,
 }
 
 /// A service in a region.
@@ -230,6 +251,13 @@ impl Document {
                     end: one.end,
                 })
                 .collect(),
+            reminder: event.reminder.as_deref().map(|reminder| Reminds {
+                of: reminder.of.word(),
+                awaited: reminder.awaited.word(),
+                since: reminder.since,
+                due: reminder.due,
+                late_seconds: Some((event.published - reminder.due).num_seconds()).filter(|late| *late > 0),
+            }),
             text: words.text,
             html: text::html(&event.html),
             truncated: false,

@@ -12,6 +12,7 @@ mod tone;
 
 pub use facts::Fact;
 use facts::{moment, some_of};
+pub use said::next_update;
 pub use tone::Tone;
 
 use super::text::{digest, line, plain};
@@ -124,15 +125,18 @@ impl Words {
     }
 }
 
-/// The provider's name as one says it.
+/// The name of an event's provider as one says it.
 pub fn provider(event: &Event) -> String {
-    match event.provider {
+    name_of(event.provider, event.source.as_deref())
+}
+
+/// A provider's name as one says it; one that stands for many is called by its source.
+fn name_of(provider: Provider, source: Option<&str>) -> String {
+    match provider {
         Provider::Azure => "Azure".into(),
         Provider::Aws => "AWS".into(),
         Provider::Google => "Google Cloud".into(),
-        Provider::Statuspage => event
-            .source
-            .as_deref()
+        Provider::Statuspage => source
             .map(|source| line(source, 80))
             .filter(|source| !source.is_empty())
             .unwrap_or_else(|| "Statuspage".into()),
@@ -153,6 +157,10 @@ fn links(content: &FrozenContent, event: &Event) -> Vec<Link> {
     let own = match event.kind {
         Kind::Retrospective => "Register",
         Kind::Recording => "Watch the recording",
+        kind if kind.is_reminder() => match event.reminder.as_ref().map(|reminder| reminder.of) {
+            Some(Provider::Azure) => AZURE_PORTAL,
+            _ => PROVIDERS_PAGE,
+        },
         _ => "More from the provider",
     };
     let portal = if event.provider == Provider::Azure {
@@ -213,7 +221,7 @@ mod tests {
     use super::*;
     use crate::channel::sample;
     use crate::clock::Time;
-    use crate::event::{EventType, Stage};
+    use crate::event::{Awaited, EventType, Reminder, Stage};
 
     fn at(text: &str) -> Time {
         text.parse().expect("a time")
@@ -342,6 +350,48 @@ mod tests {
             Words::of(&message).reason,
             "You get this because you are the contact of contoso."
         );
+    }
+
+    #[test]
+    fn a_reminder_says_what_is_owed_since_when_due_when_and_how_late_where_the_reader_is() {
+        let mut message = sample::update();
+        message.content.zone = chrono_tz::Europe::Berlin;
+        let event = std::sync::Arc::make_mut(&mut message.event);
+        (event.kind, event.stage, event.provider) = (Kind::ReviewOverdue, Stage::Unknown, Provider::Bellwether);
+        event.title = "0NIH-U2O: the preliminary post incident review (PIR) is overdue – App Service".into();
+        event.published = at("2026-10-28T01:00:00Z");
+        event.link = url::Url::parse("https://app.azure.com/h/0NIH-U2O/111111").ok();
+        event.reminder = Some(Box::new(Reminder {
+            of: Provider::Azure,
+            title: "App Service".into(),
+            awaited: Awaited::PreliminaryReview,
+            since: Some(at("2026-10-24T22:30:00Z")),
+            due: at("2026-10-27T22:30:00Z"),
+            repairs: Vec::new(),
+        }));
+        let words = Words::of(&message);
+        assert_eq!(
+            words.lead,
+            "Azure owes you the preliminary post incident review (PIR) of this incident: it was due by 27 Oct 2026, 23:30 CET \
+             (22:30 UTC) and has not come."
+        );
+        let fact = |label: &str| {
+            let fact = words.facts.iter().find(|fact| fact.label == label);
+            fact.map(|fact| fact.values.join("; ")).unwrap_or_default()
+        };
+        assert_eq!(fact("Mitigated"), "25 Oct 2026, 00:30 CEST (24 Oct, 22:30 UTC)");
+        assert_eq!(fact("Due"), "27 Oct 2026, 23:30 CET (22:30 UTC)");
+        assert_eq!(
+            (fact("Late"), fact("Tracking ID")),
+            ("2 h 30 min".to_owned(), "0NIH-U2O".to_owned())
+        );
+        assert!(fact("Subscriptions").contains("11111111-aaaa-4bbb-8ccc-111111111111"));
+        assert!(
+            words.subject.starts_with("[Review overdue] 0NIH-U2O: "),
+            "{}",
+            words.subject
+        );
+        assert!(words.links.iter().any(|link| link.label == AZURE_PORTAL));
     }
 
     #[test]

@@ -26,6 +26,16 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// The largest answer, bytes.
 const ANSWER_BYTES_MOST: usize = 64 << 20;
 
+/// How long is waited before a busy daemon is asked again; then it is given up.
+const BUSY_WAITS: [Option<Duration>; 6] = [
+    Some(Duration::from_secs(1)),
+    Some(Duration::from_secs(2)),
+    Some(Duration::from_secs(5)),
+    Some(Duration::from_secs(10)),
+    Some(Duration::from_secs(30)),
+    None,
+];
+
 /// The most that is asked for at once.
 const PAGE_MOST: usize = 200;
 
@@ -119,7 +129,7 @@ impl Client {
     /// # Errors
     /// When the daemon cannot be reached, or says no.
     pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
-        self.ask(Method::GET, path, query).await
+        self.ask(Method::GET, path, query, None).await
     }
 
     /// Gives a command.
@@ -127,7 +137,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&self, path: &[&str]) -> Result<Value> {
-        self.ask(Method::POST, path, &[]).await
+        self.ask(Method::POST, path, &[], None).await
     }
 
     /// Gives a command with parameters.
@@ -135,7 +145,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post_with(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
-        self.ask(Method::POST, path, query).await
+        self.ask(Method::POST, path, query, None).await
+    }
+
+    /// Gives a command with parameters and a body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn send(&self, path: &[&str], query: &[(&str, String)], body: &Value) -> Result<Value> {
+        self.ask(Method::POST, path, query, Some(body)).await
     }
 
     /// The first `most` elements of a list, page by page.
@@ -163,11 +181,63 @@ impl Client {
         Ok(all)
     }
 
-    async fn ask(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+    /// Reads one resource that is no JSON value: lines.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn text(&self, path: &[&str], query: &[(&str, String)]) -> Result<Vec<u8>> {
+        self.patiently(|| self.http.get(self.url(path, query))).await
+    }
+
+    /// Sends lines, and reads what became of them.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post_lines(&self, path: &[&str], lines: Vec<u8>) -> Result<Value> {
+        let request = || {
+            let request = self.http.post(self.url(path, &[])).body(lines.clone());
+            request.header("content-type", "application/x-ndjson")
+        };
+        let body = self.patiently(request).await?;
+        serde_json::from_slice(&body).map_err(|_| self.stranger().into())
+    }
+
+    /// Asks, and asks again for a while where the daemon says that it is busy.
+    async fn patiently(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Vec<u8>> {
+        for wait in BUSY_WAITS {
+            let mut request = request();
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.value.reveal());
+            }
+            let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+            let status = answer.status();
+            let body = self.body(answer).await?;
+            match (status, wait) {
+                (status, _) if status.is_success() => return Ok(body),
+                (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, Some(wait)) => {
+                    tokio::time::sleep(wait).await;
+                }
+                (status, _) => return Err(self.refused(status, &body).into()),
+            }
+        }
+        Err(self.stranger().into())
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Value> {
         let mut request = self
             .http
             .request(method, self.url(path, query))
             .header("accept", "application/json");
+        if let Some(body) = body {
+            let json = body.to_string();
+            request = request.header("content-type", "application/json").body(json);
+        }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.value.reveal());
         }
@@ -207,6 +277,13 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         url
+    }
+
+    /// An address as the daemon says it, whole: where it does not know how it is reached, as this client reaches it.
+    pub fn absolute(&self, address: &str) -> String {
+        self.base
+            .join(address)
+            .map_or_else(|_| address.to_owned(), |url| url.to_string())
     }
 
     /// The server without anything that could be secret.

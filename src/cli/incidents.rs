@@ -21,6 +21,38 @@ pub struct Incidents {
     /// Whose tracking id it is, if several providers use it
     #[arg(long, value_name = "PROVIDER", requires = "tracking_id")]
     provider: Option<String>,
+    /// Only those in which all of these words are found: in titles, texts or the tracking id
+    #[arg(long, short, value_name = "WORDS", conflicts_with = "tracking_id")]
+    search: Option<String>,
+    /// Only these types, such as `service issue`
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        value_delimiter = ',',
+        conflicts_with = "tracking_id"
+    )]
+    event_type: Vec<String>,
+    /// Only these states, such as `investigating` or `under-review`
+    #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "tracking_id")]
+    state: Vec<String>,
+    /// Only what touches this service
+    #[arg(long, value_name = "NAME", conflicts_with = "tracking_id")]
+    service: Vec<String>,
+    /// Only what touches this region
+    #[arg(long, value_name = "NAME", conflicts_with = "tracking_id")]
+    region: Vec<String>,
+    /// Only what this account heard of
+    #[arg(long, value_name = "ID", conflicts_with = "tracking_id")]
+    account: Vec<String>,
+    /// Only those with a communication of this kind, such as `review`
+    #[arg(long, value_name = "KIND", value_delimiter = ',', conflicts_with = "tracking_id")]
+    kind: Vec<String>,
+    /// Only those of which something was said since then: a day, a moment, or how long ago (`90d`)
+    #[arg(long, value_name = "TIME", conflicts_with = "tracking_id")]
+    since: Option<String>,
+    /// Only those that had begun by then
+    #[arg(long, value_name = "TIME", conflicts_with = "tracking_id")]
+    until: Option<String>,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = client::at_least_one)]
     limit: usize,
@@ -41,12 +73,34 @@ impl Incidents {
     }
 
     async fn list(&self) -> Result<Exit> {
-        let incidents = self.server.client()?.list("incidents", &[], self.limit).await?;
+        let query = self.query();
+        let incidents = self.server.client()?.list("incidents", &query, self.limit).await?;
         match self.format {
             Format::Json => output::print_json(&client::listed("incidents", incidents))?,
+            Format::Text if incidents.is_empty() && !query.is_empty() => output::print("no incident matches\n")?,
             Format::Text => output::print(&shown(&incidents))?,
         }
         Ok(Exit::Fine)
+    }
+
+    /// The filters, as the API names them.
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let lists = [
+            ("type", &self.event_type),
+            ("state", &self.state),
+            ("service", &self.service),
+            ("region", &self.region),
+            ("account", &self.account),
+            ("kind", &self.kind),
+        ];
+        let lists = lists
+            .into_iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| (name, value.clone())));
+        let single = [("q", &self.search), ("since", &self.since), ("until", &self.until)];
+        let single = single
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.clone()?)));
+        lists.chain(single).collect()
     }
 
     async fn show(&self, id: &str) -> Result<Exit> {
@@ -158,8 +212,33 @@ fn head(incident: &Value) -> String {
         .iter()
         .for_each(|line| head.push_str(&format!("            {line}\n")));
     head.push_str(&format!("  heard     {}\n", minute(incident, "first_heard")));
-    head.push_str(&format!("  updated   {}\n\n", minute(incident, "updated")));
-    head
+    head.push_str(&format!("  updated   {}\n", minute(incident, "updated")));
+    reasons::list(incident, "owed").for_each(|owed| head.push_str(&self::owed(owed)));
+    reasons::list(incident, "corrections").for_each(|one| head.push_str(&corrected(one)));
+    head + "\n"
+}
+
+/// What is owed, and how far it is.
+fn owed(owed: &Value) -> String {
+    let (kind, state) = (one_line(text(owed, "kind"), 30), one_line(text(owed, "state"), 20));
+    let due = match owed.get("due").is_some_and(Value::is_string) {
+        true => format!("by {}", minute(owed, "due")),
+        false => "on request".to_owned(),
+    };
+    let basis = one_line(text(owed, "basis"), 20);
+    let what = one_line(text(owed, "text"), 120);
+    wrapped_as(
+        &format!("{kind} {due}: {state} (by {basis}) {what}"),
+        "  owed      ",
+        "            ",
+    )
+}
+
+/// What a person said against the provider's word.
+fn corrected(correction: &Value) -> String {
+    let said = ["corrects", "by", "reason"].map(|key| one_line(text(correction, key), 300));
+    let said = format!("{} by {}, {}: {}", said[0], said[1], minute(correction, "at"), said[2]);
+    wrapped_as(&said, "  corrected ", "            ")
 }
 
 fn affected(impact: &Value) -> String {
@@ -203,6 +282,12 @@ mod tests {
     #[test]
     fn one_incident_is_shown_with_what_was_said_of_it() {
         let mut answer = incident();
+        answer["owed"] = json!([
+            { "kind": "final-review", "due": "2024-09-19T05:14:00Z", "state": "overdue", "basis": "promise" },
+            { "kind": "final-review", "due": null, "state": "open", "basis": "on-request" },
+        ]);
+        answer["corrections"] =
+            json!([{ "corrects": "size", "by": "ada", "at": "2024-09-06T08:00:00Z", "reason": "three regions" }]);
         answer["impact"] = json!([{ "service": "App Service", "region": "Southeast Asia", "accounts": ["a", "b"] }, { "service": "Storage" }]);
         answer["entries"] = json!([{ "published": "2024-09-05T04:41:27Z", "kind": "update", "title": "App Service",
             "verdicts": [{ "customer": "contoso", "rule": "Trouble as it happens", "verdict": "planned", "receivers": ["oncall"] }],
@@ -216,6 +301,9 @@ mod tests {
                     Storage
           heard     2024-09-05 04:41Z
           updated   2024-09-05 05:14Z
+          owed      final-review by 2024-09-19 05:14Z: overdue (by promise)
+          owed      final-review on request: open (by on-request)
+          corrected size by ada, 2024-09-06 08:00Z: three regions
 
         2024-09-05 04:41Z  update  App Service
           + contoso / Trouble as it happens: planned for oncall

@@ -1,21 +1,29 @@
 //! What is typed: one file per command.
 //!
-//! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain` and
-//! `verify` read files; the rest asks a running daemon over HTTP.
+//! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain`,
+//! `claims` and `verify` read files; `export` and `replay` may read the state of a stopped daemon; the rest asks a
+//! running one over HTTP.
 
+mod archive;
 mod check;
+mod claims;
 mod client;
+mod correct;
 mod deliveries;
 pub mod demo;
 mod events;
 mod explain;
+mod export;
 mod failure;
+mod feeds;
 mod forget;
+mod import;
 mod incidents;
 mod intake;
 mod output;
 mod problems;
 mod reasons;
+mod replay;
 mod rules;
 mod schema;
 mod secrets;
@@ -58,12 +66,18 @@ enum Command {
     Status(status::Status),
     Events(events::Events),
     Incidents(incidents::Incidents),
+    Correct(correct::Correct),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
+    Feeds(feeds::Feeds),
+    Claims(claims::Claims),
     Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
     Intake(intake::Intake),
+    Export(export::Export),
+    Import(import::Import),
+    Replay(replay::Replay),
     Verify(verify::Verify),
     Schema(schema::Schema),
     Completions(shell::Completions),
@@ -101,12 +115,18 @@ impl Command {
             Command::Status(status) => wait(status.run()),
             Command::Events(events) => wait(events.run()),
             Command::Incidents(incidents) => wait(incidents.run()),
+            Command::Correct(correct) => wait(correct.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
+            Command::Feeds(feeds) => wait(feeds.run()),
+            Command::Claims(claims) => claims.run(),
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),
             Command::Intake(intake) => wait(intake.run()),
+            Command::Export(export) => wait(export.run()),
+            Command::Import(import) => wait(import.run()),
+            Command::Replay(replay) => wait(replay.run()),
             Command::Verify(verify) => verify.run(),
             Command::Schema(schema) => schema.run(),
             Command::Completions(completions) => completions.run(Typed::command()),

@@ -100,6 +100,31 @@ impl Drop for Bar {
     }
 }
 
+/// Counts on stderr what is gone through, where nobody knows how much there is; nothing, where stderr is no terminal.
+pub struct Counter(ProgressBar);
+
+impl Counter {
+    /// Counts this.
+    pub fn new(what: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({elapsed})");
+        bar.set_style(style.expect("a template that can be read"));
+        bar.set_message(what);
+        Self(bar)
+    }
+
+    /// So many.
+    pub fn at(&self, done: u64) {
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A table without lines, the titles in its first row.
 pub fn table(head: &[&str]) -> Table {
     let mut table = Table::new();

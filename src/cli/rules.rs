@@ -44,6 +44,11 @@ impl Decides {
         }
     }
 
+    /// The settings file, if one was named.
+    pub fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Whether anything was given.
     pub fn is_given(&self) -> bool {
         self.config.is_some() || self.catalogue.is_some() || self.allow_private_receivers

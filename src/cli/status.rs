@@ -65,6 +65,7 @@ fn shown(status: &Value) -> String {
     lines.extend(section("failing", failing(status, now)));
     lines.extend(section("waiting", waiting(&status["waiting"])));
     lines.extend(section("set aside", set_aside(status)));
+    lines.extend(section("kept", kept(status)));
     lines.extend(section("disk", disk(status)));
     lines.extend(section("clock", clock(status)));
     lines.push(String::new());
@@ -186,6 +187,23 @@ fn set_aside(status: &Value) -> Vec<String> {
     }
 }
 
+/// How long what is kept.
+fn kept(status: &Value) -> Vec<String> {
+    let Some(kept) = status.get("kept").filter(|kept| kept.is_object()) else {
+        return Vec::new();
+    };
+    let classes = [
+        ("events", "events_seconds"),
+        ("reviews", "reviews_seconds"),
+        ("deliveries", "deliveries_seconds"),
+    ];
+    let each = classes.map(|(class, key)| match kept.get(key).and_then(Value::as_u64) {
+        None => format!("{class} for ever"),
+        Some(seconds) => format!("{class} for {} days", seconds / 86_400),
+    });
+    vec![each.join(", ")]
+}
+
 fn disk(status: &Value) -> Vec<String> {
     let Some(disk) = status.get("disk").filter(|disk| !disk.is_null()) else {
         return Vec::new();
@@ -246,6 +264,7 @@ mod tests {
             "rules": { "rules": 10, "files": 3, "broken": 0, "customers_more": 0, "customers": [
                 { "customer": "contoso", "rules": 10, "files": 3, "broken": [] }] },
             "failing": [], "waiting": { "deliveries": 0, "at_least": false, "oldest_seconds": null, "undecided": 0 },
+            "kept": { "events_seconds": null, "reviews_seconds": null, "deliveries_seconds": 7_776_000 },
             "disk": { "journal_bytes": 67_108_864, "store_bytes": 524_288, "free_bytes": 21_474_836_480_u64 },
             "set_aside": { "count": 0, "latest": [] }, "nothing_expires_until": null, "clock_behind_seconds": 0,
         });
@@ -256,6 +275,7 @@ mod tests {
         failing   no receiver
         waiting   no deliveries
         set aside nothing
+        kept      events for ever, reviews for ever, deliveries for 90 days
         disk      journal 64 MiB, store 512 KiB, 20 GiB free
 
         nothing needs a person

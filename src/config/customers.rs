@@ -11,7 +11,7 @@ use crate::problem::yaml::{Node, Value};
 
 const CUSTOMER: Keys = Keys {
     of: "a customer",
-    known: &["contact", "accounts", "public", "secrets", "tokens"],
+    known: &["contact", "accounts", "public", "secrets", "tokens", "feed generation"],
     later: &["inventory", "users"],
     meant: &[
         ("email", "contact"),
@@ -21,6 +21,7 @@ const CUSTOMER: Keys = Keys {
         ("sources", "public"),
         ("secret", "secrets"),
         ("token", "tokens"),
+        ("feeds", "feed generation"),
         ("rules", "=a customer's rules stand in rules/NAME/"),
     ],
     takes_own: false,
@@ -63,6 +64,7 @@ fn customer(reading: &Reading<'_>, node: &Node) -> Customer {
         public: set(reading, &fields, "public", "the name of a source"),
         secrets: secret_names(reading, &fields, "secrets"),
         tokens: secret_names(reading, &fields, "tokens"),
+        feed_generation: feed_generation(reading, &fields),
     }
 }
 
@@ -85,6 +87,13 @@ fn accounts(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeSet<String> {
         })
     });
     read.collect()
+}
+
+/// Which names the customer's feeds have.
+fn feed_generation(reading: &Reading<'_>, fields: &Fields<'_>) -> u32 {
+    let node = fields.get("feed generation");
+    let number = node.and_then(|node| reading.number(node, "`feed generation`", 0..=u64::from(u32::MAX)));
+    number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
 }
 
 fn contact(reading: &Reading<'_>, fields: &Fields<'_>) -> Option<String> {

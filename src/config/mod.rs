@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::archive::Kept;
 use crate::channel::EmailAddress;
 use crate::customer::Customers;
 use crate::incident::reviews::Terms;
@@ -106,6 +107,17 @@ pub struct Retention {
     pub reviews_seconds: Option<u64>,
     /// Deliveries and their attempts.
     pub deliveries_seconds: Option<u64>,
+}
+
+impl Retention {
+    /// As an archive says it.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept {
+            events_seconds: self.events_seconds,
+            reviews_seconds: self.reviews_seconds,
+            deliveries_seconds: self.deliveries_seconds,
+        }
+    }
 }
 
 /// Limits on what strangers may send.

@@ -13,11 +13,14 @@ const MOST_SECONDS: u64 = 366 * DAY;
 
 pub(super) const REVIEWS: Keys = Keys {
     of: "`reviews`",
-    known: &["preliminary", "final", "largest", "small"],
-    later: &["warn"],
+    known: &["preliminary", "final", "warn", "largest", "small"],
+    later: &[],
     meant: &[
         ("preliminary pir", "preliminary"),
         ("final pir", "final"),
+        ("warning", "warn"),
+        ("remind", "warn"),
+        ("reminder", "warn"),
         ("pir", "preliminary, final"),
         ("rca", "final"),
         ("large", "largest"),
@@ -43,6 +46,11 @@ pub(super) fn read(reading: &Reading<'_>, fields: &Fields<'_>, terms: &mut Terms
     time(fields, &mut terms.preliminary, "preliminary");
     time(fields, &mut terms.finally, "final");
     time(fields, &mut terms.small, "small");
+    time(fields, &mut terms.warn, "warn");
+    if fields.get("warn").is_none() {
+        // who wants reviews sooner wants to be told later that they are due
+        terms.warn = terms.warn.min(terms.preliminary / 3);
+    }
     if let Some(largest) = fields.get("largest").and_then(|node| reading.fields(node, &LARGEST)) {
         let count = |setting: &mut usize, key: &str| {
             let number = largest
@@ -56,8 +64,11 @@ pub(super) fn read(reading: &Reading<'_>, fields: &Fields<'_>, terms: &mut Terms
     }
     let refuse = |key: &str, what: &str| {
         let place = fields.place_of(key).unwrap_or(NOWHERE);
-        reading.error(place, what, Some("the defaults are 72h, 14d, 12h and 2h"));
+        reading.error(place, what, Some("the defaults are 72h, 14d, 24h, 12h and 2h"));
     };
+    if terms.warn >= terms.preliminary {
+        refuse("warn", "the warning would come before there is anything to warn of");
+    }
     if terms.finally < terms.preliminary {
         refuse("final", "the final review is not due before the preliminary one");
     }
@@ -94,6 +105,7 @@ mod tests {
         let expected = Terms {
             preliminary: Duration::hours(48),
             finally: Duration::days(10),
+            warn: Duration::hours(16),
             largest: Extent {
                 services: 2,
                 regions: 3,
@@ -108,6 +120,10 @@ mod tests {
     fn terms_that_contradict_each_other_are_errors() {
         for (text, what) in [
             ("final: 2d", "the final review is not due before the preliminary one"),
+            (
+                "warn: 72h",
+                "the warning would come before there is anything to warn of",
+            ),
             (
                 "small: 13h",
                 "an impact that makes an incident one of the largest is not a small one",

@@ -6,10 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::owed_due::set_clock;
 use super::placing::{Placed, accounts_of};
+use crate::channel::words::next_update;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, Impact, Kind, Stage, visible_digest};
+use crate::incident::reminders::first_look;
+use crate::incident::reviews::Terms;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
@@ -19,7 +23,8 @@ use crate::rule::set::Matched;
 use crate::rule::{Follow, Receiver, Rule, RuleSet};
 pub use plan::LatestPart;
 use plan::Plan;
-use sessions::Sessions;
+pub use sessions::Announced;
+pub use sessions::Sessions;
 
 mod facts;
 mod not_understood;
@@ -46,6 +51,12 @@ pub struct Heard {
     pub asking: Vec<Asking>,
     /// The latest parts of the series it could lead to.
     pub series: BTreeMap<SeriesId, LatestPart>,
+    /// When reviews are due.
+    pub terms: Terms,
+    /// When the incident is looked at next because of what it owes.
+    pub clock: Option<Time>,
+    /// Whether it is the first event of all: from here on every incident has a clock.
+    pub begins_clocks: bool,
     /// Which of its accounts those series have told of.
     pub reached: BTreeSet<(SeriesId, String)>,
     /// The series that have told of any of its accounts.
@@ -189,7 +200,10 @@ pub fn hear(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
         }];
     }
     let mut changes = follow(at, event, heard, now);
-    changes.extend(not_understood::raised(heard, now));
+    // what comes out of an archive was told of where it was heard
+    if event.imported.is_none() {
+        changes.extend(not_understood::raised(heard, now));
+    }
     changes
 }
 
@@ -219,7 +233,7 @@ fn follow(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change> 
 fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change> {
     let incident = match &heard.incident {
         Some(known) => known.after(event),
-        None => Incident::begun_by(event, now),
+        None => Incident::begun_by(event, event.heard(now)),
     };
     let mut changes = Vec::new();
     if heard.incident.as_ref() != Some(&incident) {
@@ -227,6 +241,12 @@ fn remember(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
     }
     if !heard.is_known {
         changes.push(Change::Entry(entry(at, event, heard, now)));
+    }
+    changes.extend(heard.begins_clocks.then_some(Change::ClocksBegun));
+    if let Some(look) = first_look(event, next_update(event), &heard.terms, now) {
+        // a look whose time has passed may have been set aside
+        let before = heard.clock.filter(|at| *at > now);
+        changes.extend(set_clock(&IncidentId::of(event), before, Some(look)));
     }
     let visible = visible_digest(event);
     let whom = Whom::of(event);
@@ -248,7 +268,7 @@ fn entry(at: Position, event: &Event, heard: &Heard, now: Time) -> Entry {
         stage: event.stage,
         title: event.title.clone(),
         event: at,
-        heard: now,
+        heard: event.heard(now),
         arrival: event.arrival,
         sessions: heard.sessions.numbers(),
     }

@@ -17,6 +17,8 @@
 //! rules are to be forgotten   ──▶ rules_forgotten    those of a customer whose folder is gone end
 //! retention is over           ──▶ retention_due      what is old is forgotten
 //! the machine's clock jumped  ──▶ clock_jumped       for an hour nothing expires and nothing is deleted
+//! something owed may be due    ──▶ owed_due           customers are reminded by events of our own, each of its part
+//! a person corrects something ──▶ correction_asked   it counts against the provider's word, and clocks are set anew
 //! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
 //! that is to be tried again   ──▶ retry_asked
 //! a test was asked for        ──▶ test_asked         this receiver is told, and nothing else
@@ -31,10 +33,13 @@ use crate::rule::RuleSet;
 
 pub(crate) mod attempt_finished;
 mod clock_jumped;
+mod correction_asked;
 mod delivery_expired;
 pub(crate) mod event_received;
 mod facts;
+mod measuring;
 pub(crate) mod notifications_due;
+mod owed_due;
 pub(crate) mod own;
 pub(crate) mod placing;
 mod receiver_gone;
@@ -47,7 +52,10 @@ mod rules_forgotten;
 pub(crate) mod set_aside;
 pub(crate) mod test_asked;
 
+pub use correction_asked::Correcting;
+pub use measuring::{Measuring, alone};
 pub use notifications_due::DueTogether;
+pub use owed_due::LookAt;
 pub use retention_due::Old;
 pub use rules_changed::RulesChange;
 pub use rules_forgotten::Forgetting;
@@ -81,6 +89,12 @@ pub enum Case<'a> {
     RedeliveryAsked(Option<(Delivery, Standing)>),
     /// Retention is looked at.
     RetentionDue(Old),
+    /// Something that an incident owes may have to be told; `None` if nothing is known of it (any more).
+    OwedDue(Option<owed_due::Owing>),
+    /// Incidents that were heard by a version without clocks.
+    Unclocked(owed_due::Unclocked),
+    /// A person corrects something of an incident.
+    CorrectionAsked(Correcting<'a>),
     /// The machine's clock jumped forward, by so much.
     ClockJumped(chrono::Duration),
     /// Something could not be decided.
@@ -108,6 +122,11 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
         Case::DeliveryExpired(found) => delivery_expired::expire(found.as_ref(), now),
         Case::RedeliveryAsked(found) => redelivery_asked::redeliver(found.as_ref(), now),
         Case::RetentionDue(old) => retention_due::retention(old),
+        Case::OwedDue(owing) => owing
+            .as_ref()
+            .map_or_else(Vec::new, |owing| owed_due::remind(owing, now)),
+        Case::Unclocked(unclocked) => owed_due::begin(unclocked, now),
+        Case::CorrectionAsked(correcting) => correction_asked::correct(correcting, now),
         Case::ClockJumped(by) => clock_jumped::jumped(*by, now),
         Case::SetAside(trouble) => set_aside::set_aside(trouble, now),
         Case::AttemptsUndecided(attempts) => {

@@ -175,13 +175,15 @@ fn page(base: &url::Url, notification: &Notification) -> Option<url::Url> {
 
 /// Azure's own link to an event: tracking id, then the first and last three hex digits of the subscription's id.
 fn portal(notification: &Notification, subscription: Option<&Subscription>) -> Option<url::Url> {
-    if notification.incident.provider != Provider::Azure {
-        return None;
-    }
-    let id = &subscription?.id;
+    let is_azure = notification.incident.provider == Provider::Azure;
+    is_azure.then(|| azure_page(&notification.tracking_id, &subscription?.id))?
+}
+
+/// Azure's own page of an event, for a subscription.
+pub(super) fn azure_page(tracking_id: &str, id: &str) -> Option<url::Url> {
     let is_guid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let mut url = url::Url::parse("https://app.azure.com/h").expect("a constant URL");
     let ends = is_guid.then(|| format!("{}{}", &id[..3], &id[33..]))?;
-    url.path_segments_mut().ok()?.extend([&notification.tracking_id, &ends]);
+    url.path_segments_mut().ok()?.extend([tracking_id, &ends]);
     Some(url)
 }

@@ -97,8 +97,13 @@ pub fn test_event(look: &str, customer: &CustomerId, receiver: &str, now: Time) 
         test: true,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         arrival: Arrival::Live,
         form: Source::Bellwether,
+        text_withheld: false,
+        imported: None,
     };
     Some((event, form))
 }

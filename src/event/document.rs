@@ -18,6 +18,9 @@ pub struct Document {
     pub sections: Vec<Section>,
     /// The repairs it promises, in order.
     pub repair_items: Vec<RepairItem>,
+    /// What it recommends to customers, in order.
+    #[serde(default)]
+    pub recommendations: Vec<String>,
 }
 
 /// What stands under one heading.
@@ -92,7 +95,12 @@ pub fn document(html: &str) -> Document {
         .map(Part::section)
         .collect();
     let repair_items = sections.iter().flat_map(repairs).collect();
-    Document { sections, repair_items }
+    let recommendations = sections.iter().flat_map(recommendations).collect();
+    Document {
+        sections,
+        repair_items,
+        recommendations,
+    }
 }
 
 /// The element that holds the blocks: some texts wrap all of them in one.
@@ -261,6 +269,17 @@ fn repairs(section: &Section) -> Vec<RepairItem> {
         .into_iter()
         .filter_map(|(item, counts)| repair(item).or_else(|| counts.then(|| unstated(item))))
         .collect()
+}
+
+/// What a section recommends to customers: its bullets, or its paragraphs where it has none.
+fn recommendations(section: &Section) -> Vec<String> {
+    if section.role != SectionRole::HowCustomersPrepare {
+        return Vec::new();
+    }
+    let lines = || section.text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let bullets: Vec<&str> = lines().filter_map(bullet).collect();
+    let all = if bullets.is_empty() { lines().collect() } else { bullets };
+    all.into_iter().map(str::to_owned).collect()
 }
 
 fn bullet(line: &str) -> Option<&str> {

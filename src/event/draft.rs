@@ -46,6 +46,8 @@ pub(super) struct Draft {
     pub communication_id: Option<String>,
     /// What could not be taken as it stands.
     pub notes: Arc<[Note]>,
+    /// Whether the provider left out its text.
+    pub text_withheld: bool,
 }
 
 /// An impacted service in a region; its name is shared with the service's other regions.
@@ -195,9 +197,14 @@ impl Draft {
             test: self.test,
             communication_id: self.communication_id,
             published_said: None,
+            tags: self.tags,
+            reminder: None,
+            measures: None,
             arrival,
             form: self.form,
             notes: self.notes.to_vec(),
+            text_withheld: self.text_withheld,
+            imported: None,
         }
     }
 }

@@ -7,6 +7,8 @@
 //! - `allowance` counts what a body would become before it is made; `draft`s share what their events have in common
 //! - `note` is what could not be taken as it stands, and is told rather than dropped
 //! - `html` and `plain` make strangers' text safe and plain; `kind` and `session` recognise what it is and announces
+//! - `promise` is what a text says of reviews to come, `window` the times of impact that its prose says; [`reminder`] is what
+//!   events of our own remind of
 //! - [`catalogue`] knows names of services and regions; [`document`] takes a review apart; `identity` tells repeats
 
 mod allowance;
@@ -17,25 +19,34 @@ mod draft;
 mod html;
 mod identity;
 mod json;
+mod kept;
 mod kind;
+pub mod measure;
 mod note;
 mod plain;
 mod promise;
 mod read;
+pub mod reminder;
 mod session;
+mod window;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
+use crate::journal::Position;
 
 pub use allowance::Stop;
 pub use identity::{communication_of, visible_digest};
+pub use kept::Unfit;
+pub use measure::{Measure, Measures};
 pub use note::Note;
 pub use promise::Promise;
 pub use read::{Ignored, Malformed, Parsed, Source, bytes_to_read, parse, read};
+pub use reminder::{Awaited, Reminder};
 pub use session::sessions;
+pub use window::Window;
 
 /// One thing a provider told us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,11 +114,35 @@ pub struct Event {
     /// Live, or history that tells nobody.
     #[serde(default)]
     pub arrival: Arrival,
+    /// What the provider says that the communication is (`Final PIR`), in its words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What it reminds of, for events of our own that remind of something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Box<Reminder>>,
+    /// What its incident adds up to, where rules ask for it. It is worked out when the event is decided, and not kept.
+    #[serde(skip)]
+    pub measures: Option<Box<Measures>>,
     /// What of it could not be taken as it stands: words that this version does not know, times that cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
     /// Which of the supported forms it came in (`azure activity log webhook`, …), for the record and for metrics.
     pub form: Form,
+    /// Whether the provider left out its text: lists of events do so where one is sensitive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub text_withheld: bool,
+    /// Where it was heard, if it was brought here out of an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// Where an event out of an archive was heard first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Imported {
+    /// When.
+    pub heard: Time,
+    /// Its id there.
+    pub id: Position,
 }
 
 /// One impacted service in one region, for some or all of the event's accounts.
@@ -293,6 +328,30 @@ words! {
         ReceiverBack = "receiver-back",
         /// Ours: something that came in was not understood.
         NotUnderstood = "not-understood",
+        /// Ours: a review that a provider owes is due soon.
+        ReviewDue = "review-due" | "PIR due" | "RCA due",
+        /// Ours: a review that a provider owes has not come in time.
+        ReviewOverdue = "review-overdue" | "PIR overdue" | "RCA overdue",
+        /// Ours: the month has passed in which a repair was promised.
+        RepairDue = "repair-due" | "repair item due",
+        /// Ours: the next update that was promised has not come in time.
+        UpdateOverdue = "update-overdue",
+        /// Ours: a planned maintenance starts soon.
+        MaintenanceStarting = "maintenance-starting" | "maintenance starts",
+        /// Ours: the time of a planned maintenance is over.
+        MaintenanceOver = "maintenance-over" | "maintenance ended",
+    }
+}
+
+words! {
+    /// How large an incident is, by the words of what providers promise.
+    Size {
+        /// The mitigation statement is the last word.
+        Small = "small",
+        /// One review comes.
+        Standard = "standard" | "medium" | "normal",
+        /// A preliminary review comes, then a final one.
+        Largest = "largest" | "large",
     }
 }
 
@@ -334,6 +393,11 @@ words! {
 const AHEAD_MOST: chrono::Duration = chrono::Duration::days(1);
 
 impl Event {
+    /// When it was heard first, if it is written down `now`: what comes out of an archive was heard before.
+    pub fn heard(&self, now: Time) -> Time {
+        self.imported.map_or(now, |imported| imported.heard)
+    }
+
     /// Takes a time of publishing that is more than a day ahead for wild: the event counts as published `now`, when it is
     /// written down, or everything that comes later would be older news than it.
     pub fn correct_time(&mut self, now: Time) {
@@ -357,6 +421,19 @@ impl Kind {
                 | Kind::ReceiverFailing
                 | Kind::ReceiverBack
                 | Kind::NotUnderstood
+        ) || self.is_reminder()
+    }
+
+    /// Kinds that remind of what a provider owes, or of a time that comes: they are about an incident of the provider.
+    pub fn is_reminder(self) -> bool {
+        matches!(
+            self,
+            Kind::ReviewDue
+                | Kind::ReviewOverdue
+                | Kind::RepairDue
+                | Kind::UpdateOverdue
+                | Kind::MaintenanceStarting
+                | Kind::MaintenanceOver
         )
     }
 

@@ -71,8 +71,7 @@ impl AppState {
     /// # Errors
     /// When it may not: 401 where a token is missing or wrong, 403 where none would help, 429 after too many wrong ones.
     pub fn admit(&self, caller: &Caller, scope: Scope) -> Result<(), Refusal> {
-        let is_open = scope.is_unset(&self.settings) && !is_published(&self.settings);
-        if is_open && caller.is_local {
+        if self.is_open(caller, scope) {
             return Ok(());
         }
         self.stop_guessing(caller)?;
@@ -91,11 +90,39 @@ impl AppState {
         Err(self.wrong(caller, format!("this is no `{}` token", scope.word())))
     }
 
-    /// On whose behalf the caller reads: a customer's, by a token of its own, or the operator's.
+    /// The name of the token with which a caller gives commands; `operator` where none is needed.
+    pub fn operator(&self, caller: &Caller) -> String {
+        let tokens = self.settings.tokens.operate.iter().zip(&self.settings.operators);
+        let named = tokens.fold(None, |found, (token, name)| match caller.presents(&[token]) {
+            true => Some(name.clone()),
+            false => found,
+        });
+        named.unwrap_or_else(|| "operator".to_owned())
+    }
+
+    /// Whether nobody was given a token for this, and the caller is a program on this machine.
+    fn is_open(&self, caller: &Caller, scope: Scope) -> bool {
+        scope.is_unset(&self.settings) && !is_published(&self.settings) && caller.is_local
+    }
+
+    /// Whether the caller may, without counting a wrong token.
+    pub fn admits(&self, caller: &Caller, scope: Scope) -> bool {
+        self.is_open(caller, scope) || caller.presents(&scope.tokens(&self.settings))
+    }
+
+    /// On whose behalf the caller reads: a customer's, by a token of its own or signed in with it, or the operator's.
     ///
     /// # Errors
     /// When it may not.
     pub fn reader(&self, caller: &Caller) -> Result<Viewer, Refusal> {
+        Ok(self.reading(caller)?.viewer)
+    }
+
+    /// On whose behalf the caller reads by the token that it presents.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn viewer_by_token(&self, caller: &Caller) -> Result<Viewer, Refusal> {
         if let Some(customer) = self.customer(caller) {
             self.stop_guessing(caller)?;
             return Ok(Viewer::Customer(customer));
@@ -156,14 +183,15 @@ impl AppState {
 
     /// Refuses addresses that presented too many wrong tokens. This machine is not stopped: all that comes through a
     /// proxy that names no caller would be.
-    fn stop_guessing(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub fn stop_guessing(&self, caller: &Caller) -> Result<(), Refusal> {
         match self.wrong_tokens.wait(caller.address, Instant::now()) {
             Some(wait) if !caller.address.is_loopback() => Err(too_many(wait)),
             _ => Ok(()),
         }
     }
 
-    fn wrong(&self, caller: &Caller, what: String) -> Refusal {
+    /// Counts a wrong token or link, and refuses it.
+    pub fn wrong(&self, caller: &Caller, what: String) -> Refusal {
         self.wrong_tokens.count(caller.address, Instant::now());
         tracing::warn!(address = %caller.address, "a wrong token or link was presented");
         match self.wrong_tokens.wait(caller.address, Instant::now()) {

@@ -13,7 +13,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::query::Query;
+use super::sessions::{LOCAL_COOKIE, SECURE_COOKIE};
 use crate::secret::Secret;
+
+/// How many cookies of ours are looked at.
+const COOKIES_MOST: usize = 4;
 
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,12 @@ pub struct Caller {
     pub credentials: Vec<Secret>,
     /// The token of a signed link.
     pub link: Option<Secret>,
+    /// What its browser keeps of a session, sealed. The cookie without `Secure` counts on this machine only.
+    pub cookies: Vec<Secret>,
+    /// Whether a proxy on this machine says that the caller came over https.
+    pub is_over_https: bool,
+    /// The customer on whose behalf it wants to read.
+    pub as_customer: Option<String>,
 }
 
 impl Caller {
@@ -52,15 +62,19 @@ impl Caller {
         let query = Query::of(&parts.uri);
         let mut credentials: Vec<Secret> = authorization(&parts.headers).into_iter().collect();
         credentials.extend(query.one("token").map(Secret::new));
+        let is_local = peer.is_loopback() && is_from_here(&parts.headers);
         Self {
             address: if peer.is_loopback() {
                 named_by_proxy(&parts.headers).unwrap_or(peer)
             } else {
                 peer
             },
-            is_local: peer.is_loopback() && is_from_here(&parts.headers),
+            is_local,
             credentials,
             link: query.one("link").map(Secret::new),
+            cookies: cookies(&parts.headers, is_local),
+            is_over_https: peer.is_loopback() && came_over_https(&parts.headers),
+            as_customer: query.one("as").map(str::to_owned),
         }
     }
 }
@@ -86,6 +100,45 @@ fn authorization(headers: &HeaderMap) -> Option<Secret> {
     let decoded = String::from_utf8(BASE64.decode(rest.trim()).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;
     Some(Secret::new(if password.is_empty() { user } else { password }))
+}
+
+/// The values of our cookies (RFC 6265 §4.2), at most a few: others may be set beside them.
+fn cookies(headers: &HeaderMap, is_local: bool) -> Vec<Secret> {
+    let pairs = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let pairs = pairs
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    let is_ours = |name: &str| name == SECURE_COOKIE || (is_local && name == LOCAL_COOKIE);
+    let values = pairs
+        .filter(|(name, _)| is_ours(name))
+        .map(|(_, value)| Secret::new(value));
+    values.take(COOKIES_MOST).collect()
+}
+
+/// Whether the last proxy says that it was asked over https.
+fn came_over_https(headers: &HeaderMap) -> bool {
+    let said = headers.get_all("x-forwarded-proto").iter().next_back();
+    let last = said
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.rsplit(',').next());
+    last.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
+
+/// Whether a request that may change something was made by a page of somewhere else, in a browser whose credentials go
+/// along. Programs send neither header. (The algorithm of Go's `http.CrossOriginProtection`.)
+pub fn is_from_another_site(headers: &HeaderMap, public_host: Option<&str>) -> bool {
+    let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(site) = said("sec-fetch-site") {
+        return !matches!(site, "same-origin" | "none");
+    }
+    let Some(origin) = said("origin") else { return false };
+    let authority = origin.rsplit_once("//").map_or(origin, |(_, authority)| authority);
+    let is_host = said("host").is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    let is_public = public_host.is_some_and(|host| host.eq_ignore_ascii_case(host_of(origin)));
+    !is_host && !is_public
 }
 
 /// Headers by which proxies say that they speak for somebody.
@@ -223,6 +276,55 @@ mod tests {
         ] {
             assert!(!caller(peer, &headers, "/").is_local, "{peer} {headers:?}");
         }
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_told_from_ours_and_from_a_program() {
+        let is_other = |headers: &[(&'static str, &str)], public: Option<&str>| {
+            let pairs = headers
+                .iter()
+                .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().expect("a value")));
+            is_from_another_site(&HeaderMap::from_iter(pairs), public)
+        };
+        let host = ("host", "health.contoso.example");
+        for (headers, expected) in [
+            (vec![], false),
+            (vec![host], false),
+            (vec![host, ("sec-fetch-site", "same-origin")], false),
+            (vec![host, ("sec-fetch-site", "none")], false),
+            (vec![host, ("sec-fetch-site", "same-site")], true),
+            (vec![host, ("sec-fetch-site", "cross-site")], true),
+            (vec![host, ("origin", "https://health.contoso.example")], false),
+            (vec![host, ("origin", "https://evil.example")], true),
+            (vec![host, ("origin", "null")], true),
+            (
+                vec![("host", "127.0.0.1:8080"), ("origin", "https://health.contoso.example")],
+                false,
+            ),
+            (
+                vec![("host", "127.0.0.1:8080"), ("origin", "http://127.0.0.1:9999")],
+                true,
+            ),
+        ] {
+            assert_eq!(
+                is_other(&headers, Some("health.contoso.example")),
+                expected,
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_cookie_without_https_counts_on_this_machine_only() {
+        let cookies = [("cookie", "a=b; bellwether-local=x; __Host-bellwether=y")];
+        let values = |peer: &str, more: &[(&str, &str)]| -> Vec<String> {
+            let headers: Vec<_> = cookies.iter().chain(more).copied().collect();
+            let caller = caller(peer, &headers, "/");
+            caller.cookies.iter().map(|one| one.reveal().to_owned()).collect()
+        };
+        assert_eq!(values("127.0.0.1", &[]), ["x", "y"]);
+        assert_eq!(values("192.0.2.1", &[]), ["y"]);
+        assert_eq!(values("127.0.0.1", &[("x-forwarded-for", "192.0.2.1")]), ["y"]);
     }
 
     #[test]

@@ -6,14 +6,17 @@
 //!
 //! - [`serve`](serve()) accepts connections, with limits on their number, size and slowness; `meter` sees who is slow
 //! - `outside` is around every answer: security headers, the log, pages instead of JSON for browsers
-//! - `caller` is who asks, `auth` says who may what; `refusal` how it is refused; `query` reads what stands behind the `?`
-//! - `intake` takes events, and what it refuses is kept by `keeping`: `body` reads them as far as there is `room`, `parsing` makes events of them; `api` and `pages` answer questions; `metrics` counts, `process` asks the system, `exposition` is the format
+//! - `routes` is every address there is, and whom it is open to
+//! - `caller` is who asks, `auth` says who may what, `sessions` who signed in; `refusal` how it is refused; `query` reads what stands behind the `?`, `form` what a page's form sent
+//! - `intake` takes events, and what it refuses is kept by `keeping`: `body` reads them as far as there is `room`, `parsing` makes events of them; `api`, `pages` and `feeds` answer questions; `zone` is in which zone somebody reads times; `metrics` counts, `process` asks the system, `exposition` is the format
 
 mod api;
 mod auth;
 mod body;
 mod caller;
 mod exposition;
+mod feeds;
+mod form;
 mod intake;
 mod keeping;
 mod meter;
@@ -26,22 +29,27 @@ mod query;
 mod reading;
 mod refusal;
 mod room;
+mod routes;
 mod serve;
+mod sessions;
+mod zone;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::archive::Kept;
+use crate::channel::EmailAddress;
 use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
 use crate::refused::Refused;
-use crate::secret::{LinkKey, Secret};
+use crate::search::Search;
+use crate::secret::{LinkKey, Secret, SessionKey};
 
 pub use serve::{Serving, serve};
 
@@ -83,6 +91,12 @@ pub struct Settings {
     pub waiting_events: usize,
     /// When reviews are due.
     pub reviews: Terms,
+    /// The names of the tokens that may give commands, in their order.
+    pub operators: Vec<String>,
+    /// Who stands for what calendars say: the address that mail comes from.
+    pub mail_from: Option<EmailAddress>,
+    /// How long what is kept.
+    pub kept: Kept,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
     /// How long a body may take, beyond what its length needs at a slow line's speed.
@@ -102,6 +116,9 @@ impl Default for Settings {
             connections_per_address: 50,
             waiting_events: 100_000,
             reviews: Terms::default(),
+            operators: Vec::new(),
+            mail_from: None,
+            kept: Kept::default(),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
@@ -116,6 +133,7 @@ pub struct Doors {
     links: LinkKey,
     clock: Clock,
     refused: Option<Arc<Refused>>,
+    search: Search,
 }
 
 impl Doors {
@@ -127,7 +145,13 @@ impl Doors {
             links,
             clock,
             refused: None,
+            search: Search::default(),
         }
+    }
+
+    /// The same, with an index by which incidents are found; without one, lists are gone through slowly.
+    pub fn finding(self, search: Search) -> Self {
+        Self { search, ..self }
     }
 
     /// The same, with a place where bodies are kept that are refused.
@@ -144,8 +168,10 @@ struct AppState {
     settings: Settings,
     ledger: Ledger,
     links: LinkKey,
+    sessions: SessionKey,
     clock: Clock,
     refused: Option<Arc<Refused>>,
+    search: Search,
     wrong_tokens: auth::WrongTokens,
     metrics: metrics::Metrics,
     bodies: Arc<room::Rooms>,
@@ -168,9 +194,11 @@ impl AppState {
             started: doors.clock.now(),
             settings: doors.settings,
             ledger: doors.ledger,
+            sessions: SessionKey::of(&doors.links),
             links: doors.links,
             clock: doors.clock,
             refused: doors.refused,
+            search: doors.search,
         }
     }
 }
@@ -178,31 +206,8 @@ impl AppState {
 /// All doors as one service.
 pub fn router(doors: Doors) -> Router {
     let app_state = Arc::new(AppState::behind(doors));
-    Router::new()
-        .route("/", get(pages::incidents))
-        .route("/incidents/{tracking_id}", get(pages::incident))
-        .route("/style.css", get(pages::style))
-        .route("/favicon.svg", get(pages::icon))
-        .route("/v1/events", get(api::events::list).post(intake::post))
-        .route("/v1/events/{id}", get(api::events::one).post(intake::post_from))
-        .route("/v1/events/{id}/explain", get(api::events::explain))
-        .route("/v1/incidents", get(api::incidents::list))
-        .route("/v1/incidents/{tracking_id}", get(api::incidents::one))
-        .route("/v1/deliveries", get(api::deliveries::list))
-        .route("/v1/deliveries/{id}", get(api::deliveries::one))
-        .route("/v1/deliveries/{id}/redeliver", post(api::deliveries::redeliver))
-        .route("/v1/set-aside", get(api::set_aside::list))
-        .route("/v1/set-aside/{id}/retry", post(api::set_aside::retry))
-        .route("/v1/receivers/{customer}/{receiver}/test", post(api::send_test::post))
-        .route("/v1/intake/refused", get(api::refused::list))
-        .route("/v1/intake/refused/{id}", get(api::refused::one))
-        .route("/v1/intake/refused/{id}/retry", post(api::refused::retry))
-        .route("/v1/rules", get(api::rules))
-        .route("/v1/status", get(api::status::get))
-        .route("/v1/rules/{customer}/forget", post(api::forget::forget))
-        .route("/healthz", get(api::healthz))
-        .route("/readyz", get(api::status::readyz))
-        .route("/metrics", get(metrics::metrics))
+    let all = routes::all().into_iter();
+    all.fold(Router::new(), |router, route| router.route(route.path, route.answers))
         .fallback(outside::no_such_path)
         .layer(CatchPanicLayer::custom(outside::panicked))
         .layer(middleware::from_fn_with_state(app_state.clone(), outside::around))

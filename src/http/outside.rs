@@ -13,17 +13,24 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::AppState;
+use super::caller::is_from_another_site;
+use super::pages::signing_in;
 use super::refusal::Refusal;
-use crate::view::page::{self, Frame, Refused};
+use super::sessions::{Reader, SignedIn};
+use crate::view::page::{self, Around, Frame, Refused};
 
-/// Set on every answer. Links carry tokens, so nobody is told where somebody came from.
+/// How many customers an operator is offered to read as; `?as=` takes all.
+const CUSTOMERS_MOST: usize = 200;
+
+/// Set on every answer. Links carry tokens, so nobody else is told where somebody came from; we are, or browsers would not
+/// say of a form that it is one of ours.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("x-robots-tag"), "noindex"),
@@ -37,8 +44,17 @@ pub async fn around(State(app_state): State<Arc<AppState>>, request: Request, ne
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
-    let frame = wants_page(&method, request.headers()).then(|| frame(&app_state, request.uri().path(), false));
-    let response = as_refusal(&method, next.run(request).await);
+    let path = request.uri().path().to_owned();
+    let wants_page = wants_page(&method, &path, request.headers());
+    let frame = wants_page.then(|| {
+        let mut frame = frame(&app_state, &path, false);
+        frame.sign_in = Some(signing_in::leading_back(&method, request.uri()));
+        frame
+    });
+    let response = match is_from_elsewhere(&app_state, &method, request.headers()) {
+        true => from_elsewhere().into_response(),
+        false => as_refusal(&method, next.run(request).await),
+    };
     let mut response = match frame {
         Some(frame) => as_page(&frame, response),
         None => response,
@@ -50,12 +66,25 @@ pub async fn around(State(app_state): State<Arc<AppState>>, request: Request, ne
     response
 }
 
-/// Whether a person reads the answer: a page is asked for, and at least as gladly as JSON (RFC 9110 §12.5.1).
-fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
+/// Whether a request that may change something was made by a page of another site.
+fn is_from_elsewhere(app_state: &AppState, method: &Method, headers: &HeaderMap) -> bool {
+    let public_host = app_state.settings.public_url.as_ref().and_then(url::Url::host_str);
+    !method.is_safe() && is_from_another_site(headers, public_host)
+}
+
+fn from_elsewhere() -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "a page of another site has asked for this")
+        .hint("use the form on the page of this service")
+}
+
+/// Whether a person reads the answer: a page is asked for, and at least as gladly as JSON (RFC 9110 §12.5.1). What forms
+/// post to pages is answered with pages; what is posted to the API is not.
+fn wants_page(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let accepts = accepts.unwrap_or_default();
     let page = wish(accepts, "text/html").max(wish(accepts, "application/xhtml+xml"));
-    (method == Method::GET || method == Method::HEAD) && page > 0 && page >= wish(accepts, "application/json")
+    let is_asked = method == Method::GET || method == Method::HEAD || !path.starts_with("/v1/");
+    is_asked && page > 0 && page >= wish(accepts, "application/json")
 }
 
 /// How gladly a form is taken that is named itself, in thousandths; 0 where it is not named.
@@ -80,15 +109,52 @@ pub fn frame(app_state: &AppState, path: &str, has_list: bool) -> Frame {
             "../".repeat(depth)
         },
         has_list,
+        reader: None,
+        sign_in: None,
         now: app_state.clock.now(),
+        zone: None,
     }
 }
+
+/// What a page has around it for this reader.
+pub fn frame_for(app_state: &AppState, path: &str, reader: &Reader) -> Frame {
+    let customers = app_state.ledger.rules().customers.by_name.clone().unwrap_or_default();
+    let chosen = reader.viewer.customer().filter(|_| reader.may_choose);
+    Frame {
+        reader: Some(Around {
+            signed_in: reader.signed_in.as_ref().map(|who| match who {
+                SignedIn::Read => "all customers (reads)".to_owned(),
+                SignedIn::Operate => "all customers (operates)".to_owned(),
+                SignedIn::Customer(customer) => customer.to_string(),
+            }),
+            as_customer: chosen.map(ToString::to_string),
+            customers: match reader.may_choose {
+                true => customers.keys().take(CUSTOMERS_MOST).map(ToString::to_string).collect(),
+                false => Vec::new(),
+            },
+            form_token: reader.form_token.clone(),
+            here: path
+                .trim_start_matches('/')
+                .split('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        }),
+        ..frame(app_state, path, true)
+    }
+}
+
+/// Marks an answer that is an error and a whole page already.
+#[derive(Debug, Clone, Copy)]
+pub struct WholePage;
 
 /// What the framework refuses by itself becomes one of our refusals.
 fn as_refusal(method: &Method, response: Response) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || response.extensions().get::<Refusal>().is_some() {
+    let is_ours =
+        response.extensions().get::<Refusal>().is_some() || response.extensions().get::<WholePage>().is_some();
+    if !is_error || is_ours {
         return response;
     }
     let refusal = match status {
@@ -118,7 +184,8 @@ fn as_page(frame: &Frame, response: Response) -> Response {
         paged.headers_mut().extend(kept.map(|value| (name, value)));
     }
     if refusal.asks_for_token {
-        let challenge = HeaderValue::from_static("Basic realm=\"Bellwether\", charset=\"UTF-8\"");
+        // no `Basic`: the browser would ask by itself, before it shows the page that leads to the form
+        let challenge = HeaderValue::from_static("Bearer realm=\"Bellwether\"");
         paged.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     paged
@@ -168,7 +235,7 @@ mod tests {
         let wants = |method: Method, accept: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_str(accept).expect("a header"));
-            wants_page(&method, &headers)
+            wants_page(&method, "/v1/events", &headers)
         };
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
         for (accept, is_page) in [
@@ -187,5 +254,7 @@ mod tests {
             assert_eq!(wants(Method::HEAD, accept), is_page, "{accept}");
             assert!(!wants(Method::POST, accept), "{accept}");
         }
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
+        assert!(wants_page(&Method::POST, "/why", &headers), "a form of a page");
     }
 }

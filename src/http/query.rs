@@ -10,13 +10,39 @@ pub struct Query(Vec<(String, String)>);
 impl Query {
     /// Those of this address.
     pub fn of(uri: &Uri) -> Self {
-        let query = uri.query().unwrap_or_default();
-        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        Self::encoded(uri.query().unwrap_or_default().as_bytes())
+    }
+
+    /// Those that stand in this text, encoded as behind a `?`: a form's fields are, too.
+    pub fn encoded(text: &[u8]) -> Self {
+        Self(url::form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    /// The parameters but for these, encoded again; empty where there are none.
+    pub fn without(&self, names: &[&str]) -> String {
+        let others = self.0.iter().filter(|(key, _)| !names.contains(&key.as_str()));
+        let mut text = url::form_urlencoded::Serializer::new(String::new());
+        text.extend_pairs(others);
+        text.finish()
     }
 
     /// The value of a parameter; empty counts as absent.
     pub fn one(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// All values of a parameter but the empty ones.
+    pub fn all_of(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self
+            .0
+            .iter()
+            .filter(move |(key, value)| key == name && !value.is_empty());
         found.map(|(_, value)| value.as_str())
     }
 

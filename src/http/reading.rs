@@ -11,6 +11,7 @@ use crate::customer::{CustomerId, Viewer};
 use crate::journal;
 use crate::ledger::{Ledger, Past};
 use crate::rule::RuleSet;
+use crate::search::Search;
 use crate::store::View;
 use crate::view::story::Sources;
 use crate::view::visibility::Visibility;
@@ -30,10 +31,14 @@ pub struct Reading {
     past: Past,
     /// On whose behalf.
     pub viewer: Viewer,
+    /// By which incidents are found.
+    pub search: Search,
+    /// What is written to.
+    pub ledger: Ledger,
 }
 
 impl Reading {
-    fn of(ledger: &Ledger, viewer: Viewer, about: Option<CustomerId>) -> Self {
+    fn of(ledger: &Ledger, search: Search, viewer: Viewer, about: Option<CustomerId>) -> Self {
         let store = ledger.view();
         let past = ledger.past(store.clone(), about);
         Self {
@@ -42,6 +47,8 @@ impl Reading {
             rules: past.now().clone(),
             past,
             viewer,
+            search,
+            ledger: ledger.clone(),
         }
     }
 
@@ -107,10 +114,10 @@ impl AppState {
         let Ok(Ok(turn)) = turn else {
             return Err(too_many());
         };
-        let ledger = self.ledger.clone();
+        let (ledger, search) = (self.ledger.clone(), self.search.clone());
         let work = move || {
             let _turn = turn;
-            answer(&Reading::of(&ledger, viewer, about))
+            answer(&Reading::of(&ledger, search, viewer, about))
         };
         let answer = match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer,

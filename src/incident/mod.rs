@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 use crate::event::{Arrival, Event, EventType, Impact, Kind, Level, Line, Provider, Stage};
 
+pub mod correction;
+pub mod reminders;
 pub mod reviews;
 
 /// What an incident is known by: the provider, and its tracking id without regard to case.
@@ -85,6 +87,8 @@ impl Status {
             (Kind::Update, Stage::Planned | Stage::Rescheduled) => Some(Self::Planned),
             (Kind::Update, Stage::Active | Stage::InProgress) => Some(Self::Active),
             (Kind::RulesMended | Kind::ReceiverBack, _) => Some(Self::Mitigated),
+            // a reminder is no trouble of its own
+            (kind, _) if kind.is_reminder() => Some(Self::Mitigated),
             // what we raise ourselves needs somebody until it is said to be good again
             (kind, _) if kind.is_own() => Some(Self::Active),
             _ => None,
@@ -361,6 +365,7 @@ mod tests {
             };
             let expected = match kind {
                 Kind::RulesMended | Kind::ReceiverBack => Status::Mitigated,
+                kind if kind.is_reminder() => Status::Mitigated,
                 _ => Status::Active,
             };
             assert_eq!(Incident::begun_by(&raised, at(1)).status, expected, "{kind}");

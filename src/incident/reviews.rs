@@ -9,10 +9,17 @@ use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
-use crate::event::{EventType, Kind, Promise, Stage};
+pub use crate::event::Size;
+use crate::event::{EventType, Kind, Promise, Stage, Window};
+pub use fold::CLOSED_AFTER;
 use fold::Fold;
 
+use super::correction::Corrected;
+
 mod fold;
+mod said;
+
+pub use said::{impact_on, repairs};
 
 /// When reviews are due, and how large an incident must be for them, where nobody says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +28,8 @@ pub struct Terms {
     pub preliminary: Duration,
     /// From the mitigation to the final review.
     pub finally: Duration,
+    /// How long before its due time a review is reminded of, and a maintenance before its start.
+    pub warn: Duration,
     /// From so many services, or regions, or from so long an impact on, an incident is one of the largest.
     pub largest: Extent,
     /// Up to one service in one region, and shorter than this, an incident is small.
@@ -43,6 +52,7 @@ impl Default for Terms {
         Self {
             preliminary: Duration::hours(72),
             finally: Duration::days(14),
+            warn: Duration::hours(24),
             largest: Extent {
                 services: 3,
                 regions: 3,
@@ -72,6 +82,25 @@ pub struct Said {
     pub services: usize,
     /// Regions that it names.
     pub regions: usize,
+    /// Whether it was heard live: what came as history is shown, and reminds nobody.
+    pub is_live: bool,
+    /// Whether the provider's own tags say that it is a review or a retraction.
+    pub is_tagged: bool,
+    /// By when it promises the next update.
+    pub next_update: Option<Time>,
+    /// The repairs that it promises for a month.
+    pub repairs: Vec<Repair>,
+    /// The window of impact that its prose says.
+    pub prose: Option<Window>,
+}
+
+/// A repair that a review promises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repair {
+    /// What is repaired, in the provider's words.
+    pub text: String,
+    /// When the month is over for which it is promised.
+    pub due: Time,
 }
 
 /// Where an incident is.
@@ -96,22 +125,14 @@ pub enum Phase {
     Canceled,
 }
 
-/// How large an incident is, by the words of what providers promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Size {
-    /// The mitigation statement is the last word.
-    Small,
-    /// One review comes.
-    Standard,
-    /// A preliminary review comes, then a final one.
-    Largest,
-}
-
 /// Who or what said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
+    /// A person corrected it.
+    Person,
+    /// The provider's tags.
+    Tag,
     /// What the provider's statements or reviews promise or decline.
     Promise,
     /// How large it is, by its impact.
@@ -128,6 +149,10 @@ pub enum Debt {
     PreliminaryReview,
     /// A final review, or the only one.
     FinalReview,
+    /// The next update of something that goes on.
+    Update,
+    /// A repair that a review promises for a month.
+    Repair,
 }
 
 /// How far it is.
@@ -161,6 +186,12 @@ pub struct Owed {
     pub basis: Basis,
     /// When it came, by the provider's own time.
     pub met: Option<Time>,
+    /// Of a repair: what is repaired.
+    pub text: Option<String>,
+    /// Of a review: how often the incident had opened again before.
+    pub round: usize,
+    /// Whether somebody is reminded of it: not of what came as history.
+    pub has_clock: bool,
 }
 
 impl Owed {
@@ -186,17 +217,74 @@ pub struct Progress {
     pub size: Option<(Size, Basis)>,
     /// What is and was owed, in the order of since and due.
     pub owed: Vec<Owed>,
+    /// When impact began and ended, by each who says so.
+    pub window: Windows,
+    /// How large it is, or has become so far: one of the largest is known as such while it goes on.
+    pub size_so_far: Option<Size>,
+    /// How long impact lasted: from its start to the last mitigation, or to now while it goes on.
+    pub lasted: Option<Duration>,
+    /// How long the provider took.
+    pub took: Took,
 }
 
-/// What communications (any order) add up to at `now`. Tests of a provider owe nothing.
-pub fn progress(event_type: EventType, said: &[Said], is_test: bool, terms: &Terms, now: Time) -> Progress {
+/// When impact began and ended, by each who says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Windows {
+    /// When it began, by the metadata.
+    pub start: Option<Time>,
+    /// When it ended, by the metadata.
+    pub end: Option<Time>,
+    /// What the prose of the last statement or review says.
+    pub prose: Option<Window>,
+    /// What a person says: it counts, else the metadata do.
+    pub person: Option<Window>,
+}
+
+/// How long the provider took for what it says. Each is `None` until it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Took {
+    /// From the start of impact to the first notice.
+    pub first_notice: Option<Duration>,
+    /// From the last mitigation to its preliminary review.
+    pub preliminary: Option<Duration>,
+    /// From the last mitigation to its final review.
+    pub finally: Option<Duration>,
+}
+
+/// What is known of an incident beside its communications.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// What sort of event it is.
+    pub event_type: EventType,
+    /// A test of the provider's: it owes nothing.
+    pub is_test: bool,
+    /// What a person corrected.
+    pub corrected: Corrected,
+    /// When reviews are due.
+    pub terms: &'a Terms,
+}
+
+/// What communications (any order) add up to at `now`.
+pub fn progress(about: &About<'_>, said: &[Said], now: Time) -> Progress {
     let mut said: Vec<&Said> = said.iter().collect();
     said.sort_by_key(|one| one.published);
-    let mut fold = Fold::new(event_type, is_test, terms);
+    let mut fold = Fold::new(about, None);
+    let mut reopened = None;
     for one in &said {
+        let before = fold.reopened();
         fold.hear(one);
+        reopened = (fold.reopened() > before).then_some(one.published).or(reopened);
     }
-    fold.end(said.last().map(|one| one.published), now)
+    if about.corrected.window.is_some() && reopened.is_some() {
+        // a person's word about the end is about the last one
+        fold = Fold::new(about, reopened);
+        said.iter().for_each(|one| fold.hear(one));
+    }
+    fold.end(
+        said.first().map(|one| one.published),
+        said.last().map(|one| one.published),
+        now,
+    )
 }
 
 #[cfg(test)]

@@ -147,9 +147,13 @@ impl Writer {
         let (view, from) = (self.store.view(), self.journal.next());
         match deadline {
             Deadline::Endpoint { endpoint } => view.was_told_since(endpoint, from),
-            Deadline::Tell { .. } | Deadline::Notifications { .. } | Deadline::Expire { .. } | Deadline::Retention => {
-                Ok(false)
-            }
+            // what waits in the inbox is decided before what it owes is looked at, and its text must be on disk
+            Deadline::Owed { incident, .. } => view.has_events_since(incident, from),
+            Deadline::Tell { .. }
+            | Deadline::Notifications { .. }
+            | Deadline::Expire { .. }
+            | Deadline::Retention
+            | Deadline::Clocks { .. } => Ok(false),
         }
     }
 

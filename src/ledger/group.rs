@@ -1,14 +1,18 @@
 //! What one cycle writes: staged while it goes on, then written as one group, synced, applied and answered; or, where
 //! there is no space, put back as if it had never been.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::{HELD_MOST, Hint, MEASURE_EVERY, NO_SPACE_WAIT, RECORD_BYTES_MOST, Refused, Reply, Waiting, Writer};
+use super::{
+    HELD_MOST, Hint, MEASURE_EVERY, NO_SPACE_WAIT, RECORD_BYTES_MOST, Refused, Reply, Waiting, Writer, changed_by,
+};
 use crate::delivery::{Attempt, End};
+use crate::incident::IncidentId;
 use crate::journal;
 use crate::journal::Position;
 use crate::record::{Change, Deadline, Input, Piece, Record};
@@ -25,6 +29,8 @@ pub(super) struct Cycle {
     pub rules_before: Option<Arc<RuleSet>>,
     pub undo: Vec<Undo>,
     pub decisions: usize,
+    /// The incidents that it changes.
+    pub changed: BTreeSet<IncidentId>,
     /// How deliveries ended.
     pub ends: Vec<End>,
 }
@@ -123,6 +129,7 @@ impl Writer {
         cycle.next_seq += 1;
         cycle.bytes += bytes.len();
         cycle.group.push(bytes);
+        cycle.changed.extend(changed_by(record, pieces).cloned());
         cycle.ends.extend(ends(record).cloned());
         self.store
             .stage(seq, record, pieces)
@@ -150,6 +157,8 @@ impl Writer {
         self.no_space_until = None;
         self.upkeep.noted = self.now();
         self.commit(cycle.next_seq - 1)?;
+        let changed = std::mem::take(&mut cycle.changed);
+        self.shared.changed.note(changed, cycle.next_seq - 1);
         // answered only now, so that whoever reads after a 202 finds what was accepted
         for (reply, positions) in cycle.replies.drain(..) {
             let _ = reply.send(Ok(positions));

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::{Compile, Figures, Past, Submission, space};
+use super::{Changed, Compile, Figures, Past, Submission, space};
 use crate::customer::CustomerId;
 use crate::delivery::Attempt;
 use crate::incident::IncidentId;
@@ -34,9 +34,12 @@ pub struct Ledger {
     pub(super) reader: Reader,
     pub(super) journal: journal::Reader,
     pub(super) compile: Compile,
+    /// When reviews are due, and how large an incident must be for them.
+    pub(super) reviews: Arc<crate::incident::reviews::Terms>,
     pub(super) figures: Arc<Figures>,
     pub(super) state: Arc<Path>,
     pub(super) changing_rules: Arc<tokio::sync::Mutex<()>>,
+    pub(super) changed: Changed,
 }
 
 /// Why something was not recorded.
@@ -218,12 +221,18 @@ impl Ledger {
 
     /// The rules by which events were decided, a customer's or everybody's, as far as `view` knows.
     pub fn past(&self, view: View, customer: Option<CustomerId>) -> Past {
-        Past::new(view, self.journal.clone(), self.compile.clone(), self.rules(), customer)
+        let (journal, compile) = (self.journal.clone(), self.compile.clone());
+        Past::new(view, journal, compile, self.rules(), customer, self.reviews.clone())
     }
 
     /// What can be looked up now.
     pub fn view(&self) -> View {
         self.reader.view()
+    }
+
+    /// Which incidents have changed, for whoever follows.
+    pub fn changed(&self) -> &Changed {
+        &self.changed
     }
 
     /// The journal, for texts.

@@ -15,8 +15,8 @@ use crate::evaluate::event_received::Heard;
 use crate::evaluate::retry_asked::Retry;
 use crate::evaluate::set_aside::{self, Trouble};
 use crate::evaluate::test_asked::Test;
-use crate::evaluate::{Case, DueTogether, evaluate};
-use crate::event::{Arrival, Event, Provider};
+use crate::evaluate::{Case, Correcting, DueTogether, LookAt, Measuring, evaluate};
+use crate::event::{Arrival, Event, Measures, Provider};
 use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::lookup;
@@ -76,19 +76,25 @@ impl Writer {
         Ok(match input {
             None => self.made(of, &Case::Nothing(Why::InputLost)),
             Some(Input::Heard { event }) => {
-                let event = &*view.with_time(event)?;
+                let mut event = view.with_time(event)?;
+                if self.rules.measuring().next().is_some() && event.arrival == Arrival::Live {
+                    let measures = self.measures(&event, waiting.at)?;
+                    event.to_mut().measures = measures.map(Box::new);
+                }
+                let event = &*event;
                 if self.awaits_rules(event) {
                     return Ok(self.made(of, &Case::RulesAwaited(event)));
                 }
                 let mut heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
                 heard.is_on_hold = self.hold()?.is_some();
+                heard.terms.clone_from(&self.settings.reviews);
                 self.leave_out_what_is_raised(event, &mut heard);
                 let at = waiting.at;
                 self.made(of, &Case::EventReceived { at, event, heard })
             }
             Some(input @ Input::Rules { .. }) => self.make_of_rules(waiting, input)?,
             Some(Input::RuleTexts { .. }) => self.made(of, &Case::Nothing(Why::PartOfAChange)),
-            Some(Input::Commanded { command, .. }) => self.make_of_command(waiting.at, command)?,
+            Some(Input::Commanded { by, command }) => self.make_of_command(waiting.at, by, command)?,
             Some(
                 Input::Tried { .. }
                 | Input::AttemptsEnded { .. }
@@ -99,6 +105,18 @@ impl Writer {
                 bail!("the input {} is of a kind that is never recorded", waiting.at)
             }
         })
+    }
+
+    /// What an event's incident adds up to, if rules ask for it.
+    fn measures(&self, event: &Event, at: Position) -> Result<Option<Measures>> {
+        let measuring = Measuring {
+            event,
+            at,
+            rules: &self.rules,
+            terms: &self.settings.reviews,
+            now: self.now(),
+        };
+        self.store.view().measures(&measuring, &self.shared.journal)
     }
 
     /// Words that are told of already count as told, also while what tells of them waits to be decided.
@@ -113,7 +131,7 @@ impl Writer {
         self.rules.files.is_empty() && event.provider != Provider::Bellwether && event.arrival == Arrival::Live
     }
 
-    fn make_of_command(&self, at: Position, command: &Command) -> Result<Made> {
+    fn make_of_command(&self, at: Position, by: &str, command: &Command) -> Result<Made> {
         let (of, view) = (Of::Kept { at }, self.store.view());
         Ok(match command {
             Command::Redeliver { delivery } => self.made(of, &Case::RedeliveryAsked(view.known(delivery)?)),
@@ -139,7 +157,11 @@ impl Writer {
                     Retry::Event { event, .. } if self.awaits_rules(event) => {
                         return Ok(self.made(of, &Case::Nothing(Why::NoRulesYet)));
                     }
-                    Retry::Event { event, heard, .. } => self.leave_out_what_is_raised(event, heard),
+                    Retry::Event { at, event, heard } => {
+                        event.measures = self.measures(event, *at)?.map(Box::new);
+                        heard.terms.clone_from(&self.settings.reviews);
+                        self.leave_out_what_is_raised(event, heard);
+                    }
                     Retry::Nothing
                     | Retry::Redelivery { .. }
                     | Retry::Notifications { .. }
@@ -148,6 +170,23 @@ impl Writer {
                 self.made(of, &Case::RetryAsked(retry))
             }
             Command::ForgetRules { customer } => self.make_of_forgetting(at, customer)?,
+            Command::Correct {
+                incident,
+                corrects,
+                reason,
+            } => {
+                let known = view.correction_facts(incident, corrects)?;
+                let correcting = Correcting {
+                    incident,
+                    by,
+                    reason,
+                    corrects,
+                    is_known: known.is_known,
+                    has_clock: known.has_clock,
+                    clock: known.clock,
+                };
+                self.made(of, &Case::CorrectionAsked(correcting))
+            }
         })
     }
 
@@ -179,7 +218,11 @@ impl Writer {
         match deadline {
             Deadline::Expire { delivery } => hint.decided.push(delivery.clone()),
             Deadline::Endpoint { endpoint } => hint.vanished.push(endpoint.clone()),
-            Deadline::Tell { .. } | Deadline::Notifications { .. } | Deadline::Retention => {}
+            Deadline::Tell { .. }
+            | Deadline::Notifications { .. }
+            | Deadline::Retention
+            | Deadline::Owed { .. }
+            | Deadline::Clocks { .. } => {}
         }
         let case = self.case_of(deadline, at)?;
         if let Case::NotificationsDue(gathered) = &case {
@@ -220,6 +263,17 @@ impl Writer {
                 Some(_) => Case::Nothing(Why::OnHold),
                 None => self.retention_case()?,
             },
+            Deadline::Owed { incident, on } => {
+                let look = LookAt {
+                    incident,
+                    on: on.as_ref(),
+                    due: at,
+                    customers: &self.rules.customers,
+                    terms: &self.settings.reviews,
+                };
+                Case::OwedDue(view.owed_context(&look, &self.shared.journal)?)
+            }
+            Deadline::Clocks { after } => Case::Unclocked(view.unclocked(after.as_ref(), self.now())?),
         })
     }
 
@@ -381,6 +435,10 @@ fn lane_of(change: &Change) -> Option<(EndpointId, IncidentId)> {
         | Change::Hold { .. }
         | Change::SetAside(_)
         | Change::TakenUp { .. }
+        | Change::NextLook { .. }
+        | Change::Reminded(_)
+        | Change::ClocksBegun
+        | Change::Corrected(_)
         | Change::IncidentForgotten { .. }
         | Change::Forgotten { .. } => None,
     }

@@ -26,6 +26,7 @@ use crate::record::{Deadline, Input};
 use crate::rule::RuleSet;
 use crate::store::{Store, trust};
 
+mod changed;
 mod decide;
 mod deciding;
 mod figures;
@@ -44,6 +45,7 @@ mod thin;
 #[cfg(test)]
 pub(crate) mod trap;
 
+pub use changed::{Batch, Changed, changed_by};
 #[cfg(test)]
 pub(crate) use deciding::note_of_deaths;
 pub use figures::{BadSecret, Figures};
@@ -111,6 +113,8 @@ pub struct Settings {
     pub housekeeping: crate::schedule::Cron,
     /// How long what is kept.
     pub keep: Retention,
+    /// When reviews are due, and how large an incident must be for them.
+    pub reviews: crate::incident::reviews::Terms,
     /// Bytes of one segment of the journal.
     pub segment_bytes: u64,
 }

@@ -9,12 +9,12 @@ use arc_swap::ArcSwap;
 
 use super::deciding::Deciding;
 use super::maintain::Upkeep;
-use super::{Background, Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
+use super::{Background, Changed, Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
 use crate::clock::{Clock, Time};
 use crate::evaluate::own;
 use crate::journal::{self, Journal};
 use crate::lookup;
-use crate::record::{Input, Record};
+use crate::record::{Deadline, Input, Record};
 use crate::rule::RuleSet;
 use crate::store::trust::{self, Trust};
 use crate::store::{Store, View, checkpoint, rebuild};
@@ -193,6 +193,11 @@ pub(super) fn told_of(lost: &[rebuild::Damage], notes: &[String]) -> String {
     text.join("\n")
 }
 
+/// Whether incidents are known that were heard by a version without a clock for what they owe.
+fn has_unclocked(view: &View) -> Result<bool> {
+    Ok(!view.have_clocks_begun()? && view.incidents_after(None).next().transpose()?.is_some())
+}
+
 fn undecided(view: &View) -> Result<VecDeque<Waiting>> {
     Ok(view
         .inbox()?
@@ -222,11 +227,14 @@ fn spawn(
         reader: store.reader(),
         journal: journal.reader(),
         compile: settings.compile.clone(),
+        reviews: Arc::new(settings.reviews.clone()),
         figures: Arc::new(Figures::default()),
         state: settings.state.as_path().into(),
         changing_rules: Arc::default(),
+        changed: Changed::since(journal.next() - 1),
     };
     let now: Time = settings.clock.now();
+    let unclocked = has_unclocked(store.view())?;
     let upkeep = Upkeep::new(journal.next() - 1, now);
     let mut writer = Writer {
         next_housekeeping: settings.housekeeping.next_after(now, chrono_tz::UTC),
@@ -239,7 +247,10 @@ fn spawn(
         backlog: VecDeque::new(),
         inbox,
         tried: VecDeque::new(),
-        noticed: VecDeque::new(),
+        noticed: unclocked
+            .then_some(Deadline::Clocks { after: None })
+            .into_iter()
+            .collect(),
         deciding,
         idle: Vec::new(),
         decided_waits: Vec::new(),

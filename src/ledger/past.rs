@@ -11,6 +11,7 @@ use anyhow::Result;
 use super::{Compile, recorded};
 use crate::clock::Time;
 use crate::customer::{CustomerId, ORGANISATION};
+use crate::incident::reviews::Terms;
 use crate::journal;
 use crate::journal::Position;
 use crate::lookup;
@@ -30,6 +31,8 @@ pub struct Past {
     now: Arc<RuleSet>,
     /// Whose they are; `None`: everybody's.
     customer: Option<CustomerId>,
+    /// How large an incident must be, for rules that ask for that.
+    terms: Arc<Terms>,
     made: Mutex<Made>,
 }
 
@@ -41,12 +44,13 @@ struct Made {
 
 impl Past {
     /// As far as `view` and `journal` know, where `now` is in force.
-    pub(super) fn new(
+    pub fn new(
         view: View,
         journal: journal::Reader,
         compile: Compile,
         now: Arc<RuleSet>,
         customer: Option<CustomerId>,
+        terms: Arc<Terms>,
     ) -> Self {
         let made = Made {
             by_revision: HashMap::new(),
@@ -58,8 +62,14 @@ impl Past {
             compile,
             now,
             customer,
+            terms,
             made: Mutex::new(made),
         }
+    }
+
+    /// How large an incident must be.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// The rules in force now.
@@ -283,7 +293,14 @@ mod tests {
             anyhow::ensure!(settings == Some("sealed"), "the settings of then");
             Ok(RuleSet::new(BTreeMap::new(), &deciding))
         });
-        let past = Past::new(store.view().clone(), journal.reader(), compile, now, None);
+        let past = Past::new(
+            store.view().clone(),
+            journal.reader(),
+            compile,
+            now,
+            None,
+            Arc::default(),
+        );
         assert!(past.rules_of(at(4)).expect("reads").is_some());
         assert!(
             past.rules_of(at(6)).expect("reads").is_none(),

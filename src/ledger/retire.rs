@@ -243,7 +243,8 @@ impl Forgotten {
                 Deadline::Tell { series, .. } => is_later(seq, self.series.get(series)),
                 Deadline::Notifications { incident, .. } => is_later(seq, self.incidents.get(incident)),
                 Deadline::Expire { .. } => true,
-                Deadline::Endpoint { .. } | Deadline::Retention => false,
+                Deadline::Owed { incident, .. } => is_later(seq, self.incidents.get(incident)),
+                Deadline::Endpoint { .. } | Deadline::Retention | Deadline::Clocks { .. } => false,
             },
             Of::Here(_) => false,
         }
@@ -306,6 +307,18 @@ impl Forgotten {
                 deadline: Deadline::Tell { series, .. },
                 ..
             } => is_later(seq, self.series.get(series)),
+            Change::Wake {
+                deadline: Deadline::Owed { incident, .. },
+                ..
+            }
+            | Change::Unwake {
+                deadline: Deadline::Owed { incident, .. },
+                ..
+            }
+            | Change::NextLook { incident, .. } => is_old(incident),
+            Change::Reminded(reminded) => is_old(&reminded.incident),
+            Change::Corrected(correction) => is_old(&correction.incident),
+            Change::ClocksBegun => false,
             Change::Nothing { why } => *why != Why::Retired && is_of_event(of, |event| self.is_gone(event)),
             Change::SetAside(_) => is_of_event(of, |event| self.is_gone(event)),
             Change::TakenUp { at } => self.is_gone(*at),

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use super::examine::{Texts, examined, refuse_tags};
 use super::meant::{meant, same};
-use super::yaml::{self, Node, Value};
+use super::yaml::{self, Node, Size, Value};
 use super::{Place, Problem, Severity};
 
 /// Something read, and where it stands.
@@ -110,7 +110,12 @@ impl<'t> Reading<'t> {
 
     /// The tree of the file; what is not YAML is a problem, and so are characters that nobody sees.
     pub fn tree(&self, texts: Texts) -> Option<Node> {
-        let tree = yaml::parse(self.text);
+        self.tree_within(texts, yaml::BY_HAND)
+    }
+
+    /// The same, of a file of at most this size.
+    pub fn tree_within(&self, texts: Texts, size: Size) -> Option<Node> {
+        let tree = yaml::parse_within(self.text, size);
         let tree = tree.map_err(|error| self.error(error.place, &error.what, error.hint.as_deref()));
         let tree = tree.ok()?;
         if self.text.contains('!') {

@@ -14,6 +14,27 @@ use super::explain::explain;
 /// The longest file that is read, bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
 
+/// How large a file may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// In bytes.
+    pub most_bytes: usize,
+    /// Lists, tables and scalars, expanded.
+    pub most_nodes: usize,
+}
+
+/// What people write by hand: rules, settings.
+pub const BY_HAND: Size = Size {
+    most_bytes: MAX_BYTES,
+    most_nodes: 200_000,
+};
+
+/// What programs write: a year's incidents, everything that a customer uses.
+pub const BY_PROGRAMS: Size = Size {
+    most_bytes: 64 * 1024 * 1024,
+    most_nodes: 5_000_000,
+};
+
 /// One value and where it stands.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -65,15 +86,15 @@ impl Node {
     }
 }
 
-/// Reads one YAML document.
+/// Reads one YAML document of at most this size.
 ///
 /// # Errors
 /// When it is too long, too deep, or not YAML; the first place only, as nothing behind it can be trusted.
-pub fn parse(text: &str) -> Result<Node, NotYaml> {
-    if text.len() > MAX_BYTES {
+pub fn parse_within(text: &str, size: Size) -> Result<Node, NotYaml> {
+    if text.len() > size.most_bytes {
         let what = format!(
             "a file has at most {} KiB, this one {}",
-            MAX_BYTES / 1024,
+            size.most_bytes / 1024,
             text.len().div_ceil(1024)
         );
         return Err(NotYaml {
@@ -86,7 +107,12 @@ pub fn parse(text: &str) -> Result<Node, NotYaml> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        budget: serde_saphyr::budget! { max_documents: 1, max_depth: 32, max_nodes: 200_000 },
+        budget: serde_saphyr::budget! {
+            max_documents: 1,
+            max_depth: 32,
+            max_nodes: size.most_nodes,
+            max_events: 1_000_000.max(2 * size.most_nodes),
+        },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000, max_replay_stack_depth: 8 },
     };
     let tree: Result<Spanned<Tree>, _> = serde_saphyr::from_str_with_options(text, options);
@@ -200,6 +226,10 @@ impl<'de> Visitor<'de> for TreeVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Node, NotYaml> {
+        parse_within(text, BY_HAND)
+    }
 
     fn shown(node: &Node) -> String {
         match &node.value {

@@ -46,6 +46,7 @@ variants! {
         Command::Retry { .. } => "command retry",
         Command::SendTest { .. } => "command send-test",
         Command::ForgetRules { .. } => "command forget-rules",
+        Command::Correct { .. } => "command correct",
     }
     deadline(Deadline), DEADLINES {
         Deadline::Tell { .. } => "deadline tell",
@@ -53,6 +54,8 @@ variants! {
         Deadline::Endpoint { .. } => "deadline endpoint",
         Deadline::Expire { .. } => "deadline expire",
         Deadline::Retention => "deadline retention",
+        Deadline::Owed { .. } => "deadline owed",
+        Deadline::Clocks { .. } => "deadline clocks",
     }
     change(Change), CHANGES {
         Change::Judged(_) => "change judged",
@@ -85,6 +88,10 @@ variants! {
         Change::Hold { .. } => "change hold",
         Change::SetAside(_) => "change set-aside",
         Change::TakenUp { .. } => "change taken-up",
+        Change::NextLook { .. } => "change next-look",
+        Change::Reminded(_) => "change reminded",
+        Change::ClocksBegun => "change clocks-begun",
+        Change::Corrected(_) => "change corrected",
         Change::Forgotten { .. } => "change forgotten",
         Change::IncidentForgotten { .. } => "change incident-forgotten",
     }
@@ -114,6 +121,8 @@ variants! {
         Why::SetAside { .. } => "why set-aside",
         Why::NotSetAside => "why not-set-aside",
         Why::OnHold => "why on-hold",
+        Why::NothingOwed => "why nothing-owed",
+        Why::NoSuchIncident => "why no-such-incident",
         Why::TooCostly => "why too-costly",
         Why::NoSuchReceiver => "why no-such-receiver",
     }

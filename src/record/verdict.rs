@@ -80,6 +80,10 @@ pub enum Why {
     OnHold,
     /// There is no such receiver, or it cannot be told in this form.
     NoSuchReceiver,
+    /// Nothing that is owed has to be told yet.
+    NothingOwed,
+    /// There is no such incident, or no such communication of it.
+    NoSuchIncident,
     /// Finding out whether the rule matches takes more work than a customer's rules may take of one event.
     TooCostly,
 }
@@ -110,6 +114,8 @@ impl std::fmt::Display for Why {
             Why::SetAside { why } => write!(f, "it could not be decided and is set aside: {why}"),
             Why::OnHold => f.write_str("the machine's clock jumped, and for a while nothing is deleted"),
             Why::NotSetAside => f.write_str("nothing is set aside there that can be decided again"),
+            Why::NothingOwed => f.write_str("nothing that is owed has to be told yet"),
+            Why::NoSuchIncident => f.write_str("there is no such incident, or no such communication of it"),
             Why::NoSuchReceiver => f.write_str("there is no such receiver, or it cannot be told in this form"),
             Why::TooCostly => f.write_str(
                 "trying the patterns of this customer's rules on this event takes more work than one event may cost",

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::customer::{Customer, CustomerId, Customers, Sees};
 use crate::event::catalogue::Catalogue;
-use crate::event::{Event, Impact, Provider};
+use crate::event::measure::spelled;
+use crate::event::{Event, Impact, Measure, Provider};
 
 use super::steps::{self, Steps, TooCostly};
 use super::why::{WhyNot, either, of_event, of_event_by};
@@ -69,7 +70,7 @@ pub fn judge_within(
     catalogue: &Catalogue,
     steps: &Steps,
 ) -> Judgement {
-    let judge = Judge::of(subject, customers, catalogue, steps);
+    let judge = Judge::of(rule, subject, customers, catalogue, steps);
     judge.by_all(rule).map_or_else(Judgement::No, Judgement::Matches)
 }
 
@@ -87,7 +88,7 @@ pub fn left(
 ) -> Result<Option<Left>, TooCostly> {
     let judge = Judge {
         visibility: Some(Visibility::of(rule, subject.event, customers)),
-        ..Judge::of(subject, customers, catalogue, steps)
+        ..Judge::of(rule, subject, customers, catalogue, steps)
     };
     match judge.by_what_is_visible(rule) {
         Ok(left) => Ok(Some(left)),
@@ -114,7 +115,7 @@ pub fn judge_following(
     catalogue: &Catalogue,
     steps: &Steps,
 ) -> Judgement {
-    let judge = Judge::of(subject, customers, catalogue, steps);
+    let judge = Judge::of(rule, subject, customers, catalogue, steps);
     let judged = judge
         .by_what_stays(rule)
         .and_then(|elements| judge.left(&judge.preferred(rule, elements)?));
@@ -135,6 +136,8 @@ struct Judge<'e> {
     catalogue: &'e Catalogue,
     /// What the rule may still take.
     steps: &'e Steps,
+    /// What the incident adds up to for the rule's customer.
+    measure: Measure,
     /// The accounts that are looked at; all where it is to be said why a rule does not match.
     visibility: Option<Visibility<'e>>,
 }
@@ -183,8 +186,16 @@ impl<'e> Visibility<'e> {
 }
 
 impl<'e> Judge<'e> {
-    fn of(subject: &'e Subject<'e>, customers: &'e Customers, catalogue: &'e Catalogue, steps: &'e Steps) -> Self {
+    fn of(
+        rule: &Rule,
+        subject: &'e Subject<'e>,
+        customers: &'e Customers,
+        catalogue: &'e Catalogue,
+        steps: &'e Steps,
+    ) -> Self {
+        let measures = subject.event.measures.as_deref();
         Self {
+            measure: measures.map(|all| all.of(rule.customer.as_str())).unwrap_or_default(),
             subject,
             event: subject.event,
             customers,
@@ -385,7 +396,17 @@ impl<'e> Judge<'e> {
         one_of("stage", &condition.stages, Some(event.stage))?;
         one_of("kind", &condition.kinds, Some(event.kind))?;
         one_of("level", &condition.levels, event.level)?;
-        one_of("provider", &condition.providers, Some(event.provider))
+        one_of("provider", &condition.providers, Some(event.provider))?;
+        one_of("size", &condition.sizes, self.measure.size)?;
+        let Some(lasted) = condition.lasted else { return Ok(()) };
+        match self.measure.lasted {
+            Some(long) if lasted.holds(long) => Ok(()),
+            long => Err(WhyNot::Differs {
+                key: "lasted".to_owned(),
+                wants: lasted.to_string(),
+                is: long.map(spelled),
+            }),
+        }
     }
 
     /// What of that is text.

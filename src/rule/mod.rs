@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::Address;
 use crate::customer::CustomerId;
-use crate::event::{EventType, Kind, Level, Provider, Stage};
+use crate::event::measure::spelled;
+use crate::event::{EventType, Kind, Level, Provider, Size, Stage};
 use crate::notification::Channel;
 
 /// A condition and who is told when it matches.
@@ -58,6 +59,13 @@ pub struct Rule {
     pub enabled: bool,
     /// Where it stands: line in its file, 1-based.
     pub line: usize,
+}
+
+impl Rule {
+    /// Whether it asks what the incident adds up to.
+    pub fn asks_for_measures(&self) -> bool {
+        self.when.asks_for_measures() || self.unless.iter().any(Condition::asks_for_measures)
+    }
 }
 
 /// What those who were told of an incident also hear, even if `when` no longer matches.
@@ -96,6 +104,10 @@ pub struct Condition {
     pub tracking_ids: Option<Vec<Pattern>>,
     /// `provider`
     pub providers: Option<Vec<Provider>>,
+    /// `size`: how large the incident is, as far as that is known.
+    pub sizes: Option<Vec<Size>>,
+    /// `lasted`: how long impact has lasted.
+    pub lasted: Option<Lasted>,
     /// `subtype`, folded ([`crate::event::fold`]).
     pub subtypes: Option<Vec<String>>,
     /// `properties`: the alert's custom properties; all keys must hold, any pattern of a key's list suffices.
@@ -104,7 +116,37 @@ pub struct Condition {
     pub owner_none: bool,
 }
 
+/// How long impact must have lasted; at least one of them is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lasted {
+    /// At least so long.
+    pub at_least: Option<chrono::Duration>,
+    /// At most so long.
+    pub at_most: Option<chrono::Duration>,
+}
+
+impl Lasted {
+    /// Whether an impact of this length is meant.
+    pub fn holds(&self, long: chrono::Duration) -> bool {
+        self.at_least.is_none_or(|least| long >= least) && self.at_most.is_none_or(|most| long <= most)
+    }
+}
+
+impl std::fmt::Display for Lasted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let said = |words: &str, long: Option<chrono::Duration>| long.map(|long| format!("{words} {}", spelled(long)));
+        let parts = [said("at least", self.at_least), said("at most", self.at_most)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(&parts.join(" and "))
+    }
+}
+
 impl Condition {
+    /// Whether it asks what the incident adds up to.
+    pub fn asks_for_measures(&self) -> bool {
+        self.sizes.is_some() || self.lasted.is_some()
+    }
+
     /// All patterns it has.
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         let keys = [&self.title, &self.text, &self.tracking_ids];

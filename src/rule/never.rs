@@ -67,6 +67,20 @@ fn has_kind(event_type: EventType, kind: Kind) -> bool {
     !never
 }
 
+/// Whether an incident of this type can be reminded of in this way: reminders have its type, and no stage.
+fn is_reminded_of(event_type: EventType, kind: Kind) -> bool {
+    match kind {
+        Kind::ReviewDue | Kind::ReviewOverdue | Kind::RepairDue => {
+            matches!(
+                event_type,
+                EventType::ServiceIssue | EventType::SecurityAdvisory | EventType::Other
+            )
+        }
+        Kind::MaintenanceStarting | Kind::MaintenanceOver => event_type == EventType::PlannedMaintenance,
+        _ => true,
+    }
+}
+
 /// Whether a communication of this stage can be of this kind.
 fn stage_has_kind(event_type: EventType, stage: Stage, kind: Kind) -> bool {
     let is_incident = matches!(event_type, EventType::ServiceIssue | EventType::SecurityAdvisory);
@@ -92,6 +106,7 @@ static TOGETHER: LazyLock<Vec<Words>> = LazyLock::new(|| {
             Provider::Azure
         };
         let goes_together = match provider {
+            Provider::Bellwether if kind.is_reminder() => stage == Stage::Unknown && is_reminded_of(event_type, kind),
             Provider::Bellwether => {
                 event_type == EventType::HealthAdvisory && matches!(stage, Stage::Active | Stage::Resolved)
             }
@@ -132,6 +147,7 @@ fn is_refused(condition: &Condition) -> bool {
         condition.kinds.as_ref().map(Vec::len),
         condition.levels.as_ref().map(Vec::len),
         condition.providers.as_ref().map(Vec::len),
+        condition.sizes.as_ref().map(Vec::len),
     ];
     words.contains(&Some(0))
 }
@@ -247,7 +263,9 @@ fn of_stage_and_kind(condition: &Condition) -> Never {
 fn of_provider(condition: &Condition) -> Never {
     let providers = either(&condition.providers);
     let hint = match condition.providers.as_deref() {
-        Some([Provider::Bellwether]) => "bellwether's own events are of the type Health advisory; name their `kind`: ",
+        Some([Provider::Bellwether]) => {
+            "bellwether's own events are of the type Health advisory, reminders of their incident's; name their `kind`: "
+        }
         _ => "its kinds are ",
     };
     let only_providers = Condition {

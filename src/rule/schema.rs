@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::event::{EventType, Kind, Level, Provider, Stage};
+use crate::event::{EventType, Kind, Level, Provider, Size, Stage};
 
 mod shape;
 
@@ -102,11 +102,29 @@ struct Condition {
     provider: Option<Texts>,
     /// An advisory's subtype, for example Retirement.
     subtype: Option<Texts>,
+    /// How large the incident is, as far as that is known when the event is heard: small, standard, largest.
+    #[schemars(schema_with = "sizes")]
+    size: Option<Texts>,
+    /// How long impact has lasted, until it was mitigated or so far.
+    lasted: Option<Lasted>,
     /// The alert's custom properties: names and patterns.
     properties: Option<BTreeMap<String, Texts>>,
     /// `none`: what no customer owns (operator's rules only).
     #[schemars(schema_with = "owner")]
     owner: Option<String>,
+}
+
+/// How long impact must have lasted: one of the two, or both.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code)] // described, never built
+struct Lasted {
+    /// At least so long: 2h, 1 day.
+    #[schemars(rename = "at least", schema_with = "length_of_time")]
+    at_least: Option<String>,
+    /// At most so long.
+    #[schemars(rename = "at most", schema_with = "length_of_time")]
+    at_most: Option<String>,
 }
 
 /// This service in this region.
@@ -252,6 +270,10 @@ struct TestEvent {
     provider: Option<String>,
     /// An advisory's subtype.
     subtype: Option<String>,
+    /// How large the incident is then: small, standard, largest.
+    size: Option<String>,
+    /// How long impact has lasted then: 90m, 2h.
+    lasted: Option<String>,
     /// The alert's custom properties.
     properties: Option<BTreeMap<String, String>>,
     /// The account it was sent for: an id, or a group. Without it: all that the folder knows of.
@@ -298,6 +320,10 @@ fn stages(_: &mut SchemaGenerator) -> Schema {
 
 fn kinds(_: &mut SchemaGenerator) -> Schema {
     offered(Kind::ALL.iter().map(|one| one.word()).collect())
+}
+
+fn sizes(_: &mut SchemaGenerator) -> Schema {
+    offered(Size::ALL.iter().map(|one| one.word()).collect())
 }
 
 fn levels(_: &mut SchemaGenerator) -> Schema {
@@ -463,6 +489,7 @@ mod tests {
             "when: {}, notify: a, settle: 1h 30m, follow: END, every: true, test events: false, enabled: true",
             "when: { event type: incident, stage: [in-progress, Active] }, notify: a, unless: { title: x* }",
             "when: { impact: { service: Storage } }, notify: a, unless: [{ region: East US }, { properties: { team: b } }]",
+            "when: { size: Largest, lasted: { at least: 2h, at most: 1 day } }, notify: a",
             "when: { owner: None, subtype: Retirement, level: info, provider: gcp, tracking id: A* }, notify: a",
         ] {
             let text = format!("{AROUND}rules: [{{ name: r, {rest} }}]");
@@ -526,6 +553,8 @@ mod tests {
             "when: {}, notify: a, every: 'yes'",
             "when: {}, notify: a, settle: 10",
             "when: {}, notify: a, settle: soon",
+            "when: { lasted: 2h }, notify: a",
+            "when: { lasted: { at least: soon } }, notify: a",
             "when: {}, notify: a, follow: never",
             "when: {}, notify: a, unless: {}",
             "when: {}, notify: a, unless: x",

@@ -49,6 +49,8 @@ pub struct RuleSet {
     endpoints: Layers<EndpointId, (Arc<Receiver>, usize)>,
     /// The rules and receivers that nobody writes.
     built_in: Arc<Vec<(Arc<Rule>, Arc<Receiver>)>>,
+    /// How many rules of each customer ask what an incident adds up to; of those with none, nothing stands here.
+    measuring: BTreeMap<CustomerId, usize>,
     /// The name of the settings that decide.
     settings: Arc<str>,
     /// The names of all files, added up.
@@ -104,6 +106,7 @@ impl RuleSet {
             rules: Layers::default(),
             endpoints: Layers::default(),
             built_in: Arc::new(built_in.collect()),
+            measuring: BTreeMap::new(),
             settings: settings.name().into(),
             sum: files.values().fold(0, |sum, file| sum.wrapping_add(name_of(file))),
             files: files.into(),
@@ -174,6 +177,11 @@ impl RuleSet {
         set
     }
 
+    /// The name of the settings that decide: who owns what, and what services and regions are called.
+    pub fn settings_name(&self) -> &str {
+        &self.settings
+    }
+
     /// Whether these settings are those that it was made with.
     pub fn is_decided_by(&self, settings: &Deciding) -> bool {
         *self.settings == *settings.name()
@@ -200,6 +208,7 @@ impl RuleSet {
             rules: self.rules.clone(),
             endpoints: self.endpoints.clone(),
             built_in: self.built_in.clone(),
+            measuring: self.measuring.clone(),
             settings: self.settings.clone(),
             sum: self.sum,
             whole: self.whole.clone(),
@@ -214,6 +223,10 @@ impl RuleSet {
             .rules()
             .map(|rule| ((rule.customer.clone(), rule.name.clone()), rule.clone()));
         let rules: BTreeMap<_, _> = rules.collect();
+        let mut measuring = BTreeMap::new();
+        for rule in rules.values().filter(|rule| rule.asks_for_measures()) {
+            *measuring.entry(rule.customer.clone()).or_default() += 1;
+        }
         let receivers = || {
             let written = self.files.values().flat_map(|file| &file.receivers);
             written.chain(self.built_in.iter().map(|(_, contact)| contact))
@@ -228,12 +241,16 @@ impl RuleSet {
         let whole = Part::new(self.files.values(), built_in, &self.customers, Keys::default());
         self.whole = Arc::new(whole);
         self.revision = revision(&self.settings, self.files.len(), self.sum);
+        self.measuring = measuring;
         (self.rules, self.receivers, self.endpoints) = (rules.into(), receivers.into(), endpoints.into());
     }
 
     fn add_names(&mut self, file: &RuleFile) {
         self.sum = self.sum.wrapping_add(name_of(file));
         for rule in &file.rules {
+            if rule.asks_for_measures() {
+                *self.measuring.entry(rule.customer.clone()).or_default() += 1;
+            }
             self.rules
                 .insert((rule.customer.clone(), rule.name.clone()), rule.clone());
         }
@@ -246,6 +263,11 @@ impl RuleSet {
     fn remove_names(&mut self, file: &RuleFile) {
         self.sum = self.sum.wrapping_sub(name_of(file));
         for rule in &file.rules {
+            if rule.asks_for_measures()
+                && let Some(count) = self.measuring.get_mut(&rule.customer)
+            {
+                *count -= 1;
+            }
             self.rules.remove(&(rule.customer.clone(), rule.name.clone()));
         }
         for one in &file.receivers {
@@ -337,6 +359,14 @@ impl RuleSet {
     pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
         let written = self.files.values().flat_map(|file| &file.rules);
         written.chain(self.built_in.iter().map(|(rule, _)| rule))
+    }
+
+    /// The customers whose rules ask what an incident adds up to.
+    pub fn measuring(&self) -> impl Iterator<Item = &CustomerId> {
+        self.measuring
+            .iter()
+            .filter(|(_, rules)| **rules > 0)
+            .map(|(customer, _)| customer)
     }
 
     /// The rule of this name.

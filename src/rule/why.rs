@@ -165,6 +165,8 @@ impl Condition {
             );
         }
         say("provider", self.providers.as_ref().map(either));
+        say("size", self.sizes.as_ref().map(either));
+        say("lasted", self.lasted.map(|lasted| lasted.to_string()));
         say("subtype", self.subtypes.as_ref().map(either));
         for (key, patterns) in &self.properties {
             say(

@@ -109,7 +109,7 @@ fn heard(at: Position, event: &Event, now: Time, ops: &mut Vec<Op>) {
 fn line(at: Position, event: &Event, heard: Time) -> EventLine {
     EventLine {
         at,
-        heard,
+        heard: event.heard(heard),
         incident: IncidentId::of(event),
         tracking_id: event.tracking_id.clone(),
         kind: event.kind,
@@ -291,6 +291,16 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
             }
             put(Item::Failing((**failing).clone()));
         }
+        Change::NextLook { incident, at } => put(Item::Clock {
+            incident: incident.clone(),
+            at: *at,
+        }),
+        Change::Reminded(reminded) => put(Item::Reminded(reminded.clone())),
+        Change::ClocksBegun => put(Item::ClocksBegun {}),
+        Change::Corrected(correction) => put(Item::Correction {
+            at,
+            correction: correction.clone(),
+        }),
         Change::EndpointWorks { endpoint, .. } => ops.push(Op::Remove(keys::failing(endpoint))),
         Change::InForce {
             revision,
@@ -459,7 +469,10 @@ fn judged(at: Position, judged: &Judged, stands: &Stands, ops: &mut Vec<Op>) {
 
 fn incident_forgotten(incident: &IncidentId, events: &[Position], ops: &mut Vec<Op>) {
     ops.push(Op::Remove(keys::incident_key(incident)));
+    ops.push(Op::Remove(keys::clock(incident)));
     let lists = [
+        keys::reminded_of(incident),
+        keys::corrections(incident),
         keys::entries(incident),
         keys::hearings(incident),
         keys::follows(incident),

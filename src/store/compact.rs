@@ -24,7 +24,7 @@ use crate::notification::{Channel, EndpointId, Form, SeriesId};
 use crate::record::{Accounts, Ref, Stands};
 
 /// The schema of the store's keys and values.
-pub const SCHEMA: u64 = 6;
+pub const SCHEMA: u64 = 7;
 
 /// What a value begins with.
 mod tag {
@@ -60,6 +60,10 @@ pub fn write(item: &Item) -> Vec<u8> {
         | Item::Lost { .. }
         | Item::Failing(_)
         | Item::ToldOfFailing { .. }
+        | Item::Clock { .. }
+        | Item::Reminded(_)
+        | Item::ClocksBegun {}
+        | Item::Correction { .. }
         | Item::LastHeard { .. } => named(item),
     }
 }

@@ -12,6 +12,8 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey, Standing, State, StateWord};
 use crate::event::{Arrival, Form as EventForm, Kind, Provider};
+use crate::incident::correction::Correction;
+use crate::incident::reminders::Reminded;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::lookup::Frozen;
@@ -85,6 +87,14 @@ pub enum Item {
     Failing(Failing),
     /// When a customer was last told that a receiver of its own fails.
     ToldOfFailing { customer: CustomerId, at: Time },
+    /// When an incident is looked at next because of what it owes.
+    Clock { incident: IncidentId, at: Option<Time> },
+    /// What a customer was reminded of, of an incident.
+    Reminded(Reminded),
+    /// Every incident has a clock for what it owes.
+    ClocksBegun {},
+    /// A person's word of an incident, and the change that says so.
+    Correction { at: Position, correction: Correction },
     /// When a provider was last heard in this form: not by a back-fill, and not what we raise ourselves.
     LastHeard {
         provider: Provider,
@@ -293,6 +303,10 @@ impl Item {
             Item::Lost { .. } => keys::lost(),
             Item::Failing(failing) => keys::failing(&failing.endpoint),
             Item::ToldOfFailing { customer, .. } => keys::told_of_failing(customer),
+            Item::Clock { incident, .. } => keys::clock(incident),
+            Item::Reminded(one) => keys::reminded_of(&one.incident).text(one.customer.as_str()),
+            Item::ClocksBegun {} => keys::clocks_begun(),
+            Item::Correction { at, correction } => keys::corrections(&correction.incident).position(*at),
             Item::LastHeard { provider, form, .. } => keys::last_heard().text(provider.word()).text(form.word()),
         }
     }
@@ -332,6 +346,10 @@ impl Item {
             | Item::Lost { .. }
             | Item::Failing(_)
             | Item::ToldOfFailing { .. }
+            | Item::Clock { .. }
+            | Item::Reminded(_)
+            | Item::ClocksBegun {}
+            | Item::Correction { .. }
             | Item::LastHeard { .. } => {}
         }
         keys

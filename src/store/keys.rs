@@ -106,6 +106,10 @@ pub mod letter {
     pub const FAILING: u8 = b'y';
     pub const TOLD_OF_FAILING: u8 = b'Y';
     pub const LAST_HEARD: u8 = b'o';
+    pub const CLOCK: u8 = b'c';
+    pub const REMINDED: u8 = b'r';
+    pub const CLOCKS_BEGUN: u8 = b'C';
+    pub const CORRECTION: u8 = b'k';
     /// Not items: the store's own place in the journal.
     pub const META: u8 = b'm';
 
@@ -260,6 +264,22 @@ pub fn told_of_failing(customer: &CustomerId) -> Key {
 
 pub fn last_heard() -> Key {
     Key::of(letter::LAST_HEARD)
+}
+
+pub fn clock(id: &IncidentId) -> Key {
+    Key::of(letter::CLOCK).incident(id)
+}
+
+pub fn reminded_of(id: &IncidentId) -> Key {
+    Key::of(letter::REMINDED).incident(id)
+}
+
+pub fn clocks_begun() -> Key {
+    Key::of(letter::CLOCKS_BEGUN)
+}
+
+pub fn corrections(id: &IncidentId) -> Key {
+    Key::of(letter::CORRECTION).incident(id)
 }
 
 pub fn set_aside(at: Position) -> Key {

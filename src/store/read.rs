@@ -8,6 +8,8 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, Failing, LaneKey, Standing, StateWord};
 use crate::event::{Form, Provider};
+use crate::incident::correction::Correction;
+use crate::incident::reminders::Mark;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
@@ -105,6 +107,28 @@ impl View {
     pub fn hearings_of(&self, id: &IncidentId, account: &str, most: usize) -> Result<Vec<Hearing>> {
         let latest_first = self.scan(&keys::hearings(id).text(account));
         collect!(latest_first.take(most), Item::Hearing(hearing) => hearing)
+    }
+
+    /// When an incident is looked at next because of what it owes; `None` inside: only if something more is heard of it.
+    pub fn clock(&self, id: &IncidentId) -> Result<Option<Option<Time>>> {
+        one!(self, &keys::clock(id), Item::Clock { at, .. } => at)
+    }
+
+    /// Whether every incident has a clock for what it owes.
+    pub fn have_clocks_begun(&self) -> Result<bool> {
+        Ok(self.get(&keys::clocks_begun())?.is_some())
+    }
+
+    /// What a customer was reminded of, of an incident.
+    pub fn reminded(&self, id: &IncidentId, customer: &CustomerId) -> Result<Vec<Mark>> {
+        let key = keys::reminded_of(id).text(customer.as_str());
+        let reminded: Result<Option<Vec<Mark>>> = one!(self, &key, Item::Reminded(one) => one.of);
+        Ok(reminded?.unwrap_or_default())
+    }
+
+    /// What persons said of an incident, the oldest first.
+    pub fn corrections(&self, id: &IncidentId) -> Result<Vec<Correction>> {
+        collect!(self.scan(&keys::corrections(id)), Item::Correction { correction, .. } => correction)
     }
 
     /// The rules that told of an incident.
@@ -401,6 +425,51 @@ impl View {
         collect!(self.scan_other(&keys::events_of(id)), Item::Event(line) => line.at)
     }
 
+    /// The lines of an incident's events, from the one behind `after` on.
+    pub fn event_lines_of(
+        &self,
+        id: &IncidentId,
+        after: Option<Position>,
+    ) -> impl Iterator<Item = Result<EventLine>> + '_ {
+        let all = keys::events_of(id);
+        let from = after.map_or_else(|| all.clone(), |at| past(&all.clone().position(at)));
+        self.scan_other_from(&all, &from).filter_map(|found| match found {
+            Ok((_, Item::Event(line))) => Some(Ok(line)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// The line of an incident's latest event.
+    pub fn latest_event_of(&self, id: &IncidentId) -> Result<Option<EventLine>> {
+        let latest = self.scan_other_back(&keys::events_of(id), None).next().transpose()?;
+        Ok(latest.and_then(|item| match item {
+            Item::Event(line) => Some(line),
+            _ => None,
+        }))
+    }
+
+    /// Everything that was or will be told about an incident, from what stands behind the delivery `after` on.
+    pub fn deliveries_about_after(
+        &self,
+        id: &IncidentId,
+        after: Option<&DeliveryItem>,
+    ) -> impl Iterator<Item = Result<DeliveryItem>> + '_ {
+        let all = keys::deliveries_of(id);
+        let from = after.map(|one| past(&keys::deliveries_to(id, &one.delivery.endpoint).id(&one.delivery.id)));
+        let found = self.scan_other_from(&all, &from.unwrap_or_else(|| all.clone()));
+        found.filter_map(|found| match found {
+            Ok((_, Item::Delivery(one))) => Some(Ok(*one)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// The last sequence number that is in it.
+    pub fn applied_through(&self) -> Result<u64> {
+        Ok(self.mark(&keys::applied_through())?.map_or(0, |at| at.seq))
+    }
+
     /// Everything that was or will be told about an incident.
     pub fn deliveries_about(&self, id: &IncidentId) -> impl Iterator<Item = Result<DeliveryItem>> + '_ {
         let found = self.scan_other(&keys::deliveries_of(id));
@@ -425,6 +494,11 @@ impl View {
         // in the order of records: a clock that was set back does not bring older rules back
         let last = all.into_iter().rev().find(|(_, since)| *since <= time);
         Ok(last.map(|(seq, _)| seq))
+    }
+
+    /// The revision that came into force by the record `seq`, and when.
+    pub fn came_into_force(&self, seq: u64) -> Result<Option<(Revision, Time)>> {
+        one!(self, &Key::of(letter::IN_FORCE).number(seq), Item::InForce { revision, since, .. } => (revision, since))
     }
 
     /// Where the settings that decided after the record `seq` were recorded.

@@ -155,6 +155,19 @@ fn none_of(mut damaged: Vec<Damage>) -> Result<()> {
     }
 }
 
+/// A store of its own in `dir`, of the state of a stopped daemon: from its newest checkpoint and the journal. The store
+/// that belongs to the state is neither trusted nor touched.
+///
+/// # Errors
+/// When the journal cannot be read, or the store cannot be built.
+pub fn aside(state: &Path, dir: &Path, reader: &journal::Reader) -> Result<Store> {
+    former::bring_up(state).context("bringing the checkpoints up to this version")?;
+    let stop = AtomicBool::new(false);
+    let mut store = from_checkpoint(state, dir, &stop)?;
+    catch_up(&mut store, reader, &stop)?;
+    Ok(store)
+}
+
 /// Applies what the journal has beyond the store. Returns what is damaged and not owned up to by a `Lost` record.
 ///
 /// # Errors
@@ -212,7 +225,10 @@ pub fn each_record(
 
 /// What the records before a decision's last one hold of it. What is lost of them is left out: it is damage like any
 /// other, and reported where it is met.
-fn pieces_of(reader: &journal::Reader, seq: u64, record: &Record) -> Result<Vec<Piece>> {
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn pieces_of(reader: &journal::Reader, seq: u64, record: &Record) -> Result<Vec<Piece>> {
     let Record::Decided { after: Some(first), .. } = record else {
         return Ok(Vec::new());
     };

@@ -5,6 +5,7 @@
 use crate::clock::Time;
 use crate::delivery::{End, State};
 use crate::event::{Event, EventType, Kind, Stage};
+use crate::incident::reviews::Phase;
 use crate::incident::{Incident, Status};
 
 /// What a colour says.
@@ -53,6 +54,12 @@ pub const TEST: Badge = badge("Test", Tone::Attention);
 
 /// What came as history only is marked with: nobody was told of it.
 pub const BACK_FILLED: Badge = badge("Back-filled", Tone::Quiet);
+
+/// What an incident is marked with of which a review is owed.
+pub const REVIEW_OWED: Badge = badge("Review owed", Tone::Notice);
+
+/// What an incident is marked with of which a review should have come.
+pub const REVIEW_OVERDUE: Badge = badge("Review overdue", Tone::Attention);
 
 /// How far along an incident is, as known `now`.
 pub fn incident(incident: &Incident, now: Time) -> Badge {
@@ -124,6 +131,12 @@ fn own(kind: Kind) -> Option<Badge> {
         Kind::MailRefused => Some(badge("Mail is refused", Tone::Alarm)),
         Kind::ReceiverFailing => Some(badge("Receiver fails", Tone::Alarm)),
         Kind::ReceiverBack => Some(badge("Receiver works again", Tone::Good)),
+        Kind::ReviewDue => Some(badge("Review due", Tone::Notice)),
+        Kind::ReviewOverdue => Some(badge("Review overdue", Tone::Attention)),
+        Kind::RepairDue => Some(badge("Repairs due", Tone::Notice)),
+        Kind::UpdateOverdue => Some(badge("Update overdue", Tone::Attention)),
+        Kind::MaintenanceStarting => Some(badge("Maintenance starts", Tone::Notice)),
+        Kind::MaintenanceOver => Some(badge("Maintenance over", Tone::Quiet)),
         Kind::Update
         | Kind::Mitigation
         | Kind::PreliminaryReview
@@ -131,6 +144,20 @@ fn own(kind: Kind) -> Option<Badge> {
         | Kind::Retraction
         | Kind::Retrospective
         | Kind::Recording => None,
+    }
+}
+
+/// Where an incident is, as one says it.
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Planned => "planned",
+        Phase::InProgress => "in progress",
+        Phase::Investigating => "going on",
+        Phase::Mitigated => "over",
+        Phase::UnderReview => "over; a review is owed",
+        Phase::Closed => "closed: nothing more is expected",
+        Phase::Retracted => "there was none",
+        Phase::Canceled => "called off",
     }
 }
 
@@ -156,6 +183,12 @@ pub fn communication(kind: Kind, event_type: EventType, stage: Stage) -> &'stati
         Kind::MailRefused => "The mail relay refuses us",
         Kind::ReceiverFailing => "A receiver fails",
         Kind::ReceiverBack => "A receiver works again",
+        Kind::ReviewDue => "Reminder: a review is due soon",
+        Kind::ReviewOverdue => "Reminder: a review is overdue",
+        Kind::RepairDue => "Reminder: repairs were promised",
+        Kind::UpdateOverdue => "Reminder: an update is overdue",
+        Kind::MaintenanceStarting => "Reminder: a maintenance starts",
+        Kind::MaintenanceOver => "Reminder: a maintenance is over",
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use schemars::{JsonSchema, Schema};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::visibility::Visibility;
 use super::words::{without_addresses, without_paths};
@@ -68,6 +68,8 @@ pub struct Figures {
     pub customers_without_rules: BTreeSet<CustomerId>,
     /// Secrets that rule files name and that cannot be used.
     pub bad_secrets: Vec<BadSecret>,
+    /// How long what is kept.
+    pub kept: Kept,
 }
 
 /// A secret that rule files name and that cannot be used.
@@ -102,6 +104,8 @@ pub struct Status {
     pub failing: Vec<Fails>,
     /// What waits.
     pub waiting: Waiting,
+    /// How long what is kept.
+    pub kept: Kept,
     /// What is taken on disk; for an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
@@ -125,6 +129,17 @@ pub struct Status {
     pub clock_behind_seconds: i64,
     /// Whether the rules folder is looked at every few seconds, as the system does not tell of all of its changes.
     pub rules_are_polled: bool,
+}
+
+/// How long a daemon keeps what, in seconds; `None` is for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kept {
+    /// Events and incidents.
+    pub events_seconds: Option<u64>,
+    /// Incidents with a post incident review.
+    pub reviews_seconds: Option<u64>,
+    /// Deliveries and their attempts.
+    pub deliveries_seconds: Option<u64>,
 }
 
 /// Something that needs a person.
@@ -272,6 +287,7 @@ pub fn status(visibility: &Visibility<'_>, rules: &RuleSet, figures: &Figures) -
         rules: rules_of(visibility, rules)?,
         failing: failing(visibility, rules, figures.now)?,
         waiting: waiting(visibility, figures)?,
+        kept: figures.kept,
         disk: is_operator.then_some(Disk {
             journal_bytes: figures.journal_bytes,
             store_bytes: figures.store_bytes,

@@ -5,14 +5,19 @@
 
 mod became;
 mod chapter;
+mod outline;
 mod own;
 mod progress;
 pub mod revisions;
+mod said;
 
 pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
+pub use outline::{Heard, Listed, Outline, Whose};
+pub use said::said;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use anyhow::Result;
 
@@ -20,7 +25,8 @@ use crate::channel::Outcome;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Standing, State};
-use crate::event::{Arrival, Event, Impact, Kind, Stage};
+use crate::event::{Arrival, Event, Impact, Kind, Provider, Stage};
+use crate::incident::correction::{Correction, kind_of};
 use crate::incident::{Entry, Hearing, Incident, IncidentId, worst};
 use crate::journal;
 use crate::journal::Position;
@@ -53,6 +59,12 @@ pub struct Story {
     pub accounts: Vec<String>,
     /// What was said, the provider's newest first.
     pub chapters: Vec<Chapter>,
+    /// What persons corrected, the oldest first.
+    pub corrections: Vec<Correction>,
+    /// Who was reminded of what it owes, the newest first.
+    pub reminders: Vec<Chapter>,
+    /// The chapters that hold what followed from them, too.
+    pub shown: Range<usize>,
 }
 
 /// A service in a region, and whose.
@@ -69,8 +81,12 @@ pub struct Affected {
 /// One communication, and what followed from it.
 #[derive(Debug, Clone)]
 pub struct Chapter {
-    /// What it is.
+    /// Which: its id.
+    pub communication: String,
+    /// What it is: by the last correction, else by what was read of it.
     pub kind: Kind,
+    /// What was read of it, where a person says otherwise.
+    pub kind_read: Option<Kind>,
     /// Its stage.
     pub stage: Stage,
     /// Its title.
@@ -223,21 +239,61 @@ impl Tracked {
     }
 }
 
+/// Which communications of a long story are told with what followed from them; of the others only what they said is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Extract {
+    /// Those behind the one that this event brought first; `None`: from the newest on.
+    pub before: Option<Position>,
+    /// How many.
+    pub most: usize,
+}
+
+impl Extract {
+    /// All of them.
+    pub const ALL: Self = Self {
+        before: None,
+        most: usize::MAX,
+    };
+
+    /// None of them: only what was said is of interest.
+    pub const NOTHING: Self = Self { before: None, most: 0 };
+}
+
+impl Story {
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    pub fn is_incomplete(&self) -> bool {
+        let withheld = |chapter: &&Chapter| chapter.event.as_ref().is_some_and(|event| event.text_withheld);
+        self.chapters.iter().filter(withheld).any(|chapter| {
+            let gives_it = |other: &Chapter| {
+                let has_text = other.event.as_ref().is_some_and(|event| !event.text_withheld);
+                has_text && other.published >= chapter.published
+            };
+            !self.chapters.iter().any(gives_it)
+        })
+    }
+}
+
 /// The story of an incident; `None` if there is none that the viewer may know of.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
+pub fn story(from: &Sources<'_>, id: &IncidentId, window: Extract) -> Result<Option<Story>> {
     let hearings = from.visibility.hearings(id)?;
     let Some(known) = from.visibility.store.incident(id)?.filter(|_| !hearings.is_empty()) else {
         return Ok(None);
     };
     let mut chapters = Vec::new();
-    let mut tellings = chapter::Tellings::about(from.visibility.store, id)?;
     for (entry, heard) in by_communication(from.visibility.store.entries(id)?, &hearings) {
-        chapters.push(chapter::chapter(from, &entry, &heard, &mut tellings)?);
+        chapters.push(chapter::said(from, &entry, &heard)?);
     }
     sort(&mut chapters);
+    let corrections = from.visibility.store.corrections(id)?;
+    correct_kinds(&mut chapters, &corrections);
+    let shown = window.of(&chapters);
+    let mut tellings = chapter::Tellings::about(from.visibility.store, id)?;
+    for chapter in &mut chapters[shown.clone()] {
+        chapter::follow_up(from, &mut tellings, chapter)?;
+    }
     let mut incident = if from.visibility.is_whole() {
         known
     } else {
@@ -255,52 +311,84 @@ pub fn story(from: &Sources<'_>, id: &IncidentId) -> Result<Option<Story>> {
         accounts: accounts.into_iter().filter(|account| !account.is_empty()).collect(),
         incident,
         chapters,
+        corrections,
+        reminders: reminders(from, id)?,
+        shown,
     }))
 }
 
-/// What is known of an incident, without what followed from what was said of it; `None` if the viewer may not know of it.
+/// Each communication is what a person says that it is.
+fn correct_kinds(chapters: &mut [Chapter], corrections: &[Correction]) {
+    for chapter in chapters {
+        if let Some(kind) = kind_of(corrections, &chapter.communication).filter(|kind| *kind != chapter.kind) {
+            chapter.kind_read = Some(std::mem::replace(&mut chapter.kind, kind));
+        }
+    }
+}
+
+/// Who was reminded of what an incident owes: events of our own of the same tracking id.
+fn reminders(from: &Sources<'_>, id: &IncidentId) -> Result<Vec<Chapter>> {
+    let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
+    if *id == own || from.visibility.store.incident(&own)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let hearings = from.visibility.hearings(&own)?;
+    let mut tellings = chapter::Tellings::about(from.visibility.store, &own)?;
+    let mut reminders = Vec::new();
+    for (entry, heard) in by_communication(from.visibility.store.entries(&own)?, &hearings) {
+        let mut chapter = chapter::said(from, &entry, &heard)?;
+        let of = chapter.event.as_ref().and_then(|event| event.reminder.as_ref());
+        if of.is_some_and(|reminder| reminder.of == id.provider) {
+            chapter::follow_up(from, &mut tellings, &mut chapter)?;
+            reminders.push(chapter);
+        }
+    }
+    sort(&mut reminders);
+    Ok(reminders)
+}
+
+/// What was said of an incident, without what followed from it; `None` if the viewer may not know of it.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn incident(from: &Sources<'_>, known: Incident) -> Result<Option<Incident>> {
-    if from.visibility.is_whole() {
-        return Ok(Some(known));
-    }
+pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
     let hearings = from.visibility.hearings(&known.id)?;
     if hearings.is_empty() {
         return Ok(None);
     }
     let mut chapters = Vec::new();
     for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
-        chapters.push(chapter::said(from, &entry, &heard)?.1);
+        chapters.push(chapter::said(from, &entry, &heard)?);
     }
     sort(&mut chapters);
-    let mut incident = as_told(known, &chapters);
-    if let Some(customer) = from.visibility.only() {
-        own::in_own_words(&mut incident, &mut chapters, customer);
-    }
-    Ok(Some(incident))
+    let corrections = from.visibility.store.corrections(&known.id)?;
+    correct_kinds(&mut chapters, &corrections);
+    Ok(Some(Story {
+        incident: as_told(known, &chapters),
+        impact: Vec::new(),
+        accounts: Vec::new(),
+        chapters,
+        corrections,
+        reminders: Vec::new(),
+        shown: 0..0,
+    }))
 }
 
-/// Whether all that the viewer may know of an incident came as history, so that nobody was told of it.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn is_back_filled(from: &Sources<'_>, id: &IncidentId) -> Result<bool> {
-    let is_history = |arrival: Arrival| arrival == Arrival::History;
-    Ok(match from.visibility.is_whole() {
-        true => from
-            .visibility
-            .store
-            .entries(id)?
-            .iter()
-            .all(|entry| is_history(entry.arrival)),
-        false => from
-            .visibility
-            .hearings(id)?
-            .iter()
-            .all(|hearing| is_history(hearing.arrival)),
-    })
+impl Extract {
+    /// The part of the chapters that it shows.
+    fn of(self, chapters: &[Chapter]) -> Range<usize> {
+        let is_it = |chapter: &Chapter, at: Position| chapter.events.first() == Some(&at);
+        let found = self
+            .before
+            .map(|at| chapters.iter().position(|chapter| is_it(chapter, at)));
+        let from = match found {
+            None => 0,
+            // what came before something that is not there (any more) is nothing
+            Some(None) => chapters.len(),
+            Some(Some(nth)) => nth + 1,
+        };
+        from..chapters.len().min(from.saturating_add(self.most))
+    }
 }
 
 /// The provider's newest first.

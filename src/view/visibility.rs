@@ -3,6 +3,8 @@
 //! A customer sees a communication if one of its own accounts heard it, or if it came from a source that it lists as
 //! public. Everything else follows from there: what nobody of a customer's heard does not exist for it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use anyhow::Result;
 
 use crate::clock::Time;
@@ -12,6 +14,54 @@ use crate::incident::{Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::store::View;
 use crate::view::words::in_own_folder;
+
+/// Who owns which accounts, to say of many hearings whose they are.
+pub struct Owners<'a> {
+    customers: &'a Customers,
+    by_account: HashMap<&'a str, Vec<&'a CustomerId>>,
+}
+
+impl<'a> Owners<'a> {
+    /// By these settings.
+    pub fn of(customers: &'a Customers) -> Self {
+        let mut by_account: HashMap<&str, Vec<&CustomerId>> = HashMap::new();
+        for (id, customer) in customers.by_name.iter().flatten() {
+            for account in &customer.accounts {
+                by_account.entry(account).or_default().push(id);
+            }
+        }
+        Self { customers, by_account }
+    }
+
+    /// The hearings of each customer that may know of some: what [`Visibility::hearings`] gives that customer.
+    pub fn each(&self, hearings: Vec<Hearing>) -> BTreeMap<&'a CustomerId, Vec<Hearing>> {
+        let mut each: BTreeMap<&CustomerId, Vec<Hearing>> = BTreeMap::new();
+        for hearing in hearings {
+            if !hearing.account.is_empty() {
+                for customer in self.by_account.get(hearing.account.as_str()).into_iter().flatten() {
+                    each.entry(customer).or_default().push(hearing.clone());
+                }
+                continue;
+            }
+            let (provider, source) = (hearing.incident.provider, hearing.source.as_deref());
+            for (id, customer) in self.customers.by_name.iter().flatten() {
+                if is_public(provider, source, id, customer) {
+                    each.entry(id).or_default().push(hearing.clone());
+                }
+            }
+        }
+        each
+    }
+}
+
+/// Whether what names no account is this customer's to see: a public source it lists, or an event of our own about it.
+fn is_public(provider: Provider, source: Option<&str>, id: &CustomerId, customer: &Customer) -> bool {
+    let Some(source) = source else { return false };
+    match provider {
+        Provider::Bellwether => id.as_str() == source,
+        _ => crate::rule::condition::lists(customer, source),
+    }
+}
 
 /// What one viewer sees of the store.
 pub struct Visibility<'a> {
@@ -57,17 +107,30 @@ impl<'a> Visibility<'a> {
     /// # Errors
     /// When the store cannot be read.
     pub fn shows_event(&self, at: Position, id: &IncidentId, event: Option<&Event>) -> Result<bool> {
-        let customer = match self.sees() {
-            Sees::Everything => return Ok(true),
-            Sees::Nothing => return Ok(false),
-            Sees::Owned(customer) => customer,
-        };
         // a repeat is nobody's hearing: what it says itself counts then
-        let is_own = event.is_some_and(|event| match event.accounts.is_empty() {
-            true => self.is_public(event.provider, event.source.as_deref(), customer),
-            false => event.accounts.iter().any(|account| customer.accounts.contains(account)),
-        });
+        let is_own = self.is_whole() || event.is_some_and(|event| self.owns_part_of(event));
         Ok(is_own || self.hearings(id)?.iter().any(|hearing| hearing.event == at))
+    }
+
+    /// Whether an event names one of the viewer's accounts, or came from a public source that it lists.
+    pub fn owns_part_of(&self, event: &Event) -> bool {
+        match self.sees() {
+            Sees::Everything => true,
+            Sees::Nothing => false,
+            Sees::Owned(customer) => match event.accounts.is_empty() || event.provider == Provider::Bellwether {
+                true => self.is_public(event.provider, event.source.as_deref(), customer),
+                false => event.accounts.iter().any(|account| customer.accounts.contains(account)),
+            },
+        }
+    }
+
+    /// Whether an account is the viewer's to see.
+    pub fn owns(&self, account: &str) -> bool {
+        match self.sees() {
+            Sees::Everything => true,
+            Sees::Nothing => false,
+            Sees::Owned(customer) => customer.accounts.contains(account),
+        }
     }
 
     /// The part of an event that the viewer may see: for which others it was sent, and with what they marked it, is not.
@@ -141,23 +204,21 @@ impl<'a> Visibility<'a> {
         for account in &customer.accounts {
             heard.extend(self.store.hearings_of(id, account, usize::MAX)?);
         }
+        if id.provider == Provider::Bellwether {
+            // an account may have several owners, and what one of them was told is not the other's to know
+            heard.retain(|hearing| self.is_public(id.provider, hearing.source.as_deref(), customer));
+        }
         Ok(heard)
     }
 
-    /// Whether what names no account is the customer's to see: a public source it lists, or an event of our own about it.
     fn is_public(&self, provider: Provider, source: Option<&str>, customer: &Customer) -> bool {
-        let Some(source) = source else { return false };
-        match provider {
-            Provider::Bellwether => self.customer().is_some_and(|own| own.as_str() == source),
-            _ => crate::rule::condition::lists(customer, source),
-        }
+        let own = self.customer();
+        own.is_some_and(|own| is_public(provider, source, own, customer))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::event::Impact;
 

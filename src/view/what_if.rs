@@ -11,8 +11,9 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::evaluate::event_received::{Heard, asking};
 use crate::evaluate::placing::place;
-use crate::evaluate::{Case, evaluate};
-use crate::event::Event;
+use crate::evaluate::{Case, alone, evaluate};
+use crate::event::{Event, Measures};
+use crate::incident::reviews::Terms;
 use crate::journal::Position;
 use crate::notification::{Channel, Form};
 use crate::record::{Change, Judged, Planned, PlannedFor, Ref, Verdict};
@@ -74,7 +75,10 @@ pub struct Telling {
 
 impl WhatIf {
     /// Decides the event as the first one of its incident, heard `now`.
-    pub fn of(event: Event, rules: &RuleSet, now: Time) -> Self {
+    ///
+    /// What the incident adds up to is what this one event says, by the usual sizes.
+    pub fn of(mut event: Event, rules: &RuleSet, now: Time) -> Self {
+        event.measures = Some(Box::new(Measures::of_all(alone(&event, &Terms::default(), now))));
         let placed = place(&event, &BTreeMap::new(), &[]);
         let heard = Heard {
             asking: asking(&event, None, &[], &placed, &Default::default(), rules),

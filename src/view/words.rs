@@ -1,5 +1,7 @@
 //! Words and shapes that pages and answers share: moments, durations, kinds.
 
+use chrono_tz::Tz;
+
 use crate::clock::Time;
 use crate::event::Provider;
 pub use crate::problem::without_paths;
@@ -20,6 +22,20 @@ impl Moment {
             iso: at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             text: at.format("%-d %b %Y, %H:%M UTC").to_string(),
         }
+    }
+
+    /// This moment, also as clocks in the reader's zone show it: `24 Oct 2026, 22:30 UTC (25 Oct, 00:30 CEST)`.
+    pub fn in_zone(at: Time, zone: Option<Tz>) -> Self {
+        let mut moment = Self::of(at);
+        if let Some(zone) = zone.filter(|zone| *zone != Tz::UTC) {
+            let local = at.with_timezone(&zone);
+            let form = match local.date_naive() == at.date_naive() {
+                true => "%H:%M %Z",
+                false => "%-d %b, %H:%M %Z",
+            };
+            moment.text = format!("{} ({})", moment.text, local.format(form));
+        }
+        moment
     }
 }
 
@@ -169,6 +185,21 @@ mod tests {
         ] {
             assert_eq!(in_own_folder(said, "contoso"), shown);
         }
+    }
+
+    #[test]
+    fn a_moment_is_shown_in_the_readers_zone_too_over_changes_of_day_and_summer_time() {
+        let shown = |at: &str, zone| Moment::in_zone(at.parse().expect("a time"), Some(zone)).text;
+        let berlin = Tz::Europe__Berlin;
+        assert_eq!(
+            shown("2026-10-24T22:30:00Z", berlin),
+            "24 Oct 2026, 22:30 UTC (25 Oct, 00:30 CEST)"
+        );
+        assert_eq!(
+            shown("2026-11-07T22:30:00Z", berlin),
+            "7 Nov 2026, 22:30 UTC (23:30 CET)"
+        );
+        assert_eq!(shown("2026-11-07T22:30:00Z", Tz::UTC), "7 Nov 2026, 22:30 UTC");
     }
 
     #[test]

@@ -66,12 +66,18 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       status       Show how a daemon is, and what needs a person
       events       List the events that a daemon has heard, or show what became of one
       incidents    List incidents, or show one with everything said and sent about it
+      correct      Correct the size, a kind or the window of an incident, with a reason
       deliveries   List deliveries, the newest first
       redeliver    Try deliveries again that ended, and those that wait at once; same ids, same content
+      feeds        List the addresses of feeds: health history (Atom, JSON), maintenance (calendar)
+      claims       Compute which service credits may be owed for downtime, and explain each figure
       rules        End the rules of a customer whose folder is gone
       set-aside    List what could not be decided, or have it decided again
       send-test    Send a test message to a receiver, and show how it ended
       intake       See what was posted and could not be read, and try it again
+      export       Write everything that is kept as an archive: lines of JSON, to stdout
+      import       Take an archive in as history: kept and shown, and told to nobody
+      replay       Show who would have been told what under changed rules
       verify       Check the journal, the checkpoints and the store of a stopped daemon
       schema       Print the JSON Schema of rule files, or of the body of webhooks
       completions  Print completions for a shell
@@ -98,6 +104,9 @@ fn help_of_a_command_is_the_same_however_it_is_asked_for_and_fits_a_terminal() {
         "deliveries",
         "send-test",
         "set-aside",
+        "export",
+        "import",
+        "replay",
         "verify",
     ] {
         let help = stdout(&bellwether(&["help", command]).code(0));
@@ -397,6 +406,7 @@ fn a_daemon_that_is_not_there_is_named_with_a_hint() {
         &["incidents", "0NTJ-VV8"],
         &["deliveries"],
         &["redeliver", "dlv_1"],
+        &["feeds"],
     ] {
         let failed = bellwether(&[command, &["--server", &server]].concat()).code(1);
         let said = stderr(&failed);
@@ -432,6 +442,14 @@ rules:
         events.starts_with("ID ") && events.contains(id) && events.contains("VVTQ-J98"),
         "{events}"
     );
+    let feeds = stdout(&beside(&world, &["feeds"]).code(0));
+    let atom = feeds.lines().find_map(|line| line.trim().strip_prefix("atom "));
+    let atom = atom.expect("an address").trim();
+    let path = atom.strip_prefix(&world.url("")).expect("as this client reaches it");
+    let (status, feed) = world.page(path).await;
+    assert!(status == 200 && feed.contains("VVTQ-J98"), "{atom}: {feed}");
+    let none = stdout(&beside(&world, &["feeds", "--customer", "nobody"]).code(0));
+    assert_eq!(none, "no feeds: there is no such customer\n");
     let event = stdout(&beside(&world, &["events", id]).code(0));
     assert!(event.contains("  + contoso / All: planned for hook\n"), "{event}");
     assert!(

@@ -1,9 +1,13 @@
 //! Everything that is tested from outside: one binary, so that it is linked once.
 
 mod architecture;
+mod archive;
+mod claims;
 mod cli;
 mod closed;
+mod corrections;
 mod delivering;
+mod finding;
 mod folders;
 mod full;
 mod kill;
@@ -19,7 +23,10 @@ mod process;
 mod proxy;
 mod reasons;
 mod relays;
+mod reminders;
+mod replay;
 mod secrets;
+mod sizes;
 mod smtp;
 mod strangers;
 mod starts;

@@ -155,3 +155,65 @@ async fn a_customer_sees_what_changed_and_is_owed_by_its_own_communications_alon
     assert_eq!(fabrikam["owed"].as_array().map(Vec::len), Some(2));
     assert!(!fabrikam.to_string().contains(PROD));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_providers_tags_are_kept_and_say_what_is_owed() {
+    let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    let list = include_str!("../fixtures/samples/azure/azure-rest-events-list-subscription.json");
+    assert_eq!(world.post("/v1/events", list).await.0, 202);
+    world.settled().await;
+    let incident = world.get("/v1/incidents/BC_1-FXZ").await;
+    let tags: Vec<&Value> = (0..3).map(|nth| &incident["entries"][nth]["tags"]).collect();
+    assert_eq!(
+        tags,
+        [
+            &json!(["Final PIR"]),
+            &json!(["False Positive", "Preliminary PIR"]),
+            &json!(["Action Recommended"])
+        ]
+    );
+    assert_eq!(incident["size"], json!({ "value": "largest", "basis": "tag" }));
+    let owed: Vec<(&Value, &Value, &Value)> = incident["owed"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (&one["kind"], &one["state"], &one["basis"]))
+        .collect();
+    let (met, tag) = (json!("met"), json!("tag"));
+    assert_eq!(
+        owed,
+        [
+            (&json!("preliminary-review"), &met, &tag),
+            (&json!("final-review"), &met, &tag)
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_it_took_is_shown_per_incident_and_per_provider_and_service() {
+    let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    world.hear(&Azure::active().json()).await;
+    world.hear(&mitigated(PROMISE)).await;
+    // a time of publishing that is far ahead of the clock would not be believed
+    world.pass(28 * 3_600).await;
+    world.hear(&Azure::preliminary().json()).await;
+    let incident = world.get("/v1/incidents/VVTQ-J98").await;
+    let (first, preliminary) = (600, 26 * 3_600 + 30 * 60);
+    assert_eq!(
+        incident["took"],
+        json!({ "first_notice_seconds": first, "preliminary_review_seconds": preliminary, "final_review_seconds": null })
+    );
+    let times = world.get("/v1/times").await;
+    let span = |seconds: i64| json!({ "count": 1, "median_seconds": seconds, "longest_seconds": seconds });
+    assert_eq!(
+        times["times"],
+        json!([{
+            "provider": "azure", "service": "Virtual Machines", "incidents": 1, "first_notice": span(first),
+            "preliminary_review": span(preliminary), "final_review": null,
+        }])
+    );
+    assert_eq!(
+        world.get("/v1/times?since=2026-12-01T00:00:00Z").await["times"],
+        json!([])
+    );
+}

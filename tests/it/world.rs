@@ -280,6 +280,13 @@ impl World {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// What somebody with this token is answered who posts this body.
+    pub async fn post_as(&self, token: &str, path: &str, body: String) -> (u16, Value) {
+        let request = self.client.post(self.url(path)).bearer_auth(token).body(body);
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
     pub async fn page(&self, path: &str) -> (u16, String) {
         let answer = self
             .client

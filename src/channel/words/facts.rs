@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use super::said;
 use crate::channel::text::line;
 use crate::clock::Time;
-use crate::event::{Event, EventType, Impact, Kind, Provider, Stage, service_name};
+use crate::event::{Awaited, Event, EventType, Impact, Kind, Provider, Reminder, Stage, service_name};
 use crate::message::{FrozenContent, Subscription};
 use crate::notification::Form;
 
@@ -30,11 +30,15 @@ impl Fact {
 
 /// The table's rows, in the order in which one asks.
 pub(super) fn of(content: &FrozenContent, event: &Event) -> Vec<Fact> {
-    let accounts = if event.provider == Provider::Azure {
+    let of = event.reminder.as_ref().map_or(event.provider, |reminder| reminder.of);
+    let accounts = if of == Provider::Azure {
         "Subscriptions"
     } else {
         "Accounts"
     };
+    if let Some(reminder) = &event.reminder {
+        return of_reminder(content, event, reminder, accounts);
+    }
     let since = content.since.or(event.impact_start);
     let is_work = event.event_type == EventType::PlannedMaintenance;
     let rows = [
@@ -65,6 +69,35 @@ pub(super) fn of(content: &FrozenContent, event: &Event) -> Vec<Fact> {
         .collect()
 }
 
+/// What is owed, since when, due when, and how late it is.
+fn of_reminder(content: &FrozenContent, event: &Event, reminder: &Reminder, accounts: &'static str) -> Vec<Fact> {
+    let (since, due, awaited) = match reminder.awaited {
+        Awaited::PreliminaryReview => ("Mitigated", "Due", Some("Preliminary post incident review (PIR)")),
+        Awaited::FinalReview => ("Mitigated", "Due", Some("Post incident review (PIR)")),
+        Awaited::Update => ("Promised", "Due", Some("Next update")),
+        Awaited::Repairs => ("Promised", "Due before", Some("Repairs")),
+        Awaited::MaintenanceStart => ("Announced", "Starts", None),
+        Awaited::MaintenanceEnd => ("Announced", "Ends", None),
+    };
+    let moment = |at: Time| moment(at, content.zone);
+    let late = (event.published > reminder.due).then(|| event.published - reminder.due);
+    let late = late.filter(|_| awaited.is_some()).filter(|late| late.num_minutes() > 0);
+    let rows = [
+        Fact::new("Owed", awaited.iter().map(|what| (*what).to_owned()).collect()),
+        Fact::new("Affects", affected(&content.impact)),
+        Fact::new(accounts, named(&content.subscriptions)),
+        Fact::new(since, reminder.since.iter().map(|at| moment(*at)).collect()),
+        Fact::new(due, vec![moment(reminder.due)]),
+        Fact::new("Late", late.iter().map(|late| span(*late)).collect()),
+        Fact::new(
+            "Level",
+            event.level.iter().map(|level| level.word().to_owned()).collect(),
+        ),
+        Fact::new("Tracking ID", vec![line(&event.tracking_id, 256)]),
+    ];
+    rows.into_iter().flatten().collect()
+}
+
 /// The end of impact, in the word that fits: an issue that goes on has none, whatever is left in its metadata.
 fn end(content: &FrozenContent, event: &Event, since: Option<Time>) -> Option<Fact> {
     let at = event.impact_end?;
@@ -84,10 +117,15 @@ fn end(content: &FrozenContent, event: &Event, since: Option<Time>) -> Option<Fa
 
 /// `, after 1 h 36 min`.
 fn lasted(long: chrono::TimeDelta) -> String {
+    format!(", after {}", span(long))
+}
+
+/// `1 h 36 min`.
+fn span(long: chrono::TimeDelta) -> String {
     match (long.num_days(), long.num_hours() % 24, long.num_minutes() % 60) {
-        (0, 0, minutes) => format!(", after {} min", minutes.max(1)),
-        (0, hours, minutes) => format!(", after {hours} h {minutes} min"),
-        (days, hours, _) => format!(", after {days} d {hours} h"),
+        (0, 0, minutes) => format!("{} min", minutes.max(1)),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
     }
 }
 

@@ -1,14 +1,17 @@
 //! The sentences at the top: what a communication says, and what happens now. Pure.
 
-use super::facts::named;
-use super::{provider, said};
-use crate::event::{Event, EventType, Kind, Provider, Stage};
+use super::facts::{moment, named};
+use super::{name_of, provider, said};
+use crate::event::{Awaited, Event, EventType, Kind, Provider, Reminder, Stage};
 use crate::message::FrozenContent;
 
 /// What this is, in one or two sentences.
 pub(super) fn lead(content: &FrozenContent, event: &Event) -> String {
     let test = if event.test { "This is a test. " } else { "" };
-    let says = format!("{test}{}", state(event));
+    let says = match &event.reminder {
+        Some(reminder) => reminds(content, event, reminder),
+        None => format!("{test}{}", state(event)),
+    };
     match content.part {
         0 => says,
         _ => format!(
@@ -43,9 +46,34 @@ fn state(event: &Event) -> String {
         Kind::ReceiverFailing => return "A receiver does not take what it is told.".into(),
         Kind::ReceiverBack => return "A receiver that failed takes what it is told again.".into(),
         Kind::NotUnderstood => return "Something that came in was not understood.".into(),
+        Kind::ReviewDue => return "A post incident review (PIR) is due soon.".into(),
+        Kind::ReviewOverdue => return "A post incident review (PIR) has not come in time.".into(),
+        Kind::RepairDue => return "The month has passed for which repairs were promised.".into(),
+        Kind::UpdateOverdue => return "An update that was promised has not come in time.".into(),
+        Kind::MaintenanceStarting => return "A maintenance starts soon.".into(),
+        Kind::MaintenanceOver => return "The time of a maintenance is over.".into(),
         Kind::Update => return update(event, &who),
     };
     format!("{who} {says}")
+}
+
+/// What somebody is reminded of, with its time where the reader is.
+fn reminds(content: &FrozenContent, event: &Event, reminder: &Reminder) -> String {
+    let (who, name) = (name_of(reminder.of, None), reminder.awaited.name());
+    let due = moment(reminder.due, content.zone);
+    let is_past = reminder.due <= event.published;
+    match reminder.awaited {
+        Awaited::PreliminaryReview | Awaited::FinalReview | Awaited::Update if is_past => {
+            format!("{who} owes you {name} of this incident: it was due by {due} and has not come.")
+        }
+        Awaited::PreliminaryReview | Awaited::FinalReview | Awaited::Update => {
+            format!("{who} owes you {name} of this incident: it is due by {due}.")
+        }
+        Awaited::Repairs => format!("The month has passed for which {who} promised repairs after this incident."),
+        Awaited::MaintenanceStart if is_past => format!("{who} planned to start this maintenance on {due}."),
+        Awaited::MaintenanceStart => format!("{who} starts this maintenance on {due}."),
+        Awaited::MaintenanceEnd => format!("The time of this maintenance is over: it was to end by {due}."),
+    }
 }
 
 fn update(event: &Event, who: &str) -> String {

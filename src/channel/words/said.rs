@@ -75,7 +75,7 @@ pub(super) fn of_a_recording(event: &Event) -> bool {
 }
 
 /// By when the text promises the next update of something that goes on; `None` where it does not, or says two things.
-pub(super) fn next_update(event: &Event) -> Option<Time> {
+pub fn next_update(event: &Event) -> Option<Time> {
     let goes_on = !matches!(
         event.stage,
         Stage::Resolved | Stage::Complete | Stage::Canceled | Stage::Rca

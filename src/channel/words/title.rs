@@ -24,6 +24,12 @@ fn word(event: &Event) -> &'static str {
         Kind::ReceiverFailing => "Receiver fails",
         Kind::ReceiverBack => "Receiver works again",
         Kind::NotUnderstood => "Not understood",
+        Kind::ReviewDue => "Review due",
+        Kind::ReviewOverdue => "Review overdue",
+        Kind::RepairDue => "Repairs due",
+        Kind::UpdateOverdue => "Update overdue",
+        Kind::MaintenanceStarting => "Maintenance starts",
+        Kind::MaintenanceOver => "Maintenance over",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",
@@ -60,6 +66,7 @@ pub(super) fn label(content: &FrozenContent, event: &Event) -> String {
 /// At most 200 characters, the tracking id always among them.
 pub(super) fn subject(content: &FrozenContent, event: &Event) -> String {
     let test = if event.test { "[Test] " } else { "" };
+    // the title of a reminder begins with the tracking id
     let id = if event.kind.is_own() {
         String::new()
     } else {

@@ -22,6 +22,8 @@ impl Tone {
             Kind::Mitigation | Kind::Retraction | Kind::RulesMended | Kind::ReceiverBack => Tone::Over,
             Kind::PreliminaryReview | Kind::FinalReview | Kind::Retrospective | Kind::Recording => Tone::News,
             Kind::RulesBroken | Kind::SetAside | Kind::ClockJumped | Kind::NotUnderstood => Tone::Caution,
+            Kind::ReviewDue | Kind::MaintenanceStarting | Kind::MaintenanceOver => Tone::News,
+            Kind::ReviewOverdue | Kind::RepairDue | Kind::UpdateOverdue => Tone::Caution,
             Kind::JournalLost | Kind::MailRefused | Kind::ReceiverFailing => Tone::Trouble,
             Kind::Update => update(event.event_type, event.stage),
         }

@@ -202,9 +202,14 @@ fn update(nth: u64, published: Time) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureEvents,
+        text_withheld: false,
+        imported: None,
     }
 }
 

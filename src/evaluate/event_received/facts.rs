@@ -77,6 +77,9 @@ impl View {
                 self.add_series(&id, &heard, journal, &mut context)?;
             }
         }
+        context.clock = self.clock(&id)?.flatten();
+        context.begins_clocks =
+            incident.is_none() && !self.have_clocks_begun()? && self.incidents_after(None).next().is_none();
         context.incident = incident;
         context.new_words = self.new_words(event)?;
         Ok(context)

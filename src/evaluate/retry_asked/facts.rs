@@ -36,9 +36,14 @@ impl View {
                 open: set_aside.open,
             },
             Undecided::Deadline(deadline) => Retry::Deadline { at, deadline },
-            // who asked for a test, or to forget, asks again
+            // who asked for a test, to forget, or to correct, asks again
             Undecided::Rules
-            | Undecided::Command(Command::Retry { .. } | Command::SendTest { .. } | Command::ForgetRules { .. })
+            | Undecided::Command(
+                Command::Retry { .. }
+                | Command::SendTest { .. }
+                | Command::ForgetRules { .. }
+                | Command::Correct { .. },
+            )
             | Undecided::Unreadable => Retry::Nothing,
         })
     }

@@ -28,9 +28,12 @@ impl View {
                 communication,
                 ..
             } => self.planned_together(due, customer, communication, TOGETHER_MOST),
-            Deadline::Tell { .. } | Deadline::Endpoint { .. } | Deadline::Expire { .. } | Deadline::Retention => {
-                Ok(Vec::new())
-            }
+            Deadline::Tell { .. }
+            | Deadline::Endpoint { .. }
+            | Deadline::Expire { .. }
+            | Deadline::Retention
+            | Deadline::Owed { .. }
+            | Deadline::Clocks { .. } => Ok(Vec::new()),
         }
     }
 

@@ -78,6 +78,7 @@ fn draft(issue: &Node, allowance: &Allowance) -> Result<(Draft, usize), Fault> {
         communication_id: None,
         tracking_id: tracking_id.into(),
         notes: notes.into_vec().into(),
+        text_withheld: false,
     };
     Ok((draft, impacted.bytes))
 }

@@ -53,6 +53,8 @@ struct Item<'a> {
     /// The subscription that the item was asked for.
     account: Option<String>,
     test: bool,
+    /// Whether the list that it stands in left its text out.
+    text_withheld: bool,
     notes: Arc<[Note]>,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Item<'a> {
             pairs,
             account: words::value(node, "id").and_then(|id| words::account_in(&id)),
             test: words::says_yes(properties, "isSynthetic") || words::is_test_id(&tracking_id),
+            text_withheld: is_withheld(properties, &updates),
             tracking_id: tracking_id.into(),
             notes: notes.into_vec().into(),
         };
@@ -147,6 +150,7 @@ impl<'a> Item<'a> {
             test: self.test,
             communication_id: None,
             notes: self.notes.clone(),
+            text_withheld: self.text_withheld,
         }
     }
 }
@@ -174,6 +178,19 @@ fn tracking_id(
             Ok(words::tracking_id(&named, title, notes))
         }
     }
+}
+
+/// Whether the list left out the text of a sensitive item: there is at most its summary, which is no whole text.
+fn is_withheld(properties: &Node, updates: &[Update<'_>]) -> bool {
+    let summary = words::said(properties, "summary").unwrap_or_default();
+    let is_summary = |update: &Update<'_>| update.body.trim().is_empty() || update.body == summary;
+    let article = properties
+        .get("article")
+        .and_then(|article| words::said(article, "articleContent"));
+    words::says_yes(properties, "isEventSensitive")
+        && words::said(properties, "description").is_none()
+        && article.is_none()
+        && updates.iter().all(is_summary)
 }
 
 /// The type; the word for it where this version does not know it; and whether the item is a review by its type.
@@ -256,6 +273,25 @@ mod tests {
             .iter()
             .find(|pair| pair.region.as_deref() == Some("West US"));
         assert_eq!(west.unwrap().accounts, ["b"]);
+    }
+
+    #[test]
+    fn a_sensitive_item_without_its_text_says_that_it_was_withheld_and_with_it_does_not() {
+        for (more, expected) in [
+            (
+                r#","isEventSensitive":true,"lastUpdateTime":"2025-01-01T10:00:00Z""#,
+                true,
+            ),
+            (r#","isEventSensitive":true,"summary":"An outage""#, true),
+            (
+                r#","isEventSensitive":true,"summary":"An outage","description":"All of it""#,
+                false,
+            ),
+            (r#","isEventSensitive":false"#, false),
+            ("", false),
+        ] {
+            assert_eq!(events(&item(&[], more))[0].text_withheld, expected, "{more}");
+        }
     }
 
     #[test]

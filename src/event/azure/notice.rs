@@ -144,6 +144,7 @@ fn draft(entry: &Node, envelope: Envelope, allowance: &Allowance) -> Result<(Dra
         communication_id: words::name(properties, "communicationId"),
         tracking_id: tracking_id.into(),
         notes: notes.into_vec().into(),
+        text_withheld: false,
     };
     Ok((draft, impacted.bytes))
 }

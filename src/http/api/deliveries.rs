@@ -18,12 +18,12 @@ use super::super::refusal::Refusal;
 use super::incidents::{LIST_DEFAULT, LIST_MOST, not_a_cursor};
 use super::shapes::DeliveryLine;
 use crate::clock::Time;
-use crate::customer::Viewer;
+use crate::customer::{CustomerId, Viewer};
 use crate::delivery::{State as Standing, StateWord};
 use crate::event::Provider;
 use crate::incident::IncidentId;
 use crate::record::Command;
-use crate::view::story::{self, Tracked};
+use crate::view::story::{self, Extract, Tracked};
 
 /// A list of deliveries.
 #[derive(Serialize)]
@@ -39,11 +39,17 @@ const PAGE: usize = 500;
 const PAGES_MOST: usize = 200;
 
 /// What is asked for.
-struct Asked {
-    states: Vec<StateWord>,
-    tracking_id: Option<String>,
-    limit: usize,
-    before: Option<(Time, String)>,
+pub struct Asked {
+    /// In which states.
+    pub states: Vec<StateWord>,
+    /// About which incident.
+    pub tracking_id: Option<String>,
+    /// Of which customer; `None` for all that the viewer may see.
+    pub customer: Option<CustomerId>,
+    /// How many at most.
+    pub limit: usize,
+    /// Made before this moment, or then and before this one in the order of ids.
+    pub before: Option<(Time, String)>,
 }
 
 /// `GET /v1/deliveries`
@@ -54,9 +60,12 @@ pub async fn list(
 ) -> Result<Json<Deliveries>, Refusal> {
     let viewer = app_state.reader(&caller)?;
     let asked = Asked::of(&Query::of(&uri))?;
-    app_state
-        .read(viewer, move |reading| found(reading, &asked).map(Json))
-        .await
+    let answer = move |reading: &Reading| {
+        let (tracked, next) = found(reading, &asked)?;
+        let deliveries = tracked.iter().map(DeliveryLine::of).collect();
+        Ok(Json(Deliveries { deliveries, next }))
+    };
+    app_state.read(viewer, answer).await
 }
 
 /// `GET /v1/deliveries/{id}`
@@ -86,7 +95,16 @@ pub async fn redeliver(
     caller: Caller,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     app_state.admit(&caller, Scope::Operate)?;
-    let asked = id.clone();
+    try_again(&app_state, &id).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))))
+}
+
+/// Has an ended delivery tried again, and one that waits at once.
+///
+/// # Errors
+/// When there is none, it is being tried, or the command cannot be written down.
+pub async fn try_again(app_state: &Arc<AppState>, id: &str) -> Result<(), Refusal> {
+    let asked = id.to_owned();
     let now = app_state.clock.now();
     let check = move |reading: &Reading| match known(reading, &asked)?.standing.state {
         Standing::Ended { .. } => Ok(()),
@@ -97,14 +115,17 @@ pub async fn redeliver(
         )),
     };
     app_state.read(Viewer::Operator, check).await?;
-    let (ledger, command) = (app_state.ledger.clone(), Command::Redeliver { delivery: id.clone() });
+    let command = Command::Redeliver {
+        delivery: id.to_owned(),
+    };
+    let ledger = app_state.ledger.clone();
     // who asked may go away meanwhile: what was begun is finished
     let written = tokio::spawn(async move { ledger.command("operator", command).await });
     match written.await {
         Ok(written) => drop(written?),
         Err(_) => return Err(Refusal::later("the command could not be written down", 5)),
     }
-    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))))
+    Ok(())
 }
 
 fn known(reading: &Reading, id: &str) -> Result<Tracked, Refusal> {
@@ -118,7 +139,15 @@ fn unknown() -> Refusal {
 
 impl Asked {
     fn of(query: &Query) -> Result<Self, Refusal> {
-        query.only(&["state", "tracking_id", "limit", "before", "token"])?;
+        query.only(&["state", "tracking_id", "customer", "limit", "before", "token"])?;
+        Self::read(query)
+    }
+
+    /// What these parameters ask for.
+    ///
+    /// # Errors
+    /// When one cannot be understood.
+    pub fn read(query: &Query) -> Result<Self, Refusal> {
         let all = vec![StateWord::Scheduled, StateWord::Delivered, StateWord::Dead];
         let states = match query.one("state") {
             None => all,
@@ -130,6 +159,7 @@ impl Asked {
         };
         Ok(Self {
             states,
+            customer: query.one("customer").map(CustomerId::new),
             tracking_id: query.one("tracking_id").map(str::to_owned),
             limit: query.number("limit", LIST_DEFAULT, LIST_MOST)?,
             before: query.one("before").map(cursor).transpose()?,
@@ -145,25 +175,29 @@ fn cursor(text: &str) -> Result<(Time, String), Refusal> {
 }
 
 /// The newest first, and the cursor of the next ones.
-fn found(reading: &Reading, asked: &Asked) -> Result<Deliveries, Refusal> {
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn found(reading: &Reading, asked: &Asked) -> Result<(Vec<Tracked>, Option<String>), Refusal> {
+    let mut stopped = None;
     let mut tracked = match &asked.tracking_id {
         Some(tracking_id) => of_incident(reading, asked, tracking_id)?,
-        None => of_states(reading, asked)?,
+        None => of_states(reading, asked, &mut stopped)?,
     };
     tracked.sort_by(|one, other| key(other).cmp(&key(one)));
+    if let Some((created, id)) = &stopped {
+        // what is older was not looked for in every state
+        tracked.retain(|one| key(one) >= (created.timestamp_micros(), id.as_str()));
+    }
     let has_more = tracked.len() > asked.limit;
     tracked.truncate(asked.limit);
-    let next = tracked.last().filter(|_| has_more).map(|last| {
-        let created = last
-            .delivery
-            .created
-            .to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        format!("{created}~{}", last.delivery.id)
+    let last = tracked.last().filter(|_| has_more);
+    let last = last.map(|last| (last.delivery.created, last.delivery.id.clone()));
+    let next = last.or(stopped).map(|(created, id)| {
+        let created = created.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        format!("{created}~{id}")
     });
-    Ok(Deliveries {
-        deliveries: tracked.iter().map(DeliveryLine::of).collect(),
-        next,
-    })
+    Ok((tracked, next))
 }
 
 /// The order of lists, as the store keeps it: to the microsecond.
@@ -171,12 +205,13 @@ fn key(tracked: &Tracked) -> (i64, &str) {
     (tracked.delivery.created.timestamp_micros(), &tracked.delivery.id)
 }
 
-/// One more than asked for, of each state.
-fn of_states(reading: &Reading, asked: &Asked) -> Result<Vec<Tracked>, Refusal> {
+/// One more than asked for, of each state; where the search stopped that saw too much of others, the newest such place.
+fn of_states(reading: &Reading, asked: &Asked, stopped: &mut Option<(Time, String)>) -> Result<Vec<Tracked>, Refusal> {
     // a delivery that changes its state meanwhile may stand in two lists
     let mut all = BTreeMap::new();
     for state in &asked.states {
-        of_state(reading, asked, *state, &mut all)?;
+        let here = of_state(reading, asked, *state, &mut all)?;
+        *stopped = stopped.take().max(here);
     }
     Ok(all
         .into_values()
@@ -184,13 +219,13 @@ fn of_states(reading: &Reading, asked: &Asked) -> Result<Vec<Tracked>, Refusal> 
         .collect())
 }
 
-/// Goes through a state's list until enough are found that the viewer may see.
+/// Goes through a state's list until enough are found that the viewer may see; where it stopped before that.
 fn of_state(
     reading: &Reading,
     asked: &Asked,
     state: StateWord,
     all: &mut BTreeMap<String, Tracked>,
-) -> Result<(), Refusal> {
+) -> Result<Option<(Time, String)>, Refusal> {
     let sources = reading.sources();
     let mut before = asked.before.clone();
     let mut wanted = asked.limit + 1;
@@ -201,20 +236,24 @@ fn of_state(
         let is_last = page.len() < PAGE;
         for (_, id) in page {
             let tracked = Tracked::find(&reading.store, &id)?;
-            let Some(tracked) = tracked.filter(|one| sources.visibility.shows(&one.delivery.customer)) else {
+            let is_asked = |one: &Tracked| {
+                let customer = &one.delivery.customer;
+                sources.visibility.shows(customer) && asked.customer.as_ref().is_none_or(|asked| asked == customer)
+            };
+            let Some(tracked) = tracked.filter(is_asked) else {
                 continue;
             };
             all.insert(id, tracked.for_viewer(&sources.visibility));
             wanted -= 1;
             if wanted == 0 {
-                return Ok(());
+                return Ok(None);
             }
         }
         if is_last {
-            return Ok(());
+            return Ok(None);
         }
     }
-    Ok(())
+    Ok(before)
 }
 
 /// All about the incidents of one tracking id.
@@ -222,7 +261,7 @@ fn of_incident(reading: &Reading, asked: &Asked, tracking_id: &str) -> Result<Ve
     let mut all = BTreeMap::new();
     for provider in Provider::ALL {
         let incident = IncidentId::new(*provider, tracking_id);
-        let story = story::story(&reading.sources(), &incident)?;
+        let story = story::story(&reading.sources(), &incident, Extract::ALL)?;
         if story.is_none() {
             all.extend(tests(reading, &incident)?);
         }
@@ -237,7 +276,12 @@ fn of_incident(reading: &Reading, asked: &Asked, tracking_id: &str) -> Result<Ve
         .as_ref()
         .map(|(created, id)| (created.timestamp_micros(), id.as_str()));
     let wanted = all.into_values().filter(|one| {
-        asked.states.contains(&one.standing.state.word()) && before.is_none_or(|before| key(one) < before)
+        asked.states.contains(&one.standing.state.word())
+            && asked
+                .customer
+                .as_ref()
+                .is_none_or(|asked| *asked == one.delivery.customer)
+            && before.is_none_or(|before| key(one) < before)
     });
     Ok(wanted.collect())
 }

@@ -1,8 +1,11 @@
 //! Questions and commands as JSON. Every answer is of one viewer's visibility; none holds an address or a secret.
 
+pub mod corrections;
 pub mod deliveries;
 pub mod events;
+pub mod export;
 pub mod forget;
+pub mod import;
 pub mod incidents;
 mod owed;
 pub mod refused;
@@ -10,6 +13,7 @@ pub mod send_test;
 pub mod set_aside;
 mod shapes;
 pub mod status;
+pub mod times;
 
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::clock::Time;
 use crate::event::Kind;
-use crate::incident::reviews::{Basis, Debt, DebtState, Owed, Phase, Progress, Size};
+use crate::incident::correction::{Correction, Corrects};
+use crate::incident::reviews::{Basis, Debt, DebtState, Owed, Phase, Progress, Size, Took, Windows};
 use crate::view::story::revisions::{Changed, Fate, Piece, Revision, TimeChange};
 
 /// What an incident's communications add up to.
@@ -14,6 +15,52 @@ pub struct ProgressLines {
     reopened: usize,
     size: Option<SizeLine>,
     owed: Vec<OwedLine>,
+    window: WindowLine,
+    took: TookLine,
+}
+
+/// When impact began and ended, by each who says so, and whose word counts.
+#[derive(Serialize)]
+struct WindowLine {
+    metadata: SpanLine,
+    prose: Option<SpanLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person: Option<SpanLine>,
+    counts: &'static str,
+}
+
+#[derive(Serialize)]
+struct SpanLine {
+    start: Option<Time>,
+    end: Option<Time>,
+}
+
+/// How long the provider took, in seconds.
+#[derive(Serialize)]
+struct TookLine {
+    first_notice_seconds: Option<i64>,
+    preliminary_review_seconds: Option<i64>,
+    final_review_seconds: Option<i64>,
+}
+
+/// What a person said against the provider's word.
+#[derive(Serialize)]
+pub struct CorrectionLine {
+    corrects: &'static str,
+    at: Time,
+    by: String,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<Size>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
+    /// The provider's time of the communication whose kind is corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<Time>,
 }
 
 #[derive(Serialize)]
@@ -34,6 +81,9 @@ struct OwedLine {
     met: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     late_seconds: Option<i64>,
+    /// Of a repair: what is repaired, in the provider's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 impl ProgressLines {
@@ -44,6 +94,73 @@ impl ProgressLines {
             reopened: progress.reopened,
             size: progress.size.map(|(value, basis)| SizeLine { value, basis }),
             owed: progress.owed.iter().map(|owed| OwedLine::of(owed, now)).collect(),
+            window: WindowLine::of(&progress.window),
+            took: TookLine::of(&progress.took),
+        }
+    }
+}
+
+impl WindowLine {
+    fn of(windows: &Windows) -> Self {
+        let span = |window: crate::event::Window| SpanLine {
+            start: Some(window.start),
+            end: Some(window.end),
+        };
+        Self {
+            metadata: SpanLine {
+                start: windows.start,
+                end: windows.end,
+            },
+            prose: windows.prose.map(span),
+            person: windows.person.map(span),
+            counts: if windows.person.is_some() { "person" } else { "metadata" },
+        }
+    }
+}
+
+impl TookLine {
+    fn of(took: &Took) -> Self {
+        let seconds = |long: Option<chrono::Duration>| long.map(|long| long.num_seconds());
+        Self {
+            first_notice_seconds: seconds(took.first_notice),
+            preliminary_review_seconds: seconds(took.preliminary),
+            final_review_seconds: seconds(took.finally),
+        }
+    }
+}
+
+impl CorrectionLine {
+    /// This correction.
+    pub fn of(correction: &Correction) -> Self {
+        let line = Self {
+            corrects: "",
+            at: correction.at,
+            by: correction.by.clone(),
+            reason: correction.reason.clone(),
+            size: None,
+            kind: None,
+            published: None,
+            start: None,
+            end: None,
+        };
+        match &correction.corrects {
+            Corrects::Size { size } => Self {
+                corrects: "size",
+                size: Some(*size),
+                ..line
+            },
+            Corrects::Kind { published, kind, .. } => Self {
+                corrects: "kind",
+                kind: Some(*kind),
+                published: Some(*published),
+                ..line
+            },
+            Corrects::Window { window } => Self {
+                corrects: "window",
+                start: Some(window.start),
+                end: Some(window.end),
+                ..line
+            },
         }
     }
 }
@@ -58,6 +175,7 @@ impl OwedLine {
             basis: owed.basis,
             met: owed.met,
             late_seconds: owed.late_seconds(now),
+            text: owed.text.clone(),
         }
     }
 }

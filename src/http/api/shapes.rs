@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::owed::{ProgressLines, RevisionLine};
+use super::owed::{CorrectionLine, ProgressLines, RevisionLine};
 use crate::clock::Time;
 use crate::delivery::{Attempt, State};
 use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
@@ -11,7 +11,8 @@ use crate::incident::{Incident, Status};
 use crate::notification::{Channel, Form};
 use crate::record::Verdict;
 use crate::store::item::EventLine;
-use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Ruling, Silent, Story, Tracked};
+use crate::view::filter::state_word;
+use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Listed, Ruling, Silent, Story, Tracked};
 use crate::view::words::without_addresses;
 
 /// An incident.
@@ -32,16 +33,42 @@ pub struct IncidentLine {
     test: bool,
 }
 
+/// An incident in a list.
+#[derive(Serialize)]
+pub struct ListedIncident {
+    #[serde(flatten)]
+    line: IncidentLine,
+    state: &'static str,
+}
+
+impl ListedIncident {
+    /// As it is at `now`.
+    pub fn of(listed: &Listed, now: Time) -> Self {
+        Self {
+            line: IncidentLine::of(&listed.incident),
+            state: state_word(listed.state.at(now)),
+        }
+    }
+}
+
 /// An incident and everything said of it.
 #[derive(Serialize)]
 pub struct WholeIncident {
     #[serde(flatten)]
     line: IncidentLine,
     is_over: bool,
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    incomplete: bool,
     #[serde(flatten)]
     progress: ProgressLines,
     accounts: Vec<String>,
     impact: Vec<AffectedLine>,
+    /// What persons said against the provider's word, the oldest first.
+    corrections: Vec<CorrectionLine>,
+    /// What the newest review recommends to customers.
+    recommendations: Vec<String>,
+    /// Who was reminded of what it owes, the newest first.
+    reminders: Vec<EntryLine>,
     revisions: Vec<RevisionLine>,
     entries: Vec<EntryLine>,
 }
@@ -56,6 +83,12 @@ struct AffectedLine {
 #[derive(Serialize)]
 struct EntryLine {
     kind: Kind,
+    /// What was read of it, where a person says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind_read: Option<Kind>,
+    /// The provider's tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     stage: Stage,
     title: String,
     published: Time,
@@ -245,8 +278,12 @@ impl WholeIncident {
         Self {
             line: IncidentLine::of(&story.incident),
             is_over: story.incident.status.is_over(),
+            incomplete: story.is_incomplete(),
             progress: ProgressLines::of(&story.progress(terms, now), now),
             revisions: story.revisions().into_iter().map(RevisionLine::of).collect(),
+            corrections: story.corrections.iter().map(CorrectionLine::of).collect(),
+            recommendations: story.recommendations(),
+            reminders: story.reminders.into_iter().map(EntryLine::of).collect(),
             accounts: story.accounts,
             impact: story.impact.into_iter().map(AffectedLine::of).collect(),
             entries: story.chapters.into_iter().map(EntryLine::of).collect(),
@@ -267,18 +304,21 @@ impl AffectedLine {
 impl EntryLine {
     /// Of the event only what was said: for whom else it was sent is not everybody's to know.
     fn of(chapter: Chapter) -> Self {
-        let (text, html, sessions, link, notes) = match chapter.event {
+        let (text, html, sessions, link, notes, tags) = match chapter.event {
             Some(event) => (
                 Some(event.text),
                 Some(event.html),
                 event.sessions,
                 event.link,
                 event.notes,
+                event.tags,
             ),
-            None => (None, None, Vec::new(), None, Vec::new()),
+            None => (None, None, Vec::new(), None, Vec::new(), Vec::new()),
         };
         Self {
             kind: chapter.kind,
+            kind_read: chapter.kind_read,
+            tags,
             stage: chapter.stage,
             title: chapter.title,
             published: chapter.published,

@@ -67,6 +67,7 @@ async fn found(app_state: &AppState, viewer: Viewer) -> Result<Status, Refusal> 
         .refused
         .as_ref()
         .map_or(0, |refused| refused.count(clock.now()).0);
+    let kept = app_state.settings.kept;
     let answer = move |reading: &Reading| {
         let known = ledger.figures();
         let free_bytes = ledger.free_bytes();
@@ -91,6 +92,7 @@ async fn found(app_state: &AppState, viewer: Viewer) -> Result<Status, Refusal> 
             customers_without_rules: folder.without_rules,
             bad_secrets: bad.collect(),
             rules_are_polled: known.rules_polled.load(Ordering::Relaxed),
+            kept,
         };
         Ok(status(&reading.sources().visibility, &reading.rules, &figures)?)
     };

@@ -18,11 +18,15 @@ async fn without_tokens_the_doors_are_open_to_this_machine_alone() {
     for (method, path) in [
         ("GET", "/"),
         ("GET", "/v1/rules"),
+        ("GET", "/v1/export"),
+        ("POST", "/v1/import"),
         ("GET", "/metrics"),
         ("POST", "/v1/events"),
         ("POST", "/v1/deliveries/dlv_1/redeliver"),
         ("GET", "/v1/status"),
         ("POST", "/v1/receivers/contoso/ops/test"),
+        ("POST", "/v1/incidents/0NTJ-VV8/corrections"),
+        ("GET", "/v1/times"),
     ] {
         let answer = place.with_token(REMOTE, method, path, "guess", String::new()).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
@@ -190,6 +194,7 @@ async fn a_signed_link_opens_one_incident_as_its_customer_sees_it() {
         "/v1/incidents",
         "/v1/deliveries",
         "/v1/events",
+        "/v1/export",
         "/v1/rules",
         "/metrics",
     ] {

@@ -4,8 +4,12 @@ mod access;
 mod answers;
 mod explain;
 mod counted;
+mod feeds;
 mod intake;
+mod isolation;
+mod pages;
 mod refused;
+mod signed_in;
 mod sockets;
 mod status;
 
@@ -106,6 +110,7 @@ impl Place {
         let clock = ByHand::at("2026-11-24T09:00:00Z".parse().expect("a time"));
         let deciding = || Deciding::new(Customers::one_organisation(), None, false).expect("settings");
         let settings_of_ledger = ledger::Settings {
+            reviews: Default::default(),
             state: dir.path().to_owned(),
             clock: Clock::ByHand(clock.clone()),
             compile: Arc::new(move |_, _| Ok(RuleSet::new(BTreeMap::new(), &deciding()))),
@@ -228,6 +233,133 @@ impl Place {
         self.ledger.idle().await;
         id
     }
+}
+
+/// Two customers with a token each, beside the operator's.
+fn settings_of_two() -> Settings {
+    let customers = ["contoso", "fabrikam"].map(|name| (CustomerId::new(name), Secret::new(&format!("{name}-reads"))));
+    Settings {
+        tokens: Tokens {
+            customers: customers.into(),
+            ..tokens()
+        },
+        ..Settings::default()
+    }
+}
+
+/// Two customers, each with rules, an incident that was told, and a delivery that was refused.
+struct Two {
+    place: Place,
+    /// The event and the delivery of contoso, then of fabrikam.
+    ids: Vec<(String, String)>,
+}
+
+impl Two {
+    async fn open(settings: Settings) -> Self {
+        let place = Place::open(settings);
+        let rules = |name: &str| {
+            format!(
+                "receivers: {{ {name}-ops: [{{ email: ops@{name}.example }}] }}\n\
+                 rules: [{{ name: Everything of {name}, when: {{}}, notify: {name}-ops, invite: {name}-ops }}]\n"
+            )
+        };
+        let broken = BrokenFile {
+            path: "fabrikam/broken.yaml".to_owned(),
+            customer: CustomerId::new("fabrikam"),
+            digest: "d".to_owned(),
+            report: "error: fabrikam/broken.yaml:3:5".to_owned(),
+            folder: None,
+        };
+        let (contoso, fabrikam) = (rules("contoso"), rules("fabrikam"));
+        let files = [("contoso/rules.yaml", &*contoso), ("fabrikam/rules.yaml", &*fabrikam)];
+        place.rules_with_broken(&files, two_customers(), vec![broken]).await;
+        let mut two = Self { place, ids: Vec::new() };
+        for (name, account) in [("contoso", A), ("fabrikam", B)] {
+            two.tell(name, account).await;
+        }
+        two
+    }
+
+    async fn tell(&mut self, name: &str, account: &str) {
+        let text = format!("<p>Words of {name}.</p>");
+        let body = alert(
+            &format!("{}-1", name.to_uppercase()),
+            account,
+            &format!("Trouble at {name}"),
+            &text,
+        );
+        let place = &self.place;
+        let answer = place
+            .with_token(LOCAL, "POST", "/v1/events", "may-post", body)
+            .await
+            .json();
+        place.ledger.idle().await;
+        place.clock.advance(chrono::Duration::seconds(11));
+        place.ledger.tick();
+        place.ledger.idle().await;
+        let scheduled = "/v1/deliveries?state=scheduled";
+        let scheduled = place
+            .with_token(LOCAL, "GET", scheduled, "may-read", String::new())
+            .await
+            .json();
+        let id = scheduled["deliveries"][0]["id"]
+            .as_str()
+            .expect("a delivery")
+            .to_owned();
+        let now = Clock::ByHand(place.clock.clone()).now();
+        place.ledger.tried(Attempt {
+            delivery: id.clone(),
+            number: 1,
+            started: now,
+            ended: now,
+            outcome: Outcome::Refused {
+                why: format!("550 no such user at {name}"),
+            },
+            digest: String::new(),
+        });
+        place.ledger.idle().await;
+        self.ids
+            .push((answer["ids"][0].as_str().expect("an event").to_owned(), id));
+    }
+}
+
+impl Place {
+    /// A page as a browser asks for it, with what else it sends.
+    async fn browse(&self, peer: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::get(path).header(header::ACCEPT, "text/html");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(peer, request.body(Body::empty()).expect("a request")).await
+    }
+
+    /// A form as a browser sends it.
+    async fn submit(&self, peer: &str, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Answer {
+        let mut request = Request::post(path)
+            .header(header::ACCEPT, "text/html")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        self.ask(peer, request.body(Body::from(body.finish())).expect("a request"))
+            .await
+    }
+
+    /// Signs in on this machine; the cookie to send along.
+    async fn sign_in(&self, token: &str) -> String {
+        let answer = self.submit(LOCAL, "/sign-in", &[], &[("token", token)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        let cookie = answer.header(header::SET_COOKIE);
+        cookie.split(';').next().expect("a cookie").to_owned()
+    }
+}
+
+/// What the forms of a page carry.
+fn form_token(page: &str) -> &str {
+    let behind = page.split_once("name=\"form\" value=\"").expect("a form").1;
+    behind.split_once('"').expect("a value").0
 }
 
 async fn read(answer: Response<Body>) -> Answer {

@@ -1,14 +1,13 @@
 //! What the communications of an incident add up to, one after another.
 
-use chrono::Duration;
-
-use super::{Basis, Debt, DebtState, Extent, Owed, Phase, Progress, Said, Size, Terms};
+use super::{About, Basis, Debt, DebtState, Extent, Owed, Said, Size, Terms};
 use crate::clock::Time;
-use crate::event::{EventType, Kind, Promise};
+use crate::event::{EventType, Kind, Promise, Window};
 use crate::incident::{Status, earliest};
 
-/// How long after the last word an incident that owes nothing more is closed, whatever it may still owe on request.
-const CLOSED_AFTER: Duration = Duration::days(30);
+mod end;
+
+pub use end::CLOSED_AFTER;
 
 /// What is known after some communications.
 pub(super) struct Fold<'a> {
@@ -25,15 +24,28 @@ pub(super) struct Fold<'a> {
     /// Whether the last statement says itself that no review comes.
     is_declined: bool,
     owed: Vec<Owed>,
+    /// The last promise of an update.
+    update: Option<Owed>,
+    /// The repairs of the last review.
+    repairs: Vec<Owed>,
+    /// When impact ended, by the metadata of the last statement.
+    end: Option<Time>,
+    prose: Option<Window>,
+    /// How large a person says that it is.
+    size_by_person: Option<Size>,
+    /// The window by a person, and from which communication on it counts for the end.
+    window_by_person: Option<(Window, Option<Time>)>,
+    /// Whether what is heard now is heard live.
+    is_live: bool,
 }
 
 impl<'a> Fold<'a> {
-    /// Nothing is known yet.
-    pub fn new(event_type: EventType, is_test: bool, terms: &'a Terms) -> Self {
+    /// Nothing is known yet. What a person says of the window is about what was said after `reopened`.
+    pub fn new(about: &About<'a>, reopened: Option<Time>) -> Self {
         Self {
-            terms,
-            event_type,
-            is_test,
+            terms: about.terms,
+            event_type: about.event_type,
+            is_test: about.is_test,
             status: None,
             start: None,
             mitigated: None,
@@ -43,12 +55,27 @@ impl<'a> Fold<'a> {
             size: None,
             is_declined: false,
             owed: Vec::new(),
+            update: None,
+            repairs: Vec::new(),
+            end: None,
+            prose: None,
+            size_by_person: about.corrected.size,
+            window_by_person: about.corrected.window.map(|window| (window, reopened)),
+            is_live: true,
         }
+    }
+
+    /// How often it opened again so far.
+    pub fn reopened(&self) -> usize {
+        self.reopened
     }
 
     /// One more communication, the oldest first.
     pub fn hear(&mut self, said: &Said) {
+        self.is_live = said.is_live;
         self.start = earliest(self.start, said.impact_start);
+        self.prose = said.prose.or(self.prose);
+        self.promised_update(said);
         self.services = self.services.max(said.services);
         self.regions = self.regions.max(said.regions);
         let was_over = self.status.is_some_and(Status::is_over);
@@ -65,9 +92,57 @@ impl<'a> Fold<'a> {
         }
     }
 
+    /// What is said next meets the promise of an update; a new promise takes its place.
+    fn promised_update(&mut self, said: &Said) {
+        if let Some(update) = self.update.as_mut().filter(|update| update.state == DebtState::Open) {
+            (update.state, update.met) = match said.kind {
+                Kind::Retraction => (DebtState::Stopped, None),
+                _ => (DebtState::Met, Some(said.published)),
+            };
+        }
+        if let Some(due) = said.next_update.filter(|_| !self.is_test) {
+            self.update = Some(Owed {
+                kind: Debt::Update,
+                since: said.published,
+                due: Some(due),
+                state: DebtState::Open,
+                basis: Basis::Promise,
+                met: None,
+                text: None,
+                round: self.reopened,
+                has_clock: self.is_live,
+            });
+        }
+    }
+
+    /// The repairs of the newest review take the place of those of an older one: it moves their months, or says that they
+    /// are done.
+    fn promised_repairs(&mut self, said: &Said) {
+        if self.is_test {
+            return;
+        }
+        let promised = said.repairs.iter().map(|repair| Owed {
+            kind: Debt::Repair,
+            since: said.published,
+            due: Some(repair.due),
+            state: DebtState::Open,
+            basis: Basis::Promise,
+            met: None,
+            text: Some(repair.text.clone()),
+            round: self.reopened,
+            has_clock: said.is_live,
+        });
+        self.repairs = promised.collect();
+    }
+
     fn open_again(&mut self) {
         self.reopened += 1;
         self.mitigated = None;
+        self.end = None;
+        // what the tags said was of the review before
+        if matches!(self.size, Some((_, Basis::Tag))) {
+            self.size = None;
+        }
         self.is_declined = false;
         self.stop_what_is_open();
     }
@@ -75,6 +150,9 @@ impl<'a> Fold<'a> {
     fn stop_what_is_open(&mut self) {
         for owed in self.open() {
             owed.state = DebtState::Stopped;
+        }
+        if self.status == Some(Status::Retracted) {
+            self.repairs.clear();
         }
     }
 
@@ -85,6 +163,7 @@ impl<'a> Fold<'a> {
     /// A statement, or a corrected one: what it owes is counted anew, except what was met since.
     fn mitigation(&mut self, said: &Said) {
         let since = self.mitigated_at(said);
+        self.end = said.impact_end.or(self.end);
         let before = self.mitigated.replace(since);
         self.owed.retain(|owed| owed.state != DebtState::Open);
         let is_met = |owed: &Owed| owed.state == DebtState::Met && before == Some(owed.since);
@@ -95,7 +174,7 @@ impl<'a> Fold<'a> {
             .map(|owed| owed.kind)
             .collect();
         if let Some(promise) = said.promise {
-            self.size = Some((size_of(promise), Basis::Promise));
+            self.set_size(size_of(promise), Basis::Promise);
             self.is_declined = promise == Promise::Nothing;
         }
         for (kind, basis) in self.owes(said) {
@@ -106,14 +185,37 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// The metadata's time, unless that is missing, or is said of what has not begun.
+    /// What the provider's tags said stands against what its texts promise, and that against the impact.
+    fn set_size(&mut self, size: Size, basis: Basis) {
+        let is_tagged = matches!(self.size, Some((_, Basis::Tag)));
+        if !is_tagged || basis == Basis::Tag {
+            self.size = Some((size, basis));
+        }
+    }
+
+    /// A person's word; else the metadata's time, unless that is missing, or is said of what has not begun.
     fn mitigated_at(&self, said: &Said) -> Time {
+        if let Some((window, after)) = self.window_by_person
+            && after.is_none_or(|after| said.published > after)
+        {
+            return window.end;
+        }
         let begun = |end: &Time| self.start.is_none_or(|start| start <= *end);
         said.impact_end.filter(begun).unwrap_or(said.published)
     }
 
     fn owes(&mut self, said: &Said) -> Vec<(Debt, Basis)> {
         let both = |basis| vec![(Debt::PreliminaryReview, basis), (Debt::FinalReview, basis)];
+        if let Some(size) = self.size_by_person {
+            return match size {
+                Size::Small => Vec::new(),
+                Size::Standard => vec![(Debt::FinalReview, Basis::Person)],
+                Size::Largest => both(Basis::Person),
+            };
+        }
+        if self.size == Some((Size::Largest, Basis::Tag)) {
+            return vec![(Debt::FinalReview, Basis::Tag)];
+        }
         match said.promise {
             Some(Promise::Nothing) => Vec::new(),
             Some(Promise::OnRequest) => vec![(Debt::FinalReview, Basis::OnRequest)],
@@ -123,7 +225,7 @@ impl<'a> Fold<'a> {
                 let Some(size) = self.size_by_impact() else {
                     return Vec::new();
                 };
-                self.size = Some((size, Basis::Size));
+                self.set_size(size, Basis::Size);
                 match size {
                     Size::Small => Vec::new(),
                     Size::Standard => vec![(Debt::FinalReview, Basis::Size)],
@@ -135,7 +237,7 @@ impl<'a> Fold<'a> {
 
     /// By what is known of the impact; `None` where nothing is.
     fn size_by_impact(&self) -> Option<Size> {
-        let lasted = self.mitigated.zip(self.start).map(|(end, start)| end - start);
+        let lasted = self.mitigated.zip(self.start()).map(|(end, start)| end - start);
         if self.services == 0 && self.regions == 0 && lasted.is_none() {
             return None;
         }
@@ -154,10 +256,16 @@ impl<'a> Fold<'a> {
         })
     }
 
+    /// When impact began: a person's word counts, else the earliest of the metadata.
+    fn start(&self) -> Option<Time> {
+        let by_person = self.window_by_person.map(|(window, _)| window.start);
+        by_person.or(self.start)
+    }
+
     fn owe(&mut self, kind: Debt, since: Time, basis: Basis) {
         let after = match kind {
             Debt::PreliminaryReview => self.terms.preliminary,
-            Debt::FinalReview => self.terms.finally,
+            Debt::FinalReview | Debt::Update | Debt::Repair => self.terms.finally,
         };
         let may_owe = matches!(self.event_type, EventType::ServiceIssue | EventType::SecurityAdvisory) && !self.is_test;
         if may_owe {
@@ -168,6 +276,9 @@ impl<'a> Fold<'a> {
                 state: DebtState::Open,
                 basis,
                 met: None,
+                text: None,
+                round: self.reopened,
+                has_clock: self.is_live,
             });
         }
     }
@@ -175,13 +286,15 @@ impl<'a> Fold<'a> {
     /// A preliminary review meets what is owed of that kind, and owes the final one.
     fn preliminary(&mut self, said: &Said) {
         let since = self.reviewed_since(said);
-        self.meet(Debt::PreliminaryReview, since, said.published);
+        self.promised_repairs(said);
+        let basis = if said.is_tagged { Basis::Tag } else { Basis::Promise };
+        self.meet(Debt::PreliminaryReview, since, said.published, basis);
         let has_final = self
             .owed
             .iter()
             .any(|owed| owed.kind == Debt::FinalReview && owed.since == since && owed.state != DebtState::Stopped);
         if !has_final {
-            self.owe(Debt::FinalReview, since, Basis::Promise);
+            self.owe(Debt::FinalReview, since, basis);
         }
         // what was offered on request is promised now
         let due = since + self.terms.finally;
@@ -189,15 +302,22 @@ impl<'a> Fold<'a> {
             .open()
             .filter(|owed| owed.kind == Debt::FinalReview && owed.due.is_none())
         {
-            (owed.due, owed.basis) = (Some(due), Basis::Promise);
+            (owed.due, owed.basis) = (Some(due), basis);
         }
-        self.size = Some((Size::Largest, Basis::Promise));
+        if said.is_tagged {
+            let open = self.open().filter(|owed| owed.kind == Debt::FinalReview);
+            open.filter(|owed| owed.basis != Basis::Person)
+                .for_each(|owed| owed.basis = Basis::Tag);
+        }
+        self.set_size(Size::Largest, basis);
     }
 
     /// A final review ends the matter: a preliminary one that did not come is waived.
     fn finally(&mut self, said: &Said) {
         let since = self.reviewed_since(said);
-        self.meet(Debt::FinalReview, since, said.published);
+        self.promised_repairs(said);
+        let basis = if said.is_tagged { Basis::Tag } else { Basis::Promise };
+        self.meet(Debt::FinalReview, since, said.published, basis);
         for owed in self.open().filter(|owed| owed.kind == Debt::PreliminaryReview) {
             owed.state = DebtState::Waived;
         }
@@ -214,7 +334,7 @@ impl<'a> Fold<'a> {
         since
     }
 
-    fn meet(&mut self, kind: Debt, since: Time, published: Time) {
+    fn meet(&mut self, kind: Debt, since: Time, published: Time, basis: Basis) {
         let is_there = |owed: &Owed| owed.kind == kind && owed.since == since && owed.met.is_some();
         if self.owed.iter().any(is_there) {
             return;
@@ -224,60 +344,11 @@ impl<'a> Fold<'a> {
             .iter()
             .any(|owed| owed.kind == kind && owed.state == DebtState::Open)
         {
-            self.owe(kind, since, Basis::Promise);
+            self.owe(kind, since, basis);
         }
         for owed in self.open().filter(|owed| owed.kind == kind) {
             (owed.state, owed.met) = (DebtState::Met, Some(published));
         }
-    }
-
-    /// What they add up to.
-    pub fn end(mut self, last_word: Option<Time>, now: Time) -> Progress {
-        for owed in self.open() {
-            if owed.due.is_some_and(|due| due < now) {
-                owed.state = DebtState::Overdue;
-            }
-        }
-        self.owed.sort_by_key(|owed| (owed.since, owed.kind));
-        Progress {
-            phase: self.phase(last_word.is_some_and(|last| now - last > CLOSED_AFTER)),
-            reopened: self.reopened,
-            size: self.size,
-            owed: self.owed,
-        }
-    }
-
-    fn phase(&self, is_silent: bool) -> Phase {
-        let is_maintenance = self.event_type == EventType::PlannedMaintenance;
-        match self.status {
-            None | Some(Status::Active) if self.event_type == EventType::ServiceIssue => Phase::Investigating,
-            None | Some(Status::Active) => Phase::InProgress,
-            Some(Status::Planned) => Phase::Planned,
-            Some(Status::Canceled) => Phase::Canceled,
-            Some(Status::Retracted) => Phase::Retracted,
-            Some(Status::Mitigated) => match () {
-                () if self.is_review_owed() => Phase::UnderReview,
-                () if is_maintenance || is_silent || self.is_settled() => Phase::Closed,
-                () => Phase::Mitigated,
-            },
-        }
-    }
-
-    fn is_review_owed(&self) -> bool {
-        let is_due = |owed: &Owed| owed.due.is_some() && matches!(owed.state, DebtState::Open | DebtState::Overdue);
-        self.owed.iter().any(is_due)
-    }
-
-    /// Whether it is known that nothing more comes: the final review is there, or the provider or the size says so.
-    fn is_settled(&self) -> bool {
-        let is_final = |owed: &Owed| owed.kind == Debt::FinalReview && owed.state == DebtState::Met;
-        let is_small = matches!(self.size, Some((Size::Small, Basis::Size)));
-        self.is_declined
-            || is_small
-            || self
-                .owed
-                .iter()
-                .any(|owed| is_final(owed) && Some(owed.since) == self.mitigated)
     }
 }
 

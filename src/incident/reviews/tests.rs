@@ -8,15 +8,21 @@ fn time(text: &str) -> Time {
 
 fn said(kind: Kind, stage: Stage, published: &str) -> Said {
     Said {
-        kind,
-        stage,
-        published: time(published),
-        impact_start: None,
-        impact_end: None,
-        promise: None,
         services: 1,
         regions: 1,
+        ..Said::of(kind, stage, time(published))
     }
+}
+
+/// What communications add up to by the usual terms.
+fn added_up(event_type: EventType, said: &[Said], is_test: bool, now: Time) -> Progress {
+    let about = About {
+        event_type,
+        is_test,
+        corrected: Corrected::default(),
+        terms: &Terms::default(),
+    };
+    progress(&about, said, now)
 }
 
 fn update(published: &str) -> Said {
@@ -41,7 +47,7 @@ fn review(kind: Kind, published: &str) -> Said {
 /// What is owed, as words: kind, since, due, state, basis, met, seconds late.
 fn owed(said: &[Said], now: &str) -> (Phase, usize, Vec<String>) {
     let now = time(now);
-    let progress = progress(EventType::ServiceIssue, said, false, &Terms::default(), now);
+    let progress = added_up(EventType::ServiceIssue, said, false, now);
     let lines = progress.owed.iter().map(|owed| {
         let time = |time: Time| time.format("%m-%dT%H:%MZ").to_string();
         let mut line = format!(
@@ -91,13 +97,7 @@ fn the_largest_owe_two_reviews_in_exact_hours_from_the_mitigation() {
         owed(&largest(), "2026-10-25T00:00:00Z"),
         (Phase::UnderReview, 0, expected)
     );
-    let progress = progress(
-        EventType::ServiceIssue,
-        &largest(),
-        false,
-        &Terms::default(),
-        time("2026-10-25T00:00:00Z"),
-    );
+    let progress = added_up(EventType::ServiceIssue, &largest(), false, time("2026-10-25T00:00:00Z"));
     assert_eq!(progress.size, Some((Size::Largest, Basis::Promise)));
     let in_berlin = |time: Time| {
         time.with_timezone(&chrono_tz::Europe::Berlin)
@@ -223,13 +223,7 @@ fn a_statement_that_promises_nothing_owes_by_the_size_of_the_impact() {
         (1, 1, "2026-10-25T07:00:00Z", Size::Largest, 2),
     ] {
         let said = [update("2026-10-24T19:20:00Z"), statement(services, regions, end)];
-        let progress = progress(
-            EventType::ServiceIssue,
-            &said,
-            false,
-            &Terms::default(),
-            time("2026-10-25T08:00:00Z"),
-        );
+        let progress = added_up(EventType::ServiceIssue, &said, false, time("2026-10-25T08:00:00Z"));
         assert_eq!(
             (progress.size, progress.owed.len()),
             (Some((size, Basis::Size)), count),
@@ -317,12 +311,9 @@ fn an_advisory_a_maintenance_and_a_test_owe_nothing() {
         EventType::PlannedMaintenance,
         EventType::Billing,
     ] {
-        assert_eq!(progress(event_type, &said, false, &Terms::default(), now).owed, []);
+        assert_eq!(added_up(event_type, &said, false, now).owed, []);
     }
-    assert_eq!(
-        progress(EventType::ServiceIssue, &said, true, &Terms::default(), now).owed,
-        []
-    );
+    assert_eq!(added_up(EventType::ServiceIssue, &said, true, now).owed, []);
 }
 
 #[test]
@@ -331,7 +322,7 @@ fn a_maintenance_goes_from_planned_to_closed() {
     let mut said = vec![of(Stage::Planned, "2026-11-01T00:00:00Z")];
     let phase = |said: &[Said]| {
         let now = time("2026-11-05T00:00:00Z");
-        progress(EventType::PlannedMaintenance, said, false, &Terms::default(), now).phase
+        added_up(EventType::PlannedMaintenance, said, false, now).phase
     };
     assert_eq!(phase(&said), Phase::Planned);
     said.push(of(Stage::InProgress, "2026-11-03T00:00:00Z"));
@@ -352,4 +343,92 @@ fn the_order_of_arrival_changes_nothing() {
     assert_eq!(owed(&said, "2026-11-10T00:00:00Z"), expected);
     said.swap(0, 2);
     assert_eq!(owed(&said, "2026-11-10T00:00:00Z"), expected);
+}
+
+#[test]
+fn a_person_stands_against_the_tags_those_against_a_promise_and_that_against_the_size() {
+    let tagged = |kind, published: &str| Said {
+        is_tagged: true,
+        ..review(kind, published)
+    };
+    let by = |said: &[Said], size: Option<Size>| {
+        let terms = Terms::default();
+        let about = About {
+            event_type: EventType::ServiceIssue,
+            is_test: false,
+            corrected: Corrected { size, window: None },
+            terms: &terms,
+        };
+        let progress = progress(&about, said, time("2026-10-25T01:00:00Z"));
+        let owed: Vec<(Debt, Basis)> = progress.owed.iter().map(|owed| (owed.kind, owed.basis)).collect();
+        (progress.size, owed)
+    };
+    let promised = vec![
+        update("2026-10-24T19:20:00Z"),
+        mitigation("2026-10-24T23:00:00Z", "2026-10-24T22:30:00Z", Promise::Review),
+    ];
+    let (size, owed) = by(&promised, None);
+    assert_eq!(
+        (size, owed),
+        (
+            Some((Size::Standard, Basis::Promise)),
+            vec![(Debt::FinalReview, Basis::Promise)]
+        )
+    );
+    let mut with_tags = promised.clone();
+    with_tags.push(tagged(Kind::PreliminaryReview, "2026-10-24T23:30:00Z"));
+    let (size, owed) = by(&with_tags, None);
+    assert_eq!(size, Some((Size::Largest, Basis::Tag)));
+    assert!(owed.contains(&(Debt::FinalReview, Basis::Tag)), "{owed:?}");
+    let (size, owed) = by(&promised, Some(Size::Largest));
+    assert_eq!(
+        (size, owed),
+        (
+            Some((Size::Largest, Basis::Person)),
+            vec![
+                (Debt::PreliminaryReview, Basis::Person),
+                (Debt::FinalReview, Basis::Person)
+            ]
+        )
+    );
+    assert_eq!(
+        by(&promised, Some(Size::Small)),
+        (Some((Size::Small, Basis::Person)), Vec::new())
+    );
+}
+
+#[test]
+fn a_persons_window_moves_the_clock_of_the_last_mitigation_alone() {
+    let mut said = largest();
+    said.push(update("2026-10-28T00:00:00Z"));
+    said.push(mitigation(
+        "2026-10-28T06:00:00Z",
+        "2026-10-28T05:00:00Z",
+        Promise::Review,
+    ));
+    let window = Window {
+        start: time("2026-10-27T23:00:00Z"),
+        end: time("2026-10-28T09:00:00Z"),
+    };
+    let terms = Terms::default();
+    let about = About {
+        event_type: EventType::ServiceIssue,
+        is_test: false,
+        corrected: Corrected {
+            size: None,
+            window: Some(window),
+        },
+        terms: &terms,
+    };
+    let progress = progress(&about, &said, time("2026-10-29T00:00:00Z"));
+    let since: Vec<Time> = progress.owed.iter().map(|owed| owed.since).collect();
+    let first = time("2026-10-24T22:30:00Z");
+    assert_eq!(since, [first, first, window.end]);
+    assert_eq!(progress.window.person, Some(window));
+    assert_eq!(
+        progress.window.end,
+        Some(time("2026-10-28T05:00:00Z")),
+        "the provider's word stays"
+    );
+    assert_eq!(progress.lasted, Some(window.end - window.start));
 }

@@ -29,9 +29,14 @@ pub(crate) fn event(change: impl FnOnce(&mut Event)) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
+        text_withheld: false,
+        imported: None,
     };
     change(&mut event);
     event

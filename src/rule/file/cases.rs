@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::clock::{Time, read_moment};
-use crate::event::{self, Arrival, Event, EventType, Form, Impact, Kind, Level, Provider, Session, Stage};
+use crate::event::{
+    self, Arrival, Event, EventType, Form, Impact, Kind, Level, Measure, Measures, Provider, Session, Size, Stage,
+};
 use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
 use crate::problem::yaml::Node;
 
-use super::when::{MEANT, read_word};
+use super::when::{LASTED_MOST, MEANT, read_word};
 use super::{list, name_of};
 
 /// A test whose `subscription` is not resolved yet.
@@ -60,10 +62,12 @@ pub(in crate::rule) const EVENT: Keys = Keys {
         "tracking id",
         "provider",
         "subtype",
+        "size",
+        "lasted",
         "properties",
         "subscription",
     ],
-    later: &["lasted", "size"],
+    later: &[],
     meant: EVENT_MEANT,
     takes_own: false,
 };
@@ -164,9 +168,14 @@ fn make_event(reading: &Reading<'_>, fields: &Fields<'_>, name: &str, at: Option
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: measures(reading, fields),
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Form::Bellwether,
+        text_withheld: false,
+        imported: None,
     }
 }
 
@@ -175,6 +184,7 @@ fn stage_of(kind: Kind) -> Stage {
     match kind {
         Kind::Mitigation | Kind::Retraction => Stage::Resolved,
         Kind::PreliminaryReview | Kind::FinalReview | Kind::Retrospective | Kind::Recording => Stage::Rca,
+        kind if kind.is_reminder() => Stage::Unknown,
         _ => Stage::Active,
     }
 }
@@ -270,6 +280,20 @@ fn impact(reading: &Reading<'_>, fields: &Fields<'_>) -> Vec<Impact> {
         })
     });
     pairs.collect()
+}
+
+/// What the incident adds up to when the event is heard, if the test says it.
+fn measures(reading: &Reading<'_>, fields: &Fields<'_>) -> Option<Box<Measures>> {
+    let lasted = fields
+        .get("lasted")
+        .and_then(|node| reading.seconds(node, "`lasted`", LASTED_MOST));
+    let measure = Measure {
+        size: word(reading, fields, "size", Size::read, Size::ALL),
+        lasted: lasted
+            .and_then(|seconds| i64::try_from(seconds).ok())
+            .map(chrono::Duration::seconds),
+    };
+    (measure != Measure::default()).then(|| Box::new(Measures::of_all(measure)))
 }
 
 fn properties(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeMap<String, String> {

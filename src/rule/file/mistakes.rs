@@ -188,7 +188,7 @@ fn keys_of_other_products_are_understood() {
     insta::assert_snapshot!([
         "status: Active", "severity: Error", "type: Incident", "incidentType: Incident", "eventType: Incident",
         "event_type: Incident", "regions: East US", "subscription: production", "impactedServices: Storage",
-        "lasted: { at least: 1h }", "xyzzy: 1", "notify: a",
+        "duration: 1h", "xyzzy: 1", "notify: a",
     ].map(of_condition).join("\n"), @r#"
     a.yaml:7:7: a condition has no key `status` (hint: did you mean `stage`?)
     a.yaml:7:7: a condition has no key `severity` (hint: did you mean `level`?)
@@ -199,8 +199,8 @@ fn keys_of_other_products_are_understood() {
     a.yaml:7:7: a condition has no key `regions` (hint: did you mean `region`?)
     a.yaml:7:7: a condition has no key `subscription` (hint: did you mean `subscriptions`?)
     a.yaml:7:7: a condition has no key `impactedServices` (hint: did you mean `impact`, `service`?)
-    a.yaml:7:7: `lasted` comes with a later version (hint: this version knows `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `owner`)
-    a.yaml:7:7: a condition has no key `xyzzy` (hint: a condition has `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `owner`)
+    a.yaml:7:7: a condition has no key `duration` (hint: did you mean `lasted`?)
+    a.yaml:7:7: a condition has no key `xyzzy` (hint: a condition has `event type`, `stage`, `kind`, `level`, `subscriptions`, `impact`, `service`, `region`, `title`, `text`, `tracking id`, `provider`, `subtype`, `size`, `lasted`, `properties`, `owner`)
     a.yaml:7:7: a condition has no key `notify` (hint: it belongs to the rule, beside `when`: check the indentation)
     "#);
 }
@@ -235,7 +235,7 @@ fn words_of_a_vocabulary_are_corrected() {
     a.yaml:7:14: `RAC` is no stage (hint: did you mean `RCA`?)
     a.yaml:7:14: `Active, Resolved` is no stage (hint: several values are a list: [Active, Resolved])
     a.yaml:7:14: `Sev4` is no level (hint: one of Critical, Error, Warning, Informational)
-    a.yaml:7:13: `prelim` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood)
+    a.yaml:7:13: `prelim` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood, review-due, review-overdue, repair-due, update-overdue, maintenance-starting, maintenance-over)
     a.yaml:7:17: `azur` is no provider (hint: did you mean `azure`?)
     a.yaml:7:14: `owner` is for the operator's own rules (hint: it belongs into rules/_operator/)
     a.yaml:7:15: `impact` has no pairs (hint: [{ service: Storage, region: East US }])
@@ -328,7 +328,7 @@ fn files_and_tests_have_their_own_mistakes() {
     a.yaml:1:9: a test needs `event`
     a.yaml:1:9: a test needs `expect`
     a.yaml:1:29: a test's event has no key `service` (hint: write it as `impact: [{ service: …, region: … }]`)
-    a.yaml:1:47: a test's event has no key `owner` (hint: a test's event has `event type`, `stage`, `kind`, `level`, `impact`, `title`, `text`, `tracking id`, `provider`, `subtype`, `properties`, `subscription`)
+    a.yaml:1:47: a test's event has no key `owner` (hint: a test's event has `event type`, `stage`, `kind`, `level`, `impact`, `title`, `text`, `tracking id`, `provider`, `subtype`, `size`, `lasted`, `properties`, `subscription`)
     a.yaml:1:72: there is no rule `r` (hint: define it under `rules:`)
     a.yaml:1:72: there is no receiver `a` (hint: define it under `receivers:`)
     a.yaml:1:5: this is not YAML: mapping values are not allowed in this context (hint: quote a text that contains `: `)
@@ -542,7 +542,7 @@ fn characters_that_nobody_sees_are_named_with_their_place() {
     a.yaml:2:28: a condition has no key `stаge` (hint: a known one only looks the same: here its character 3 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
     a.yaml:2:30: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
     a.yaml:2:46: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
-    a.yaml:2:46: `аctive` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood)
+    a.yaml:2:46: `аctive` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood, review-due, review-overdue, repair-due, update-overdue, maintenance-starting, maintenance-over)
     a.yaml:2:20: a rule has no key `сору` (hint: a rule has `name`, `when`, `unless`, `notify`, `invite`, `settle`, `follow`, `every`, `test events`, `enabled`)
     a.yaml:2:47: there is no receiver `а` (hint: a known one only looks the same: here its character 1 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
     a.yaml:3:55: this key stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "all")

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::customer::account::{account_id, is_account_id, resembles_an_id};
 use crate::customer::{Customers, Sees};
+use crate::event::Provider;
 use crate::problem::fields::{Marked, Reading};
 use crate::problem::meant::{comment_in, meant};
 
@@ -341,6 +342,11 @@ impl Resolver<'_, '_> {
             None => self.all_accounts(),
         };
         event.accounts = accounts.into_iter().collect();
+        if event.kind.is_own() {
+            // what is raised here is its customer's, and reaches only rules that name its kind
+            event.provider = Provider::Bellwether;
+            event.source = Some(self.draft.customer.as_str().to_owned());
+        }
         for (rule, receivers) in &draft.expect {
             self.expected(rule, receivers);
         }

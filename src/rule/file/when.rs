@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::customer::CustomerId;
 use crate::event::catalogue::Catalogue;
-use crate::event::{EventType, Kind, Level, Provider, Stage, fold};
+use crate::event::{EventType, Kind, Level, Provider, Size, Stage, fold};
 use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Marked, Reading};
 use crate::problem::meant::{comment_in, meant};
 use crate::problem::yaml::{Node, Value};
 
-use super::super::{Condition, ImpactPattern, Pattern};
+use super::super::{Condition, ImpactPattern, Lasted, Pattern};
 use super::{MAX_VALUES, Scope, limit, negation, otherwise};
 
 /// A condition whose `subscriptions` are not resolved yet, with the places that lints speak of.
@@ -49,10 +49,12 @@ pub(in crate::rule) const CONDITION: Keys = Keys {
         "tracking id",
         "provider",
         "subtype",
+        "size",
+        "lasted",
         "properties",
         "owner",
     ],
-    later: &["lasted", "size"],
+    later: &[],
     meant: MEANT,
     takes_own: false,
 };
@@ -124,7 +126,10 @@ pub(super) const MEANT: &[(&str, &str)] = &[
     ("event tag", "kind"),
     ("communication type", "kind"),
     ("message type", "kind"),
-    ("duration", "=`lasted` comes with a later version"),
+    ("duration", "lasted"),
+    ("outage", "lasted"),
+    ("scale", "size"),
+    ("magnitude", "size"),
     ("not", "=put what is to be left out under `unless:` of the rule"),
     ("except", "=put what is to be left out under `unless:` of the rule"),
     ("exclude", "=put what is to be left out under `unless:` of the rule"),
@@ -173,6 +178,8 @@ pub(super) fn read(
         tracking_ids: fields
             .get("tracking id")
             .map(|node| patterns(reading, node, "tracking id")),
+        sizes: words(reading, &fields, "size", Size::read, Size::ALL),
+        lasted: fields.get("lasted").and_then(|node| read_lasted(reading, node)),
         subtypes: fields.get("subtype").map(|node| {
             reading
                 .texts(node, "a subtype")
@@ -192,6 +199,53 @@ pub(super) fn read(
     draft.place = node.place;
     draft.places = fields.iter().map(|(key, place, _)| (key.to_owned(), place)).collect();
     Some(draft)
+}
+
+/// The keys of `lasted`.
+const LASTED: Keys = Keys {
+    of: "`lasted`",
+    known: &["at least", "at most"],
+    later: &[],
+    meant: &[
+        ("min", "at least"),
+        ("minimum", "at least"),
+        ("more than", "at least"),
+        ("longer than", "at least"),
+        ("over", "at least"),
+        ("max", "at most"),
+        ("maximum", "at most"),
+        ("less than", "at most"),
+        ("shorter than", "at most"),
+        ("under", "at most"),
+    ],
+    takes_own: false,
+};
+
+/// The longest impact that a condition may speak of, seconds.
+pub(super) const LASTED_MOST: u64 = 366 * 24 * 60 * 60;
+
+/// How long impact must have lasted: `{ at least: 2h, at most: 1d }`.
+pub(super) fn read_lasted(reading: &Reading<'_>, node: &Node) -> Option<Lasted> {
+    let fields = reading.fields(node, &LASTED)?;
+    let length = |key: &str| {
+        let seconds = reading.seconds(fields.get(key)?, &format!("`{key}`"), LASTED_MOST)?;
+        i64::try_from(seconds).ok().map(chrono::Duration::seconds)
+    };
+    let lasted = Lasted {
+        at_least: length("at least"),
+        at_most: length("at most"),
+    };
+    let hint = Some("lasted: { at least: 2h }");
+    if fields.is_empty() {
+        reading.error(node.place, "`lasted` says neither `at least` nor `at most`", hint);
+    }
+    if let (Some(least), Some(most)) = (lasted.at_least, lasted.at_most)
+        && least > most
+    {
+        let place = fields.place_of("at most").unwrap_or(node.place);
+        reading.error(place, "nothing lasts at least longer than it lasts at most", hint);
+    }
+    Some(lasted)
 }
 
 impl DraftCondition {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::event::{EventType, Kind, Provider, Stage};
-use crate::rule::{Condition, ImpactPattern, Pattern};
+use crate::rule::{Condition, ImpactPattern, Lasted, Pattern};
 
 /// The most comparisons of names that two lists of pairs are given, and of patterns that two lists of patterns are:
 /// beyond that nothing is said, as a folder may have thousands of such rules.
@@ -26,6 +26,9 @@ pub fn covers_but_words(wide: &Condition, narrow: &Condition) -> bool {
     // an event may have no level, so all levels together are still a condition
     words(&wide.levels, &narrow.levels, &[])
         && words(&wide.subtypes, &narrow.subtypes, &[])
+        // of a trouble that goes on neither may be known
+        && words(&wide.sizes, &narrow.sizes, &[])
+        && lasted(wide.lasted, narrow.lasted)
         && subscriptions(wide, narrow)
         && impact(&wide.impact, &narrow.impact)
         && patterns(wide.title.as_deref(), narrow.title.as_deref())
@@ -42,6 +45,19 @@ fn words<T: PartialEq>(wide: &Option<Vec<T>>, narrow: &Option<Vec<T>>, all: &[T]
         Some(narrow) => narrow.iter().all(|word| wide.contains(word)),
         None => !all.is_empty() && all.iter().all(|word| wide.contains(word)),
     }
+}
+
+/// Every length that `narrow` keeps is one that `wide` names.
+fn lasted(wide: Option<Lasted>, narrow: Option<Lasted>) -> bool {
+    let Some(wide) = wide else { return true };
+    let Some(narrow) = narrow else { return false };
+    let least = wide
+        .at_least
+        .is_none_or(|wide| narrow.at_least.is_some_and(|narrow| narrow >= wide));
+    let most = wide
+        .at_most
+        .is_none_or(|wide| narrow.at_most.is_some_and(|narrow| narrow <= wide));
+    least && most
 }
 
 fn subscriptions(wide: &Condition, narrow: &Condition) -> bool {

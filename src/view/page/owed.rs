@@ -1,7 +1,9 @@
 //! What is owed to the people who read an incident's page, in words.
 
 use crate::clock::Time;
-use crate::incident::reviews::{Basis, Debt, DebtState, Owed, Progress};
+use crate::incident::correction::{Correction, Corrects};
+use crate::incident::reviews::{Basis, Debt, DebtState, Owed, Progress, Size};
+use crate::view::page::Frame;
 use crate::view::words::{Moment, lasted};
 
 /// One thing that is or was owed.
@@ -20,15 +22,79 @@ pub struct OwedLine {
 }
 
 impl OwedLine {
-    /// All of it, as it is `now`.
-    pub fn all(progress: &Progress, now: Time) -> Vec<Self> {
-        progress.owed.iter().map(|owed| Self::of(owed, now)).collect()
+    /// All of it, as it is when the page is made.
+    pub fn all(progress: &Progress, frame: &Frame) -> Vec<Self> {
+        progress.owed.iter().map(|owed| Self::of(owed, frame)).collect()
     }
 
-    fn of(owed: &Owed, now: Time) -> Self {
+    /// How large the incident is, when impact was by each who says so, how long the provider took, and what persons
+    /// corrected.
+    pub fn known(progress: &Progress, corrections: &[Correction], frame: &Frame) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.extend(progress.size.map(|(size, basis)| {
+            let size = match size {
+                Size::Small => "small (its mitigation statement is the last word)",
+                Size::Standard => "standard (one review)",
+                Size::Largest => "one of the largest (a preliminary review, then a final one)",
+            };
+            format!("Size: {size}, {}.", by(basis))
+        }));
+        let window = &progress.window;
+        let span = |start: Option<Time>, end: Option<Time>| {
+            let said = |at: Option<Time>| at.map_or("not said".to_owned(), |at| frame.moment(at).text);
+            format!("{} to {}", said(start), said(end))
+        };
+        if let Some(prose) = window
+            .prose
+            .filter(|prose| (Some(prose.start), Some(prose.end)) != (window.start, window.end))
+        {
+            let counts = if window.person.is_some() { "" } else { ", which counts" };
+            lines.push(format!(
+                "Impact by the provider's metadata{counts}: {}. By its text: {}.",
+                span(window.start, window.end),
+                span(Some(prose.start), Some(prose.end))
+            ));
+        }
+        let took = [
+            (
+                "The first notice came {} after impact began.",
+                progress.took.first_notice,
+            ),
+            (
+                "The preliminary review came {} after the mitigation.",
+                progress.took.preliminary,
+            ),
+            ("The final review came {} after the mitigation.", progress.took.finally),
+        ];
+        let took = took
+            .into_iter()
+            .filter_map(|(words, long)| Some((words, long.filter(|long| long.num_minutes() >= 0)?)));
+        lines.extend(took.map(|(words, long)| words.replacen("{}", &lasted(long), 1)));
+        lines.extend(corrections.iter().map(|one| {
+            let what = match &one.corrects {
+                Corrects::Size { size } => format!("the size to {}", size.word()),
+                Corrects::Kind { published, kind, .. } => {
+                    format!("what was said on {} to {kind}", frame.moment(*published).text)
+                }
+                Corrects::Window { window } => format!("impact to {}", span(Some(window.start), Some(window.end))),
+            };
+            format!(
+                "Corrected by {} on {}: {what}. {}",
+                one.by,
+                frame.moment(one.at).text,
+                one.reason
+            )
+        }));
+        lines
+    }
+
+    fn of(owed: &Owed, frame: &Frame) -> Self {
+        let now = frame.now;
         let what = match owed.kind {
             Debt::PreliminaryReview => "Preliminary post incident review",
             Debt::FinalReview => "Final post incident review",
+            Debt::Update => "Next update",
+            Debt::Repair => "Repair",
         };
         let late = owed.late_seconds(now).map(chrono::Duration::seconds).map(lasted);
         let (words, moment, more, class) = match owed.state {
@@ -37,6 +103,18 @@ impl OwedLine {
                 None,
                 "ask the provider for it".to_owned(),
                 "quiet",
+            ),
+            DebtState::Open if owed.kind == Debt::Repair => (
+                "promised to be done before",
+                owed.due,
+                owed.text.clone().unwrap_or_default(),
+                "notice",
+            ),
+            DebtState::Overdue if owed.kind == Debt::Repair => (
+                "was promised to be done before",
+                owed.due,
+                owed.text.clone().unwrap_or_default(),
+                "attention",
             ),
             DebtState::Open => ("due by", owed.due, because(owed.basis).to_owned(), "notice"),
             DebtState::Overdue => (
@@ -57,10 +135,20 @@ impl OwedLine {
         Self {
             what,
             words,
-            moment: moment.map(Moment::of),
+            moment: moment.map(|at| frame.moment(at)),
             more,
             class,
         }
+    }
+}
+
+/// Who or what says how large it is.
+fn by(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Promise | Basis::OnRequest => "by what the provider says of reviews",
+        Basis::Size => "by its impact",
+        Basis::Person => "by a person's correction",
+        Basis::Tag => "by the provider's tags",
     }
 }
 
@@ -70,12 +158,15 @@ fn because(basis: Basis) -> &'static str {
         Basis::Promise => "the provider promised it",
         Basis::Size => "usual for an incident of this size",
         Basis::OnRequest => "on request",
+        Basis::Person => "a person corrected it",
+        Basis::Tag => "the provider's tags say so",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Time;
 
     fn time(text: &str) -> Time {
         text.parse().expect("a time")
@@ -90,6 +181,17 @@ mod tests {
             state,
             basis,
             met: met.map(time),
+            text: None,
+            round: 0,
+            has_clock: true,
+        };
+        let frame = Frame {
+            root: "./".to_owned(),
+            has_list: true,
+            reader: None,
+            sign_in: None,
+            now: time("2026-11-09T22:30:00Z"),
+            zone: None,
         };
         let due = Some("2026-11-07T22:30:00Z");
         for (owed, expected) in [
@@ -126,7 +228,7 @@ mod tests {
                 "ended: the incident went on, or was none (quiet)",
             ),
         ] {
-            let line = OwedLine::of(&owed, time("2026-11-09T22:30:00Z"));
+            let line = OwedLine::of(&owed, &frame);
             let moment = line
                 .moment
                 .map(|moment| format!(" {}", moment.text))

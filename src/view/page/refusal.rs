@@ -48,14 +48,12 @@ const LINK: Step = Step {
 
 const SIGN_IN: Step = Step {
     whom: "You have a token?",
-    what: "Reload this page; the browser asks for a name and a password. The token is the password, and the name may be \
-           anything.",
+    what: "Sign in with it below; you come back to this page.",
 };
 
 const OTHER_TOKEN: Step = Step {
     whom: "You have another token?",
-    what: "Open this page in a new private window; the browser asks for a name and a password. The token is the \
-           password, and the name may be anything.",
+    what: "Sign out, and sign in with the other one.",
 };
 
 const ASK: Step = Step {

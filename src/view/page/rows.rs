@@ -5,11 +5,12 @@ mod told;
 pub use told::Told;
 
 use crate::clock::Time;
-use crate::event::{EventType, Provider};
+use crate::event::{EventType, Line as EventLine, Provider, Stage};
+use crate::incident::reviews::{Debt, DebtState, Owed, Phase, Progress};
 use crate::incident::{Incident, IncidentId, Status};
-use crate::view::page::Listed;
+use crate::view::page::Frame;
 use crate::view::state::{self, Badge};
-use crate::view::story::{Affected, Story};
+use crate::view::story::{Affected, Listed, Story};
 use crate::view::words::{self, Moment};
 
 /// How many accounts are named before the rest is only counted.
@@ -24,6 +25,8 @@ pub struct Line {
     /// When it begins and ends, each with its label.
     pub moments: Vec<(&'static str, Moment)>,
     pub updated: Moment,
+    /// What its newest communication is, where the badge does not say it: a review, an invitation.
+    pub last: &'static str,
 }
 
 /// A fact about an incident: a label, and a moment or words.
@@ -59,43 +62,69 @@ pub fn badges(incident: &Incident, is_back_filled: bool, now: Time) -> Vec<Badge
     badges
 }
 
+/// The same in a list, with what is owed of it.
+fn listed_badges(listed: &Listed, now: Time) -> Vec<Badge> {
+    let mut all = badges(&listed.incident, listed.is_back_filled, now);
+    let is_overdue = listed.owed.iter().any(|(_, due)| *due < now);
+    all.extend(
+        (listed.state.at(now) == Phase::UnderReview).then_some(match is_overdue {
+            true => state::REVIEW_OVERDUE,
+            false => state::REVIEW_OWED,
+        }),
+    );
+    all
+}
+
+/// What the newest communication is, if it is no news of the trouble itself.
+fn last(incident: &Incident) -> &'static str {
+    match incident.kind.line() {
+        EventLine::Progress => "",
+        EventLine::Review | EventLine::Retrospective => {
+            state::communication(incident.kind, incident.event_type, Stage::Active)
+        }
+    }
+}
+
 /// When it begins and ends, as far as that is known and worth saying.
-fn moments(incident: &Incident, now: Time) -> Vec<(&'static str, Moment)> {
+fn moments(incident: &Incident, frame: &Frame) -> Vec<(&'static str, Moment)> {
+    let now = frame.now;
     let start = incident.impact_start.map(|at| (state::begins(incident, at, now), at));
     let end = incident
         .impact_end
         .and_then(|at| Some((state::ends(incident, at, now)?, at)));
     let moments = start.into_iter().chain(end);
-    moments.map(|(label, at)| (label, Moment::of(at))).collect()
+    moments.map(|(label, at)| (label, frame.moment(at))).collect()
 }
 
 impl Line {
-    /// An incident's, as known `now`.
-    pub fn of(listed: &Listed, now: Time) -> Self {
+    /// An incident's, as known when the page is made.
+    pub fn of(listed: &Listed, frame: &Frame) -> Self {
         let incident = &listed.incident;
         let segment = IncidentId::segment(&incident.tracking_id);
         let path: String = url::form_urlencoded::byte_serialize(segment.as_bytes()).collect();
         Self {
             // a query writes a space as `+`, a path does not
             link: format!(
-                "incidents/{}?provider={}",
+                "incidents/{}?provider={}{}",
                 path.replace('+', "%20"),
-                incident.id.provider.word()
+                incident.id.provider.word(),
+                frame.chosen("&")
             ),
             title: incident.title.clone(),
             about: about(incident),
-            badges: badges(incident, listed.is_back_filled, now),
-            moments: moments(incident, now),
-            updated: Moment::of(incident.updated),
+            badges: listed_badges(listed, frame.now),
+            moments: moments(incident, frame),
+            updated: frame.moment(incident.updated),
+            last: last(incident),
         }
     }
 }
 
 impl Fact {
-    fn at(label: &'static str, at: Time) -> Self {
+    fn at(label: &'static str, at: Time, frame: &Frame) -> Self {
         Self {
             label,
-            moment: Some(Moment::of(at)),
+            moment: Some(frame.moment(at)),
             words: String::new(),
         }
     }
@@ -109,19 +138,24 @@ impl Fact {
     }
 
     /// What is known of an incident, in the order in which one asks.
-    pub fn all(story: &Story, now: Time) -> Vec<Self> {
+    pub fn all(story: &Story, progress: &Progress, frame: &Frame) -> Vec<Self> {
+        let now = frame.now;
         let incident = &story.incident;
         let mut facts = Vec::new();
+        if incident.id.provider != Provider::Bellwether {
+            facts.push(Self::words("State", state::phase(progress.phase)));
+        }
+        facts.extend(Self::next(progress, frame));
         let start = incident.impact_start.map(|at| (state::begins(incident, at, now), at));
-        facts.extend(start.map(|(label, at)| Self::at(label, at)));
-        facts.extend(Self::end(incident, now));
+        facts.extend(start.map(|(label, at)| Self::at(label, at, frame)));
+        facts.extend(Self::end(incident, frame));
         let events = story.chapters.iter().filter_map(|chapter| chapter.event.as_deref());
         facts.extend(state::subtype(events).map(|subtype| Self::words("About", subtype)));
         if incident.id.provider != Provider::Bellwether {
             facts.extend(incident.level.map(|level| Self::words("Level at worst", level.word())));
         }
-        facts.push(Self::at("Last told", incident.updated));
-        facts.push(Self::at("First heard", incident.first_heard));
+        facts.push(Self::at("Last told", incident.updated, frame));
+        facts.push(Self::at("First heard", incident.first_heard, frame));
         if !story.accounts.is_empty() {
             let count = words::accounts(incident.id.provider, story.accounts.len());
             facts.push(Self::words("Concerns", count));
@@ -129,14 +163,34 @@ impl Fact {
         facts
     }
 
+    /// What comes next, and when.
+    fn next(progress: &Progress, frame: &Frame) -> Option<Self> {
+        let is_open = |owed: &&Owed| matches!(owed.state, DebtState::Open | DebtState::Overdue);
+        let open = progress.owed.iter().filter(is_open);
+        let (owed, due) = open
+            .filter_map(|owed| Some((owed, owed.due?)))
+            .min_by_key(|(_, due)| *due)?;
+        let label = match (owed.kind, due < frame.now) {
+            (Debt::PreliminaryReview, false) => "Next: preliminary review by",
+            (Debt::PreliminaryReview, true) => "Preliminary review was due",
+            (Debt::FinalReview, false) => "Next: final review by",
+            (Debt::FinalReview, true) => "Final review was due",
+            (Debt::Update, false) => "Next: an update by",
+            (Debt::Update, true) => "An update was due",
+            (Debt::Repair, false) => "Next: repairs by",
+            (Debt::Repair, true) => "Repairs were due",
+        };
+        Some(Self::at(label, due, frame))
+    }
+
     /// The end of impact, in the word that fits: an issue that goes on has none, whatever is left in its metadata.
-    fn end(incident: &Incident, now: Time) -> Option<Self> {
+    fn end(incident: &Incident, frame: &Frame) -> Option<Self> {
         if (incident.event_type, incident.status) == (EventType::ServiceIssue, Status::Active) {
             return Some(Self::words("Until", "ongoing"));
         }
         let at = incident.impact_end?;
-        let label = state::ends(incident, at, now)?;
-        let mut fact = Self::at(label, at);
+        let label = state::ends(incident, at, frame.now)?;
+        let mut fact = Self::at(label, at, frame);
         if let Some(start) = incident
             .impact_start
             .filter(|start| label == "Mitigated" && *start < at)

@@ -4,12 +4,16 @@ use super::*;
 use crate::channel::Outcome;
 use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, End, Standing, State};
+use crate::event::catalogue::Catalogue;
 use crate::event::{Arrival, Event, EventType, Form as Source, Kind, Level, Provider, Stage};
+use crate::incident::Incident;
+use crate::incident::reviews::Phase;
 use crate::incident::{IncidentId, Status};
 use crate::journal::Position;
 use crate::notification::{Channel, EndpointId, Form, SeriesId};
 use crate::record::{Verdict, Why};
-use crate::view::story::{Affected, Chapter, Gathering, Ruling, Silent, Tracked};
+use crate::view::filter::{Filter, State as InTime};
+use crate::view::story::{Affected, Chapter, Gathering, Listed, Ruling, Silent, Story, Tracked};
 
 const HOSTILE: &str = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>&amp;";
 
@@ -21,8 +25,29 @@ fn frame() -> Frame {
     Frame {
         root: "../".to_owned(),
         has_list: true,
+        reader: None,
+        sign_in: None,
         now: time("2026-11-24T12:00:00Z"),
+        zone: None,
     }
+}
+
+/// The list of these, on its first page or not.
+fn list(found: &[Listed], is_first: bool, next: Option<&str>) -> String {
+    let (filter, catalogue) = (Filter::default(), Catalogue::default());
+    history(
+        &frame(),
+        &History {
+            filter: &filter,
+            found,
+            count: None,
+            is_first,
+            next,
+            is_behind: false,
+            current: None,
+            catalogue: &catalogue,
+        },
+    )
 }
 
 fn told_incident(text: &str) -> Incident {
@@ -68,9 +93,14 @@ fn event(text: &str, html: &str) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         notes: Vec::new(),
         arrival: Arrival::Live,
         form: Source::AzureCommonAlert,
+        text_withheld: false,
+        imported: None,
     }
 }
 
@@ -130,7 +160,11 @@ fn story(text: &str, html: &str) -> Story {
             accounts: [text.to_owned(), "22".to_owned()].into(),
         }],
         accounts: vec![text.to_owned()],
+        corrections: Vec::new(),
+        reminders: Vec::new(),
         chapters: vec![Chapter {
+            communication: String::new(),
+            kind_read: None,
             kind: Kind::FinalReview,
             stage: Stage::Rca,
             title: text.to_owned(),
@@ -171,6 +205,7 @@ fn story(text: &str, html: &str) -> Story {
             rules_changed: true,
             is_unexplained: false,
         }],
+        shown: 0..1,
     }
 }
 
@@ -178,6 +213,11 @@ fn listed(incident: Incident) -> Listed {
     Listed {
         incident,
         is_back_filled: false,
+        state: InTime {
+            first: Phase::Mitigated,
+            then: None,
+        },
+        owed: Vec::new(),
     }
 }
 
@@ -197,6 +237,7 @@ fn shown(story: &Story) -> String {
         &Terms::default(),
         &|account| vec![format!("name of {account}")],
         None,
+        &[],
     )
 }
 
@@ -204,7 +245,7 @@ fn shown(story: &Story) -> String {
 fn what_strangers_write_is_text_and_never_markup() {
     let pages = [
         shown(&story(HOSTILE, "")),
-        incidents(&frame(), &[listed(told_incident(HOSTILE))], false, Some(HOSTILE)),
+        list(&[listed(told_incident(HOSTILE))], false, Some(HOSTILE)),
         refused(409),
         refused(403),
     ];
@@ -372,11 +413,11 @@ fn the_list_shows_when_it_starts_when_it_is_due_and_what_came_as_history() {
         impact_end: Some(time("2027-09-30T00:00:00Z")),
         ..told_incident("A retirement")
     };
-    let history = Listed {
-        incident: told_incident("Old"),
+    let old = Listed {
         is_back_filled: true,
+        ..listed(told_incident("Old"))
     };
-    let page = incidents(&frame(), &[listed(future), listed(retirement), history], true, None);
+    let page = list(&[listed(future), listed(retirement), old], true, None);
     for part in [
         "<span class=\"badge notice\">Planned</span>",
         "Starts <time datetime=\"2026-12-01T10:00:00Z\">",
@@ -396,7 +437,7 @@ fn who_is_refused_is_told_how_to_get_in_and_nothing_of_what_there_is() {
     for part in [
         "<h1>Sign in to read this</h1>",
         "You came from a message?",
-        "The token is the password",
+        "Sign in with it below",
         "Ask whoever runs this service",
     ] {
         assert!(page.contains(part), "{part}: {page}");
@@ -422,6 +463,8 @@ fn who_is_refused_is_told_how_to_get_in_and_nothing_of_what_there_is() {
 fn who_came_by_a_link_is_not_led_to_the_list() {
     let frame = Frame {
         has_list: false,
+        reader: None,
+        sign_in: None,
         ..frame()
     };
     let page = incident(
@@ -430,6 +473,7 @@ fn who_came_by_a_link_is_not_led_to_the_list() {
         &Terms::default(),
         &|_| Vec::new(),
         Some(&CustomerId::new("contoso")),
+        &[],
     );
     assert!(!page.contains("href=\"../\""), "{page}");
     assert!(!page.contains("Customer</th>"), "{page}");

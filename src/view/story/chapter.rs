@@ -10,64 +10,67 @@ use super::became::follow;
 use super::{Became, Chapter, Gathering, Ruling, Silent, Sources, Tracked};
 use crate::clock::Time;
 use crate::customer::CustomerId;
+use crate::evaluate::Measuring;
 use crate::event::{Arrival, Event, Provider};
 use crate::incident::{Entry, Hearing, IncidentId};
 use crate::journal::Position;
 use crate::lookup;
 use crate::notification::SeriesId;
 use crate::record::{Judged, Tells, Why};
-use crate::rule::Rule;
 use crate::rule::condition::Judgement;
 use crate::rule::set::RULE_FILES;
+use crate::rule::{Rule, RuleSet};
 use crate::store::View;
 
 /// How many rules that did not match are named for one communication.
 const SILENT_MOST: usize = 200;
 
-/// The communication `entry`, as those whom `heard` names heard it, and what followed from it.
-///
-/// `tellings` is what the verdicts on all events of the incident lead to.
-pub(super) fn chapter(
-    from: &Sources<'_>,
-    entry: &Entry,
-    heard: &[&Hearing],
-    tellings: &mut Tellings,
-) -> Result<Chapter> {
-    let (at, mut chapter) = said(from, entry, heard)?;
+/// Adds to what was said what followed from it; `tellings` is what the verdicts on all events of the incident lead to.
+pub(super) fn follow_up(from: &Sources<'_>, tellings: &mut Tellings, chapter: &mut Chapter) -> Result<()> {
+    let Some(at) = chapter.events.first().copied() else {
+        return Ok(());
+    };
     chapter.rules_changed = from.past.are_others_now(at)?;
     let followed = followed_from(from, tellings, &chapter.events)?;
     (chapter.verdicts, chapter.nothing) = (followed.verdicts, followed.nothing);
     (chapter.deliveries, chapter.gathering) = (followed.deliveries, followed.gathering);
-    silence(from, at, &mut chapter)?;
-    Ok(chapter)
+    silence(from, at, chapter)
 }
 
-/// Only what was said, without what followed from it, and by which event.
-pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<(Position, Chapter)> {
-    let events: Vec<Position> = heard
-        .iter()
-        .map(|hearing| hearing.event)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+/// The communication `entry`, as those whom `heard` names heard it, without what followed from it.
+pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Result<Chapter> {
+    let at = told_by(entry, heard);
+    let line = from.visibility.store.event(at)?;
+    let heard_at = line.map_or(entry.heard, |line| line.heard);
+    Ok(with_text(entry, heard, heard_at, text(from, at)))
+}
+
+/// The event whose text is shown: the first that brought it.
+pub(super) fn told_by(entry: &Entry, heard: &[&Hearing]) -> Position {
+    heard.first().map_or(entry.event, |hearing| hearing.event)
+}
+
+/// What was said, where the text is at hand, and when it arrived.
+pub(super) fn with_text(entry: &Entry, heard: &[&Hearing], heard_at: Time, event: Option<Box<Event>>) -> Chapter {
+    let events: BTreeSet<Position> = heard.iter().map(|hearing| hearing.event).collect();
     let accounts: BTreeSet<&String> = heard.iter().map(|hearing| &hearing.account).collect();
     let first = heard.first().copied();
-    let at = first.map_or(entry.event, |hearing| hearing.event);
-    let line = from.visibility.store.event(at)?;
-    let chapter = Chapter {
+    Chapter {
+        communication: entry.communication.clone(),
         kind: first.map_or(entry.kind, |hearing| hearing.kind),
+        kind_read: None,
         stage: entry.stage,
         title: entry.title.clone(),
         published: first.map_or(entry.published, |hearing| hearing.published),
-        heard: line.map_or(entry.heard, |line| line.heard),
+        heard: heard_at,
         arrival: first.map_or(entry.arrival, |hearing| hearing.arrival),
         accounts: accounts
             .into_iter()
             .filter(|account| !account.is_empty())
             .cloned()
             .collect(),
-        event: text(from, at),
-        events,
+        event,
+        events: events.into_iter().collect(),
         verdicts: Vec::new(),
         nothing: Vec::new(),
         deliveries: Vec::new(),
@@ -76,12 +79,11 @@ pub(super) fn said(from: &Sources<'_>, entry: &Entry, heard: &[&Hearing]) -> Res
         more_silent: 0,
         rules_changed: false,
         is_unexplained: false,
-    };
-    Ok((at, chapter))
+    }
 }
 
 /// An event's text; a part of the journal that is lost must not take the rest of the story with it.
-fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
+pub(super) fn text(from: &Sources<'_>, at: Position) -> Option<Box<Event>> {
     match lookup::event(from.journal, at) {
         Ok(event) => Some(Box::new(event)),
         Err(error) => {
@@ -320,6 +322,23 @@ fn silence(from: &Sources<'_>, at: Position, chapter: &mut Chapter) -> Result<()
     Ok(())
 }
 
+/// The event with what its incident added up to at it, if these rules ask for that.
+fn measured(from: &Sources<'_>, at: Position, event: &Event, rules: &RuleSet) -> Result<Option<Event>> {
+    let store = from.visibility.store;
+    let measuring = Measuring {
+        event,
+        at,
+        rules,
+        terms: from.past.terms(),
+        now: store.event(at)?.map_or(event.published, |line| line.heard),
+    };
+    let measures = store.measures(&measuring, from.journal)?;
+    Ok(measures.map(|measures| Event {
+        measures: Some(Box::new(measures)),
+        ..event.clone()
+    }))
+}
+
 /// Why rules tell nobody of an event, by the rules that decided it: some of those that `is_asked`, and how many more
 /// there are. `None` if these rules cannot be made again: others by now, and too many, or lost.
 ///
@@ -334,6 +353,8 @@ pub fn silent(
     let Some(rules) = from.past.rules_of(at)? else {
         return Ok(None);
     };
+    let measured = measured(from, at, event, &rules)?;
+    let event = measured.as_ref().unwrap_or(event);
     let is_ours = event.provider == Provider::Bellwether;
     let asked = |rule: &&Arc<Rule>| (is_ours || rule.name != RULE_FILES) && is_asked(rule);
     let mut asked = rules.rules().filter(asked);

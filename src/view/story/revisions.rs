@@ -4,12 +4,14 @@
 //! than its limits: two texts that share little are shown as replaced, not compared word by word.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
 
 use super::{Chapter, Story};
 use crate::clock::Time;
-use crate::event::{Impact, Kind};
+use crate::event::Kind;
+use crate::incident::reviews::impact_on;
 
 /// Texts of more lines than this, both together, are not compared by lines.
 const LINES_MOST: usize = 2_000;
@@ -110,8 +112,14 @@ impl Story {
     /// What each communication changed, the provider's newest first. One whose text is lost changes nothing that is
     /// known.
     pub fn revisions(&self) -> Vec<Revision> {
+        self.revisions_within(0..self.chapters.len())
+    }
+
+    /// The same of some chapters.
+    pub fn revisions_within(&self, which: Range<usize>) -> Vec<Revision> {
         let mut left = STEPS_MOST;
-        let revisions = self.chapters.iter().enumerate().map(|(nth, chapter)| {
+        let chapters = self.chapters.iter().enumerate();
+        let revisions = chapters.take(which.end).skip(which.start).map(|(nth, chapter)| {
             let line = chapter.kind.line();
             let before = self.chapters[nth + 1..]
                 .iter()
@@ -151,19 +159,11 @@ fn changed(before: &Chapter, after: &Chapter, left: &mut usize) -> Changed {
 }
 
 /// What a communication names as impacted, for the accounts that heard it.
-pub(super) fn impact(chapter: &Chapter) -> BTreeSet<(String, Option<String>)> {
-    let named = chapter.event.iter().flat_map(|event| &event.impact);
-    let is_theirs = |impact: &&Impact| {
-        let accounts: &[String] = &impact.accounts;
-        accounts.is_empty()
-            || accounts
-                .iter()
-                .any(|account| chapter.accounts.binary_search(account).is_ok())
-    };
-    let theirs = named.filter(is_theirs);
-    theirs
-        .map(|impact| (impact.service.clone(), impact.region.clone()))
-        .collect()
+fn impact(chapter: &Chapter) -> BTreeSet<(String, Option<String>)> {
+    let event = chapter.event.as_deref();
+    event
+        .map(|event| impact_on(event, &chapter.accounts))
+        .unwrap_or_default()
 }
 
 /// The pieces of two texts, where they differ: first by lines, then by the words of lines that took others' place.

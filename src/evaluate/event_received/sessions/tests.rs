@@ -50,8 +50,13 @@ fn event(said: &Said) -> Event {
         test: false,
         communication_id: None,
         published_said: None,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
         arrival: Arrival::Live,
         form: Form::AzureActivityLogWebhook,
+        text_withheld: false,
+        imported: None,
     }
 }
 

@@ -6,11 +6,14 @@ use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION};
 use crate::delivery::{Delivery, End, State};
 use crate::event::document::{RepairState, document};
-use crate::event::{Arrival, Event, EventType, Provider};
+use crate::event::{Arrival, Event};
+use crate::incident::Incident;
 use crate::notification::Form;
 use crate::record::Verdict;
 use crate::rule::set::{CONTACT, RULE_FILES};
+use crate::view::page::Frame;
 use crate::view::state::{self, Badge};
+use crate::view::story::revisions::{Changed, Fate};
 use crate::view::story::{Chapter, Gathering, Ruling, Silent, Tracked};
 use crate::view::words::{self, Moment};
 
@@ -29,7 +32,14 @@ pub struct Told {
     pub sessions: Vec<Moment>,
     pub link: Option<String>,
     pub is_lost: bool,
+    /// What it changed against the one before it.
+    pub changes: Option<Changes>,
+    /// Who was told, the first rows of it.
     pub deliveries: Vec<Row>,
+    /// How many more rows there are.
+    pub more_deliveries: usize,
+    /// How the deliveries are, in counts.
+    pub counts: String,
     /// What rules that did tell somebody did not tell, and why.
     pub partly: Vec<Reason>,
     pub withheld: Vec<Reason>,
@@ -41,9 +51,89 @@ pub struct Told {
     pub is_unexplained: bool,
 }
 
+/// The most rows of who was told, of one communication.
+const ROWS_MOST: usize = 200;
+
+/// The most things named that were added or removed.
+const NAMED_MOST: usize = 20;
+
+/// What a communication changed.
+pub struct Changes {
+    /// The text's pieces: the tag around each, empty for what stayed.
+    pub text: Vec<(&'static str, String)>,
+    /// Services, accounts and times that came or went, in words.
+    pub facts: Vec<String>,
+}
+
+impl Changes {
+    /// `None` if nothing did.
+    fn of(changed: Changed, frame: &Frame) -> Option<Self> {
+        let place = |(service, region): &(String, Option<String>)| {
+            let service = crate::event::service_name(service);
+            region
+                .as_ref()
+                .map_or(service.to_owned(), |region| format!("{service} in {region}"))
+        };
+        let mut facts = Vec::new();
+        let mut add = |what: &str, names: Vec<String>| {
+            if !names.is_empty() {
+                let more = names.len().saturating_sub(NAMED_MOST);
+                let named: Vec<String> = names.into_iter().take(NAMED_MOST).collect();
+                let more = if more > 0 {
+                    format!(" and {more} more")
+                } else {
+                    String::new()
+                };
+                facts.push(format!("{what}: {}{more}", named.join(", ")));
+            }
+        };
+        add("Impact added", changed.impact.added.iter().map(place).collect());
+        add("Impact removed", changed.impact.removed.iter().map(place).collect());
+        add("Accounts added", changed.accounts.added);
+        add("Accounts removed", changed.accounts.removed);
+        for time in changed.times {
+            let shown = |at: Option<Time>| at.map_or("none".to_owned(), |at| frame.moment(at).text);
+            let which = match time.which {
+                "impact_start" => "Start of impact",
+                _ => "End of impact",
+            };
+            facts.push(format!(
+                "{which}: {}, before: {}",
+                shown(time.after),
+                shown(time.before)
+            ));
+        }
+        let text = changed.text.into_iter().map(|piece| {
+            let tag = match piece.fate {
+                Fate::Same => "",
+                Fate::Added => "ins",
+                Fate::Removed => "del",
+            };
+            (tag, piece.text)
+        });
+        let text: Vec<(&str, String)> = text.collect();
+        (!text.is_empty() || !facts.is_empty()).then_some(Self { text, facts })
+    }
+}
+
+/// `18 delivered, 2 not delivered`: how many rows are in each state, in the order in which they first come.
+fn counts(rows: &[Row]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for row in rows {
+        match counts.iter_mut().find(|(word, _)| *word == row.state.word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((row.state.word, 1)),
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    counts.join(", ")
+}
+
 /// A section of a review.
 pub struct Section {
     pub heading: String,
+    /// What links of the table of contents lead to, within the communication.
+    pub nth: usize,
     pub html: String,
 }
 
@@ -79,8 +169,16 @@ pub struct Reason {
 
 impl Told {
     /// A chapter; its text is open if it is the newest or a review.
-    pub fn of(chapter: &Chapter, provider: Provider, event_type: EventType, is_newest: bool) -> Self {
+    pub fn of(
+        chapter: &Chapter,
+        incident: &Incident,
+        is_newest: bool,
+        changed: Option<Changed>,
+        frame: &Frame,
+    ) -> Self {
+        let (provider, event_type) = (incident.id.provider, incident.event_type);
         let (partly, withheld) = reasons(chapter);
+        let mut rows = rows(chapter, frame);
         let event = chapter.event.as_deref();
         let html = event.map(|event| event.html.as_str()).unwrap_or_default();
         let (html, sections, repairs) = match chapter.kind.is_review() {
@@ -91,7 +189,7 @@ impl Told {
             anchor: chapter.events.first().map_or_else(String::new, |at| format!("e{at}")),
             kind: state::communication(chapter.kind, event_type, chapter.stage),
             title: chapter.title.clone(),
-            published: Moment::of(chapter.published),
+            published: frame.moment(chapter.published),
             is_history: chapter.arrival == Arrival::History,
             is_open: is_newest || chapter.kind.is_review(),
             accounts: match chapter.accounts.len() {
@@ -104,14 +202,20 @@ impl Told {
             sessions: event
                 .into_iter()
                 .flat_map(|event| &event.sessions)
-                .map(|one| Moment::of(one.start))
+                .map(|one| frame.moment(one.start))
                 .collect(),
             link: event
                 .and_then(|event| event.link.as_ref())
                 .filter(|link| is_of_the_web(link))
                 .map(url::Url::to_string),
             is_lost: event.is_none(),
-            deliveries: rows(chapter),
+            changes: changed.and_then(|changed| Changes::of(changed, frame)),
+            counts: counts(&rows),
+            more_deliveries: rows.len().saturating_sub(ROWS_MOST),
+            deliveries: {
+                rows.truncate(ROWS_MOST);
+                rows
+            },
             partly,
             withheld,
             nothing: chapter
@@ -146,8 +250,9 @@ fn review(html: &str) -> (String, Vec<Section>, Vec<Repair>) {
     if parts.sections.len() < 2 {
         return (lowered(html), Vec::new(), repairs);
     }
-    let sections = parts.sections.into_iter().map(|section| Section {
+    let sections = parts.sections.into_iter().enumerate().map(|(nth, section)| Section {
         heading: section.heading,
+        nth,
         html: lowered(&section.html),
     });
     (String::new(), sections.collect(), repairs)
@@ -165,9 +270,13 @@ fn lowered(html: &str) -> String {
 }
 
 /// Who was told, then who will be.
-fn rows(chapter: &Chapter) -> Vec<Row> {
-    let told = chapter.deliveries.iter().map(|tracked| Row::of(tracked, chapter));
-    told.chain(chapter.gathering.iter().map(Row::of_gathering)).collect()
+fn rows(chapter: &Chapter, frame: &Frame) -> Vec<Row> {
+    let told = chapter
+        .deliveries
+        .iter()
+        .map(|tracked| Row::of(tracked, chapter, frame));
+    let gathering = chapter.gathering.iter();
+    told.chain(gathering.map(|one| Row::of_gathering(one, frame))).collect()
 }
 
 /// The rules that matched and of which something was not told: those that told somebody all the same, then the others. A
@@ -206,7 +315,7 @@ fn because(rules: &[String]) -> String {
 }
 
 impl Row {
-    fn of(tracked: &Tracked, chapter: &Chapter) -> Self {
+    fn of(tracked: &Tracked, chapter: &Chapter, frame: &Frame) -> Self {
         let delivery = &tracked.delivery;
         let standing = &tracked.standing;
         let last = tracked.attempts.last().and_then(|last| last.outcome.why());
@@ -230,13 +339,13 @@ impl Row {
             because: because(&tracked.because),
             state: state::delivery(&standing.state, standing.attempts, is_moved),
             when,
-            at: Moment::of(at),
+            at: frame.moment(at),
             attempts: standing.attempts,
             why: why.map(|why| words::without_addresses(&why)),
         }
     }
 
-    fn of_gathering(gathering: &Gathering) -> Self {
+    fn of_gathering(gathering: &Gathering, frame: &Frame) -> Self {
         Self {
             customer: whose(&gathering.customer),
             receiver: spoken(&gathering.receiver),
@@ -245,7 +354,7 @@ impl Row {
             because: because(&gathering.because),
             state: state::GATHERING,
             when: "due",
-            at: Moment::of(gathering.due),
+            at: frame.moment(gathering.due),
             attempts: 0,
             why: None,
         }

@@ -1,0 +1,188 @@
+//! Finding incidents again: what the list with a filter or a search takes where many incidents are kept, for the operator
+//! and for one of many customers; and what the page of one incident takes, with many communications and deliveries.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::process::{self, Process};
+use super::receiver::Receiver;
+use super::{client, events, load, percentiles, say};
+
+/// Incidents, a year of them.
+pub const INCIDENTS: usize = 20_000;
+
+/// Customers, each with a subscription; each incident is heard by two of them.
+const CUSTOMERS: usize = 50;
+
+/// Bytes of a text.
+const TEXT_BYTES: usize = 2_000;
+
+/// How often each question is asked.
+const ASKED: usize = 200;
+
+/// Communications of the large incident, and of the small one.
+const COMMUNICATIONS: [usize; 2] = [10, 500];
+
+/// Who is told of each of them.
+const RECEIVERS: usize = 20;
+
+/// The operator's token.
+const OPERATOR: &str = "all-0123456789abcdef";
+
+/// When a measurement is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(900);
+
+/// What is asked, each as the page and as the API answer it.
+const QUESTIONS: [&str; 8] = [
+    "",
+    "type=Service+issue",
+    "state=investigating",
+    "service=Virtual+Machines&region=East+US",
+    "kind=review",
+    "since=2026-06-01&until=2026-06-30",
+    "q=deployment+rolled",
+    "q=%22engineers+identified%22&state=investigating",
+];
+
+/// Measures lists, with a tenth of the incidents and with all of them.
+pub async fn lists(dir: &Path, incidents: usize) {
+    write_settings(dir);
+    let daemon = start(dir).await;
+    let mut done = 0;
+    for count in [incidents / 10, incidents] {
+        let began = Instant::now();
+        let url = format!("{}?arrival=history", daemon.events());
+        let from = done;
+        load::post_all(url, 32, (count - done) * 2, move |nth| {
+            body(from + nth / 2, (from + nth / 2 + nth % 2) % CUSTOMERS)
+        })
+        .await;
+        done = count;
+        let posted = began.elapsed();
+        // the first answer waits until the index has everything, or for its limit
+        while get(&client(), &daemon, "/v1/incidents?limit=1", Some(OPERATOR))
+            .await
+            .contains("is_behind")
+        {
+            assert!(began.elapsed() < GIVE_UP_AFTER, "the index does not catch up");
+        }
+        let indexed = began.elapsed();
+        for token in [OPERATOR, "c7-0123456789abcdef"] {
+            for question in QUESTIONS {
+                let took = ask(&daemon, &format!("/?{question}"), Some(token)).await;
+                say(&json!({
+                    "measure": "list", "incidents": count, "customer": token != OPERATOR, "question": question,
+                    "micros": percentiles(took),
+                }));
+            }
+        }
+        say(&json!({
+            "measure": "lists", "incidents": count, "posted_ms": posted.as_millis(), "indexed_ms": indexed.as_millis(),
+            "rss_mib": daemon.rss_mib(), "rss_most_mib": daemon.rss_most_mib(),
+            "index_mib": mib(&process::state(dir).join("search")),
+        }));
+    }
+}
+
+/// Measures the page of an incident, with few communications and with many.
+pub async fn page(dir: &Path) {
+    let receiver = Receiver::start().await;
+    receiver.write_rules(&process::rules(dir), RECEIVERS);
+    let daemon = Process::daemon(dir).await;
+    let began = Instant::now();
+    let mut wanted = 0;
+    for communications in COMMUNICATIONS {
+        let tracking_id = format!("PAGE-{communications}");
+        let id = tracking_id.clone();
+        load::post_all(daemon.events(), 8, communications, move |nth| {
+            let text = events::text(nth, TEXT_BYTES);
+            let minute = format!("2026-11-24T{:02}:{:02}:00Z", nth / 60, nth % 60);
+            events::of_subscription(1, &id, &text).replace("2026-11-24T08:50:00Z", &minute)
+        })
+        .await;
+        wanted += communications * RECEIVERS;
+        while receiver.count() < wanted && began.elapsed() < GIVE_UP_AFTER {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let took = ask(&daemon, &format!("/incidents/{tracking_id}"), None).await;
+        say(&json!({
+            "measure": "page of an incident", "communications": communications,
+            "deliveries": communications * RECEIVERS, "micros": percentiles(took), "rss_most_mib": daemon.rss_most_mib(),
+        }));
+    }
+}
+
+/// One communication of an incident, at a time of its own within a year.
+fn body(nth: usize, customer: usize) -> String {
+    let text = events::text(nth, TEXT_BYTES);
+    let (day, minute) = (nth % 336, nth / 336 % 60);
+    let at = format!("2026-{:02}-{:02}T08:{minute:02}:00Z", day / 28 + 1, day % 28 + 1);
+    events::of_subscription(customer, &format!("F{nth:05}-X"), &text).replace("2026-11-24T08:50:00Z", &at)
+}
+
+fn write_settings(dir: &Path) {
+    let secrets = dir.join("secrets");
+    std::fs::create_dir_all(&secrets).expect("a folder");
+    std::fs::write(secrets.join("all"), OPERATOR).expect("a file");
+    let mut settings = format!("secrets: {}\ntokens: {{ read: all }}\ncustomers:\n", secrets.display());
+    for nth in 0..CUSTOMERS {
+        let rules = dir.join(format!("rules/c{nth}"));
+        std::fs::create_dir_all(&rules).expect("a folder");
+        std::fs::write(rules.join("rules.yaml"), "rules: []\n").expect("a file");
+        std::fs::write(secrets.join(format!("c{nth}")), format!("c{nth}-0123456789abcdef")).expect("a file");
+        let account = events::subscription(nth);
+        settings.push_str(&format!("  c{nth}: {{ accounts: [{account}], tokens: c{nth} }}\n"));
+    }
+    std::fs::write(dir.join("settings.yaml"), settings).expect("a file");
+}
+
+async fn start(dir: &Path) -> Process {
+    let port = process::free_port();
+    let mut command = Command::new(process::binary());
+    command
+        .args(["serve", "--listen"])
+        .arg(format!("127.0.0.1:{port}"))
+        .arg("--config")
+        .arg(dir.join("settings.yaml"))
+        .arg("--state")
+        .arg(process::state(dir))
+        .arg("--rules")
+        .arg(dir.join("rules"));
+    Process::start(command, port, "readyz").await
+}
+
+/// How long each of many answers took, one after the other.
+async fn ask(daemon: &Process, path: &str, token: Option<&str>) -> Vec<Duration> {
+    let client = client();
+    let mut took = Vec::with_capacity(ASKED);
+    for _ in 0..ASKED {
+        let began = Instant::now();
+        get(&client, daemon, path, token).await;
+        took.push(began.elapsed());
+    }
+    took
+}
+
+async fn get(client: &reqwest::Client, daemon: &Process, path: &str, token: Option<&str>) -> String {
+    let request = client.get(format!("{}{path}", daemon.url));
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    let answer = request.send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    answer.text().await.expect("text")
+}
+
+/// What a folder's files take, MiB.
+fn mib(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes: u64 = files
+        .filter_map(|file| file.metadata().ok())
+        .map(|file| file.len())
+        .sum();
+    bytes >> 20
+}

@@ -1,0 +1,412 @@
+//! One page of an archive: what stands behind a cursor, as far as a viewer may see it, read by keys.
+//!
+//! Nothing is held between two pages. What is heard after the first one is left to the next archive, by its number; how
+//! far an incident or a delivery is, is told as it is when its page is read.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::cursor::{Cursor, Part};
+use super::decision::Decision;
+use super::own::as_it_goes_out;
+use super::{
+    AttemptLine, DeliveryLine, EventLine, FORMAT, Header, IncidentLine, Kept, Line, Mark, SetLine, VERSION, VerdictLine,
+};
+use crate::clock::Time;
+use crate::event::Event;
+use crate::incident::{Incident, IncidentId};
+use crate::journal::Position;
+use crate::lookup;
+use crate::notification::Form;
+use crate::record::{Judged, Verdict, Why};
+use crate::store::item::{DeliveryItem, EventLine as Heard, Progress};
+use crate::view::story::{self, Sources};
+use crate::view::words::{without_addresses, without_paths};
+
+/// A page ends behind so many bytes.
+const BYTES: usize = 1 << 20;
+
+/// A page looks at so many incidents at most, whether they are in it or not.
+const INCIDENTS_MOST: usize = 500;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Only incidents of which something was heard since then, each whole.
+    pub since: Option<Time>,
+    /// Whether deliveries and attempts are wanted, too.
+    pub with_deliveries: bool,
+    /// Behind what.
+    pub after: Option<Cursor>,
+}
+
+/// Lines, and where to go on.
+struct Page {
+    lines: Vec<u8>,
+    /// Behind what there is more.
+    after: Option<Cursor>,
+    /// Up to which record events are in it.
+    through: u64,
+}
+
+/// The lines behind a cursor.
+fn page(from: &Sources<'_>, asked: &Asked) -> Result<Page> {
+    let through = match &asked.after {
+        Some(after) => after.through,
+        None => from.visibility.store.applied_through()?,
+    };
+    let mut reading = Reading {
+        from,
+        asked,
+        through,
+        lines: Vec::new(),
+    };
+    let after = reading.read()?.map(|(incident, part)| Cursor {
+        through,
+        incident,
+        part,
+    });
+    Ok(Page {
+        lines: reading.lines,
+        after,
+        through,
+    })
+}
+
+struct Reading<'a> {
+    from: &'a Sources<'a>,
+    asked: &'a Asked,
+    through: u64,
+    lines: Vec<u8>,
+}
+
+/// Where a page ends.
+type End = (IncidentId, Part);
+
+/// The events that a customer's own accounts heard of an incident; `None`: all are seen.
+type Own = Option<BTreeSet<Position>>;
+
+impl Reading<'_> {
+    fn read(&mut self) -> Result<Option<End>> {
+        let store = self.from.visibility.store;
+        let after = self.asked.after.as_ref();
+        if let Some(cursor) = after.filter(|cursor| cursor.part != Part::Whole)
+            && let Some(incident) = store.incident(&cursor.incident)?
+            && let Some(part) = self.incident(&incident, &cursor.part)?
+        {
+            return Ok(Some((incident.id, part)));
+        }
+        for (nth, incident) in store.incidents_after(after.map(|cursor| &cursor.incident)).enumerate() {
+            let incident = incident?;
+            if let Some(part) = self.begin(incident.clone())? {
+                return Ok(Some((incident.id, part)));
+            }
+            if self.is_full() || nth + 1 >= INCIDENTS_MOST {
+                return Ok(Some((incident.id, Part::Whole)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_full(&self) -> bool {
+        self.lines.len() >= BYTES
+    }
+
+    fn push(&mut self, line: &Line) {
+        self.lines.extend(line.to_bytes());
+    }
+
+    /// An incident from its beginning; where its page ends, if that is before its end.
+    fn begin(&mut self, incident: Incident) -> Result<Option<Part>> {
+        let store = self.from.visibility.store;
+        let id = incident.id.clone();
+        let first = store.event_lines_of(&id, None).next().transpose()?;
+        if first.is_none_or(|first| first.at.seq > self.through) || !self.is_recent(&id)? {
+            return Ok(None);
+        }
+        let seen = match self.from.visibility.is_whole() {
+            true => Some(incident),
+            false => story::said(self.from, incident)?.map(|(seen, _)| seen),
+        };
+        let Some(seen) = seen else { return Ok(None) };
+        self.push(&Line::Incident(IncidentLine::of(&seen)));
+        let none = Position { seq: 0, nth: 0 };
+        self.incident(&seen, &Part::Event(none))
+    }
+
+    /// Whether something of an incident was heard since the time that was asked for.
+    fn is_recent(&self, id: &IncidentId) -> Result<bool> {
+        let Some(since) = self.asked.since else { return Ok(true) };
+        let store = self.from.visibility.store;
+        let latest = match self.own(id)? {
+            None => store.latest_event_of(id)?,
+            Some(own) => match own.last() {
+                Some(at) => store.event(*at)?,
+                None => None,
+            },
+        };
+        Ok(latest.is_some_and(|line| line.heard >= since))
+    }
+
+    /// The events of an incident that the viewer's own accounts heard.
+    fn own(&self, id: &IncidentId) -> Result<Own> {
+        if self.from.visibility.is_whole() {
+            return Ok(None);
+        }
+        let heard = self.from.visibility.hearings(id)?.into_iter();
+        Ok(Some(heard.map(|hearing| hearing.event).collect()))
+    }
+
+    /// What stands behind a part of an incident; where its page ends, if that is before its end.
+    fn incident(&mut self, incident: &Incident, part: &Part) -> Result<Option<Part>> {
+        let id = &incident.id;
+        let store = self.from.visibility.store;
+        let after = match part {
+            Part::Whole => return Ok(None),
+            Part::Event(after) => {
+                let own = self.own(id)?;
+                for line in store.event_lines_of(id, Some(*after)) {
+                    let line = line?;
+                    if line.at.seq > self.through {
+                        break;
+                    }
+                    let at = line.at;
+                    self.event(line, own.as_ref())?;
+                    if self.is_full() {
+                        return Ok(Some(Part::Event(at)));
+                    }
+                }
+                None
+            }
+            Part::Delivery(after) => store.delivery_item(after)?,
+        };
+        match self.asked.with_deliveries {
+            true => self.deliveries(id, after.as_ref()),
+            false => Ok(None),
+        }
+    }
+
+    fn event(&mut self, line: Heard, own: Option<&BTreeSet<Position>>) -> Result<()> {
+        let visibility = &self.from.visibility;
+        let event = lookup::unless_lost(lookup::event(self.from.journal, line.at))?;
+        let is_own = |event: &Event| visibility.owns_part_of(event);
+        if own.is_some_and(|own| !own.contains(&line.at) && !event.as_ref().is_some_and(is_own)) {
+            return Ok(());
+        }
+        let decision = Decision::of(visibility.store, self.from.journal, line.at)?;
+        let verdicts = decision.as_ref().map(|decision| self.verdicts(line.at, decision));
+        let verdicts = verdicts.unwrap_or_default();
+        let nothing = self.nothing(line.at, verdicts.is_empty())?;
+        let is_decided =
+            visibility.store.decided_at(line.at)?.is_some() || visibility.store.nothing(line.at)?.is_some();
+        self.push(&Line::Event(Box::new(EventLine {
+            id: Some(line.at),
+            heard: Some(line.heard),
+            provider: line.incident.provider,
+            tracking_id: line.tracking_id,
+            decided: is_decided,
+            nothing: nothing.map(|why| why.to_string()),
+            event: event.map(|event| as_it_goes_out(visibility.part_of(event))),
+        })));
+        verdicts.iter().for_each(|line| self.push(line));
+        Ok(())
+    }
+
+    /// Why nothing (more) followed. A customer is told whether one of its own rules matched, and nothing of others'.
+    fn nothing(&self, event: Position, is_without_verdict: bool) -> Result<Option<Why>> {
+        let nothing = self.from.visibility.store.nothing(event)?;
+        if self.from.visibility.only().is_none() {
+            return Ok(nothing);
+        }
+        let is_decided = nothing.is_some() || self.from.visibility.store.decided_at(event)?.is_some();
+        Ok(match nothing {
+            None | Some(Why::NoRuleMatched) => (is_decided && is_without_verdict).then_some(Why::NoRuleMatched),
+            Some(Why::SetAside { .. }) => Some(Why::SetAside {
+                why: "the operator was told".to_owned(),
+            }),
+            other => other,
+        })
+    }
+
+    /// The verdicts that the viewer may see, behind the sets of accounts that they refer to.
+    fn verdicts(&self, event: Position, decision: &Decision) -> Vec<Line> {
+        let receivers = decision.receivers();
+        let mut seen_sets = BTreeSet::new();
+        let mut lines = Vec::new();
+        for (at, judged) in decision.verdicts() {
+            if judged.event != event || !self.from.visibility.shows(&judged.customer) {
+                continue;
+            }
+            let set = judged.accounts_of.map(|of| decision.position(of));
+            if let Some(set) = set.filter(|set| seen_sets.insert(*set)) {
+                let accounts = decision.set(set).unwrap_or_default();
+                let accounts = accounts.iter().filter(|account| self.from.visibility.owns(account));
+                lines.push(Line::Set(SetLine {
+                    id: set,
+                    event,
+                    accounts: accounts.cloned().collect(),
+                }));
+            }
+            let told = receivers.get(&at).into_iter().flatten();
+            let told = told.map(|receiver| (*receiver).to_owned()).collect();
+            lines.push(Line::Verdict(self.verdict(judged, set, told)));
+        }
+        lines
+    }
+
+    fn verdict(&self, judged: &Judged, set: Option<Position>, receivers: Vec<String>) -> VerdictLine {
+        let (verdict, why, until) = match &judged.verdict {
+            Verdict::Planned => ("planned", None, None),
+            Verdict::Joined => ("joined", None, None),
+            Verdict::Held { until, why } => ("held", Some(why.to_string()), Some(*until)),
+            Verdict::Withheld { why } => ("withheld", Some(why.to_string()), None),
+        };
+        let accounts = judged
+            .accounts
+            .iter()
+            .filter(|account| self.from.visibility.owns(account));
+        VerdictLine {
+            event: judged.event,
+            customer: judged.customer.to_string(),
+            rule: judged.rule.clone(),
+            verdict: verdict.to_owned(),
+            why,
+            until,
+            followed: judged.followed,
+            receivers,
+            accounts: accounts.cloned().collect(),
+            accounts_of: set,
+        }
+    }
+
+    fn deliveries(&mut self, id: &IncidentId, after: Option<&DeliveryItem>) -> Result<Option<Part>> {
+        let visibility = &self.from.visibility;
+        for item in visibility.store.deliveries_about_after(id, after) {
+            let item = item?;
+            if item.delivery.event.seq > self.through || !visibility.shows(&item.delivery.customer) {
+                continue;
+            }
+            let attempts = match item.progress {
+                Progress::Planned { .. } | Progress::Forgotten => Vec::new(),
+                Progress::Scheduled { .. } | Progress::Ended { .. } => visibility.store.attempts(&item.delivery.id)?,
+            };
+            let delivery_id = item.delivery.id.clone();
+            self.lines
+                .extend(Line::Delivery(Box::new(self.delivery(item))).to_bytes());
+            for attempt in attempts {
+                let why = attempt.outcome.why().map(|why| self.said(why));
+                self.lines.extend(
+                    Line::Attempt(AttemptLine {
+                        delivery: attempt.delivery,
+                        number: attempt.number,
+                        started: attempt.started,
+                        ended: attempt.ended,
+                        outcome: attempt.outcome.word().to_owned(),
+                        why,
+                    })
+                    .to_bytes(),
+                );
+            }
+            if self.is_full() {
+                return Ok(Some(Part::Delivery(delivery_id)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a receiver said, as the viewer may read it: without addresses, and for a customer without paths of this
+    /// machine.
+    fn said(&self, why: &str) -> String {
+        match self.from.visibility.only() {
+            None => without_addresses(why),
+            Some(_) => without_addresses(&without_paths(why)),
+        }
+    }
+
+    fn delivery(&self, item: DeliveryItem) -> DeliveryLine {
+        use crate::delivery::End;
+        let (mut end, mut ended, mut superseded_by, mut next_attempt) = (None, None, None, None);
+        let state = match &item.progress {
+            Progress::Planned { due, .. } => {
+                next_attempt = Some(*due);
+                "gathering"
+            }
+            Progress::Scheduled { at, .. } => {
+                next_attempt = Some(*at);
+                "scheduled"
+            }
+            Progress::Ended { end: how, at } => {
+                (end, ended) = (Some(self.said(&how.to_string())), Some(*at));
+                if let End::Superseded { by } = how {
+                    superseded_by = Some(by.clone());
+                }
+                how.word().word()
+            }
+            Progress::Forgotten => "forgotten",
+        };
+        let delivery = item.delivery;
+        DeliveryLine {
+            id: delivery.id,
+            provider: delivery.incident.provider,
+            tracking_id: delivery.tracking_id,
+            customer: delivery.customer.to_string(),
+            rules: delivery.rules,
+            receiver: delivery.receiver,
+            channel: delivery.channel.word().to_owned(),
+            form: match delivery.form {
+                Form::Message => "message",
+                Form::Invitation { .. } => "invitation",
+            }
+            .to_owned(),
+            state: state.to_owned(),
+            title: delivery.title,
+            kind: delivery.kind,
+            created: delivery.created,
+            published: delivery.published,
+            event: delivery.event,
+            part: delivery.part,
+            attempts: item.attempts,
+            end,
+            ended,
+            superseded_by,
+            next_attempt,
+        }
+    }
+}
+
+/// A page as a file holds it: behind the header, if it is the first one, the lines, and a mark that says where to go on.
+///
+/// # Errors
+/// When store or journal cannot be read.
+pub fn answer(from: &Sources<'_>, asked: &Asked, made: Time, kept: Kept) -> Result<Vec<u8>> {
+    let is_first = asked.after.is_none();
+    let page = page(from, asked)?;
+    let through = page.through;
+    let mut bytes = match is_first {
+        true => Line::Header(header(from, asked, made, kept, through)).to_bytes(),
+        false => Vec::new(),
+    };
+    bytes.extend(page.lines);
+    let after = page.after.map(|cursor| cursor.to_string());
+    bytes.extend(Line::Mark(Mark { after }).to_bytes());
+    Ok(bytes)
+}
+
+fn header(from: &Sources<'_>, asked: &Asked, made: Time, kept: Kept, through: u64) -> Header {
+    let holds = match asked.with_deliveries {
+        true => &["incident", "event", "set", "verdict", "delivery", "attempt"][..],
+        false => &["incident", "event", "set", "verdict"],
+    };
+    Header {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        made_by: concat!("bellwether ", env!("CARGO_PKG_VERSION")).to_owned(),
+        made,
+        through,
+        customer: from.visibility.only().map(ToString::to_string),
+        since: asked.since,
+        holds: holds.iter().map(|kind| (*kind).to_owned()).collect(),
+        kept,
+    }
+}

@@ -1,0 +1,230 @@
+//! The JSON Schema of an archive's lines: what other programs read a file by.
+//!
+//! It is written by hand, because it is a promise: the compiler must not change it when a type changes. A test holds
+//! archives of real events against it, and looks whether each of their fields is named here.
+
+use schemars::{Schema, json_schema};
+use serde_json::{Map, Value, json};
+
+use super::{FORMAT, VERSION};
+use crate::event::{EventType, Form, Kind, Level, Provider, Stage};
+
+/// The JSON Schema (draft 2020-12) of each line of an archive.
+pub fn schema() -> Schema {
+    json_schema!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line of a bellwether archive",
+        "description": "JSON Lines: a header, then one incident after another with its events and what became of them, then \
+            a trailer. New fields and new kinds of lines may come with any version: pass over those you do not know.",
+        "type": "object",
+        "required": ["type"],
+        "properties": { "type": { "type": "string" } },
+        "oneOf": [
+            { "$ref": "#/$defs/header" }, { "$ref": "#/$defs/incident" }, { "$ref": "#/$defs/event_line" },
+            { "$ref": "#/$defs/set" }, { "$ref": "#/$defs/verdict" }, { "$ref": "#/$defs/delivery" },
+            { "$ref": "#/$defs/attempt" }, { "$ref": "#/$defs/mark" }, { "$ref": "#/$defs/trailer" },
+            { "$ref": "#/$defs/other" },
+        ],
+        "$defs": definitions(),
+    })
+}
+
+fn definitions() -> Value {
+    json!({
+        "time": { "type": "string", "format": "date-time" },
+        "position": { "type": "string", "pattern": "^[0-9]+\\.[0-9]+$", "description": "where it stands in the daemon's journal" },
+        "seconds": { "type": ["integer", "null"], "minimum": 0, "description": "null: for ever" },
+        "accounts": { "type": "array", "items": { "type": "string" } },
+        "header": header(), "incident": incident(), "event_line": event_line(), "event": event(), "impact": impact(),
+        "set": line("set", "Accounts that several verdicts refer to", json!({
+            "id": of("position"), "event": of("position"), "accounts": of("accounts"),
+        }), &["id", "event", "accounts"]),
+        "verdict": verdict(), "delivery": delivery(), "attempt": attempt(),
+        "mark": line("mark", "A place to go on from: `GET /v1/export?after=`", json!({
+            "after": { "type": ["string", "null"] },
+        }), &["after"]),
+        "trailer": line("trailer", "The last line: a file without it was cut", json!({
+            "lines": { "type": "integer", "description": "lines before this one" },
+            "counts": { "type": "object", "additionalProperties": { "type": "integer" } },
+            "sha256": { "type": "string", "description": "of all bytes before this line, hex" },
+        }), &["lines", "counts", "sha256"]),
+        "other": {
+            "description": "kinds of lines of later versions",
+            "properties": { "type": { "not": { "enum": [
+                "header", "incident", "event", "set", "verdict", "delivery", "attempt", "mark", "trailer",
+            ] } } },
+        },
+    })
+}
+
+/// A kind of lines.
+fn line(kind: &str, about: &str, properties: Value, required: &[&str]) -> Value {
+    let mut all = match properties {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    };
+    all.insert("type".to_owned(), json!({ "const": kind }));
+    let required: Vec<&str> = ["type"].into_iter().chain(required.iter().copied()).collect();
+    json!({ "description": about, "type": "object", "properties": all, "required": required })
+}
+
+fn of(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+fn or_null(name: &str) -> Value {
+    json!({ "anyOf": [of(name), { "type": "null" }] })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> Value {
+    let words: Vec<&str> = all.iter().map(|one| word(*one)).collect();
+    json!({ "type": "string", "examples": words })
+}
+
+fn provider() -> Value {
+    words(Provider::ALL, Provider::word)
+}
+
+fn kind() -> Value {
+    words(Kind::ALL, Kind::word)
+}
+
+fn header() -> Value {
+    let properties = json!({
+        "format": { "const": FORMAT },
+        "version": { "type": "integer", "minimum": 1, "maximum": VERSION },
+        "made_by": text(), "made": of("time"),
+        "through": { "type": "integer", "description": "events up to this record of the journal are in it" },
+        "customer": { "type": ["string", "null"], "description": "whose part it is; null: everything" },
+        "since": or_null("time"),
+        "holds": { "type": "array", "items": text() },
+        "kept": { "type": "object", "description": "how long the daemon keeps what", "properties": {
+            "events_seconds": of("seconds"), "reviews_seconds": of("seconds"), "deliveries_seconds": of("seconds"),
+        } },
+    });
+    line(
+        "header",
+        "The first line",
+        properties,
+        &["format", "version", "made", "through", "holds"],
+    )
+}
+
+fn incident() -> Value {
+    let properties = json!({
+        "provider": provider(), "tracking_id": text(), "event_type": words(EventType::ALL, EventType::word),
+        "status": text(), "status_since": of("time"), "title": text(), "kind": kind(),
+        "level": { "type": ["string", "null"] }, "impact_start": or_null("time"), "impact_end": or_null("time"),
+        "updated": of("time"), "first_heard": of("time"), "test": { "type": "boolean" },
+    });
+    line(
+        "incident",
+        "What is known of an incident; its events follow",
+        properties,
+        &["provider", "tracking_id", "title"],
+    )
+}
+
+fn event_line() -> Value {
+    let properties = json!({
+        "id": of("position"), "heard": of("time"), "provider": provider(), "tracking_id": text(),
+        "decided": { "type": "boolean" }, "nothing": { "type": "string", "description": "why nothing (more) followed" },
+        "event": { "anyOf": [of("event"), { "type": "null" }], "description": "null: its text is lost" },
+    });
+    line(
+        "event",
+        "An event of the incident before it, whole",
+        properties,
+        &["provider", "tracking_id", "event"],
+    )
+}
+
+fn event() -> Value {
+    let string = || json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "required": ["provider", "tracking_id", "event_type", "stage", "kind", "title", "published", "arrival", "form"],
+        "properties": {
+            "provider": provider(), "source": string(), "tracking_id": string(),
+            "event_type": words(EventType::ALL, EventType::word), "subtype": string(),
+            "stage": words(Stage::ALL, Stage::word), "kind": kind(), "level": words(Level::ALL, Level::word),
+            "title": string(), "html": { "type": "string", "description": "sanitised" }, "text": string(),
+            "impact": { "type": "array", "items": of("impact") }, "accounts": of("accounts"),
+            "impact_start": of("time"), "impact_end": of("time"), "published": of("time"),
+            "published_said": { "$ref": "#/$defs/time", "description": "the provider's word, where it is wild" },
+            "sessions": { "type": "array", "items": {
+                "type": "object", "properties": { "start": of("time"), "end": of("time") }, "required": ["start", "end"],
+            } },
+            "link": { "type": "string", "format": "uri" },
+            "properties": { "type": "object", "additionalProperties": { "type": "string" } },
+            "test": { "type": "boolean" }, "communication_id": string(),
+            "arrival": { "type": "string", "enum": ["live", "history"] },
+            "notes": { "type": "array", "items": { "type": "object", "properties": {
+                "field": string(), "what": string(), "word": string(),
+            } } },
+            "form": words(Form::ALL, Form::word),
+            "text_withheld": { "type": "boolean", "description": "the provider left out its text" },
+            "imported": { "type": "object", "description": "where it was heard first", "properties": {
+                "heard": of("time"), "id": of("position"),
+            }, "required": ["heard", "id"] },
+        },
+    })
+}
+
+fn impact() -> Value {
+    json!({
+        "type": "object", "required": ["service"],
+        "properties": { "service": text(), "service_id": text(), "region": text(), "accounts": of("accounts") },
+    })
+}
+
+fn verdict() -> Value {
+    let properties = json!({
+        "event": of("position"), "customer": text(), "rule": text(),
+        "verdict": { "enum": ["planned", "joined", "held", "withheld"] },
+        "why": text(), "until": of("time"), "followed": { "type": "boolean" },
+        "receivers": { "type": "array", "items": text() }, "accounts": of("accounts"),
+        "accounts_of": { "$ref": "#/$defs/position", "description": "the set that names the accounts" },
+    });
+    line(
+        "verdict",
+        "What a rule made of the event",
+        properties,
+        &["event", "customer", "rule", "verdict"],
+    )
+}
+
+fn delivery() -> Value {
+    let properties = json!({
+        "id": text(), "provider": provider(), "tracking_id": text(), "customer": text(),
+        "rules": { "type": "array", "items": text() }, "receiver": text(), "channel": text(),
+        "form": { "enum": ["message", "invitation"] },
+        "state": { "enum": ["gathering", "scheduled", "delivered", "dead", "forgotten"] },
+        "title": text(), "kind": kind(), "created": of("time"), "published": of("time"), "event": of("position"),
+        "part": { "type": "integer" }, "attempts": { "type": "integer" }, "end": text(), "ended": of("time"),
+        "superseded_by": text(), "next_attempt": of("time"),
+    });
+    line(
+        "delivery",
+        "What a receiver was told of the incident",
+        properties,
+        &["id", "customer", "receiver", "state", "event"],
+    )
+}
+
+fn attempt() -> Value {
+    let properties = json!({
+        "delivery": text(), "number": { "type": "integer" }, "started": of("time"), "ended": of("time"),
+        "outcome": { "enum": ["delivered", "retry", "refused", "gone"] }, "why": text(),
+    });
+    line(
+        "attempt",
+        "A try of the delivery before it",
+        properties,
+        &["delivery", "number", "started", "ended", "outcome"],
+    )
+}

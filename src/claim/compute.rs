@@ -1,0 +1,201 @@
+//! What may be owed: usage, incidents and terms put together, month by month.
+//!
+//! Overlapping incidents count once; only time counts in which the thing was deployed; an incident over a boundary
+//! belongs to two billing months. Where a renewal within a month leads to two editions of the terms, each that was in
+//! force during counted downtime may be chosen, and the one that pays more is.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rust_decimal::Decimal;
+
+use crate::clock::Time;
+
+use super::assess::{Month, available, governing};
+use super::downtime::merged;
+use super::explain;
+use super::incidents::{Incident, Index};
+use super::month::{BillingMonth, Calendar, YearMonth};
+use super::row::Row;
+use super::terms::{Catalogue, Editions, Per};
+use super::usage::{Identity, Usage};
+
+/// What is to be computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What the customers use.
+    pub usages: &'a [Usage],
+    /// What happened.
+    pub incidents: &'a [Incident],
+    /// The terms.
+    pub terms: &'a Catalogue,
+    /// The moment for which it is computed: what goes on goes on until then.
+    pub at: Time,
+    /// Whether rows are wanted where nothing is owed, too.
+    pub all: bool,
+}
+
+/// What may be owed, and what could not be said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Computed {
+    /// In a stable order.
+    pub rows: Vec<Row>,
+    /// Sentences about usages for which nothing can be computed.
+    pub notes: BTreeSet<String>,
+}
+
+/// A usage and the incidents that touched it.
+pub(super) struct Member<'a> {
+    pub usage: &'a Usage,
+    pub incidents: Vec<&'a Incident>,
+}
+
+/// Computes what may be owed.
+pub fn compute(asked: &Asked<'_>) -> Computed {
+    let index = Index::new(asked.incidents);
+    let mut groups: BTreeMap<(Identity, u8, &str), Vec<Member<'_>>> = BTreeMap::new();
+    for usage in asked.usages {
+        let key = (
+            usage.identity_of_service(),
+            usage.calendar.day,
+            usage.calendar.zone.name(),
+        );
+        let incidents = index.of(usage);
+        groups.entry(key).or_default().push(Member { usage, incidents });
+    }
+    let mut computed = Computed::default();
+    let mut touched = HashMap::new();
+    for members in groups.into_values() {
+        group(asked, &members, &mut touched, &mut computed);
+    }
+    computed.rows = once_each(std::mem::take(&mut computed.rows));
+    computed
+}
+
+fn group<'a>(
+    asked: &Asked<'a>,
+    members: &[Member<'a>],
+    touched: &mut HashMap<Calendar, BTreeSet<YearMonth>>,
+    computed: &mut Computed,
+) {
+    let Some(usage) = members.first().map(|member| member.usage) else {
+        return;
+    };
+    let calendar = usage.calendar;
+    let mut months = BTreeSet::new();
+    for incident in members.iter().flat_map(|member| &member.incidents) {
+        add_months(&mut months, calendar, incident, asked.at);
+    }
+    if asked.all {
+        let of_all = touched.entry(calendar).or_insert_with(|| {
+            let mut months = BTreeSet::new();
+            asked
+                .incidents
+                .iter()
+                .for_each(|incident| add_months(&mut months, calendar, incident, asked.at));
+            months
+        });
+        months.extend(of_all.iter().copied());
+    }
+    if months.is_empty() {
+        return;
+    }
+    let editions = match asked
+        .terms
+        .editions(&usage.provider, &usage.service_key, usage.tier.as_deref())
+    {
+        Ok(editions) => editions,
+        Err(why) => {
+            computed.notes.insert(explain::no_terms(usage, &why));
+            return;
+        }
+    };
+    for name in months {
+        month(asked, members, &editions, calendar.named(name), computed);
+    }
+}
+
+/// The billing months that an incident touches, as far as it went.
+fn add_months(months: &mut BTreeSet<YearMonth>, calendar: Calendar, incident: &Incident, at: Time) {
+    let until = incident.mitigated.unwrap_or(at).min(at);
+    let mut month = calendar.at(incident.started);
+    while month.start < until {
+        months.insert(month.name);
+        month = calendar.later(&month, 1);
+    }
+}
+
+fn month<'a>(
+    asked: &Asked<'a>,
+    members: &[Member<'a>],
+    editions: &Editions<'a>,
+    month: BillingMonth,
+    computed: &mut Computed,
+) {
+    let present: Vec<&Member<'a>> = members
+        .iter()
+        .filter(|member| !available(member.usage, &month).is_empty())
+        .collect();
+    let Some(first) = present.first() else { return };
+    let calendar = first.usage.calendar;
+    let last = governing(&present, &month, calendar).pop();
+    let (term, _) = editions.on(last.map_or(month.first, |(_, chosen)| chosen.day));
+    let of = |members: Vec<&'_ Member<'a>>| -> Option<Row> {
+        let is_touched = members.iter().any(|member| !member.incidents.is_empty());
+        if !is_touched && !asked.all {
+            return None;
+        }
+        let available = merged(
+            members
+                .iter()
+                .flat_map(|member| available(member.usage, &month))
+                .collect(),
+        );
+        let month = Month {
+            asked,
+            calendar,
+            month,
+            per: term.per,
+            members,
+            available,
+        };
+        month.row(editions)
+    };
+    match term.per {
+        Per::Resource => computed
+            .rows
+            .extend(present.into_iter().filter_map(|member| of(vec![member]))),
+        Per::Service => computed.rows.extend(of(present)),
+    }
+}
+
+/// The rows in order, and each claim once: of two entries for one resource and month the one that pays more.
+fn once_each(rows: Vec<Row>) -> Vec<Row> {
+    let mut by_id: HashMap<String, Row> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let Some(other) = by_id.remove(&row.id) else {
+            by_id.insert(row.id.clone(), row);
+            continue;
+        };
+        let paid = |row: &Row| {
+            row.credit
+                .as_deref()
+                .and_then(|credit| Decimal::from_str_exact(credit).ok())
+        };
+        let (mut kept, left) = match paid(&other) >= paid(&row) {
+            true => (other, row),
+            false => (row, other),
+        };
+        kept.explanation.push(explain::claimed_once(&left));
+        by_id.insert(kept.id.clone(), kept);
+    }
+    let mut rows: Vec<Row> = by_id.into_values().collect();
+    rows.sort_by(|one, other| order(one).cmp(&order(other)));
+    rows
+}
+
+type Order<'r> = (&'r str, &'r str, &'r str, [Option<&'r str>; 4], &'r str, &'r str);
+
+fn order(row: &Row) -> Order<'_> {
+    let more = [&row.tier, &row.region, &row.subscription, &row.resource].map(|part| part.as_deref());
+    (&row.customer, &row.provider, &row.service, more, &row.month, &row.id)
+}

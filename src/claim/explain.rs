@@ -1,0 +1,288 @@
+//! How a figure came about, in sentences: incidents, whose word, minutes, terms, edition, credit and last day.
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+
+use crate::clock::Time;
+
+use super::assess::{Assessment, Because, Month, Outcome, is_downtime};
+use super::downtime::{DownMinute, spoken};
+use super::incidents::Incident;
+use super::row::Row;
+use super::terms::{Measure, NoTerms, Per, Term};
+use super::usage::Usage;
+
+/// How many incidents are told one by one; the others are counted.
+const INCIDENTS_TOLD_MOST: usize = 20;
+
+/// What an incident is called; what a person entered may have no tracking id.
+pub fn incident_name(incident: &Incident) -> String {
+    match incident.tracking_id.as_str() {
+        "" => "entered by a person".to_owned(),
+        id => id.to_owned(),
+    }
+}
+
+/// Why there is no row for a usage.
+pub fn no_terms(usage: &Usage, why: &NoTerms) -> String {
+    let Usage { provider, service, .. } = usage;
+    match (why, &usage.tier) {
+        (NoTerms::UnknownService, _) => {
+            format!(
+                "no terms are known for {service} of {provider}: nothing is computed for it (`--terms FILE` adds them)"
+            )
+        }
+        (NoTerms::WhichTier(tiers), None) => {
+            format!(
+                "{service} of {provider} has terms by tier: name one with `tier:` ({})",
+                tiers.join("; ")
+            )
+        }
+        (NoTerms::WhichTier(tiers), Some(tier)) => {
+            format!(
+                "no terms are known for the tier `{tier}` of {service} of {provider} (known: {})",
+                tiers.join("; ")
+            )
+        }
+    }
+}
+
+/// Why times alone are not enough under these terms.
+pub fn not_computable(term: &Term) -> Option<String> {
+    let needed = "a claim needs the counts of all requests and of those that failed";
+    if term.measure == Measure::ErrorRate {
+        return Some(format!(
+            "cannot be computed: the terms measure an error rate, and {needed}"
+        ));
+    }
+    if let DownMinute::Share(share) = term.down_minute {
+        return Some(format!(
+            "cannot be computed: a minute counts if at least {} % of its requests fail, and {needed}",
+            share.normalize()
+        ));
+    }
+    term.steps
+        .is_empty()
+        .then(|| "cannot be computed: the steps of these terms are not known here".to_owned())
+}
+
+/// Why no step applies.
+pub fn no_step(term: &Term) -> String {
+    match term.steps.first() {
+        Some(step) => format!("the uptime is not below {} %", step.below.normalize()),
+        None => "the terms have no steps".to_owned(),
+    }
+}
+
+/// What was left out because the same resource and month is claimed once.
+pub fn claimed_once(left: &Row) -> String {
+    format!(
+        "Another entry for the same resource and month ({}, credit {}) is left out: one claim for each.",
+        left.tier.as_deref().unwrap_or("no tier"),
+        left.credit.as_deref().unwrap_or("unknown")
+    )
+}
+
+/// Everything about one row.
+pub(super) fn sentences(month: &Month<'_, '_>, assessed: &Assessment<'_>, last_day: Option<NaiveDate>) -> Vec<String> {
+    let mut sentences = Vec::new();
+    incidents(month, assessed, &mut sentences);
+    left_out(month, assessed, &mut sentences);
+    sentences.push(time(month, assessed));
+    sentences.push(terms(assessed));
+    sentences.push(edition(assessed));
+    sentences.push(result(month, assessed));
+    deadlines(assessed, last_day, &mut sentences);
+    if month.month.end > month.asked.at {
+        sentences.push("Provisional: the billing month is not over.".to_owned());
+    }
+    if !assessed.term.evidence.is_empty() {
+        sentences.push(format!("A claim must bring: {}.", assessed.term.evidence.join("; ")));
+    }
+    if !(assessed.term.verified && assessed.edition.is_sure) {
+        sentences.push(unverified(assessed.term));
+    }
+    sentences
+}
+
+fn moment(time: Time) -> String {
+    time.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn incidents(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut Vec<String>) {
+    for incident in assessed.incidents.iter().take(INCIDENTS_TOLD_MOST) {
+        let until = match incident.mitigated {
+            Some(mitigated) => format!("until {}", moment(mitigated)),
+            None => format!("still going on at {}", moment(month.asked.at)),
+        };
+        sentences.push(format!(
+            "{}: from {} {until}, {}.",
+            incident_name(incident),
+            moment(incident.started),
+            incident.source.said_by()
+        ));
+    }
+    match assessed.incidents.len().saturating_sub(INCIDENTS_TOLD_MOST) {
+        0 => {}
+        more => sentences.push(format!("And {more} more incidents.")),
+    }
+}
+
+/// What touched it and does not count under these terms.
+fn left_out(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut Vec<String>) {
+    let of_month = |incident: &&&Incident| {
+        incident.started < month.month.end && incident.mitigated.is_none_or(|until| until > month.month.start)
+    };
+    let all = month
+        .members
+        .iter()
+        .flat_map(|member| &member.incidents)
+        .filter(of_month);
+    let mut names: Vec<String> = all
+        .filter(|incident| !is_downtime(incident, assessed.term))
+        .map(|incident| format!("{} ({})", incident_name(incident), incident.event_type))
+        .collect();
+    names.sort();
+    names.dedup();
+    if !names.is_empty() {
+        names.truncate(INCIDENTS_TOLD_MOST);
+        sentences.push(format!("Not counted under these terms: {}.", names.join(", ")));
+    }
+}
+
+fn time(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
+    let counted = match assessed.term.down_minute {
+        DownMinute::Exact | DownMinute::Share(_) => "to the second".to_owned(),
+        DownMinute::AnySecond => "every minute of the clock in which any second was down".to_owned(),
+        DownMinute::WholeMinute => "only minutes of the clock that were down from end to end".to_owned(),
+        DownMinute::Consecutive(minutes) => format!("only what lasted at least {minutes} min at a stretch"),
+    };
+    let uptime = assessed.uptime;
+    let what = match (month.per, month.members.len()) {
+        (Per::Service, many) if many > 1 => format!("The service, {many} entries together,"),
+        (Per::Service, _) => "The service".to_owned(),
+        (Per::Resource, _) => month.members[0].usage.name(),
+    };
+    if let Outcome::Unknown(_) = assessed.outcome {
+        return format!(
+            "The windows of these incidents cover {} of the billing month from {} to {} ({}).",
+            spoken(uptime.down),
+            month.month.first,
+            month.month.last,
+            month.calendar.zone
+        );
+    }
+    format!(
+        "{what} was down for {} of {} in the billing month from {} to {} ({}), counted {counted}; times that overlap count \
+         once: an uptime of {} %.",
+        spoken(uptime.down),
+        spoken(uptime.available),
+        month.month.first,
+        month.month.last,
+        month.calendar.zone,
+        uptime.percent()
+    )
+}
+
+fn terms(assessed: &Assessment<'_>) -> String {
+    let term = assessed.term;
+    let steps = term
+        .steps
+        .iter()
+        .map(|step| format!("below {} % pays {} %", step.below.normalize(), step.credit.normalize()));
+    let steps: Vec<String> = steps.collect();
+    let steps = match steps.is_empty() {
+        true => "steps not known here".to_owned(),
+        false => steps.join(", "),
+    };
+    let source = term.source.as_deref().unwrap_or("no source");
+    // what nobody compared with its source was only noted down
+    let verb = if term.verified { "checked" } else { "noted" };
+    let checked = term
+        .checked
+        .map_or_else(|| "never checked".to_owned(), |day| format!("{verb} on {day}"));
+    format!(
+        "Terms of {}: {}: {steps} ({source}, {checked}).",
+        term.provider,
+        term.name()
+    )
+}
+
+fn edition(assessed: &Assessment<'_>) -> String {
+    let chosen = assessed.edition;
+    let because = match chosen.because {
+        Because::Renewed => format!("its subscription was renewed on {}", chosen.day),
+        Because::Deployed => format!("it began on {}", chosen.day),
+        Because::YearBeforeRenewal => {
+            format!(
+                "the term before its renewal is taken to have begun a year earlier, on {}",
+                chosen.day
+            )
+        }
+        Because::Nothing => format!(
+            "begin and renewal of its subscription are not known, so the first day of the month counts, {}",
+            chosen.day
+        ),
+    };
+    let name = assessed.term.edition_name();
+    let name = name.map_or_else(|| "Edition without a name".to_owned(), |name| format!("Edition {name}"));
+    let sure = match chosen.is_sure {
+        true => "",
+        false => "; no edition is known for that day, and this is the nearest one",
+    };
+    format!("{name}: {because}{sure}.")
+}
+
+fn result(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
+    match &assessed.outcome {
+        Outcome::Nothing(why) => format!("Nothing is owed: {why}."),
+        Outcome::Unknown(why) => format!("{}.", capitalised(why)),
+        Outcome::Owed(step, None) => format!(
+            "{} % of the fee may be owed; the fee of {} is not known: add it to `fees`.",
+            step.credit.normalize(),
+            month.month.name
+        ),
+        Outcome::Owed(step, Some(credit)) => owed(month, step.credit, *credit),
+    }
+}
+
+fn owed(month: &Month<'_, '_>, percent: Decimal, credit: Decimal) -> String {
+    let Some((fee, currency)) = month.money() else {
+        return String::new();
+    };
+    format!(
+        "{} {currency} x {} / 100 = {} {currency} may be owed: rounded half up, and at most the fee.",
+        currency.shown(fee),
+        percent.normalize(),
+        currency.shown(credit)
+    )
+}
+
+fn deadlines(assessed: &Assessment<'_>, last_day: Option<NaiveDate>, sentences: &mut Vec<String>) {
+    if let (Some(seconds), Some(first)) = (assessed.term.open_case_within, assessed.incidents.first()) {
+        let by = first.started + chrono::Duration::seconds(seconds as i64);
+        sentences.push(format!("A case must be opened by {}.", moment(by)));
+    }
+    match (last_day, assessed.term.claim_within) {
+        (Some(day), Some(within)) => sentences.push(format!("The claim must be in by {day}: {within}.")),
+        _ => sentences.push("The terms do not say until when a claim must be in.".to_owned()),
+    }
+    if let Some(seconds) = assessed.term.processed_within {
+        sentences.push(format!(
+            "The provider answers within {} days.",
+            seconds / (24 * 60 * 60)
+        ));
+    }
+}
+
+fn unverified(term: &Term) -> String {
+    let where_to = term.source.as_deref().unwrap_or("the provider's document");
+    format!("Unverified: nobody has compared all of these terms with {where_to}; do so before you claim.")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,218 @@
+//! What happened, as far as claims need it: which services and regions were down when, for which accounts and
+//! resources, and whose word that is.
+
+use std::collections::HashMap;
+
+use crate::clock::Time;
+use crate::event::EventType;
+use crate::event::fold;
+
+use super::usage::{Usage, resource_key, resource_name};
+
+mod read;
+
+pub use read::read_incidents;
+
+/// One window of an incident. The same incident may have several, and by several people's word.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    /// The provider's name for it; what a person entered may have none.
+    pub tracking_id: String,
+    /// The provider's word.
+    pub provider: String,
+    /// What sort of event it is.
+    pub event_type: EventType,
+    /// The services that were impacted, and where.
+    pub impact: Vec<Impact>,
+    /// The accounts, in lower case; none: all.
+    pub subscriptions: Vec<String>,
+    /// The resources, in lower case; none: all.
+    pub resources: Vec<String>,
+    /// When it began.
+    pub started: Time,
+    /// When it was over; none: it goes on.
+    pub mitigated: Option<Time>,
+    /// Whose word the times are.
+    pub source: Source,
+}
+
+/// A service in a region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Impact {
+    /// What services are compared by.
+    pub service_key: String,
+    /// What regions are compared by; none: everywhere.
+    pub region_key: Option<String>,
+}
+
+/// Whose word the times are; of several about one incident the later one in this list counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The text of a statement or a review.
+    Prose,
+    /// The provider's metadata.
+    Metadata,
+    /// A person's correction, or a person's own entry.
+    Correction,
+}
+
+impl Source {
+    /// As sentences say it.
+    pub fn said_by(self) -> &'static str {
+        match self {
+            Source::Prose => "by the text of the provider's statement",
+            Source::Metadata => "by the provider's metadata",
+            Source::Correction => "by a person's correction",
+        }
+    }
+}
+
+/// Incidents by what they may touch, so that a usage meets only those that can.
+#[derive(Debug)]
+pub struct Index<'i> {
+    incidents: &'i [Incident],
+    /// By provider and service: those that name no resources, and no accounts.
+    everywhere: Map<(&'i str, &'i str)>,
+    /// By provider, service and account.
+    by_account: Map<(&'i str, &'i str, &'i str)>,
+    /// By provider and service: all of them.
+    by_service: Map<(&'i str, &'i str)>,
+    /// By provider and the last part of a resource's id.
+    by_resource: Map<(&'i str, &'i str)>,
+}
+
+type Map<K> = HashMap<K, Vec<u32>>;
+
+impl<'i> Index<'i> {
+    /// Of these incidents.
+    pub fn new(incidents: &'i [Incident]) -> Self {
+        let mut index = Self {
+            incidents,
+            everywhere: Map::new(),
+            by_account: Map::new(),
+            by_service: Map::new(),
+            by_resource: Map::new(),
+        };
+        for (nth, incident) in incidents.iter().enumerate() {
+            index.add(nth as u32, incident);
+        }
+        index
+    }
+
+    fn add(&mut self, nth: u32, incident: &'i Incident) {
+        let provider = incident.provider.as_str();
+        for impact in &incident.impact {
+            let service = impact.service_key.as_str();
+            push(&mut self.by_service, (provider, service), nth);
+            if incident.subscriptions.is_empty() {
+                push(&mut self.everywhere, (provider, service), nth);
+            }
+            for account in &incident.subscriptions {
+                push(&mut self.by_account, (provider, service, account), nth);
+            }
+        }
+        for resource in &incident.resources {
+            push(&mut self.by_resource, (provider, resource_name(resource)), nth);
+        }
+    }
+
+    /// The incidents that impacted a usage, by begin: of what several people say of one incident, only whose word counts.
+    pub fn of(&self, usage: &Usage) -> Vec<&'i Incident> {
+        let (provider, service) = (usage.provider.as_str(), usage.service_key.as_str());
+        let mut found: Vec<u32> = Vec::new();
+        match usage.subscription.as_deref() {
+            None => found.extend(self.by_service.get(&(provider, service)).into_iter().flatten()),
+            Some(account) => {
+                found.extend(self.everywhere.get(&(provider, service)).into_iter().flatten());
+                found.extend(self.by_account.get(&(provider, service, account)).into_iter().flatten());
+            }
+        }
+        if let Some(resource) = &usage.resource {
+            let key = resource_key(resource);
+            let name = resource_name(&key);
+            found.extend(self.by_resource.get(&(provider, name)).into_iter().flatten());
+        }
+        found.sort_unstable();
+        found.dedup();
+        let incidents = found.into_iter().map(|nth| &self.incidents[nth as usize]);
+        let mut incidents: Vec<&Incident> = incidents.filter(|incident| incident.touches(usage)).collect();
+        only_whose_word_counts(&mut incidents);
+        incidents.sort_by(|one, other| {
+            let key = |incident: &Incident| (incident.started, incident.mitigated);
+            key(one)
+                .cmp(&key(other))
+                .then_with(|| one.tracking_id.cmp(&other.tracking_id))
+        });
+        incidents
+    }
+}
+
+fn push<K: Eq + std::hash::Hash>(map: &mut Map<K>, key: K, nth: u32) {
+    let list = map.entry(key).or_default();
+    if list.last() != Some(&nth) {
+        list.push(nth);
+    }
+}
+
+/// Of each incident only the windows by the highest word: a person's correction, then metadata, then prose.
+fn only_whose_word_counts(incidents: &mut Vec<&Incident>) {
+    let mut highest: HashMap<String, Source> = HashMap::new();
+    for incident in incidents.iter().filter(|incident| !incident.tracking_id.is_empty()) {
+        let source = highest.entry(fold(&incident.tracking_id)).or_insert(incident.source);
+        *source = (*source).max(incident.source);
+    }
+    incidents.retain(|incident| {
+        let highest = highest.get(&fold(&incident.tracking_id));
+        highest.is_none_or(|highest| incident.source == *highest)
+    });
+}
+
+impl Incident {
+    /// Whether it impacted a usage: its service in its region, and its account or resource.
+    pub fn touches(&self, usage: &Usage) -> bool {
+        if self.provider != usage.provider {
+            return false;
+        }
+        let region = usage.region_key();
+        let in_region = |other: &Option<String>| match (other, &region) {
+            (Some(other), Some(region)) => other == region,
+            _ => true,
+        };
+        let mut impact = self.impact.iter();
+        let of_service = impact.any(|pair| pair.service_key == usage.service_key && in_region(&pair.region_key));
+        let of_account = match &usage.subscription {
+            None => true,
+            Some(account) => self.subscriptions.is_empty() || self.subscriptions.contains(account),
+        };
+        match (&usage.resource, self.resources.is_empty()) {
+            (_, true) | (None, false) => of_service && of_account,
+            (Some(resource), false) => match self.names(&resource_key(resource)) {
+                Named::No => false,
+                // a whole id says by itself which service and account it is of
+                Named::ById => true,
+                Named::ByName => (of_service || self.impact.is_empty()) && of_account,
+            },
+        }
+    }
+
+    fn names(&self, resource: &str) -> Named {
+        let name = resource_name;
+        let is_id = |resource: &str| resource.contains('/');
+        let same = |listed: &&String| match is_id(listed) == is_id(resource) {
+            true => *listed == resource,
+            false => name(listed) == name(resource),
+        };
+        match self.resources.iter().find(same) {
+            None => Named::No,
+            Some(listed) if is_id(listed) && is_id(resource) => Named::ById,
+            Some(_) => Named::ByName,
+        }
+    }
+}
+
+/// How an incident names a resource.
+enum Named {
+    No,
+    ById,
+    ByName,
+}

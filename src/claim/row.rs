@@ -1,0 +1,87 @@
+//! One line of the answer: what may be owed for one resource, or one service, in one billing month.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::month::YearMonth;
+use super::usage::{Identity, What};
+
+/// How many characters of a hash are a row's id.
+const ID_CHARS: usize = 20;
+
+/// What may be owed. Amounts, minutes and percentages are decimals as texts; `None` where nothing can be said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The same for the same customer, provider, service, account, resource and month.
+    pub id: String,
+    /// Whose claim it would be.
+    pub customer: String,
+    /// The provider's word.
+    pub provider: String,
+    /// The service, as the customer writes it.
+    pub service: String,
+    /// Its tier.
+    pub tier: Option<String>,
+    /// Where it is.
+    pub region: Option<String>,
+    /// The account.
+    pub subscription: Option<String>,
+    /// The resource, where a credit is for each one.
+    pub resource: Option<String>,
+    /// The month in which the billing month begins.
+    pub month: String,
+    /// Minutes in which it was to be available.
+    pub available_minutes: String,
+    /// Minutes of these that count as down.
+    pub down_minutes: Option<String>,
+    /// Cut off after five decimals.
+    pub uptime_percent: Option<String>,
+    /// What the step pays of the fee; `0` where no step applies.
+    pub step_percent: Option<String>,
+    /// What was charged for the month.
+    pub fee: Option<String>,
+    /// What fee and credit are in.
+    pub currency: Option<String>,
+    /// What may be owed.
+    pub credit: Option<String>,
+    /// The last date on which the claim may be in.
+    pub last_day: Option<String>,
+    /// `possible`, or `expired` after the last day; none where nothing is owed.
+    pub state: Option<&'static str>,
+    /// The edition of the terms.
+    pub edition: Option<String>,
+    /// Whether the month is not over.
+    pub provisional: bool,
+    /// Whether the terms were read in the provider's own document.
+    pub verified: bool,
+    /// The incidents that count, by begin.
+    pub incidents: Vec<String>,
+    /// How each figure came about, in sentences.
+    pub explanation: Vec<String>,
+}
+
+/// The id of a claim: derived, so that it is the same whenever and wherever it is computed.
+pub fn id(identity: &Identity, month: YearMonth) -> String {
+    let what = match &identity.what {
+        What::Resource(resource) => ["resource", resource, ""],
+        What::Service(tier, region) => [
+            "service",
+            tier.as_deref().unwrap_or(""),
+            region.as_deref().unwrap_or(""),
+        ],
+    };
+    let month = month.to_string();
+    let parts = [
+        identity.customer.as_str(),
+        &identity.provider,
+        &identity.service_key,
+        identity.subscription.as_deref().unwrap_or(""),
+        what[0],
+        what[1],
+        what[2],
+        &month,
+    ];
+    let digest = Sha256::digest(parts.join("\u{1f}"));
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    hex[..ID_CHARS].to_owned()
+}

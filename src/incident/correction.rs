@@ -1,0 +1,82 @@
+//! What a person says of an incident against the provider's word, with a reason. The provider's word stays beside it.
+
+use serde::{Deserialize, Serialize};
+
+use super::IncidentId;
+use super::reviews::Size;
+use crate::clock::Time;
+use crate::event::{Kind, Window};
+
+/// A person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Of which incident.
+    pub incident: IncidentId,
+    /// When it was said.
+    pub at: Time,
+    /// Who said it: the name of the token.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What.
+    pub corrects: Corrects,
+}
+
+/// What is corrected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Corrects {
+    /// How large the incident is.
+    Size {
+        /// So large.
+        size: Size,
+    },
+    /// What a communication is.
+    Kind {
+        /// Which communication.
+        communication: String,
+        /// The provider's time of it.
+        published: Time,
+        /// What it is.
+        kind: Kind,
+    },
+    /// When impact began and ended.
+    Window {
+        /// From when to when.
+        window: Window,
+    },
+}
+
+/// What counts of all corrections of an incident: the last one of each sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Corrected {
+    /// How large it is.
+    pub size: Option<Size>,
+    /// When impact began and ended.
+    pub window: Option<Window>,
+}
+
+impl Corrected {
+    /// Of corrections, the oldest first.
+    pub fn by(corrections: &[Correction]) -> Self {
+        let mut corrected = Self::default();
+        for one in corrections {
+            match &one.corrects {
+                Corrects::Size { size } => corrected.size = Some(*size),
+                Corrects::Window { window } => corrected.window = Some(*window),
+                Corrects::Kind { .. } => {}
+            }
+        }
+        corrected
+    }
+}
+
+/// What a communication is by the last correction of it; `None` if nobody corrected it.
+pub fn kind_of(corrections: &[Correction], of: &str) -> Option<Kind> {
+    corrections.iter().rev().find_map(|one| match &one.corrects {
+        Corrects::Kind {
+            communication, kind, ..
+        } if communication == of => Some(*kind),
+        Corrects::Kind { .. } | Corrects::Size { .. } | Corrects::Window { .. } => None,
+    })
+}

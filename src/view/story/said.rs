@@ -1,0 +1,42 @@
+//! What was said of an incident, without what followed from it: for feeds, which tell the same to everybody of a customer.
+
+use anyhow::Result;
+
+use super::{Chapter, Sources, as_told, by_communication, chapter, correct_kinds, own, sort};
+use crate::incident::Incident;
+
+/// Communications, each with its id.
+pub type Communications = Vec<(String, Chapter)>;
+
+/// An incident as the viewer may know it, and each communication of it by its id, the provider's newest first; `None` if
+/// the viewer may not know of it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn said(from: &Sources<'_>, known: Incident) -> Result<Option<(Incident, Communications)>> {
+    let hearings = from.visibility.hearings(&known.id)?;
+    if hearings.is_empty() {
+        return Ok(None);
+    }
+    let corrections = from.visibility.store.corrections(&known.id)?;
+    let mut said = Vec::new();
+    for (entry, heard) in by_communication(from.visibility.store.entries(&known.id)?, &hearings) {
+        let mut chapter = chapter::said(from, &entry, &heard)?;
+        correct_kinds(std::slice::from_mut(&mut chapter), &corrections);
+        said.push((entry.communication, chapter));
+    }
+    let mut chapters: Vec<Chapter> = said.iter().map(|(_, chapter)| chapter.clone()).collect();
+    sort(&mut chapters);
+    let mut incident = match from.visibility.is_whole() {
+        true => known,
+        false => as_told(known, &chapters),
+    };
+    if let Some(customer) = from.visibility.only() {
+        own::in_own_words(&mut incident, &mut chapters, customer);
+        for (_, chapter) in &mut said {
+            own::in_own_words(&mut incident, std::slice::from_mut(chapter), customer);
+        }
+    }
+    said.sort_by(|(_, one), (_, other)| (other.published, &other.events).cmp(&(one.published, &one.events)));
+    Ok(Some((incident, said)))
+}

@@ -1,0 +1,500 @@
+//! What is kept goes out as an archive and comes in again: whole, cut to one customer, after a break, and never half.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use serde_json::{Value, json};
+
+use crate::world::{Azure, DEV, PROD, World};
+
+const RULES: &str = r#"
+receivers: { hook: [{ webhook: { url: "{hooks}/hook" } }], mail: [{ email: ops@contoso.example }] }
+rules:
+  - { name: Everything, when: {}, notify: hook, settle: 0s, test events: true }
+  - { name: Invitations, when: { kind: retrospective }, invite: mail }
+"#;
+
+/// Samples as providers posted them, and made up after them.
+const SAMPLES: &str = "tests/fixtures/samples";
+
+fn typed(world: &World, arguments: &[&str], stdin: &[u8]) -> Assert {
+    let server = world.url("");
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("bellwether"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear();
+    command
+        .args([arguments, &["--server", &server]].concat())
+        .write_stdin(stdin);
+    tokio::task::block_in_place(|| command.assert())
+}
+
+fn alone(arguments: &[&str]) -> Assert {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("bellwether"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear();
+    tokio::task::block_in_place(|| command.args(arguments).assert())
+}
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).expect("text")
+}
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+/// The lines of an archive.
+fn lines(archive: &str) -> Vec<Value> {
+    let lines = archive.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect()
+}
+
+/// Its incidents and events, without where and how they arrived here.
+fn said(archive: &str) -> Vec<Value> {
+    let wanted = lines(archive).into_iter();
+    let wanted = wanted.filter(|line| line["type"] == "incident" || line["type"] == "event");
+    let bare = wanted.map(|mut line| {
+        let line_object = line.as_object_mut().expect("an object");
+        for here in ["id", "nothing", "decided"] {
+            line_object.remove(here);
+        }
+        if let Some(event) = line_object.get_mut("event").and_then(Value::as_object_mut) {
+            event.remove("arrival");
+            event.remove("imported");
+        }
+        line
+    });
+    bare.collect()
+}
+
+fn counts(archive: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in lines(archive) {
+        *counts
+            .entry(line["type"].as_str().expect("a kind").to_owned())
+            .or_default() += 1;
+    }
+    counts
+}
+
+async fn hear_all_samples(world: &World) {
+    for folder in ["azure", "synthetic"] {
+        let mut files: Vec<_> = fs::read_dir(Path::new(SAMPLES).join(folder))
+            .expect("samples")
+            .collect();
+        files.sort_by_key(|file| file.as_ref().expect("a file").path());
+        for file in files {
+            let body = fs::read(file.expect("a file").path()).expect("a sample");
+            let (status, answer) = world.post("/v1/events", body).await;
+            assert!((200..500).contains(&status), "{answer}");
+            world.pass(1).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_of_all_samples_comes_in_again_as_it_went_out_and_once() {
+    let mut old = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    hear_all_samples(&old).await;
+    let archive = stdout(&typed(&old, &["export"], b"").code(0));
+    let counted = counts(&archive);
+    assert!(
+        counted["event"] >= 25 && counted["incident"] >= 15 && counted["verdict"] >= 20,
+        "{counted:?}"
+    );
+    assert!(counted["delivery"] >= 10 && counted["attempt"] >= 10, "{counted:?}");
+    the_schema_describes(&archive);
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("archive.jsonl");
+    fs::write(&path, &archive).expect("a file");
+    let file = path.to_str().expect("text");
+    let new = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    let taken = stdout(&typed(&new, &["import", file], b"").code(0));
+    let events = counted["event"];
+    assert!(
+        taken.starts_with(&format!("{events} events: {events} new, 0 there already\n")),
+        "{taken}"
+    );
+    new.pass(3_600).await;
+    assert_eq!(new.hooks.all().len(), 0, "history tells nobody");
+    let again = stdout(&typed(&new, &["export"], b"").code(0));
+    assert_eq!(said(&again), said(&archive));
+
+    let twice = stdout(&typed(&new, &["import", "-", "--format", "json"], archive.as_bytes()).code(0));
+    let twice: Value = serde_json::from_str(&twice).expect("JSON");
+    assert_eq!((&twice["new"], &twice["known"]), (&json!(0), &json!(events)), "{twice}");
+    let theirs = stdout(&typed(&new, &["import", "-"], again.as_bytes()).code(0));
+    assert!(theirs.contains(" 0 new, "), "an archive of the copy: {theirs}");
+    let back = stdout(&typed(&old, &["import", file], b"").code(0));
+    assert!(back.contains(" 0 new, "), "where it came from: {back}");
+
+    // the state of the stopped daemon says the same as the running one did
+    let state = old.state().display().to_string();
+    let running = alone(&["export", "--state", &state]).code(1);
+    assert!(
+        stderr(&running).contains("a daemon runs with the state"),
+        "{}",
+        stderr(&running)
+    );
+    old.stop().await;
+    let stopped = stdout(&alone(&["export", "--state", &state]).code(0));
+    let body = |archive: &str| {
+        archive
+            .lines()
+            .skip(1)
+            .filter(|line| !line.contains("\"trailer\""))
+            .count()
+    };
+    assert_eq!((said(&stopped), body(&stopped)), (said(&archive), body(&archive)));
+    old.start().await;
+    assert_eq!(
+        said(&stdout(&typed(&old, &["export"], b"").code(0))),
+        said(&archive),
+        "it is as it was"
+    );
+}
+
+/// Every line is as the printed schema says, and every field of it is named there.
+fn the_schema_describes(archive: &str) {
+    let schema: Value = serde_json::from_str(&stdout(&alone(&["export", "--schema"]).code(0))).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    for line in lines(archive) {
+        let wrong: Vec<String> = validator.iter_errors(&line).map(|error| error.to_string()).collect();
+        assert_eq!(wrong, Vec::<String>::new(), "{line}");
+        let kind = match line["type"].as_str().expect("a kind") {
+            "event" => "event_line",
+            kind => kind,
+        };
+        let named = |of: &str| {
+            schema["$defs"][of]["properties"]
+                .as_object()
+                .expect("properties")
+                .clone()
+        };
+        let unnamed = |value: &Value, of: &str| -> Vec<String> {
+            let known = named(of);
+            let fields = value.as_object().expect("an object").keys();
+            fields.filter(|field| !known.contains_key(*field)).cloned().collect()
+        };
+        assert_eq!(unnamed(&line, kind), Vec::<String>::new(), "{line}");
+        if line["event"].is_object() {
+            assert_eq!(unnamed(&line["event"], "event"), Vec::<String>::new(), "{line}");
+        }
+    }
+}
+
+const CUSTOMERS: &str = r#"
+secrets: "{dir}/secrets"
+tokens: { read: read, operate: operate }
+customers:
+  contoso: { accounts: [11111111-aaaa-4bbb-8ccc-111111111111], tokens: [contoso] }
+  fabrikam: { accounts: [22222222-aaaa-4bbb-8ccc-222222222222], tokens: [fabrikam] }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_customers_archive_has_not_a_word_of_anothers() {
+    let rules = |name: &str| RULES.replace("Everything", &format!("Everything of {name}"));
+    let (ours, theirs) = (rules("Contoso"), rules("Fabrikam"));
+    let files = [("contoso/rules.yaml", &*ours), ("fabrikam/rules.yaml", &*theirs)];
+    let mut world = World::with(&files).await;
+    let secrets = world.dir.path().join("secrets");
+    fs::create_dir_all(&secrets).expect("a folder");
+    for name in ["read", "operate", "contoso", "fabrikam"] {
+        fs::write(secrets.join(name), format!("token-of-{name}")).expect("a secret");
+    }
+    world.change_settings(CUSTOMERS).await;
+    let theirs = Azure {
+        tracking_id: "THEIRS-1",
+        subscription: DEV,
+        title: "A word of Fabrikam's",
+        ..Azure::active()
+    };
+    for event in [
+        Azure::active().json(),
+        theirs.json(),
+        Azure {
+            subscription: DEV,
+            ..Azure::active()
+        }
+        .json(),
+    ] {
+        world.hear(&event).await;
+        world.pass(1).await;
+    }
+    let export = |token: &str, more: &[&str]| {
+        let file = secrets.join(token).display().to_string();
+        typed(&world, &[&["export", "--token-file", &file], more].concat(), b"")
+    };
+    let own = stdout(&export("contoso", &[]).code(0));
+    let asked = stdout(&export("read", &["--customer", "contoso"]).code(0));
+    for archive in [&own, &asked] {
+        for foreign in ["THEIRS-1", DEV, "fabrikam", "Fabrikam", "token-of"] {
+            assert!(!archive.contains(foreign), "{foreign}: {archive}");
+        }
+        let counted = counts(archive);
+        assert_eq!(
+            (counted["incident"], counted["event"], counted["verdict"]),
+            (1, 1, 1),
+            "{archive}"
+        );
+        assert!(
+            archive.contains(PROD) && archive.contains("\"customer\":\"contoso\""),
+            "{archive}"
+        );
+    }
+    let all = stdout(&export("read", &[]).code(0));
+    assert!(all.contains("THEIRS-1") && counts(&all)["event"] == 3, "{all}");
+    let others = stderr(&export("contoso", &["--customer", "fabrikam"]).code(1));
+    let nobodys = stderr(&export("contoso", &["--customer", "nobody"]).code(1));
+    assert_eq!(others, nobodys, "whether there is one is not said");
+    assert!(others.contains("there is no such customer"), "{others}");
+    assert!(stderr(&export("read", &["--customer", "nobody"]).code(1)).contains("there is no such customer"));
+    // only an operator takes an archive in
+    for (token, status) in [("contoso", 401), ("read", 403)] {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let request = client
+            .post(world.url("/v1/import"))
+            .bearer_auth(format!("token-of-{token}"));
+        let answer = request.body(all.clone()).send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{token}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_cut_damaged_or_foreign_is_named_with_its_place_and_nothing_comes_of_it() {
+    let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    for event in [Azure::active(), Azure::mitigated(), Azure::preliminary()] {
+        world.hear(&event.json()).await;
+        world.pass(1).await;
+    }
+    let archive = stdout(&typed(&world, &["export"], b"").code(0));
+    let all: Vec<&str> = archive.lines().collect();
+    let with = |nth: usize, line: &str| {
+        let mut changed = all.clone();
+        changed[nth] = line;
+        changed.join("\n") + "\n"
+    };
+    let event = all
+        .iter()
+        .position(|line| line.contains("\"type\":\"event\""))
+        .expect("an event");
+    let last = all.len();
+    let scripted = all[event].replace("\"title\":\"Virtual", "\"title\":\"\\u0007Virtual");
+    assert_ne!(scripted, all[event]);
+    let cases = [
+        (archive[..archive.len() / 2].to_owned(), "it was cut"),
+        (
+            all[..last - 1].join("\n") + "\n",
+            &*format!("stdin:{last}:1: the file ends without its last line"),
+        ),
+        (with(event, ""), &*format!("stdin:{}:", event + 1)),
+        (
+            with(event, "{\"type\":\"event\",\"provider\":7}"),
+            "not a line of an archive",
+        ),
+        (
+            with(event, &all[event].replace("Virtual", "Fictional")),
+            &*format!("stdin:{last}:1: a line was changed"),
+        ),
+        (with(event, &scripted), &*format!("stdin:{}:", event + 1)),
+        (
+            [&all[..event], &all[event + 1..]].concat().join("\n") + "\n",
+            "lines, and there are",
+        ),
+        (archive.clone() + "{}\n", "there is more behind the trailer"),
+        (archive.clone() + &archive, "there is more behind the trailer"),
+        (
+            with(0, "{\"type\":\"header\",\"format\":\"another\",\"version\":1}"),
+            "an archive of another program",
+        ),
+        (
+            with(
+                0,
+                "{\"type\":\"header\",\"format\":\"bellwether-archive\",\"version\":2}",
+            ),
+            "has version 2",
+        ),
+        (all[1..].join("\n") + "\n", "its first line is no header"),
+        ("not json at all\n".to_owned(), "this is no archive"),
+        (String::new(), "the file is empty"),
+        ("{\"value\": [\n  {\"name\": 3}\n".to_owned(), "stdin:"),
+        ("{\"hello\": 1}".to_owned(), "hint: "),
+    ];
+    let new = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    for (file, expected) in &cases {
+        let failed = stderr(&typed(&new, &["import", "-"], file.as_bytes()).code(1));
+        assert!(
+            failed.contains(expected) && failed.contains("hint: "),
+            "{expected}: {failed}"
+        );
+    }
+    assert_eq!(new.get("/v1/events").await["events"], json!([]), "nothing half done");
+    let only_checked = stdout(&typed(&new, &["import", "--check", "-"], archive.as_bytes()).code(0));
+    assert!(only_checked.starts_with("stdin is sound: 3 events\n"), "{only_checked}");
+    assert_eq!(new.get("/v1/events").await["events"], json!([]));
+    // lines of kinds that come later are passed over, and that is said
+    let (status, answer) = new.post("/v1/import", "{\"type\":\"verdict\"}\n").await;
+    assert_eq!(
+        (status, answer["error"]["field"].as_str()),
+        (400, Some("line 1")),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_was_cut_goes_on_from_its_last_mark() {
+    let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    // more than one page: a page ends behind a MiB
+    let text = format!("<p>{}</p>", "A long text of the provider. ".repeat(6_000));
+    for nth in 0..8 {
+        let at = format!("2026-11-24T08:{:02}:00Z", nth + 10);
+        let mut event = Azure {
+            text: format!("{nth} {text}"),
+            ..Azure::active()
+        }
+        .json();
+        event["data"]["context"]["activityLog"]["eventTimestamp"] = json!(at);
+        event["data"]["context"]["activityLog"]["properties"]["trackingId"] = json!(format!("LONG-{nth}"));
+        world.hear(&event).await;
+        world.pass(1).await;
+    }
+    let whole = stdout(&typed(&world, &["export"], b"").code(0));
+    let marks: Vec<usize> = whole.match_indices("{\"type\":\"mark\"").map(|(at, _)| at).collect();
+    assert!(marks.len() >= 2, "{} marks", marks.len());
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("cut.jsonl");
+    let file = path.to_str().expect("text");
+    let behind_mark = marks[0] + whole[marks[0]..].find('\n').expect("a line") + 1;
+    for cut in [behind_mark, behind_mark + 500, marks[1] + 5, whole.len() - 10] {
+        fs::write(&path, &whole[..cut]).expect("a file");
+        typed(&world, &["export", "--resume", file], b"").code(0);
+        let again = fs::read_to_string(&path).expect("a file");
+        assert_eq!(again, whole, "cut at {cut}");
+        typed(&world, &["import", "--check", file], b"").code(0);
+    }
+    let done = stderr(&typed(&world, &["export", "--resume", file], b"").code(0));
+    assert!(done.contains("is whole already"), "{done}");
+    fs::write(&path, "{}\n").expect("a file");
+    assert!(stderr(&typed(&world, &["export", "--resume", file], b"").code(1)).contains("its first line is no header"));
+    fs::write(&path, whole.lines().next().expect("a header")).expect("a file");
+    let short = stderr(&typed(&world, &["export", "--resume", file], b"").code(1));
+    assert!(short.contains("no mark to go on from"), "{short}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn since_takes_whole_incidents_of_which_something_was_heard() {
+    let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    world
+        .hear(
+            &Azure {
+                tracking_id: "OLD-1",
+                ..Azure::active()
+            }
+            .json(),
+        )
+        .await;
+    world.hear(&Azure::active().json()).await;
+    world.pass(2 * 86_400).await;
+    world.hear(&Azure::mitigated().json()).await;
+    world.pass(1).await;
+    for since in ["1d", "2026-11-25"] {
+        let archive = stdout(&typed(&world, &["export", "--since", since], b"").code(0));
+        assert_eq!(
+            (counts(&archive)["incident"], counts(&archive)["event"]),
+            (1, 2),
+            "{archive}"
+        );
+        assert!(!archive.contains("OLD-1"), "{archive}");
+    }
+    let wrong = stderr(&typed(&world, &["export", "--since", "yesterday"], b"").code(1));
+    assert!(wrong.contains("not a time: type a length of time"), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_without_the_texts_of_sensitive_events_is_incomplete_until_they_come() {
+    let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    let item = |description: Option<&str>| {
+        let mut properties = json!({
+            "eventType": "ServiceIssue", "status": "Resolved", "title": "Storage - West Europe - Mitigated",
+            "isEventSensitive": true, "lastUpdateTime": "2026-11-20T10:00:00Z", "impactStartTime": "2026-11-20T08:00:00Z",
+            "impact": [{ "impactedService": "Storage", "impactedRegions": [{ "impactedRegion": "West Europe" }] }],
+        });
+        if let Some(text) = description {
+            properties["description"] = json!(text);
+        }
+        json!({ "value": [{ "id": format!("/subscriptions/{PROD}/providers/Microsoft.ResourceHealth/events/SENS-1"),
+            "name": "SENS-1", "properties": properties }] })
+    };
+    let list = item(None).to_string();
+    let taken = stdout(&typed(&world, &["import", "-"], list.as_bytes()).code(0));
+    assert!(
+        taken.starts_with("1 event: 1 new, 0 there already\nthe provider withheld the text of 1"),
+        "{taken}"
+    );
+    let again = stdout(&typed(&world, &["import", "-"], list.as_bytes()).code(0));
+    assert!(again.starts_with("1 event: 0 new, 1 there already\n"), "{again}");
+    let incident = world.get("/v1/incidents/SENS-1").await;
+    assert_eq!(
+        (&incident["incomplete"], &incident["status"]),
+        (&json!(true), &json!("Mitigated")),
+        "{incident}"
+    );
+    assert!(
+        world
+            .page("/incidents/SENS-1")
+            .await
+            .1
+            .contains("<strong>Incomplete:</strong>")
+    );
+
+    let whole = item(Some("<p>A storage account was not reachable.</p>")).to_string();
+    typed(&world, &["import", "-"], whole.as_bytes()).code(0);
+    world.settled().await;
+    assert_eq!(world.get("/v1/incidents/SENS-1").await["incomplete"], json!(false));
+    let (_, page) = world.page("/incidents/SENS-1").await;
+    assert!(
+        page.contains("A storage account was not reachable") && !page.contains("Incomplete:"),
+        "{page}"
+    );
+    assert_eq!(world.hooks.all().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_of_the_readme_do_what_it_says() {
+    let rules =
+        "receivers: { a: [{ email: a@contoso.example }] }\nrules: [{ name: All, when: {}, notify: a, invite: a }]\n";
+    let world = World::with(&[("contoso/rules.yaml", rules)]).await;
+    world.hear(&Azure::active().json()).await;
+    world.pass(60).await;
+    let readme = fs::read_to_string("README.md").expect("a file");
+    let (_, section) = readme.split_once("### What is kept, and moving it").expect("a section");
+    let commands = section
+        .split("```")
+        .nth(1)
+        .expect("commands")
+        .trim_start_matches("sh\n");
+    let program = assert_cmd::cargo::cargo_bin!("bellwether").display().to_string();
+    let script = commands.replace("bellwether ", &format!("{program} "));
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .current_dir(world.dir.path())
+        .env("BELLWETHER_SERVER", world.url(""))
+        .arg("-ec")
+        .arg(&script);
+    let ran = tokio::task::block_in_place(|| shell.output()).expect("a shell");
+    let (said, failed) = (
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr),
+    );
+    assert!(ran.status.success(), "{said}{failed}");
+    assert!(failed.contains("archive.jsonl is whole already"), "{failed}");
+    assert!(said.contains("1 event: 0 new, 1 there already"), "{said}");
+    assert!(
+        said.contains("1 event of 1 incident") && said.contains("1 the same, 0 added, 0 removed"),
+        "{said}"
+    );
+}
