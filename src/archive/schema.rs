@@ -7,7 +7,7 @@ use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::{FORMAT, VERSION};
-use crate::event::{EventType, Form, Kind, Level, Provider, Stage};
+use crate::event::{Awaited, EventType, Form, Kind, Level, Provider, Stage};
 
 /// The JSON Schema (draft 2020-12) of each line of an archive.
 pub fn schema() -> Schema {
@@ -167,10 +167,22 @@ fn event() -> Value {
                 "field": string(), "what": string(), "word": string(),
             } } },
             "form": words(Form::ALL, Form::word),
+            "tags": { "type": "array", "items": string(), "description": "the provider's words for what it is" },
+            "reminder": reminder(),
             "text_withheld": { "type": "boolean", "description": "the provider left out its text" },
             "imported": { "type": "object", "description": "where it was heard first", "properties": {
                 "heard": of("time"), "id": of("position"),
             }, "required": ["heard", "id"] },
+        },
+    })
+}
+
+fn reminder() -> Value {
+    json!({
+        "type": "object", "required": ["of", "title", "awaited", "due"], "description": "what our own event reminds of",
+        "properties": {
+            "of": provider(), "title": text(), "awaited": words(Awaited::ALL, Awaited::word), "since": of("time"),
+            "due": of("time"), "repairs": { "type": "array", "items": text() },
         },
     })
 }

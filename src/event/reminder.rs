@@ -43,6 +43,16 @@ pub enum Awaited {
 }
 
 impl Awaited {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Awaited::PreliminaryReview,
+        Awaited::FinalReview,
+        Awaited::Update,
+        Awaited::Repairs,
+        Awaited::MaintenanceStart,
+        Awaited::MaintenanceEnd,
+    ];
+
     /// The word of the API.
     pub fn word(self) -> &'static str {
         match self {

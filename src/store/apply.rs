@@ -408,7 +408,7 @@ fn set_parts(at: Position, set: &Set, ops: &mut Vec<Op>) {
 
 fn told(stands: &Stands, told: &Told, to: &ToldTo, now: Time) -> Op {
     let patch = match to.forgotten {
-        true => Patch::Forgotten,
+        true => Patch::Gone { created: now },
         false => Patch::Told {
             content: told.content.position(stands),
             own: OwnContent {

@@ -641,6 +641,8 @@ pub enum Patch {
     Carries(Vec<Carried>),
     /// Its retention is over.
     Forgotten,
+    /// It was made at this time, and its retention is over.
+    Gone { created: Time },
 }
 
 impl Patch {
@@ -685,6 +687,10 @@ impl Patch {
             Patch::Ended { .. } if item.content.is_none() => item = item.reduced(),
             Patch::Attempted { .. } | Patch::Requeued { .. } | Patch::Carries(_) if item.content.is_none() => {}
             Patch::Closed(_) | Patch::Forgotten => item = item.reduced(),
+            Patch::Gone { created } => {
+                item.delivery.created = *created;
+                item = item.reduced();
+            }
             Patch::Attempted { attempt, at, expires } => {
                 before = item.add_attempt(attempt);
                 item.progress = Progress::Scheduled {

@@ -131,7 +131,9 @@ async fn a_forgotten_event_leaves_those_that_came_in_with_it_where_they_were() {
     let daemon = place.start().await.expect("starts");
     let now = || Clock::ByHand(place.clock.clone()).now();
     daemon.hear(vec![update(900, now()), update(901, now())]).await;
-    place.pass(&daemon, 10).await;
+    daemon.settled().await;
+    // they are told later than they were due
+    place.pass(&daemon, 20).await;
     let delivery = items(&daemon).into_iter().find_map(|item| match item {
         Item::Delivery(one) if one.delivery.incident == IncidentId::of(&update(900, now())) => Some(one.delivery.id),
         _ => None,
