@@ -97,7 +97,7 @@ try {
 
   await page.goto(`${base}/`);
   await look('history');
-  await tabTo('main h2 a');
+  await tabTo('.incidents h3 a');
   await enter();
   await look('incident');
   await page.goto(`${base}/rules`);
