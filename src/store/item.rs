@@ -561,7 +561,10 @@ impl DeliveryItem {
 
     fn add_keys(&self, keys: &mut Vec<Key>) {
         let one = &self.delivery;
-        keys.push(keys::deliveries_to(&one.incident, &one.endpoint).id(&one.id));
+        keys.push(keys::part(one));
+        if self.first.is_some() {
+            keys.push(keys::opened_by(&one.incident, &one.series, one.event).id(&one.id));
+        }
         match &self.progress {
             Progress::Planned { .. } if self.is_set_aside => {}
             Progress::Planned { due, communication } => {

@@ -6,7 +6,7 @@
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::delivery::{LaneKey, StateWord};
+use crate::delivery::{Delivery, LaneKey, StateWord};
 use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::notification::{EndpointId, SeriesId};
@@ -91,6 +91,7 @@ pub mod letter {
     pub const WAKE: u8 = b'w';
     pub const DELIVERY: u8 = b'd';
     pub const DELIVERY_OF: u8 = b'D';
+    pub const OPENED_BY: u8 = b'O';
     pub const PLANNED: u8 = b'p';
     pub const LANE: u8 = b'l';
     pub const LISTED: u8 = b'L';
@@ -117,7 +118,7 @@ pub mod letter {
     pub fn holds(letter: u8) -> bool {
         !matches!(
             letter,
-            EVENT_OF | UPDATED | DELIVERY_OF | PLANNED | LANE | LISTED | ENDED_AT | META
+            EVENT_OF | UPDATED | DELIVERY_OF | OPENED_BY | PLANNED | LANE | LISTED | ENDED_AT | META
         )
     }
 }
@@ -195,6 +196,23 @@ pub fn deliveries_of(id: &IncidentId) -> Key {
 
 pub fn deliveries_to(id: &IncidentId, endpoint: &EndpointId) -> Key {
     deliveries_of(id).id(&endpoint.0)
+}
+
+/// The parts of a series about an incident, the latest first.
+pub fn parts(id: &IncidentId, endpoint: &EndpointId, series: &SeriesId) -> Key {
+    deliveries_to(id, endpoint).id(&series.0)
+}
+
+/// Where a delivery stands among those about its incident.
+pub fn part(one: &Delivery) -> Key {
+    parts(&one.incident, &one.endpoint, &one.series)
+        .number(u64::from(u32::MAX - one.part))
+        .id(&one.id)
+}
+
+/// The parts of a series that an event opened.
+pub fn opened_by(id: &IncidentId, series: &SeriesId, event: Position) -> Key {
+    Key::of(letter::OPENED_BY).incident(id).id(&series.0).position(event)
 }
 
 /// What is planned, in the order in which it is due; what is told together stands together.

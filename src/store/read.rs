@@ -161,14 +161,11 @@ impl View {
 
     /// The latest part of a series about an incident, of one endpoint.
     pub fn latest_part(&self, id: &IncidentId, to: &EndpointId, series: &SeriesId) -> Result<Option<DeliveryItem>> {
-        let parts = self.deliveries_to(id, to)?.into_iter();
-        let parts = parts.filter(|one| one.delivery.series == *series);
-        Ok(parts.max_by_key(|one| one.delivery.part))
-    }
-
-    /// Everything that was or will be told to an endpoint about an incident.
-    pub fn deliveries_to(&self, id: &IncidentId, to: &EndpointId) -> Result<Vec<DeliveryItem>> {
-        collect!(self.scan_other(&keys::deliveries_to(id, to)), Item::Delivery(one) => *one)
+        let latest = self.scan_other(&keys::parts(id, to, series)).next();
+        Ok(latest.transpose()?.and_then(|item| match item {
+            Item::Delivery(one) => Some(*one),
+            _ => None,
+        }))
     }
 
     /// The notification that is still gathering for a part of a series.
@@ -188,22 +185,13 @@ impl View {
         collect!(self.scan_from(&all, &all.clone().position(event)), Item::Gathered(one) => one)
     }
 
-    /// What an event added to a series whose latest part is this one.
-    pub fn gathered_by(
-        &self,
-        id: &IncidentId,
-        series: &SeriesId,
-        latest: u32,
-        event: Position,
-    ) -> Result<Vec<Gathered>> {
-        let by_event = keys::gathered(id, series).position(event);
-        let mut gathered: Vec<Gathered> = collect!(self.scan(&by_event), Item::Gathered(one) => one)?;
-        // a part may be missing: an earlier version forgot it, or the journal lost it
-        for part in 0..=latest {
-            let item = self.delivery_item(&series.delivery(part))?;
-            let first = item.and_then(|item| item.first_gathered());
-            gathered.extend(first.filter(|first| first.event == event));
-        }
+    /// What an event added to a series: to parts that were open, and to those that it opened.
+    pub fn gathered_by(&self, id: &IncidentId, series: &SeriesId, event: Position) -> Result<Vec<Gathered>> {
+        let joined = keys::gathered(id, series).position(event);
+        let mut gathered: Vec<Gathered> = collect!(self.scan(&joined), Item::Gathered(one) => one)?;
+        let opened: Vec<DeliveryItem> =
+            collect!(self.scan_other(&keys::opened_by(id, series, event)), Item::Delivery(one) => *one)?;
+        gathered.extend(opened.iter().filter_map(DeliveryItem::first_gathered));
         Ok(gathered)
     }
 
@@ -363,10 +351,14 @@ impl View {
 
     /// Whether an endpoint was told of an incident.
     pub fn is_threaded(&self, endpoint: &EndpointId, incident: &IncidentId) -> Result<bool> {
-        Ok(self
-            .deliveries_to(incident, endpoint)?
-            .iter()
-            .any(DeliveryItem::is_told))
+        for item in self.scan_other(&keys::deliveries_to(incident, endpoint)) {
+            if let Item::Delivery(one) = item?
+                && one.is_told()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What is to be looked at next, and when.
@@ -456,7 +448,7 @@ impl View {
         after: Option<&DeliveryItem>,
     ) -> impl Iterator<Item = Result<DeliveryItem>> + '_ {
         let all = keys::deliveries_of(id);
-        let from = after.map(|one| past(&keys::deliveries_to(id, &one.delivery.endpoint).id(&one.delivery.id)));
+        let from = after.map(|one| past(&keys::part(&one.delivery)));
         let found = self.scan_other_from(&all, &from.unwrap_or_else(|| all.clone()));
         found.filter_map(|found| match found {
             Ok((_, Item::Delivery(one))) => Some(Ok(*one)),

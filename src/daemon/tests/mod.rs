@@ -21,6 +21,7 @@ mod lanes;
 mod large;
 mod liars;
 mod neighbours;
+mod parts;
 mod poison;
 mod rules;
 mod secrets;

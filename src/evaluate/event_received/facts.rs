@@ -163,7 +163,7 @@ impl View {
                 hash_map::Entry::Occupied(known) => known.into_mut(),
                 hash_map::Entry::Vacant(place) => {
                     let mut accounts = HashSet::new();
-                    for gathered in self.gathered_by(id, &latest.series, latest.part, hearing.event)? {
+                    for gathered in self.gathered_by(id, &latest.series, hearing.event)? {
                         let new = self.new_accounts(&gathered, &mut Sets::default(), journal)?;
                         accounts.extend(new.iter().cloned());
                     }

@@ -1,0 +1,65 @@
+//! An incident that is told part by part, many times.
+
+use super::*;
+use crate::incident::IncidentId;
+
+/// More parts than a byte counts.
+const PARTS: u64 = 300;
+
+const RULES: &str = "receivers: { good: [{ webhook: '{receivers}/good' }] }
+rules: [{ name: All, when: {}, notify: good, settle: 0s }]
+";
+
+/// The `nth` word of one incident.
+fn word(nth: u64, published: Time) -> Event {
+    Event {
+        text: noise(nth, 40),
+        html: format!("<p>{}</p>", noise(nth, 40)),
+        ..update(1, published)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_part_of_a_long_series_follows_the_latest_and_is_told_once_also_after_a_rebuild() {
+    let place = Place::with(&[("a.yaml", RULES.to_owned())]).await;
+    let mut daemon = place.start().await.expect("starts");
+    let mut ids = Vec::new();
+    for nth in 0..PARTS {
+        if nth == PARTS - 2 {
+            daemon.stop().await.expect("stops");
+            for name in ["store", "checkpoints"] {
+                std::fs::remove_dir_all(place.state().join(name)).expect("is there");
+            }
+            daemon = place.start().await.expect("starts");
+        }
+        daemon.hear(vec![word(nth, place.clock_now())]).await;
+        place.pass(&daemon, 1).await;
+        ids.extend(place.receivers.take().into_iter().map(|got| got.id));
+    }
+    let incident = IncidentId::of(&word(0, place.clock_now()));
+    let view = daemon.ledger.view();
+    let told: Vec<_> = view
+        .deliveries_about(&incident)
+        .map(|one| one.expect("reads").delivery)
+        .collect();
+    let parts: Vec<u64> = told.iter().map(|one| u64::from(one.part)).collect();
+    assert_eq!(
+        parts,
+        (0..PARTS).rev().collect::<Vec<_>>(),
+        "each one part further, the latest first"
+    );
+    let latest = view
+        .latest_part(&incident, &told[0].endpoint, &told[0].series)
+        .expect("reads");
+    assert_eq!(latest.map(|one| u64::from(one.delivery.part)), Some(PARTS - 1));
+    for one in &told {
+        let gathered = view.gathered_by(&incident, &one.series, one.event).expect("reads");
+        assert_eq!(
+            gathered.iter().map(|one| u64::from(one.part)).collect::<Vec<_>>(),
+            [u64::from(one.part)]
+        );
+    }
+    let in_order: Vec<String> = told.into_iter().rev().map(|one| one.id).collect();
+    assert_eq!(ids, in_order, "each was told once, in its turn");
+    daemon.stop().await.expect("stops");
+}
