@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::assess::{self, Assessor};
 use crate::channel::email::Sender;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -62,6 +63,7 @@ pub struct Handle {
     ledger: Ledger,
     ledger_thread: std::thread::JoinHandle<()>,
     search_thread: std::thread::JoinHandle<()>,
+    assess_thread: std::thread::JoinHandle<()>,
     lanes: Lanes,
     lanes_thread: std::thread::JoinHandle<()>,
     attempts: TaskTracker,
@@ -138,7 +140,12 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         clock: clock.clone(),
         terms: settings.reviews.clone(),
     })?;
-    let doors = doors.finding(search);
+    let (assessor, assess_thread) = Assessor::start(assess::Sources {
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        terms: settings.reviews.clone(),
+    })?;
+    let doors = doors.finding(search).assessing(assessor);
     let doors = http::serve(listener, doors)?;
     let watch = watch(&settings.rules, &workers, &ledger);
     let looked_at = secrets::SecretsWatch::start(&settings, &ledger, &lanes);
@@ -148,6 +155,7 @@ async fn start_with(settings: Settings, clock: Clock, listener: TcpListener, out
         ledger,
         ledger_thread: started.thread,
         search_thread,
+        assess_thread,
         lanes,
         lanes_thread,
         attempts,
@@ -240,7 +248,8 @@ impl Handle {
         let (are_lanes_well, ()) = tokio::join!(attempts, self.doors.stop(deadline));
         let close = async {
             self.ledger.changed().close();
-            let is_search_well = ended(self.search_thread).await;
+            self.ledger.to_assess().close();
+            let is_search_well = ended(self.search_thread).await && ended(self.assess_thread).await;
             let closed = self.ledger.stop().await;
             (closed, ended(self.ledger_thread).await && is_search_well)
         };

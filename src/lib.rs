@@ -76,6 +76,7 @@ pub(crate) mod lookup;
 pub(crate) mod store;
 pub(crate) mod evaluate;
 pub(crate) mod ledger;
+pub(crate) mod assess;
 pub(crate) mod view;
 pub(crate) mod search;
 pub(crate) mod archive;

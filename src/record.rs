@@ -10,6 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claim::Claimed;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey};
@@ -265,6 +266,33 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Keep what a person says of a claim.
+    Claim(Box<Claimed>),
+    /// Remind a customer of claims, as far as it was not told before.
+    RemindOfClaims {
+        /// Whose.
+        customer: CustomerId,
+        /// What is told, each with the claims that it is about.
+        reminders: Vec<ClaimsReminder>,
+    },
+}
+
+/// Something to be told of claims.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimsReminder {
+    /// What is told.
+    pub event: Box<Event>,
+    /// Which claims, each with the mark under which it is remembered that this was told.
+    pub of: Vec<ClaimMark>,
+}
+
+/// What was told of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClaimMark {
+    /// Its id.
+    pub claim: String,
+    /// What was told.
+    pub mark: String,
 }
 
 /// What time brings.
@@ -538,6 +566,15 @@ pub enum Change {
     ClocksBegun,
     /// A person's word of an incident counts against the provider's.
     Corrected(Correction),
+    /// A person's word of a claim.
+    Claimed(Box<Claimed>),
+    /// A customer was reminded of claims.
+    RemindedOfClaims {
+        /// Whose.
+        customer: CustomerId,
+        /// Of which, and of what.
+        of: Vec<ClaimMark>,
+    },
     /// An ended delivery's retention is over.
     Forgotten {
         /// Which.

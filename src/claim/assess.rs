@@ -6,13 +6,14 @@ use rust_decimal::Decimal;
 use crate::clock::Time;
 use crate::event::EventType;
 
-use super::compute::{Asked, Member};
+use super::compute::{Asked, Member, Rows};
 use super::downtime::{self, Span, Uptime, common, merged, total};
 use super::explain;
 use super::incidents::Incident;
 use super::money::{self, Currency};
 use super::month::{BillingMonth, Calendar};
 use super::row::{self, Row};
+use super::state::State;
 use super::terms::{Editions, Exclusion, Measure, Per, Step, Term};
 use super::usage::Usage;
 
@@ -79,7 +80,7 @@ impl<'a> Month<'a, '_> {
             Outcome::Nothing(_) => false,
             Outcome::Unknown(_) | Outcome::Owed(..) => true,
         };
-        (is_owed || self.asked.all).then(|| self.shown(&assessed, is_owed))
+        (is_owed || self.asked.rows != Rows::Owed).then(|| self.shown(&assessed, is_owed))
     }
 
     /// The month under the edition that pays most among those in force during counted downtime.
@@ -204,6 +205,13 @@ impl<'a> Month<'a, '_> {
         sum
     }
 
+    /// Until when a case must be opened, where the terms ask for one: counted from the first incident.
+    fn open_case_by(&self, assessed: &Assessment<'_>) -> Option<Time> {
+        let within = i64::try_from(assessed.term.open_case_within?).ok()?;
+        let began = assessed.incidents.iter().map(|incident| incident.started).min()?;
+        began.checked_add_signed(chrono::Duration::seconds(within))
+    }
+
     fn shown(&self, assessed: &Assessment<'a>, is_owed: bool) -> Row {
         let usage = self.members[0].usage;
         let identity = match self.per {
@@ -254,11 +262,14 @@ impl<'a> Month<'a, '_> {
             currency: code.map(|currency| currency.code().to_owned()),
             credit: credit.zip(code).map(|(credit, currency)| currency.shown(credit)),
             last_day: last_day.map(|day| day.to_string()),
-            state: is_owed.then_some(if is_over { "expired" } else { "possible" }),
+            state: is_owed.then_some(if is_over { State::Expired } else { State::Possible }),
             edition: assessed.term.edition_name(),
             provisional: self.month.end > self.asked.at,
             verified: assessed.term.verified && assessed.edition.is_sure,
             incidents,
+            open_case_by: self.open_case_by(assessed),
+            processed_within_seconds: assessed.term.processed_within,
+            evidence: assessed.term.evidence.clone(),
             explanation: explain::sentences(self, assessed, last_day),
         }
     }

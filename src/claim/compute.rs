@@ -30,8 +30,19 @@ pub struct Asked<'a> {
     pub terms: &'a Catalogue,
     /// The moment for which it is computed: what goes on goes on until then.
     pub at: Time,
-    /// Whether rows are wanted where nothing is owed, too.
-    pub all: bool,
+    /// Which rows are wanted.
+    pub rows: Rows,
+}
+
+/// Which rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Where something may be owed.
+    Owed,
+    /// Where an incident touched what is used, too.
+    Touched,
+    /// Of everything that is used, in each month with an incident.
+    All,
 }
 
 /// What may be owed, and what could not be said.
@@ -85,7 +96,7 @@ fn group<'a>(
     for incident in members.iter().flat_map(|member| &member.incidents) {
         add_months(&mut months, calendar, incident, asked.at);
     }
-    if asked.all {
+    if asked.rows == Rows::All {
         let of_all = touched.entry(calendar).or_insert_with(|| {
             let mut months = BTreeSet::new();
             asked
@@ -141,7 +152,7 @@ fn month<'a>(
     let (term, _) = editions.on(last.map_or(month.first, |(_, chosen)| chosen.day));
     let of = |members: Vec<&'_ Member<'a>>| -> Option<Row> {
         let is_touched = members.iter().any(|member| !member.incidents.is_empty());
-        if !is_touched && !asked.all {
+        if !is_touched && asked.rows != Rows::All {
             return None;
         }
         let available = merged(

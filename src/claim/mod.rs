@@ -7,6 +7,7 @@
 //! - `month` is a billing month, `downtime` is time that counts as down, `money` is what a step pays of a fee
 //! - [`compute()`] puts them together into [`Row`]s; `explain` says in words how each came about
 //! - `last_day` is until when a claim must be in
+//! - `state` is how far a claim is, `standing` what people said of it, `reminders` what they are to be reminded of
 
 use crate::problem::meant::meant;
 
@@ -18,7 +19,10 @@ mod incidents;
 mod last_day;
 mod money;
 mod month;
+mod reminders;
 mod row;
+mod standing;
+mod state;
 mod terms;
 mod usage;
 mod words;
@@ -26,22 +30,31 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use compute::{Asked, Computed, compute};
-pub use incidents::read_incidents;
+pub use compute::{Asked, Computed, Rows, compute};
+pub use incidents::{Impact as ImpactOn, Incident, Source, read_incidents};
+pub use reminders::{Facts, Reminder, due};
 pub use row::Row;
-pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms};
-pub use usage::{Beside, read_usage};
+pub use standing::{Claimed, Said, Standing, Unfit};
+pub use state::State;
+pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
+pub use words::service_key;
+pub use usage::{Beside, Identity, Usage, read_usage, read_usage_among};
+
+/// A billing month as it is written (`2026-10`); `None` if the text is none.
+pub fn month(text: &str) -> Option<String> {
+    month::YearMonth::read(text).map(|month| month.to_string())
+}
 
 /// Whether there is a provider of this word: one that events come from, or one that has terms.
 ///
 /// # Errors
 /// With the hint for a word that is no provider's.
-pub fn knows_provider(word: &str, terms: &Catalogue) -> Result<(), String> {
+pub fn knows_provider<'t>(word: &str, terms: impl Iterator<Item = &'t Term>) -> Result<(), String> {
     let mut known: Vec<&str> = crate::event::Provider::ALL
         .iter()
         .map(|provider| provider.word())
         .collect();
-    known.extend(terms.iter().map(|term| term.provider.as_str()));
+    known.extend(terms.map(|term| term.provider.as_str()));
     known.sort_unstable();
     known.dedup();
     match known.contains(&word) {

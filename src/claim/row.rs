@@ -1,16 +1,19 @@
 //! One line of the answer: what may be owed for one resource, or one service, in one billing month.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clock::Time;
+
 use super::month::YearMonth;
+use super::state::State;
 use super::usage::{Identity, What};
 
 /// How many characters of a hash are a row's id.
 const ID_CHARS: usize = 20;
 
 /// What may be owed. Amounts, minutes and percentages are decimals as texts; `None` where nothing can be said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The same for the same customer, provider, service, account, resource and month.
     pub id: String,
@@ -46,8 +49,8 @@ pub struct Row {
     pub credit: Option<String>,
     /// The last date on which the claim may be in.
     pub last_day: Option<String>,
-    /// `possible`, or `expired` after the last day; none where nothing is owed.
-    pub state: Option<&'static str>,
+    /// `possible`, or `expired` after the last day; none where nothing is owed. What people say of it counts before that.
+    pub state: Option<State>,
     /// The edition of the terms.
     pub edition: Option<String>,
     /// Whether the month is not over.
@@ -56,6 +59,15 @@ pub struct Row {
     pub verified: bool,
     /// The incidents that count, by begin.
     pub incidents: Vec<String>,
+    /// Until when a case must be opened with the provider, where its terms ask for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_case_by: Option<Time>,
+    /// How long the provider takes for a claim by its terms, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processed_within_seconds: Option<u64>,
+    /// What the terms ask a claim to bring.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
     /// How each figure came about, in sentences.
     pub explanation: Vec<String>,
 }

@@ -17,7 +17,7 @@ use super::month::{BillingMonth, Calendar, YearMonth};
 
 mod read;
 
-pub use read::{Beside, read_usage};
+pub use read::{Beside, read_usage, read_usage_among};
 
 /// One service, or one resource of it, that a customer pays for.
 #[derive(Debug, Clone, PartialEq)]

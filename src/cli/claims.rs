@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::failure::{Exit, Failure};
 use super::output::{self, Format, count, one_line, wrapped_as};
 use super::problems::rendered;
-use crate::claim::{self, Asked, Beside, Catalogue, Computed, Row};
+use crate::claim::{self, Asked, Beside, Catalogue, Computed, Row, Rows, State};
 use crate::clock::{Clock, Time, read_moment};
 use crate::customer::ORGANISATION;
 use crate::event::catalogue::Catalogue as Services;
@@ -146,7 +146,7 @@ impl Files {
         let usage = read(&self.usage)?;
         let incidents = read(&self.incidents)?;
         terms = terms.with_own(own.clone());
-        let knows = |word: &str| claim::knows_provider(word, &terms);
+        let knows = |word: &str| claim::knows_provider(word, terms.iter());
         let name = self.usage.display().to_string();
         let reading = Reading::new(&name, &usage);
         let beside = Beside {
@@ -172,7 +172,7 @@ impl Files {
             incidents: &incidents,
             terms: &terms,
             at: self.at.unwrap_or_else(|| Clock::System.now()),
-            all,
+            rows: if all { Rows::All } else { Rows::Owed },
         });
         for note in &computed.notes {
             output::complain(&format!("warning: {}\n", one_line(note, 1_000)));
@@ -258,7 +258,7 @@ fn text(rows: &[Row]) -> String {
 
 fn what(row: &Row) -> String {
     let mut marks: Vec<&str> = Vec::new();
-    marks.extend((row.state == Some("expired")).then_some("expired"));
+    marks.extend((row.state == Some(State::Expired)).then_some("expired"));
     marks.extend(row.provisional.then_some("provisional"));
     marks.extend((!row.verified).then_some("unverified terms"));
     let name = one_line(
@@ -272,7 +272,7 @@ fn what(row: &Row) -> String {
 
 /// `2 claims: 110.00 EUR may be owed`, by currency, and what is not in the sum.
 fn sums(rows: &[Row]) -> String {
-    let open: Vec<&Row> = rows.iter().filter(|row| row.state == Some("possible")).collect();
+    let open: Vec<&Row> = rows.iter().filter(|row| row.state == Some(State::Possible)).collect();
     let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
     let mut unknown = 0;
     for row in &open {
@@ -317,7 +317,7 @@ fn explained(row: &Row) -> String {
         "{}  {}  {}: {}\n",
         row.id,
         row.month,
-        row.state.unwrap_or("nothing owed"),
+        row.state.map_or("nothing owed", State::name),
         money(row)
     );
     text.push_str(&wrapped_as(&head.join(", "), "  ", "  "));

@@ -19,11 +19,14 @@
 //! the machine's clock jumped  ──▶ clock_jumped       for an hour nothing expires and nothing is deleted
 //! something owed may be due    ──▶ owed_due           customers are reminded by events of our own, each of its part
 //! a person corrects something ──▶ correction_asked   it counts against the provider's word, and clocks are set anew
+//! a person speaks of a claim  ──▶ claim_asked        kept, if the claim is so far
+//! claims are to be told of    ──▶ claims_due         by events of our own, each once
 //! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
 //! that is to be tried again   ──▶ retry_asked
 //! a test was asked for        ──▶ test_asked         this receiver is told, and nothing else
 //! ```
 
+use crate::claim::Claimed;
 use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, Standing};
 use crate::event::Event;
@@ -32,6 +35,8 @@ use crate::record::{Change, Input, Why};
 use crate::rule::RuleSet;
 
 pub(crate) mod attempt_finished;
+mod claim_asked;
+mod claims_due;
 mod clock_jumped;
 mod correction_asked;
 mod delivery_expired;
@@ -55,7 +60,7 @@ pub(crate) mod test_asked;
 pub use correction_asked::Correcting;
 pub use measuring::{Measuring, alone};
 pub use notifications_due::DueTogether;
-pub use owed_due::LookAt;
+pub use owed_due::{LookAt, Part};
 pub use retention_due::Old;
 pub use rules_changed::RulesChange;
 pub use rules_forgotten::Forgetting;
@@ -95,6 +100,15 @@ pub enum Case<'a> {
     Unclocked(owed_due::Unclocked),
     /// A person corrects something of an incident.
     CorrectionAsked(Correcting<'a>),
+    /// A person says something of a claim, of which this was said before.
+    ClaimAsked {
+        /// What.
+        claimed: &'a Claimed,
+        /// The oldest first.
+        before: Vec<Claimed>,
+    },
+    /// A customer is to be reminded of claims.
+    ClaimsDue(claims_due::Reminding<'a>),
     /// The machine's clock jumped forward, by so much.
     ClockJumped(chrono::Duration),
     /// Something could not be decided.
@@ -127,6 +141,8 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
             .map_or_else(Vec::new, |owing| owed_due::remind(owing, now)),
         Case::Unclocked(unclocked) => owed_due::begin(unclocked, now),
         Case::CorrectionAsked(correcting) => correction_asked::correct(correcting, now),
+        Case::ClaimAsked { claimed, before } => claim_asked::keep(claimed, before, now),
+        Case::ClaimsDue(reminding) => claims_due::remind(reminding),
         Case::ClockJumped(by) => clock_jumped::jumped(*by, now),
         Case::SetAside(trouble) => set_aside::set_aside(trouble, now),
         Case::AttemptsUndecided(attempts) => {

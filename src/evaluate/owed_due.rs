@@ -40,6 +40,14 @@ pub struct Owing {
     pub corrected: crate::incident::correction::Corrected,
 }
 
+impl Owing {
+    /// Where the next look goes on, if there are more customers.
+    pub fn go_on(&self) -> Option<GoOn> {
+        let after = self.more.clone()?;
+        Some(GoOn { after, due: self.due })
+    }
+}
+
 /// An incident as one customer heard of it.
 pub struct Part {
     /// Who.
@@ -78,13 +86,10 @@ pub fn remind(owing: &Owing, now: Time) -> Vec<Change> {
         changes.push(Change::Nothing { why: Why::NothingOwed });
     }
     changes.extend(set_clock(&owing.incident, owing.clock, next));
-    changes.extend(owing.more.as_ref().map(|after| Change::Wake {
+    changes.extend(owing.go_on().map(|on| Change::Wake {
         deadline: Deadline::Owed {
             incident: owing.incident.clone(),
-            on: Some(GoOn {
-                after: after.clone(),
-                due: owing.due,
-            }),
+            on: Some(on),
         },
         at: now,
     }));
@@ -147,7 +152,6 @@ fn look_at(part: &Part, owing: &Owing, now: Time) -> Look {
 fn event(part: &Part, kind: Kind, reminder: &Reminder, now: Time) -> Event {
     let incident = &part.incident;
     let text = text(part, reminder, now);
-    let paragraphs = text.split("\n\n").map(paragraph);
     Event {
         provider: Provider::Bellwether,
         source: Some(part.customer.as_str().to_owned()),
@@ -158,7 +162,7 @@ fn event(part: &Part, kind: Kind, reminder: &Reminder, now: Time) -> Event {
         kind,
         level: incident.level,
         title: title(&incident.tracking_id, reminder, now),
-        html: paragraphs.collect(),
+        html: super::own::paragraphs(&text),
         text,
         impact: part.impact.clone(),
         accounts: part.accounts.clone(),
@@ -281,19 +285,6 @@ fn capital(name: &str) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(letters).collect())
         .unwrap_or_default()
-}
-
-/// A paragraph of text, or its list, as HTML.
-fn paragraph(text: &str) -> String {
-    let escaped = super::own::escape(text);
-    let items: Option<Vec<&str>> = escaped.lines().map(|line| line.strip_prefix("- ")).collect();
-    match items {
-        Some(items) => {
-            let items: Vec<String> = items.iter().map(|item| format!("<li>{item}</li>")).collect();
-            format!("<ul>{}</ul>", items.concat())
-        }
-        None => format!("<p>{escaped}</p>"),
-    }
 }
 
 /// Incidents of a version without clocks, some of them.

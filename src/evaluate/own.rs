@@ -142,6 +142,24 @@ pub(super) fn own(
     }
 }
 
+/// Text of our own as HTML: paragraphs, and lists of lines that begin with `- `.
+pub(crate) fn paragraphs(text: &str) -> String {
+    text.split("\n\n").map(paragraph).collect()
+}
+
+/// A paragraph of text, or its list, as HTML.
+fn paragraph(text: &str) -> String {
+    let escaped = escape(text);
+    let items: Option<Vec<&str>> = escaped.lines().map(|line| line.strip_prefix("- ")).collect();
+    match items {
+        Some(items) => {
+            let items: Vec<String> = items.iter().map(|item| format!("<li>{item}</li>")).collect();
+            format!("<ul>{}</ul>", items.concat())
+        }
+        None => format!("<p>{escaped}</p>"),
+    }
+}
+
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

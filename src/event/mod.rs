@@ -340,6 +340,14 @@ words! {
         MaintenanceStarting = "maintenance-starting" | "maintenance starts",
         /// Ours: the time of a planned maintenance is over.
         MaintenanceOver = "maintenance-over" | "maintenance ended",
+        /// Ours: a credit may be owed for an incident whose review has come.
+        ClaimPossible = "claim-possible",
+        /// Ours: a case must be opened with the provider soon, or no credit can be claimed.
+        CaseDue = "case-due",
+        /// Ours: the last day of a claim comes.
+        ClaimDue = "claim-due",
+        /// Ours: a claim was not answered, or not credited, in the time that this takes.
+        ClaimUnanswered = "claim-unanswered",
     }
 }
 
@@ -424,7 +432,8 @@ impl Kind {
         ) || self.is_reminder()
     }
 
-    /// Kinds that remind of what a provider owes, or of a time that comes: they are about an incident of the provider.
+    /// Kinds that remind of what a provider owes, of a time that comes, or of a credit: they are about an incident of the
+    /// provider.
     pub fn is_reminder(self) -> bool {
         matches!(
             self,
@@ -434,6 +443,14 @@ impl Kind {
                 | Kind::UpdateOverdue
                 | Kind::MaintenanceStarting
                 | Kind::MaintenanceOver
+        ) || self.is_of_claims()
+    }
+
+    /// Kinds that remind of a service credit.
+    pub fn is_of_claims(self) -> bool {
+        matches!(
+            self,
+            Kind::ClaimPossible | Kind::CaseDue | Kind::ClaimDue | Kind::ClaimUnanswered
         )
     }
 

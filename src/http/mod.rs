@@ -48,6 +48,7 @@ use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
 use crate::refused::Refused;
+use crate::assess::Assessor;
 use crate::search::Search;
 use crate::secret::{LinkKey, Secret, SessionKey};
 
@@ -134,6 +135,7 @@ pub struct Doors {
     clock: Clock,
     refused: Option<Arc<Refused>>,
     search: Search,
+    assessor: Assessor,
 }
 
 impl Doors {
@@ -146,12 +148,18 @@ impl Doors {
             clock,
             refused: None,
             search: Search::default(),
+            assessor: Assessor::default(),
         }
     }
 
     /// The same, with an index by which incidents are found; without one, lists are gone through slowly.
     pub fn finding(self, search: Search) -> Self {
         Self { search, ..self }
+    }
+
+    /// The same, with what may be owed; without it, that takes too long to say.
+    pub fn assessing(self, assessor: Assessor) -> Self {
+        Self { assessor, ..self }
     }
 
     /// The same, with a place where bodies are kept that are refused.
@@ -172,6 +180,7 @@ struct AppState {
     clock: Clock,
     refused: Option<Arc<Refused>>,
     search: Search,
+    assessor: Assessor,
     wrong_tokens: auth::WrongTokens,
     metrics: metrics::Metrics,
     bodies: Arc<room::Rooms>,
@@ -199,6 +208,7 @@ impl AppState {
             clock: doors.clock,
             refused: doors.refused,
             search: doors.search,
+            assessor: doors.assessor,
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::AppState;
 use super::refusal::Refusal;
+use crate::assess::Assessor;
 use crate::customer::{CustomerId, Viewer};
 use crate::journal;
 use crate::ledger::{Ledger, Past};
@@ -33,12 +34,19 @@ pub struct Reading {
     pub viewer: Viewer,
     /// By which incidents are found.
     pub search: Search,
+    /// What may be owed.
+    pub assessor: Assessor,
     /// What is written to.
     pub ledger: Ledger,
 }
 
 impl Reading {
-    fn of(ledger: &Ledger, search: Search, viewer: Viewer, about: Option<CustomerId>) -> Self {
+    fn of(
+        ledger: &Ledger,
+        (search, assessor): (Search, Assessor),
+        viewer: Viewer,
+        about: Option<CustomerId>,
+    ) -> Self {
         let store = ledger.view();
         let past = ledger.past(store.clone(), about);
         Self {
@@ -48,6 +56,7 @@ impl Reading {
             past,
             viewer,
             search,
+            assessor,
             ledger: ledger.clone(),
         }
     }
@@ -114,10 +123,10 @@ impl AppState {
         let Ok(Ok(turn)) = turn else {
             return Err(too_many());
         };
-        let (ledger, search) = (self.ledger.clone(), self.search.clone());
+        let (ledger, derived) = (self.ledger.clone(), (self.search.clone(), self.assessor.clone()));
         let work = move || {
             let _turn = turn;
-            answer(&Reading::of(&ledger, search, viewer, about))
+            answer(&Reading::of(&ledger, derived, viewer, about))
         };
         let answer = match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer,

@@ -40,6 +40,7 @@ pub struct Ledger {
     pub(super) state: Arc<Path>,
     pub(super) changing_rules: Arc<tokio::sync::Mutex<()>>,
     pub(super) changed: Changed,
+    pub(super) to_assess: Changed,
 }
 
 /// Why something was not recorded.
@@ -135,6 +136,15 @@ impl Ledger {
             None,
         )
         .await
+    }
+
+    /// The same, for nobody who waits: what is refused is asked for again later.
+    pub fn ask(&self, by: &str, command: Command) {
+        let (reply, _) = oneshot::channel();
+        let by = by.to_owned();
+        let inputs = vec![Input::Commanded { by, command }];
+        let rules = None;
+        let _ = self.submit.send(Submission::Record { inputs, rules, reply });
     }
 
     /// Held by whoever makes other rules out of those in force, until they are in force: changes of rules are made one
@@ -233,6 +243,11 @@ impl Ledger {
     /// Which incidents have changed, for whoever follows.
     pub fn changed(&self) -> &Changed {
         &self.changed
+    }
+
+    /// The same, for whoever works out service credits: each follower takes what it was handed.
+    pub fn to_assess(&self) -> &Changed {
+        &self.to_assess
     }
 
     /// The journal, for texts.

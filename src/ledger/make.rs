@@ -187,6 +187,14 @@ impl Writer {
                 };
                 self.made(of, &Case::CorrectionAsked(correcting))
             }
+            Command::Claim(claimed) => {
+                let before = view.claimed(&claimed.customer, &claimed.claim)?;
+                self.made(of, &Case::ClaimAsked { claimed, before })
+            }
+            Command::RemindOfClaims { customer, reminders } => {
+                let reminding = view.claims_to_remind_of(customer, reminders)?;
+                self.made(of, &Case::ClaimsDue(reminding))
+            }
         })
     }
 
@@ -439,6 +447,8 @@ fn lane_of(change: &Change) -> Option<(EndpointId, IncidentId)> {
         | Change::Reminded(_)
         | Change::ClocksBegun
         | Change::Corrected(_)
+        | Change::Claimed(_)
+        | Change::RemindedOfClaims { .. }
         | Change::IncidentForgotten { .. }
         | Change::Forgotten { .. } => None,
     }

@@ -232,6 +232,7 @@ fn spawn(
         state: settings.state.as_path().into(),
         changing_rules: Arc::default(),
         changed: Changed::since(journal.next() - 1),
+        to_assess: Changed::since(journal.next() - 1),
     };
     let now: Time = settings.clock.now();
     let unclocked = has_unclocked(store.view())?;

@@ -318,7 +318,7 @@ impl Forgotten {
             | Change::NextLook { incident, .. } => is_old(incident),
             Change::Reminded(reminded) => is_old(&reminded.incident),
             Change::Corrected(correction) => is_old(&correction.incident),
-            Change::ClocksBegun => false,
+            Change::ClocksBegun | Change::Claimed(_) | Change::RemindedOfClaims { .. } => false,
             Change::Nothing { why } => *why != Why::Retired && is_of_event(of, |event| self.is_gone(event)),
             Change::SetAside(_) => is_of_event(of, |event| self.is_gone(event)),
             Change::TakenUp { at } => self.is_gone(*at),

@@ -47,6 +47,8 @@ variants! {
         Command::SendTest { .. } => "command send-test",
         Command::ForgetRules { .. } => "command forget-rules",
         Command::Correct { .. } => "command correct",
+        Command::Claim(_) => "command claim",
+        Command::RemindOfClaims { .. } => "command remind-of-claims",
     }
     deadline(Deadline), DEADLINES {
         Deadline::Tell { .. } => "deadline tell",
@@ -92,6 +94,8 @@ variants! {
         Change::Reminded(_) => "change reminded",
         Change::ClocksBegun => "change clocks-begun",
         Change::Corrected(_) => "change corrected",
+        Change::Claimed(_) => "change claimed",
+        Change::RemindedOfClaims { .. } => "change reminded-of-claims",
         Change::Forgotten { .. } => "change forgotten",
         Change::IncidentForgotten { .. } => "change incident-forgotten",
     }

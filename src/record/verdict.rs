@@ -84,6 +84,10 @@ pub enum Why {
     NothingOwed,
     /// There is no such incident, or no such communication of it.
     NoSuchIncident,
+    /// This cannot be said of a claim that stands as it does.
+    ClaimStandsOtherwise,
+    /// All of it was told before.
+    ToldBefore,
     /// Finding out whether the rule matches takes more work than a customer's rules may take of one event.
     TooCostly,
 }
@@ -116,6 +120,8 @@ impl std::fmt::Display for Why {
             Why::NotSetAside => f.write_str("nothing is set aside there that can be decided again"),
             Why::NothingOwed => f.write_str("nothing that is owed has to be told yet"),
             Why::NoSuchIncident => f.write_str("there is no such incident, or no such communication of it"),
+            Why::ClaimStandsOtherwise => f.write_str("the claim stood otherwise by then"),
+            Why::ToldBefore => f.write_str("all of it was told before"),
             Why::NoSuchReceiver => f.write_str("there is no such receiver, or it cannot be told in this form"),
             Why::TooCostly => f.write_str(
                 "trying the patterns of this customer's rules on this event takes more work than one event may cost",

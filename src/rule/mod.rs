@@ -27,6 +27,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::Address;
+use crate::claim::{Term, Usage};
 use crate::customer::CustomerId;
 use crate::event::measure::spelled;
 use crate::event::{EventType, Kind, Level, Provider, Size, Stage};
@@ -217,6 +218,10 @@ pub struct RuleFile {
     pub receivers: Vec<Arc<Receiver>>,
     /// Its tests.
     pub tests: Vec<RuleTest>,
+    /// What its customer uses and pays for.
+    pub usages: Vec<Usage>,
+    /// Its customer's own terms of credits.
+    pub terms: Vec<Term>,
     /// The receivers and groups that its rules name, wherever they are defined.
     pub needs: Vec<Need>,
 }

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::event::{EventType, Kind, Level, Provider, Size, Stage};
 
+mod claims;
 mod shape;
 
 /// The schema of a rule file.
@@ -33,6 +34,10 @@ struct RuleFile {
     rules: Option<Vec<Rule>>,
     /// Made-up events and who must be told of them; a failing test keeps the file's last good version in force.
     tests: Option<Vec<Test>>,
+    /// What you use and pay for: service credits are computed from it.
+    usage: Option<Vec<claims::UsageEntry>>,
+    /// Terms of credits that were agreed with you; they come before those of the program.
+    terms: Option<Vec<claims::TermEntry>>,
 }
 
 /// A condition and who is told when it matches.

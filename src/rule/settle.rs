@@ -3,15 +3,16 @@
 //! A file with an error, or a failing test, goes back to its last good version; so does one that takes away a name that
 //! a version in force still needs. That is repeated until nothing changes; it ends, as versions only ever go back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::claim::{Identity, Usage};
 use crate::customer::CustomerId;
 use crate::problem::{Place, Problem, Severity};
 
 use super::check::{Deciding, Findings, Source};
 use super::file::resolve::{Names, resolve};
-use super::file::{Draft, MAX_PATTERN_BYTES, MAX_PATTERN_PLACES, MAX_RULES, Scope};
+use super::file::{Draft, MAX_PATTERN_BYTES, MAX_PATTERN_PLACES, MAX_RULES, MAX_USAGES, Scope};
 use super::steps::Steps;
 use super::test::{Outcome, Ran, Results, Stage, run};
 use super::{Cost, Need, Pattern, Rule, RuleFile, Sort, lint};
@@ -149,6 +150,7 @@ impl<'t> Folder<'t> {
         self.files
             .sort_by(|one, other| one.draft.reading.file.cmp(other.draft.reading.file));
         self.refuse_too_many();
+        self.refuse_claimed_twice();
         let all = self.names(true);
         self.resolve(&all);
         self.hold_back();
@@ -181,6 +183,37 @@ impl<'t> Folder<'t> {
                 error(&what, "one rule may name many services and receivers");
             }
             self.refuse_patterns(member, &mut cost);
+        }
+    }
+
+    /// Files of a folder may not claim the same resource for the same time.
+    fn refuse_claimed_twice(&self) {
+        let mut known: HashMap<Identity, Vec<(&Member<'_>, &Usage)>> = HashMap::new();
+        let mut count = 0;
+        for member in &self.files {
+            let usages = &member.draft.usages;
+            count += usages.len();
+            if count > MAX_USAGES {
+                let what = format!("a folder has at most {MAX_USAGES} entries of usage; with this file it has {count}");
+                let hint = "an entry without `resource:` is all of a service in an account";
+                return member.draft.reading.error(Place::default(), &what, Some(hint));
+            }
+            for usage in usages {
+                known.entry(usage.identity()).or_default().push((member, usage));
+            }
+        }
+        for mut same in known.into_values().filter(|same| same.len() > 1) {
+            same.sort_by_key(|(_, usage)| usage.deployed);
+            for pair in same.windows(2) {
+                let [(first, one), (second, other)] = pair else { continue };
+                // within a file it was said when that was read
+                if first.draft.reading.file != second.draft.reading.file && one.is_beside(other) {
+                    let (name, line, file) = (other.name(), one.place.line, first.draft.reading.file);
+                    let what = format!("`{name}` would be claimed twice: it is on line {line} of {file} already");
+                    let hint = "keep one entry, or end the first with `removed:` where the second is `deployed:`";
+                    second.draft.reading.error(other.place, &what, Some(hint));
+                }
+            }
         }
     }
 

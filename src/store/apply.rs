@@ -301,6 +301,18 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
             at,
             correction: correction.clone(),
         }),
+        Change::Claimed(claimed) => put(Item::Claimed {
+            at,
+            claimed: claimed.clone(),
+        }),
+        Change::RemindedOfClaims { customer, of } => {
+            for one in of {
+                put(Item::RemindedOfClaim {
+                    customer: customer.clone(),
+                    of: one.clone(),
+                });
+            }
+        }
         Change::EndpointWorks { endpoint, .. } => ops.push(Op::Remove(keys::failing(endpoint))),
         Change::InForce {
             revision,

@@ -64,6 +64,8 @@ pub fn write(item: &Item) -> Vec<u8> {
         | Item::Reminded(_)
         | Item::ClocksBegun {}
         | Item::Correction { .. }
+        | Item::Claimed { .. }
+        | Item::RemindedOfClaim { .. }
         | Item::LastHeard { .. } => named(item),
     }
 }

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, Key, letter};
+use crate::claim::Claimed;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey, Standing, State, StateWord};
@@ -19,7 +20,7 @@ use crate::journal::Position;
 use crate::lookup::Frozen;
 use crate::message::{Carried, FrozenContent};
 use crate::notification::{Notification, SeriesId};
-use crate::record::{Accounts, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, SetAside, Stands, Verdict, Why};
+use crate::record::{Accounts, ClaimMark, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, SetAside, Stands, Verdict, Why};
 use crate::rule::Revision;
 
 /// One thing the store holds.
@@ -95,6 +96,10 @@ pub enum Item {
     ClocksBegun {},
     /// A person's word of an incident, and the change that says so.
     Correction { at: Position, correction: Correction },
+    /// What a person said of a claim, and the change that says so.
+    Claimed { at: Position, claimed: Box<Claimed> },
+    /// What a customer was reminded of, of a claim.
+    RemindedOfClaim { customer: CustomerId, of: ClaimMark },
     /// When a provider was last heard in this form: not by a back-fill, and not what we raise ourselves.
     LastHeard {
         provider: Provider,
@@ -307,6 +312,8 @@ impl Item {
             Item::Reminded(one) => keys::reminded_of(&one.incident).text(one.customer.as_str()),
             Item::ClocksBegun {} => keys::clocks_begun(),
             Item::Correction { at, correction } => keys::corrections(&correction.incident).position(*at),
+            Item::Claimed { at, claimed } => keys::claimed(&claimed.customer, &claimed.claim).position(*at),
+            Item::RemindedOfClaim { customer, of } => keys::reminded_of_claim(customer, &of.claim).text(&of.mark),
             Item::LastHeard { provider, form, .. } => keys::last_heard().text(provider.word()).text(form.word()),
         }
     }
@@ -350,6 +357,8 @@ impl Item {
             | Item::Reminded(_)
             | Item::ClocksBegun {}
             | Item::Correction { .. }
+            | Item::Claimed { .. }
+            | Item::RemindedOfClaim { .. }
             | Item::LastHeard { .. } => {}
         }
         keys

@@ -111,6 +111,8 @@ pub mod letter {
     pub const REMINDED: u8 = b'r';
     pub const CLOCKS_BEGUN: u8 = b'C';
     pub const CORRECTION: u8 = b'k';
+    pub const CLAIMED: u8 = b'q';
+    pub const REMINDED_OF_CLAIM: u8 = b'Q';
     /// Not items: the store's own place in the journal.
     pub const META: u8 = b'm';
 
@@ -298,6 +300,25 @@ pub fn clocks_begun() -> Key {
 
 pub fn corrections(id: &IncidentId) -> Key {
     Key::of(letter::CORRECTION).incident(id)
+}
+
+/// What was said of all claims, by customer.
+pub fn all_claimed() -> Key {
+    Key::of(letter::CLAIMED)
+}
+
+/// What was said of a claim, in its order.
+pub fn claimed(customer: &CustomerId, claim: &str) -> Key {
+    all_claimed().text(customer.as_str()).text(claim)
+}
+
+/// What a customer was reminded of, of its claims.
+pub fn reminded_of_claims(customer: &CustomerId) -> Key {
+    Key::of(letter::REMINDED_OF_CLAIM).text(customer.as_str())
+}
+
+pub fn reminded_of_claim(customer: &CustomerId, claim: &str) -> Key {
+    reminded_of_claims(customer).text(claim)
 }
 
 pub fn set_aside(at: Position) -> Key {

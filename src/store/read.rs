@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 
+use crate::claim::Claimed;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, Failing, LaneKey, Standing, StateWord};
@@ -14,7 +15,7 @@ use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::Carried;
 use crate::notification::{EndpointId, Notification, SeriesId};
-use crate::record::{BrokenFile, Deadline, Ref, Set, Stands, Why};
+use crate::record::{BrokenFile, ClaimMark, Deadline, Ref, Set, Stands, Why};
 use crate::rule::Revision;
 use crate::store::View;
 use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, SetAsideLine, VerdictLine};
@@ -129,6 +130,28 @@ impl View {
     /// What persons said of an incident, the oldest first.
     pub fn corrections(&self, id: &IncidentId) -> Result<Vec<Correction>> {
         collect!(self.scan(&keys::corrections(id)), Item::Correction { correction, .. } => correction)
+    }
+
+    /// What was said of a claim, the oldest first.
+    pub fn claimed(&self, customer: &CustomerId, claim: &str) -> Result<Vec<Claimed>> {
+        collect!(self.scan(&keys::claimed(customer, claim)), Item::Claimed { claimed, .. } => *claimed)
+    }
+
+    /// What was said of claims, one after another: of a customer, or of all.
+    pub fn all_claimed(&self, customer: Option<&CustomerId>) -> Result<Vec<Claimed>> {
+        let all = keys::all_claimed();
+        let prefix = customer.map_or_else(|| all.clone(), |one| all.clone().text(one.as_str()));
+        collect!(self.scan(&prefix), Item::Claimed { claimed, .. } => *claimed)
+    }
+
+    /// What a customer was reminded of, of its claims.
+    pub fn reminded_of_claims(&self, customer: &CustomerId) -> Result<Vec<ClaimMark>> {
+        collect!(self.scan(&keys::reminded_of_claims(customer)), Item::RemindedOfClaim { of, .. } => of)
+    }
+
+    /// Whether a customer was told this of a claim.
+    pub fn was_reminded_of_claim(&self, customer: &CustomerId, of: &ClaimMark) -> Result<bool> {
+        self.has(&keys::reminded_of_claim(customer, &of.claim).text(&of.mark))
     }
 
     /// The rules that told of an incident.

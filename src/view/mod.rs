@@ -8,10 +8,12 @@
 //! - [`what_if`] decides an event without keeping anything: who would be told
 //! - [`times`] is how long providers took, by provider and service
 //! - [`tally`] counts what each rule did lately; [`feed`] is the health history as Atom, JSON Feed and a calendar
+//! - [`claims`] are service credits, with what people said of them
 //! - [`status`] is how the daemon is, on one page
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
 
+pub mod claims;
 pub mod feed;
 pub mod filter;
 pub mod page;

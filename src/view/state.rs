@@ -137,6 +137,10 @@ fn own(kind: Kind) -> Option<Badge> {
         Kind::UpdateOverdue => Some(badge("Update overdue", Tone::Attention)),
         Kind::MaintenanceStarting => Some(badge("Maintenance starts", Tone::Notice)),
         Kind::MaintenanceOver => Some(badge("Maintenance over", Tone::Quiet)),
+        Kind::ClaimPossible => Some(badge("Credit possible", Tone::Notice)),
+        Kind::CaseDue => Some(badge("Case to be opened", Tone::Attention)),
+        Kind::ClaimDue => Some(badge("Claim due", Tone::Attention)),
+        Kind::ClaimUnanswered => Some(badge("Claim unanswered", Tone::Attention)),
         Kind::Update
         | Kind::Mitigation
         | Kind::PreliminaryReview
@@ -189,6 +193,10 @@ pub fn communication(kind: Kind, event_type: EventType, stage: Stage) -> &'stati
         Kind::UpdateOverdue => "Reminder: an update is overdue",
         Kind::MaintenanceStarting => "Reminder: a maintenance starts",
         Kind::MaintenanceOver => "Reminder: a maintenance is over",
+        Kind::ClaimPossible => "Reminder: a credit may be owed",
+        Kind::CaseDue => "Reminder: a case must be opened",
+        Kind::ClaimDue => "Reminder: a claim is due",
+        Kind::ClaimUnanswered => "Reminder: a claim is unanswered",
     }
 }
 

@@ -52,6 +52,10 @@ fn state(event: &Event) -> String {
         Kind::UpdateOverdue => return "An update that was promised has not come in time.".into(),
         Kind::MaintenanceStarting => return "A maintenance starts soon.".into(),
         Kind::MaintenanceOver => return "The time of a maintenance is over.".into(),
+        Kind::ClaimPossible => return "A service credit may be owed to you.".into(),
+        Kind::CaseDue => return "A case must be opened with the provider, or no credit can be claimed.".into(),
+        Kind::ClaimDue => return "The last day of a claim for a service credit comes.".into(),
+        Kind::ClaimUnanswered => return "A claim for a service credit was not answered in time.".into(),
         Kind::Update => return update(event, &who),
     };
     format!("{who} {says}")

@@ -30,6 +30,10 @@ fn word(event: &Event) -> &'static str {
         Kind::UpdateOverdue => "Update overdue",
         Kind::MaintenanceStarting => "Maintenance starts",
         Kind::MaintenanceOver => "Maintenance over",
+        Kind::ClaimPossible => "Credit possible",
+        Kind::CaseDue => "Case to be opened",
+        Kind::ClaimDue => "Claim due",
+        Kind::ClaimUnanswered => "Claim unanswered",
         Kind::Update => match event.event_type {
             EventType::HealthAdvisory => "Advisory",
             EventType::SecurityAdvisory => "Security",

@@ -22,8 +22,9 @@ impl Tone {
             Kind::Mitigation | Kind::Retraction | Kind::RulesMended | Kind::ReceiverBack => Tone::Over,
             Kind::PreliminaryReview | Kind::FinalReview | Kind::Retrospective | Kind::Recording => Tone::News,
             Kind::RulesBroken | Kind::SetAside | Kind::ClockJumped | Kind::NotUnderstood => Tone::Caution,
-            Kind::ReviewDue | Kind::MaintenanceStarting | Kind::MaintenanceOver => Tone::News,
+            Kind::ReviewDue | Kind::MaintenanceStarting | Kind::MaintenanceOver | Kind::ClaimPossible => Tone::News,
             Kind::ReviewOverdue | Kind::RepairDue | Kind::UpdateOverdue => Tone::Caution,
+            Kind::CaseDue | Kind::ClaimDue | Kind::ClaimUnanswered => Tone::Caution,
             Kind::JournalLost | Kind::MailRefused | Kind::ReceiverFailing => Tone::Trouble,
             Kind::Update => update(event.event_type, event.stage),
         }

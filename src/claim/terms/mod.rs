@@ -5,6 +5,7 @@
 //! not `verified`, and whatever rests on it says so.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -178,6 +179,12 @@ pub enum NoTerms {
 pub const SHIPPED_VERSION: &str = "2026-11-29";
 
 const SHIPPED: &str = include_str!("../terms.yaml");
+
+/// The terms that come with the program, by the names of services that do.
+pub fn shipped_terms<'t>() -> impl Iterator<Item = &'t Term> {
+    static TERMS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::shipped(&Services::shipped()));
+    TERMS.iter()
+}
 
 impl Catalogue {
     /// What comes with the program.

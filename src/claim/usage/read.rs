@@ -114,6 +114,9 @@ const TEXTS: Texts = Texts {
     only_told: false,
 };
 
+/// How an entry is written.
+const EXAMPLE: &str = "- { provider: azure, service: Virtual Machines, resource: vm-1, fee: \"100.00\", currency: EUR }";
+
 /// What else of a file matters for its usage.
 pub struct Beside<'s> {
     /// Whose entries are that name no customer.
@@ -137,9 +140,8 @@ pub fn read_usage(reading: &Reading<'_>, beside: &Beside<'_>) -> (Vec<Usage>, Op
     let Some(tree) = reading.tree_within(TEXTS, yaml::BY_PROGRAMS) else {
         return (Vec::new(), None);
     };
-    let example = "- { provider: azure, service: Virtual Machines, resource: vm-1, fee: \"100.00\", currency: EUR }";
     if let Value::Nothing = tree.value {
-        let hint = format!("`usage:` and below it `{example}`");
+        let hint = format!("`usage:` and below it `{EXAMPLE}`");
         reading.error(tree.place, "this file is empty", Some(&hint));
         return (Vec::new(), None);
     }
@@ -153,13 +155,34 @@ pub fn read_usage(reading: &Reading<'_>, beside: &Beside<'_>) -> (Vec<Usage>, Op
         customer: customer.unwrap_or_else(|| beside.customer.to_owned()),
         groups: groups(&fields),
     };
-    let Some(node) = needed(reading, &fields, &FILE, "usage", example) else {
+    let Some(node) = needed(reading, &fields, &FILE, "usage", EXAMPLE) else {
         return (Vec::new(), None);
     };
-    let items = list_of(reading, node, "usage", example).into_iter();
-    let usages: Vec<Usage> = items.filter_map(|item| reader.usage(item)).collect();
-    refuse_twice(reading, &usages);
-    (usages, given(&fields, "terms").cloned())
+    (reader.all(node), given(&fields, "terms").cloned())
+}
+
+/// Reads `usage:` of a rule file, whose other keys are read elsewhere; the folder says whose it is.
+pub fn read_usage_among(reading: &Reading<'_>, fields: &Fields<'_>, beside: &Beside<'_>) -> Vec<Usage> {
+    let Some(node) = given(fields, "usage") else {
+        return Vec::new();
+    };
+    let reader = Reader {
+        reading,
+        beside,
+        customer: beside.customer.to_owned(),
+        groups: groups(fields),
+    };
+    let mut usages = reader.all(node);
+    usages.retain(|usage| {
+        let is_own = usage.customer == beside.customer;
+        if !is_own {
+            let what = format!("this is the usage of another customer, `{}`", usage.customer);
+            let hint = "leave `customer:` out: the folder says whose it is";
+            reading.error(usage.place, &what, Some(hint));
+        }
+        is_own
+    });
+    usages
 }
 
 /// The groups under `subscriptions` that name one account: such a name stands for it.
@@ -182,6 +205,13 @@ fn groups(fields: &Fields<'_>) -> HashMap<String, String> {
 }
 
 impl Reader<'_, '_> {
+    fn all(&self, node: &Node) -> Vec<Usage> {
+        let items = list_of(self.reading, node, "usage", EXAMPLE).into_iter();
+        let usages: Vec<Usage> = items.filter_map(|item| self.usage(item)).collect();
+        refuse_twice(self.reading, &usages);
+        usages
+    }
+
     fn usage(&self, node: &Node) -> Option<Usage> {
         let reading = self.reading;
         let fields = reading.fields(node, &USAGE)?;

@@ -42,7 +42,9 @@ impl View {
                 Command::Retry { .. }
                 | Command::SendTest { .. }
                 | Command::ForgetRules { .. }
-                | Command::Correct { .. },
+                | Command::Correct { .. }
+                | Command::Claim(_)
+                | Command::RemindOfClaims { .. },
             )
             | Undecided::Unreadable => Retry::Nothing,
         })

@@ -1,5 +1,6 @@
 //! Questions and commands as JSON. Every answer is of one viewer's visibility; none holds an address or a secret.
 
+pub mod claims;
 pub mod corrections;
 pub mod deliveries;
 pub mod events;

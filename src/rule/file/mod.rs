@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::claim::{self, Beside, Term, Usage};
 use crate::customer::account::account_id;
 use crate::customer::{CustomerId, ORGANISATION};
 use crate::event::catalogue::Catalogue;
@@ -47,6 +48,9 @@ pub const MAX_PATTERN_PLACES: usize = 5_000;
 /// The most values of one key, ids of one group, or pairs of one `impact`.
 pub const MAX_VALUES: usize = 10_000;
 
+/// The most entries under `usage:` of one folder.
+pub const MAX_USAGES: usize = 20_000;
+
 /// The longest `settle`, in seconds: a day.
 const MAX_SETTLE: u64 = 24 * 60 * 60;
 
@@ -79,6 +83,10 @@ pub struct Draft<'t> {
     pub rules: Vec<DraftRule>,
     /// Its tests.
     pub tests: Vec<DraftTest>,
+    /// What its customer uses and pays for.
+    pub usages: Vec<Usage>,
+    /// Its customer's own terms of credits.
+    pub terms: Vec<Term>,
 }
 
 /// A rule whose names are not resolved yet.
@@ -100,7 +108,7 @@ pub struct DraftRule {
 
 /// Where a character that nobody sees does which harm.
 const TEXTS: Texts = Texts {
-    free: &["title", "text", "tracking id", "properties"],
+    free: &["title", "text", "tracking id", "properties", "evidence", "source", "edition"],
     loose: &[
         "event type",
         "stage",
@@ -113,13 +121,16 @@ const TEXTS: Texts = Texts {
         "owner",
         "settle",
         "follow",
+        "tier",
+        "currency",
+        "zone",
     ],
     only_told: false,
 };
 
 pub(super) const FILE: Keys = Keys {
     of: "a rule file",
-    known: &["subscriptions", "receivers", "rules", "tests"],
+    known: &["subscriptions", "receivers", "rules", "tests", "usage", "terms"],
     later: &["hours", "inventory"],
     meant: &[
         ("subscription", "subscriptions"),
@@ -129,6 +140,9 @@ pub(super) const FILE: Keys = Keys {
         ("recipients", "receivers"),
         ("rule", "rules"),
         ("alerts", "rules"),
+        ("usages", "usage"),
+        ("resources", "usage"),
+        ("sla", "terms"),
         (
             "customers",
             "=customers stand in the operator's settings; the folder says whose this file is",
@@ -248,6 +262,8 @@ impl<'t> Draft<'t> {
             receivers: Vec::new(),
             rules: Vec::new(),
             tests: Vec::new(),
+            usages: Vec::new(),
+            terms: Vec::new(),
         };
         if let Some(tree) = draft.reading.tree(TEXTS) {
             draft.read_tree(&tree, scope);
@@ -283,7 +299,24 @@ impl<'t> Draft<'t> {
                 .filter_map(|item| cases::read(&self.reading, item))
                 .collect();
         }
+        self.read_claims(&fields, scope);
         self.refuse_repeated_names();
+    }
+
+    /// What credits are computed from: terms first, as they may bring a provider.
+    fn read_claims(&mut self, fields: &Fields<'_>, scope: Scope<'_>) {
+        let reading = &self.reading;
+        if let Some(node) = fields.get("terms") {
+            self.terms = claim::read_items(reading, node, scope.catalogue);
+        }
+        let terms: Vec<&Term> = claim::shipped_terms().chain(&self.terms).collect();
+        let knows_provider = |word: &str| claim::knows_provider(word, terms.iter().copied());
+        let beside = Beside {
+            customer: self.customer.as_str(),
+            services: scope.catalogue,
+            knows_provider: &knows_provider,
+        };
+        self.usages = claim::read_usage_among(reading, fields, &beside);
     }
 
     fn read_rule(&self, node: &Node, scope: Scope<'_>) -> Option<DraftRule> {

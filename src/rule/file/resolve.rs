@@ -161,6 +161,8 @@ pub fn resolve(draft: &Draft<'_>, names: &Names, customers: &Customers) -> RuleF
         rules: draft.rules.iter().map(|rule| Arc::new(resolver.rule(rule))).collect(),
         receivers: draft.receivers.iter().map(|receiver| receiver.value.clone()).collect(),
         tests: draft.tests.iter().map(|test| resolver.test(test)).collect(),
+        usages: draft.usages.clone(),
+        terms: draft.terms.clone(),
         needs: draft.rules.iter().flat_map(|rule| resolver.needs(rule)).collect(),
     }
 }

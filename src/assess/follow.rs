@@ -1,0 +1,325 @@
+//! The thread that works out what may be owed: it follows the ledger, some time behind, so that an incident that changes
+//! often is read once for many changes, and the writing thread waits for nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::known::{self, Known};
+use super::{Assessed, Assessor, Sources, remind};
+use crate::claim::{self, Asked, Catalogue, Claimed, Incident, Rows, Usage};
+use crate::clock::Time;
+use crate::customer::{CustomerId, OPERATOR, ORGANISATION};
+use crate::incident::IncidentId;
+use crate::ledger::Batch;
+use crate::record::{ClaimMark, Command};
+use crate::rule::RuleSet;
+
+/// What was heard last so long ago can be claimed nowhere any more.
+const OLD: chrono::Duration = chrono::Duration::days(450);
+
+/// How often everything is worked out anew because time goes on: months end, last days pass.
+const AGAIN: chrono::Duration = chrono::Duration::hours(1);
+
+/// How many incidents are read before the store is let go of for a moment.
+const READ_TOGETHER: usize = 32;
+
+/// How long it is left alone after something failed, and how long a reminder may take to be written down before it is
+/// asked for again.
+const AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// The thread's own things.
+pub struct Follower {
+    assessor: Assessor,
+    sources: Sources,
+    rules: Option<Arc<RuleSet>>,
+    /// What customers use, of those that say it.
+    used: BTreeMap<CustomerId, Used>,
+    /// What those customers heard.
+    known: BTreeMap<CustomerId, HashMap<IncidentId, Known>>,
+    /// Whose figures are to be worked out anew.
+    stale: BTreeSet<CustomerId>,
+    /// Incidents that are to be read anew; `None`: all of them.
+    unread: Option<BTreeSet<IncidentId>>,
+    again: Option<Time>,
+    failed: Option<Instant>,
+    /// Reminders that were asked for and are not seen in the store yet.
+    asked_for: HashMap<(CustomerId, ClaimMark), Instant>,
+}
+
+/// What a customer uses, and the terms for it.
+struct Used {
+    usages: Vec<Usage>,
+    own_terms: Vec<claim::Term>,
+    terms: Catalogue,
+}
+
+impl Follower {
+    /// A follower that lets `assessor` know.
+    pub fn new(assessor: Assessor, sources: Sources) -> Self {
+        Self {
+            assessor,
+            sources,
+            rules: None,
+            used: BTreeMap::new(),
+            known: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            unread: Some(BTreeSet::new()),
+            again: None,
+            failed: None,
+            asked_for: HashMap::new(),
+        }
+    }
+
+    /// The thread: follows until it is closed.
+    pub fn run(mut self) {
+        let changed = self.sources.ledger.to_assess().clone();
+        let mut batch = Batch::default();
+        loop {
+            let question = self.assessor.lock().asked;
+            if self.failed.is_none_or(|at| at.elapsed() >= AFTER_FAILURE) {
+                self.failed = None;
+                match self.step(batch) {
+                    Ok(()) => self.answer(question),
+                    Err(error) => self.fail(&error),
+                }
+            } else {
+                self.note(batch);
+            }
+            let Some(next) = changed.take() else { break };
+            batch = next;
+        }
+        self.assessor.lock().has_ended = true;
+        self.assessor.0.moved.notify_all();
+    }
+
+    fn answer(&self, question: u64) {
+        self.assessor.lock().answered = question;
+        self.assessor.0.moved.notify_all();
+    }
+
+    fn fail(&mut self, error: &anyhow::Error) {
+        if self.sources.ledger.to_assess().is_closed() {
+            return;
+        }
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "which service credits may be owed cannot be worked out now; it is tried again in half a minute"
+        );
+        self.failed = Some(Instant::now());
+        self.unread = None;
+    }
+
+    fn note(&mut self, batch: Batch) {
+        match (&mut self.unread, batch.are_all) {
+            (Some(unread), false) => unread.extend(batch.incidents),
+            _ => self.unread = None,
+        }
+    }
+
+    fn step(&mut self, batch: Batch) -> Result<()> {
+        self.note(batch);
+        self.look_at_rules();
+        let now = self.sources.clock.now();
+        if self.used.is_empty() {
+            self.unread = Some(BTreeSet::new());
+            return Ok(());
+        }
+        self.read_incidents(now)?;
+        if self.again.is_none_or(|again| again <= now) {
+            self.stale.extend(self.used.keys().cloned());
+        }
+        for customer in std::mem::take(&mut self.stale) {
+            self.work_out(&customer, now);
+            self.remind(&customer, now)?;
+            // time moves what all of them owe, not only what this change touched
+            self.again = Some(self.again.filter(|again| *again > now).unwrap_or(now + AGAIN));
+        }
+        Ok(())
+    }
+
+    /// Takes up what the rule files say of usage and terms, if they are others.
+    fn look_at_rules(&mut self) {
+        let rules = self.sources.ledger.rules();
+        if self.rules.as_ref().is_some_and(|known| known.revision == rules.revision) {
+            return;
+        }
+        let mut used = BTreeMap::new();
+        for customer in customers(&rules) {
+            let usages: Vec<Usage> = rules
+                .files_of(&customer)
+                .flat_map(|file| file.usages.iter().cloned())
+                .collect();
+            let own_terms: Vec<claim::Term> = rules
+                .files_of(&customer)
+                .flat_map(|file| file.terms.iter().cloned())
+                .collect();
+            if usages.is_empty() {
+                continue;
+            }
+            let is_same = |before: &Used| before.usages == usages && before.own_terms == own_terms;
+            if !self.used.get(&customer).is_some_and(is_same) {
+                self.stale.insert(customer.clone());
+            }
+            let terms = Catalogue::shipped(&rules.catalogue).with_own(own_terms.clone());
+            used.insert(
+                customer,
+                Used {
+                    usages,
+                    own_terms,
+                    terms,
+                },
+            );
+        }
+        let is_new = used.keys().any(|customer| !self.used.contains_key(customer));
+        let has_other_settings = self
+            .rules
+            .as_ref()
+            .is_none_or(|known| known.settings_name() != rules.settings_name());
+        if is_new || has_other_settings {
+            self.unread = None;
+        }
+        self.known.retain(|customer, _| used.contains_key(customer));
+        self.assessor
+            .lock()
+            .customers
+            .retain(|customer, _| used.contains_key(customer));
+        self.used = used;
+        self.rules = Some(rules);
+    }
+
+    /// Reads what changed.
+    fn read_incidents(&mut self, now: Time) -> Result<()> {
+        let Some(rules) = self.rules.clone() else { return Ok(()) };
+        if let Some(changed) = self.unread.clone() {
+            for some in changed.iter().collect::<Vec<_>>().chunks(READ_TOGETHER) {
+                self.read(&rules, some.iter().copied(), now)?;
+            }
+        } else {
+            self.known.clear();
+            self.stale.extend(self.used.keys().cloned());
+            let mut after: Option<IncidentId> = None;
+            loop {
+                let view = self.sources.ledger.view();
+                let some = view.incidents_after(after.as_ref()).take(READ_TOGETHER);
+                let some = some.collect::<Result<Vec<_>>>()?;
+                drop(view);
+                let Some(last) = some.last() else { break };
+                after = Some(last.id.clone());
+                let young = some.iter().filter(|incident| incident.updated > now - OLD);
+                self.read(&rules, young.map(|incident| &incident.id), now)?;
+            }
+        }
+        self.unread = Some(BTreeSet::new());
+        Ok(())
+    }
+
+    fn read<'i>(&mut self, rules: &RuleSet, ids: impl Iterator<Item = &'i IncidentId>, now: Time) -> Result<()> {
+        for id in ids {
+            anyhow::ensure!(!self.sources.ledger.to_assess().is_closed(), "the daemon stops");
+            let mut heard = known::read(&self.sources.ledger, rules, &self.sources.terms, id, now)?;
+            for customer in self.used.keys() {
+                let known = self.known.entry(customer.clone()).or_default();
+                let (before, now) = (known.remove(id), heard.remove(customer));
+                if before != now {
+                    self.stale.insert(customer.clone());
+                }
+                if let Some(now) = now {
+                    known.insert(id.clone(), now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn work_out(&mut self, customer: &CustomerId, now: Time) {
+        let Some(used) = self.used.get(customer) else { return };
+        let known = self.known.entry(customer.clone()).or_default();
+        let mut incidents: Vec<Incident> = known.values().flat_map(|known| known.counts.iter().cloned()).collect();
+        incidents.sort_by(|one, other| {
+            let key = |one: &Incident| (one.started, one.mitigated, one.tracking_id.clone());
+            key(one).cmp(&key(other))
+        });
+        let computed = claim::compute(&Asked {
+            usages: &used.usages,
+            incidents: &incidents,
+            terms: &used.terms,
+            at: now,
+            rows: Rows::Touched,
+        });
+        let assessed = Assessed {
+            rows: computed.rows,
+            notes: computed.notes,
+            at: now,
+        };
+        self.assessor
+            .lock()
+            .customers
+            .insert(customer.clone(), Arc::new(assessed));
+    }
+
+    /// Has the customer reminded of what is due.
+    fn remind(&mut self, customer: &CustomerId, now: Time) -> Result<()> {
+        let Some(assessed) = self.assessor.lock().customers.get(customer).cloned() else {
+            return Ok(());
+        };
+        let view = self.sources.ledger.view();
+        let said = by_claim(view.all_claimed(Some(customer))?);
+        let told = view.reminded_of_claims(customer)?;
+        drop(view);
+        let known = self.known.get(customer);
+        let due = remind::due(
+            &remind::Standing {
+                customer,
+                rows: &assessed.rows,
+                said: &said,
+                told: &told,
+                known: known.into_iter().flat_map(HashMap::values).collect(),
+            },
+            now,
+        );
+        if let Some(next) = due.next {
+            self.again = Some(self.again.map_or(next, |again| again.min(next)));
+        }
+        let asked_for = &mut self.asked_for;
+        asked_for.retain(|_, at| at.elapsed() < AFTER_FAILURE);
+        let mut reminders = due.reminders;
+        reminders.retain_mut(|reminder| {
+            let of = &mut reminder.of;
+            of.retain(|mark| !asked_for.contains_key(&(customer.clone(), mark.clone())));
+            !of.is_empty()
+        });
+        if reminders.is_empty() {
+            return Ok(());
+        }
+        let marks = reminders.iter().flat_map(|reminder| &reminder.of);
+        asked_for.extend(marks.map(|mark| ((customer.clone(), mark.clone()), Instant::now())));
+        self.sources.ledger.ask(
+            "bellwether",
+            Command::RemindOfClaims {
+                customer: customer.clone(),
+                reminders,
+            },
+        );
+        Ok(())
+    }
+}
+
+/// Everybody who may have rule files.
+fn customers(rules: &RuleSet) -> BTreeSet<CustomerId> {
+    match &rules.customers.by_name {
+        None => BTreeSet::from([CustomerId::new(ORGANISATION)]),
+        Some(known) => known.keys().cloned().chain([CustomerId::new(OPERATOR)]).collect(),
+    }
+}
+
+/// What was said, by claim.
+pub(super) fn by_claim(said: Vec<Claimed>) -> BTreeMap<String, Vec<Claimed>> {
+    let mut by_claim: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
+    for one in said {
+        by_claim.entry(one.claim.clone()).or_default().push(one);
+    }
+    by_claim
+}

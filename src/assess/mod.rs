@@ -1,0 +1,114 @@
+//! Which service credits may be owed, worked out beside the ledger: it takes all incidents of months, and must keep nobody
+//! waiting who has to be told of a new one.
+//!
+//! What is worked out here is derived: from the rule files in force ([`crate::claim::Usage`], terms), from the incidents in
+//! the store, and from the time. It is held in memory for customers that say what they use, and for nobody else. What
+//! people say of a claim, and what was told of it, is in the ledger.
+//!
+//! - `known` is an incident as one customer heard of it, as far as credits need that
+//! - `follow` is the thread: it follows the ledger, works out anew what a change touches, and asks the ledger to remind
+//! - `remind` makes events of our own of what is due
+
+mod follow;
+mod known;
+mod remind;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::claim::Row;
+use crate::clock::{Clock, Time};
+use crate::customer::CustomerId;
+use crate::incident::reviews::Terms;
+use crate::ledger::Ledger;
+
+/// How long somebody who asks waits until what was decided before is counted.
+const WAITS: Duration = Duration::from_secs(10);
+
+/// What is followed.
+#[derive(Clone)]
+pub struct Sources {
+    /// Incidents, rules, and what was said.
+    pub ledger: Ledger,
+    /// Where time comes from.
+    pub clock: Clock,
+    /// When reviews are due.
+    pub terms: Terms,
+}
+
+/// What may be owed to one customer.
+#[derive(Debug, Default)]
+pub struct Assessed {
+    /// For what it uses and pays for, wherever an incident touched that; most of them owe nothing.
+    pub rows: Vec<Row>,
+    /// Sentences about what cannot be worked out.
+    pub notes: BTreeSet<String>,
+    /// For which moment.
+    pub at: Time,
+}
+
+/// What may be owed, for those who ask. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Assessor(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    standing: Mutex<Standing>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct Standing {
+    customers: BTreeMap<CustomerId, Arc<Assessed>>,
+    /// How often somebody asked, and which of these questions are answered.
+    asked: u64,
+    answered: u64,
+    has_ended: bool,
+}
+
+impl Assessor {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start(sources: Sources) -> Result<(Self, JoinHandle<()>)> {
+        let assessor = Self::default();
+        let follower = follow::Follower::new(assessor.clone(), sources);
+        let thread = std::thread::Builder::new()
+            .name("assess".to_owned())
+            .spawn(move || follower.run())
+            .context("starting the thread that works out service credits")?;
+        Ok((assessor, thread))
+    }
+
+    /// What may be owed to whom, with everything that was decided before this was asked. Blocks until that is worked out.
+    ///
+    /// # Errors
+    /// When that takes too long: at the first start with many incidents.
+    pub fn all(&self, ledger: &Ledger) -> Result<BTreeMap<CustomerId, Arc<Assessed>>, Busy> {
+        let mut standing = self.lock();
+        standing.asked += 1;
+        let question = standing.asked;
+        ledger.to_assess().hurry();
+        let waits = |standing: &mut Standing| standing.answered < question && !standing.has_ended;
+        let waited = self.0.moved.wait_timeout_while(standing, WAITS, waits);
+        let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match standing.answered >= question {
+            true => Ok(standing.customers.clone()),
+            false => Err(Busy),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.0.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// It is still being worked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what may be owed is still being worked out")]
+pub struct Busy;

@@ -1,0 +1,269 @@
+//! Events of our own about claims: what is due of several claims at once, and rests on the same incident, is told
+//! together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::Decimal;
+
+use super::known::Known;
+use crate::claim::{self, Claimed, Facts, Row};
+use crate::clock::Time;
+use crate::customer::CustomerId;
+use crate::event::{Arrival, Event, Form, Kind, Provider, Stage};
+use crate::record::{ClaimMark, ClaimsReminder};
+
+/// How many claims an event names.
+const NAMED: usize = 20;
+
+/// How a customer's claims stand.
+pub struct Standing<'a> {
+    /// Whose.
+    pub customer: &'a CustomerId,
+    /// What was worked out.
+    pub rows: &'a [Row],
+    /// What was said of them, by id.
+    pub said: &'a BTreeMap<String, Vec<Claimed>>,
+    /// What was told.
+    pub told: &'a [ClaimMark],
+    /// The incidents.
+    pub known: Vec<&'a Known>,
+}
+
+/// What is due.
+#[derive(Default)]
+pub struct Due {
+    /// What is to be told.
+    pub reminders: Vec<ClaimsReminder>,
+    /// When to look again.
+    pub next: Option<Time>,
+}
+
+/// A claim that is to be told of.
+struct Told<'a> {
+    row: &'a Row,
+    mark: String,
+}
+
+/// What is due by now.
+pub fn due(standing: &Standing<'_>, now: Time) -> Due {
+    let mut due = Due::default();
+    let known: BTreeMap<&str, &Known> = standing
+        .known
+        .iter()
+        .map(|known| (known.tracking_id.as_str(), *known))
+        .collect();
+    let mut told: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for one in standing.told {
+        told.entry(&one.claim).or_default().insert(one.mark.clone());
+    }
+    let nothing = BTreeSet::new();
+    let mut groups: BTreeMap<(Kind, &str), Vec<Told<'_>>> = BTreeMap::new();
+    let said: BTreeMap<&str, claim::Standing> = standing
+        .said
+        .iter()
+        .map(|(id, history)| (id.as_str(), claim::Standing::of(history)))
+        .collect();
+    let unsaid = claim::Standing::default();
+    for row in rows(standing.rows, &said) {
+        let facts = Facts {
+            row,
+            standing: said.get(row.id.as_str()).unwrap_or(&unsaid),
+            has_review: row
+                .incidents
+                .iter()
+                .any(|id| known.get(id.as_str()).is_some_and(|known| known.has_review)),
+            told: told.get(row.id.as_str()).unwrap_or(&nothing),
+        };
+        let (reminders, next) = claim::due(&facts, now);
+        due.next = due.next.into_iter().chain(next).min();
+        let about = row.incidents.last().map_or("", String::as_str);
+        for reminder in reminders {
+            let mark = reminder.mark;
+            groups.entry((reminder.kind, about)).or_default().push(Told { row, mark });
+        }
+    }
+    for ((kind, about), claims) in groups {
+        // what rests on no incident that is still known is shown on the page of claims, and cannot be matched by a rule
+        let Some(known) = known.get(about) else { continue };
+        due.reminders.push(ClaimsReminder {
+            event: Box::new(event(standing.customer, kind, known, &claims, now)),
+            of: claims
+                .iter()
+                .map(|told| ClaimMark {
+                    claim: told.row.id.clone(),
+                    mark: told.mark.clone(),
+                })
+                .collect(),
+        });
+    }
+    due
+}
+
+/// What was worked out, and what was claimed of things that are no longer in the rule files.
+fn rows<'a>(computed: &'a [Row], said: &'a BTreeMap<&str, claim::Standing>) -> Vec<&'a Row> {
+    let known: BTreeSet<&str> = computed.iter().map(|row| row.id.as_str()).collect();
+    let gone = said.iter().filter(|(id, _)| !known.contains(*id));
+    let gone = gone.filter_map(|(_, standing)| standing.row.as_ref());
+    computed.iter().chain(gone).collect()
+}
+
+fn event(customer: &CustomerId, kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> Event {
+    let text = text(kind, known, claims, now);
+    Event {
+        provider: Provider::Bellwether,
+        source: Some(customer.as_str().to_owned()),
+        tracking_id: known.tracking_id.clone(),
+        event_type: known.event_type,
+        subtype: None,
+        stage: Stage::Unknown,
+        kind,
+        level: known.level,
+        title: title(kind, known, claims, now),
+        html: crate::evaluate::own::paragraphs(&text),
+        text,
+        impact: known.impact.clone(),
+        accounts: known.accounts.clone(),
+        impact_start: known.started,
+        impact_end: known.ended,
+        published: now,
+        published_said: None,
+        sessions: Vec::new(),
+        link: None,
+        properties: BTreeMap::new(),
+        test: false,
+        communication_id: None,
+        arrival: Arrival::Live,
+        tags: Vec::new(),
+        reminder: None,
+        measures: None,
+        notes: Vec::new(),
+        form: Form::Bellwether,
+        text_withheld: false,
+        imported: None,
+    }
+}
+
+fn title(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
+    let many = match claims {
+        [_] => "a credit".to_owned(),
+        more => format!("{} credits", more.len()),
+    };
+    let what = match kind {
+        Kind::CaseDue => format!("a case must be opened by {}", case_by(claims)),
+        Kind::ClaimPossible => format!("{many} may be claimed until {}", last_day(claims)),
+        Kind::ClaimUnanswered => "a claim has no answer or no credit yet".to_owned(),
+        _ if is_over(claims, now) => format!("the last day for {many} has passed"),
+        _ => format!("the last day for {many} is {}", last_day(claims)),
+    };
+    format!("{}: {what} – {}", known.tracking_id, known.title)
+}
+
+fn last_day(claims: &[Told<'_>]) -> String {
+    let first = claims.iter().filter_map(|told| told.row.last_day.as_deref()).min();
+    first.unwrap_or("a day that the terms do not say").to_owned()
+}
+
+fn case_by(claims: &[Told<'_>]) -> String {
+    let first = claims.iter().filter_map(|told| told.row.open_case_by).min();
+    first.map_or_else(String::new, |by| by.format("%-d %b %Y, %H:%M UTC").to_string())
+}
+
+fn is_over(claims: &[Told<'_>], now: Time) -> bool {
+    last_day(claims) < now.date_naive().to_string()
+}
+
+/// What may be owed, until when, and what to do.
+fn text(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
+    let id = format!("{} (“{}”)", known.tracking_id, known.title);
+    let what = match kind {
+        Kind::CaseDue => format!(
+            "The terms ask for a case with the provider soon after an incident begins: for {id} it must be opened by {}, \
+             whether a credit comes of it or not.",
+            case_by(claims)
+        ),
+        Kind::ClaimPossible => format!(
+            "A review of {id} has come. By what you use and pay for, this may be owed: {}. It must be claimed until {}.",
+            sums(claims),
+            last_day(claims)
+        ),
+        Kind::ClaimUnanswered => format!(
+            "Claims that rest on {id} were submitted, and the time has passed in which they are answered and credited: {}.",
+            sums(claims)
+        ),
+        _ if is_over(claims, now) => format!(
+            "The last day to claim what may be owed for {id} was {}: {}. Nothing was submitted.",
+            last_day(claims),
+            sums(claims)
+        ),
+        _ => format!(
+            "What may be owed for {id} must be claimed until {}: {}.",
+            last_day(claims),
+            sums(claims)
+        ),
+    };
+    let to_do = match kind {
+        Kind::CaseDue => "Open a case with the provider, then `bellwether claims state ID case-opened`.",
+        Kind::ClaimUnanswered => {
+            "Ask the provider, or the reseller who pays; then say how far it is: `bellwether claims state ID granted` (or \
+             denied, credited)."
+        }
+        _ if is_over(claims, now) => {
+            "Ask the provider all the same if it is worth it, or let it go: `bellwether claims state ID withdrawn`."
+        }
+        _ => {
+            "`bellwether claims explain ID` says how a figure came about, `bellwether claims pack ID` puts together what a \
+             claim must bring. If it is not worth the work: `bellwether claims state ID --not-worth-it`."
+        }
+    };
+    let mut parts = vec![what, listed(claims), to_do.to_owned()];
+    if claims.iter().any(|told| !told.row.verified) {
+        parts.push(
+            "Figures rest on unverified terms: compare these with the provider's own document before you claim.".to_owned(),
+        );
+    }
+    parts.join("\n\n")
+}
+
+/// Each claim, or the first of very many.
+fn listed(claims: &[Told<'_>]) -> String {
+    let mut lines: Vec<String> = claims.iter().take(NAMED).map(|told| line(told.row)).collect();
+    let more = claims.len().saturating_sub(NAMED);
+    lines.extend((more > 0).then(|| format!("- and {more} more")));
+    lines.join("\n")
+}
+
+fn line(row: &Row) -> String {
+    let name = row.resource.as_ref().or(row.subscription.as_ref());
+    let name = name.map_or_else(String::new, |name| format!(", {name}"));
+    let last_day = row.last_day.as_deref().unwrap_or("?");
+    format!(
+        "- {}: {}{name}, {}: {}, until {last_day}",
+        row.id,
+        row.service,
+        row.month,
+        amount(row)
+    )
+}
+
+fn amount(row: &Row) -> String {
+    match (&row.credit, &row.currency) {
+        (Some(credit), Some(currency)) => format!("{credit} {currency}"),
+        _ => "an amount that cannot be computed".to_owned(),
+    }
+}
+
+/// `110.00 EUR and 20 JPY`, and what is not in it.
+fn sums(claims: &[Told<'_>]) -> String {
+    let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
+    let mut unknown = 0;
+    for told in claims {
+        let credit = told.row.credit.as_deref().and_then(|credit| Decimal::from_str_exact(credit).ok());
+        match (credit, told.row.currency.as_deref()) {
+            (Some(credit), Some(currency)) => *sums.entry(currency).or_default() += credit,
+            _ => unknown += 1,
+        }
+    }
+    let mut parts: Vec<String> = sums.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+    parts.extend((unknown > 0).then(|| format!("{unknown} that cannot be computed")));
+    parts.join(" and ")
+}

@@ -1,0 +1,236 @@
+//! What people said of a claim, one word after another, and how it stands by that.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Time;
+use crate::customer::CustomerId;
+
+use super::money::Currency;
+use super::row::Row;
+use super::state::State;
+
+/// The longest name of an owner or addressee, characters.
+pub const NAME_CHARS_MOST: usize = 200;
+
+/// The longest note, characters.
+pub const NOTE_CHARS_MOST: usize = 2_000;
+
+/// Something that a person said of a claim. What is left out stays as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// How far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Who looks after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// To whom it goes: the provider's support, or the reseller who pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addressee: Option<String>,
+    /// The amount that was asked for, a decimal in the claim's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// The amount that was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<String>,
+    /// The amount that stands on an invoice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credited: Option<String>,
+    /// Whether it is not worth the work: nobody is reminded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_worth_it: Option<bool>,
+    /// Anything else: the number of the case, why it was denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What was said, of which claim, by whom and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// Whose claim.
+    pub customer: CustomerId,
+    /// Its id.
+    pub claim: String,
+    /// When.
+    pub at: Time,
+    /// Who: the name of the token.
+    pub by: String,
+    /// What.
+    pub said: Said,
+    /// The figures as they were then: they may be corrected later, and what it was of may no longer be in the rule files.
+    pub row: Box<Row>,
+}
+
+/// How a claim stands by what was said of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The last state that a person said.
+    pub state: Option<State>,
+    /// When.
+    pub since: Option<Time>,
+    /// When it was submitted last.
+    pub submitted: Option<Time>,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// To whom it goes.
+    pub addressee: Option<String>,
+    /// The amounts.
+    pub asked: Option<String>,
+    /// See [`Said::granted`].
+    pub granted: Option<String>,
+    /// See [`Said::credited`].
+    pub credited: Option<String>,
+    /// Whether nobody is reminded of it.
+    pub is_not_worth_it: bool,
+    /// The figures as they were at the submission, or when something was said last.
+    pub row: Option<Row>,
+}
+
+/// Why something cannot be said of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// What to say instead.
+    pub hint: String,
+}
+
+impl Standing {
+    /// Of all that was said, the oldest first.
+    pub fn of(history: &[Claimed]) -> Self {
+        let mut standing = Self::default();
+        for one in history {
+            standing.add(one);
+        }
+        standing
+    }
+
+    fn add(&mut self, one: &Claimed) {
+        let said = one.said.clone();
+        if let Some(state) = said.state {
+            (self.state, self.since) = (Some(state), Some(one.at));
+            if state == State::Submitted {
+                self.submitted = Some(one.at);
+            }
+        }
+        let is_frozen = self.submitted.is_some() && said.state != Some(State::Submitted);
+        if !is_frozen || self.row.is_none() {
+            self.row = Some(Row::clone(&one.row));
+        }
+        let keep = |kept: &mut Option<String>, said: Option<String>| {
+            if let Some(said) = said {
+                *kept = Some(said).filter(|said| !said.is_empty());
+            }
+        };
+        keep(&mut self.owner, said.owner);
+        keep(&mut self.addressee, said.addressee);
+        keep(&mut self.asked, said.asked);
+        keep(&mut self.granted, said.granted);
+        keep(&mut self.credited, said.credited);
+        self.is_not_worth_it = said.not_worth_it.unwrap_or(self.is_not_worth_it);
+    }
+
+    /// The state that counts: what a person said last, unless that was before the submission and the last day has passed.
+    pub fn counts(&self, computed: Option<State>) -> Option<State> {
+        match (self.state, computed) {
+            (Some(said), Some(State::Expired)) if said.is_before_submission() => Some(State::Expired),
+            (Some(said), _) => Some(said),
+            (None, computed) => computed,
+        }
+    }
+
+    /// What was asked for: what a person said, or what was computed when it was submitted.
+    pub fn asked(&self) -> Option<&str> {
+        let frozen = || self.row.as_ref().filter(|_| self.submitted.is_some())?.credit.as_deref();
+        self.asked.as_deref().or_else(frozen)
+    }
+
+    /// By how much the figure of now differs from what was asked for; `None` if it does not, or that cannot be said.
+    pub fn difference(&self, now: &Row) -> Option<String> {
+        self.submitted?;
+        let decimal = |text: &str| Decimal::from_str_exact(text).ok();
+        let difference = decimal(now.credit.as_deref()?)? - decimal(self.asked()?)?;
+        (!difference.is_zero()).then(|| difference.to_string())
+    }
+}
+
+impl Said {
+    /// Whether this can be said of a claim that is so far; amounts are written as the currency has it.
+    ///
+    /// # Errors
+    /// When it cannot, with the field.
+    pub fn fit(mut self, state: Option<State>, row: &Row) -> Result<Self, Unfit> {
+        if self == Self::default() {
+            let hint = "a state, an owner, an addressee, an amount or a note".to_owned();
+            return Err(unfit("state", "this says nothing of the claim", hint));
+        }
+        if let Some(next) = self.state {
+            follows(state, next)?;
+        }
+        let currency = row.currency.as_deref().and_then(Currency::read);
+        for (field, amount) in [
+            ("asked", &mut self.asked),
+            ("granted", &mut self.granted),
+            ("credited", &mut self.credited),
+        ] {
+            if let Some(text) = amount.as_mut().filter(|text| !text.is_empty()) {
+                *text = read_amount(field, text, currency)?;
+            }
+        }
+        for (field, text, most) in [
+            ("owner", &self.owner, NAME_CHARS_MOST),
+            ("addressee", &self.addressee, NAME_CHARS_MOST),
+            ("note", &self.note, NOTE_CHARS_MOST),
+        ] {
+            let is_plain = |c: char| !c.is_control() || (c == '\n' && field == "note");
+            if text.as_deref().is_some_and(|text| text.chars().count() > most || !text.chars().all(is_plain)) {
+                let what = format!("this has at most {most} characters, and none that controls something");
+                return Err(unfit(field, &what, "say it in fewer words".to_owned()));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn unfit(field: &'static str, what: &str, hint: String) -> Unfit {
+    Unfit {
+        field,
+        what: what.to_owned(),
+        hint,
+    }
+}
+
+fn follows(state: Option<State>, next: State) -> Result<(), Unfit> {
+    let Some(now) = state else {
+        return Err(unfit(
+            "state",
+            "nothing is owed by this claim, so it cannot go on",
+            "`claims explain` says why nothing is owed".to_owned(),
+        ));
+    };
+    if now.next().contains(&next) {
+        return Ok(());
+    }
+    let names: Vec<&str> = now.next().iter().map(|state| state.word()).collect();
+    let hint = match names.is_empty() {
+        true => format!("nothing follows `{}`", now.word()),
+        false => format!("after `{}` comes one of: {}", now.word(), names.join(", ")),
+    };
+    let what = format!("a claim that is {} cannot be {} next", now.name(), next.name());
+    Err(unfit("state", &what, hint))
+}
+
+fn read_amount(field: &'static str, text: &str, currency: Option<Currency>) -> Result<String, Unfit> {
+    let (amount, named) = super::money::read_amount(text).map_err(|why| unfit(field, &why, "like 123.45".to_owned()))?;
+    match (currency, named) {
+        (Some(currency), Some(named)) if currency != named => {
+            let what = format!("the claim is in {currency}, not in {named}");
+            Err(unfit(field, &what, format!("the amount in {currency}")))
+        }
+        (Some(currency), _) => Ok(currency.shown(amount)),
+        (None, _) => Ok(amount.to_string()),
+    }
+}

@@ -1,0 +1,394 @@
+//! Service credits: what may be owed, how far each claim is, and what people say of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::super::AppState;
+use super::super::auth::Scope;
+use super::super::caller::Caller;
+use super::super::query::Query;
+use super::super::reading::Reading;
+use super::super::refusal::Refusal;
+use crate::claim::{self, Claimed, Row, Said, Unfit};
+use crate::clock::Time;
+use crate::customer::{CustomerId, Viewer};
+use crate::record::Command;
+use crate::view::claims::{Listed, listed};
+
+/// The most claims of one answer.
+const CLAIMS_MOST: usize = 10_000;
+
+/// The largest body, bytes.
+const BODY_BYTES_MOST: usize = 16 * 1024;
+
+/// What may be said of a claim.
+const SHAPE: &str = "{\"state\": \"submitted\", \"owner\": …, \"addressee\": …, \"asked\": \"123.45\", \"granted\": …, \
+                     \"credited\": …, \"not_worth_it\": true, \"note\": …}, each if you like";
+
+/// What is listed.
+#[derive(Serialize)]
+pub struct Answer {
+    claims: Vec<ClaimLine>,
+    /// Sentences about what cannot be worked out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    /// Whether there are more than are listed, and how many are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only_first: Option<usize>,
+}
+
+/// A claim: its figures, and how it stands.
+#[derive(Serialize)]
+pub struct ClaimLine {
+    #[serde(flatten)]
+    row: Row,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addressee: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    granted: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credited: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    not_worth_it: bool,
+    /// By how much the figure of now differs from what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<String>,
+    /// What it is of is in no rule file any more, or there was no incident: the figures are those of then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
+}
+
+/// A claim with all that was said of it.
+#[derive(Serialize)]
+pub struct Whole {
+    #[serde(flatten)]
+    line: ClaimLine,
+    /// What may be said next.
+    next: Vec<&'static str>,
+    history: Vec<SaidLine>,
+}
+
+#[derive(Serialize)]
+struct SaidLine {
+    at: Time,
+    by: String,
+    #[serde(flatten)]
+    said: Said,
+}
+
+impl ClaimLine {
+    fn of(listed: Listed) -> Self {
+        let difference = listed.difference();
+        let asked = listed.standing.asked().map(str::to_owned);
+        let standing = listed.standing;
+        Self {
+            row: Row {
+                state: listed.state,
+                ..listed.row
+            },
+            owner: standing.owner,
+            addressee: standing.addressee,
+            asked,
+            granted: standing.granted,
+            credited: standing.credited,
+            not_worth_it: standing.is_not_worth_it,
+            difference,
+            gone: listed.is_gone,
+        }
+    }
+}
+
+impl Whole {
+    fn of(listed: Listed) -> Self {
+        let next = listed.state.map_or(&[][..], claim::State::next);
+        let history = listed.history.iter().map(|one| SaidLine {
+            at: one.at,
+            by: one.by.clone(),
+            said: one.said.clone(),
+        });
+        Self {
+            next: next.iter().map(|state| state.word()).collect(),
+            history: history.collect(),
+            line: ClaimLine::of(listed),
+        }
+    }
+}
+
+/// Which claims are asked for.
+#[derive(Debug, Default, Clone)]
+pub struct Asked {
+    /// Whose.
+    pub customer: Option<CustomerId>,
+    /// Of which month, `2026-10`.
+    pub month: Option<String>,
+    /// How far.
+    pub state: Option<claim::State>,
+    /// Also where nothing is owed.
+    pub all: bool,
+}
+
+impl Asked {
+    /// The parameters by which it is asked.
+    pub const PARAMETERS: [&str; 4] = ["customer", "month", "state", "all"];
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When one is wrong.
+    pub fn read(query: &Query) -> Result<Self, Refusal> {
+        let month = query.one("month").map(|text| {
+            let wrong = || Refusal::bad("this is no month of the calendar").field("month").hint("like 2026-10");
+            claim::month(text).ok_or_else(wrong)
+        });
+        let state = query.one("state").map(|text| {
+            claim::State::read(text).ok_or_else(|| {
+                let words: Vec<&str> = claim::State::ALL.iter().map(|state| state.word()).collect();
+                Refusal::bad("there is no such state")
+                    .field("state")
+                    .hint(words.join(", "))
+            })
+        });
+        let all = match query.one("all") {
+            None | Some("false" | "0" | "no") => false,
+            Some("true" | "1" | "yes") => true,
+            Some(_) => return Err(Refusal::bad("this is `true` or `false`").field("all")),
+        };
+        Ok(Self {
+            customer: query.one("customer").map(CustomerId::new),
+            month: month.transpose()?,
+            state: state.transpose()?,
+            all,
+        })
+    }
+
+    fn is_wanted(&self, listed: &Listed) -> bool {
+        let is_of_month = self.month.as_ref().is_none_or(|month| listed.row.month == *month);
+        let is_so_far = self.state.is_none_or(|state| listed.state == Some(state));
+        is_of_month && is_so_far && (self.all || listed.state.is_some())
+    }
+}
+
+/// What is found: claims, and sentences about what cannot be worked out.
+#[derive(Default)]
+pub struct Found {
+    /// By customer, then as they were worked out.
+    pub claims: Vec<Listed>,
+    /// About what cannot be worked out.
+    pub notes: Vec<String>,
+}
+
+/// The claims that are asked for, as far as the reader may see them.
+///
+/// # Errors
+/// When they are still being worked out, or the store cannot be read.
+pub fn found(reading: &Reading, asked: &Asked) -> Result<Found, Refusal> {
+    let own = reading.viewer.customer();
+    if let (Some(own), Some(other)) = (own, &asked.customer)
+        && own != other
+    {
+        return Err(Refusal::not_found("there is no such customer"));
+    }
+    let whose = own.or(asked.customer.as_ref());
+    let busy = |busy: crate::assess::Busy| Refusal::later(format!("{busy}; try again in a few seconds"), 5);
+    let mut assessed = reading.assessor.all(&reading.ledger).map_err(busy)?;
+    // what was decided while this waited is counted, so the store is looked at as it is now
+    let store = reading.ledger.view();
+    let mut said: BTreeMap<CustomerId, BTreeMap<String, Vec<Claimed>>> = BTreeMap::new();
+    for one in store.all_claimed(whose)? {
+        let by_claim = said.entry(one.customer.clone()).or_default();
+        by_claim.entry(one.claim.clone()).or_default().push(one);
+    }
+    if let Some(whose) = whose {
+        assessed.retain(|customer, _| customer == whose);
+    }
+    let mut found = Found::default();
+    for customer in said.keys() {
+        assessed.entry(customer.clone()).or_default();
+    }
+    for (customer, assessed) in assessed {
+        let said = said.remove(&customer).unwrap_or_default();
+        let claims = listed(&assessed.rows, said).into_iter();
+        found.claims.extend(claims.filter(|listed| asked.is_wanted(listed)));
+        found.notes.extend(assessed.notes.iter().cloned());
+    }
+    Ok(found)
+}
+
+/// One claim, if the reader may see it.
+///
+/// # Errors
+/// When there is none, or as [`found`].
+pub fn one_of(reading: &Reading, id: &str) -> Result<Listed, Refusal> {
+    let all = Asked {
+        all: true,
+        ..Asked::default()
+    };
+    let mut claims = found(reading, &all)?.claims.into_iter();
+    claims
+        .find(|listed| listed.row.id == id)
+        .ok_or_else(|| Refusal::not_found("there is no such claim"))
+}
+
+/// `GET /v1/claims?customer=&month=&state=&all=`.
+pub async fn list(
+    State(app_state): State<Arc<AppState>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Answer>, Refusal> {
+    let viewer = app_state.reader(&caller)?;
+    let query = Query::of(&uri);
+    let known: Vec<&str> = Asked::PARAMETERS.into_iter().chain(["token"]).collect();
+    query.only(&known)?;
+    let asked = Asked::read(&query)?;
+    let answer = move |reading: &Reading| {
+        let found = found(reading, &asked)?;
+        let only_first = (found.claims.len() > CLAIMS_MOST).then_some(CLAIMS_MOST);
+        let claims = found.claims.into_iter().take(CLAIMS_MOST);
+        Ok(Json(Answer {
+            claims: claims.map(ClaimLine::of).collect(),
+            notes: found.notes,
+            only_first,
+        }))
+    };
+    app_state.read(viewer, answer).await
+}
+
+/// `GET /v1/claims/{id}`.
+pub async fn one(
+    State(app_state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Whole>, Refusal> {
+    let viewer = app_state.reader(&caller)?;
+    Query::of(&uri).only(&["token"])?;
+    let answer = move |reading: &Reading| Ok(Json(Whole::of(one_of(reading, &id)?)));
+    app_state.read(viewer, answer).await
+}
+
+/// `POST /v1/claims/{id}`: how far it is, and what else is to be known of it.
+pub async fn post(
+    State(app_state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    uri: Uri,
+    body: Bytes,
+) -> Result<Json<Whole>, Refusal> {
+    app_state.admit(&caller, Scope::Operate)?;
+    Query::of(&uri).only(&["token"])?;
+    let said = read_said(&body)?;
+    let by = app_state.operator(&caller);
+    say(&app_state, &id, by, said).await.map(Whole::of).map(Json)
+}
+
+/// Has it written down, and answers how the claim stands then.
+///
+/// # Errors
+/// When this cannot be said of the claim, or cannot be written down.
+pub async fn say(app_state: &AppState, id: &str, by: String, said: Said) -> Result<Listed, Refusal> {
+    let asked = id.to_owned();
+    let before = move |reading: &Reading| one_of(reading, &asked);
+    let before = app_state.read(Viewer::Operator, before).await?;
+    let said = said.fit(before.state, &before.row).map_err(unfit)?;
+    let wanted = said.state;
+    let claimed = Claimed {
+        customer: CustomerId::new(&before.row.customer),
+        claim: before.row.id.clone(),
+        at: app_state.clock.now(),
+        by: by.clone(),
+        said,
+        row: Box::new(before.row),
+    };
+    let ledger = app_state.ledger.clone();
+    // who asked may go away meanwhile: what was begun is finished
+    let written = tokio::spawn(async move {
+        for at in ledger.command(&by, Command::Claim(Box::new(claimed))).await? {
+            ledger.decided(at).await;
+        }
+        Ok::<(), Refusal>(())
+    });
+    written
+        .await
+        .map_err(|_| Refusal::later("the command could not be written down", 5))??;
+    let asked = id.to_owned();
+    let after = app_state
+        .read(Viewer::Operator, move |reading: &Reading| one_of(reading, &asked))
+        .await?;
+    match wanted {
+        Some(state) if after.standing.state != Some(state) => {
+            let what = format!("somebody else was quicker: the claim is {}", shown(after.state));
+            Err(Refusal::new(StatusCode::CONFLICT, what).field("state"))
+        }
+        _ => Ok(after),
+    }
+}
+
+fn shown(state: Option<claim::State>) -> &'static str {
+    state.map_or("nothing that is owed", claim::State::name)
+}
+
+fn unfit(unfit: Unfit) -> Refusal {
+    Refusal::bad(unfit.what).field(unfit.field).hint(unfit.hint)
+}
+
+fn read_said(body: &[u8]) -> Result<Said, Refusal> {
+    if body.len() > BODY_BYTES_MOST {
+        let what = format!("what is said of a claim has at most {BODY_BYTES_MOST} bytes");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, what));
+    }
+    let read: Result<Map<String, Value>, _> = serde_json::from_slice(body);
+    let fields = read.map_err(|error| Refusal::bad(format!("this is no JSON object: {error}")).hint(SHAPE))?;
+    let mut said = Said::default();
+    for (key, value) in &fields {
+        let text = || {
+            let text = value.as_str().map(|text| text.trim().to_owned());
+            text.ok_or_else(|| Refusal::bad("this is not a text").field(key.clone()).hint(SHAPE))
+        };
+        match key.as_str() {
+            "state" => said.state = Some(state(&text()?)?),
+            "owner" => said.owner = Some(text()?),
+            "addressee" => said.addressee = Some(text()?),
+            "asked" => said.asked = Some(text()?),
+            "granted" => said.granted = Some(text()?),
+            "credited" => said.credited = Some(text()?),
+            "note" => said.note = Some(text()?),
+            "not_worth_it" => {
+                let wrong = || Refusal::bad("this is `true` or `false`").field("not_worth_it");
+                said.not_worth_it = Some(value.as_bool().ok_or_else(wrong)?);
+            }
+            other => {
+                let field: String = other.chars().take(80).collect();
+                return Err(Refusal::bad("a claim has no such field").field(field).hint(SHAPE));
+            }
+        }
+    }
+    Ok(said)
+}
+
+/// A state that a person may say.
+///
+/// # Errors
+/// When there is none of this word.
+pub fn state(word: &str) -> Result<claim::State, Refusal> {
+    claim::State::read(word).ok_or_else(|| {
+        let words: Vec<&str> = claim::State::ALL
+            .iter()
+            .filter(|state| **state != claim::State::Expired)
+            .map(|state| state.word())
+            .collect();
+        Refusal::bad("there is no such state")
+            .field("state")
+            .hint(words.join(", "))
+    })
+}
