@@ -143,7 +143,11 @@ impl Follower {
     /// Takes up what the rule files say of usage and terms, if they are others.
     fn look_at_rules(&mut self) {
         let rules = self.sources.ledger.rules();
-        if self.rules.as_ref().is_some_and(|known| known.revision == rules.revision) {
+        if self
+            .rules
+            .as_ref()
+            .is_some_and(|known| known.revision == rules.revision)
+        {
             return;
         }
         let mut used = BTreeMap::new();
@@ -252,7 +256,6 @@ impl Follower {
         let assessed = Assessed {
             rows: computed.rows,
             notes: computed.notes,
-            at: now,
         };
         self.assessor
             .lock()

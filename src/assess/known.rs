@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::claim::{Incident, ImpactOn, Source, service_key};
+use crate::claim::{ImpactOn, Incident, Source, service_key};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::evaluate::{LookAt, Part};

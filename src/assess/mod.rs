@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::claim::Row;
-use crate::clock::{Clock, Time};
+use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
@@ -47,8 +47,6 @@ pub struct Assessed {
     pub rows: Vec<Row>,
     /// Sentences about what cannot be worked out.
     pub notes: BTreeSet<String>,
-    /// For which moment.
-    pub at: Time,
 }
 
 /// What may be owed, for those who ask. Clones are the same one.

@@ -79,7 +79,10 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         let about = row.incidents.last().map_or("", String::as_str);
         for reminder in reminders {
             let mark = reminder.mark;
-            groups.entry((reminder.kind, about)).or_default().push(Told { row, mark });
+            groups
+                .entry((reminder.kind, about))
+                .or_default()
+                .push(Told { row, mark });
         }
     }
     for ((kind, about), claims) in groups {
@@ -218,7 +221,8 @@ fn text(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
     let mut parts = vec![what, listed(claims), to_do.to_owned()];
     if claims.iter().any(|told| !told.row.verified) {
         parts.push(
-            "Figures rest on unverified terms: compare these with the provider's own document before you claim.".to_owned(),
+            "Figures rest on unverified terms: compare these with the provider's own document before you claim."
+                .to_owned(),
         );
     }
     parts.join("\n\n")
@@ -257,7 +261,11 @@ fn sums(claims: &[Told<'_>]) -> String {
     let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
     let mut unknown = 0;
     for told in claims {
-        let credit = told.row.credit.as_deref().and_then(|credit| Decimal::from_str_exact(credit).ok());
+        let credit = told
+            .row
+            .credit
+            .as_deref()
+            .and_then(|credit| Decimal::from_str_exact(credit).ok());
         match (credit, told.row.currency.as_deref()) {
             (Some(credit), Some(currency)) => *sums.entry(currency).or_default() += credit,
             _ => unknown += 1,

@@ -32,13 +32,13 @@ mod tests;
 
 pub use compute::{Asked, Computed, Rows, compute};
 pub use incidents::{Impact as ImpactOn, Incident, Source, read_incidents};
-pub use reminders::{Facts, Reminder, due};
+pub use reminders::{Facts, due};
 pub use row::Row;
 pub use standing::{Claimed, Said, Standing, Unfit};
 pub use state::State;
 pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
-pub use words::service_key;
 pub use usage::{Beside, Identity, Usage, read_usage, read_usage_among};
+pub use words::service_key;
 
 /// A billing month as it is written (`2026-10`); `None` if the text is none.
 pub fn month(text: &str) -> Option<String> {

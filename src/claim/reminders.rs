@@ -100,13 +100,20 @@ fn case(facts: &Facts<'_>, state: Option<State>, now: Time) -> Vec<Reminder> {
         .row
         .open_case_by
         .is_some_and(|by| is_open && now < by + CASE_IS_TOLD);
-    let reminder = is_told.then(|| untold(facts, Kind::CaseDue, "case".to_owned())).flatten();
+    let reminder = is_told
+        .then(|| untold(facts, Kind::CaseDue, "case".to_owned()))
+        .flatten();
     reminder.into_iter().collect()
 }
 
 /// Days before the last day, and that it was missed.
 fn last_days(facts: &Facts<'_>) -> Vec<Coming> {
-    let Some(last_day) = facts.row.last_day.as_deref().and_then(|day| day.parse::<NaiveDate>().ok()) else {
+    let Some(last_day) = facts
+        .row
+        .last_day
+        .as_deref()
+        .and_then(|day| day.parse::<NaiveDate>().ok())
+    else {
         return Vec::new();
     };
     let over = midnight(last_day) + Duration::days(1);

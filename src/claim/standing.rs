@@ -144,7 +144,13 @@ impl Standing {
 
     /// What was asked for: what a person said, or what was computed when it was submitted.
     pub fn asked(&self) -> Option<&str> {
-        let frozen = || self.row.as_ref().filter(|_| self.submitted.is_some())?.credit.as_deref();
+        let frozen = || {
+            self.row
+                .as_ref()
+                .filter(|_| self.submitted.is_some())?
+                .credit
+                .as_deref()
+        };
         self.asked.as_deref().or_else(frozen)
     }
 
@@ -186,7 +192,10 @@ impl Said {
             ("note", &self.note, NOTE_CHARS_MOST),
         ] {
             let is_plain = |c: char| !c.is_control() || (c == '\n' && field == "note");
-            if text.as_deref().is_some_and(|text| text.chars().count() > most || !text.chars().all(is_plain)) {
+            if text
+                .as_deref()
+                .is_some_and(|text| text.chars().count() > most || !text.chars().all(is_plain))
+            {
                 let what = format!("this has at most {most} characters, and none that controls something");
                 return Err(unfit(field, &what, "say it in fewer words".to_owned()));
             }
@@ -224,7 +233,8 @@ fn follows(state: Option<State>, next: State) -> Result<(), Unfit> {
 }
 
 fn read_amount(field: &'static str, text: &str, currency: Option<Currency>) -> Result<String, Unfit> {
-    let (amount, named) = super::money::read_amount(text).map_err(|why| unfit(field, &why, "like 123.45".to_owned()))?;
+    let (amount, named) =
+        super::money::read_amount(text).map_err(|why| unfit(field, &why, "like 123.45".to_owned()))?;
     match (currency, named) {
         (Some(currency), Some(named)) if currency != named => {
             let what = format!("the claim is in {currency}, not in {named}");

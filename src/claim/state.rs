@@ -76,9 +76,7 @@ impl State {
 
     /// What a person may say next.
     pub fn next(self) -> &'static [Self] {
-        use State::{
-            Acknowledged, CaseOpened, Credited, Denied, Granted, Possible, Prepared, Submitted, Withdrawn,
-        };
+        use State::{Acknowledged, CaseOpened, Credited, Denied, Granted, Possible, Prepared, Submitted, Withdrawn};
         match self {
             Self::Possible => &[CaseOpened, Prepared, Submitted, Withdrawn],
             Self::CaseOpened => &[Prepared, Submitted, Withdrawn],

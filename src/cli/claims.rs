@@ -1,4 +1,5 @@
-//! `bellwether claims`: what may be owed for downtime, computed from files, without a daemon.
+//! `bellwether claims`: what may be owed for downtime: computed from files, without a daemon; and how far claims are, by a
+//! daemon.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use anyhow::Result;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::client::Server;
 use super::failure::{Exit, Failure};
 use super::output::{self, Format, count, one_line, wrapped_as};
 use super::problems::rendered;
@@ -17,7 +19,9 @@ use crate::event::catalogue::Catalogue as Services;
 use crate::problem::Problem;
 use crate::problem::fields::Reading;
 
-/// Compute which service credits may be owed for downtime, and explain each figure
+mod running;
+
+/// Service credits: which may be owed for downtime, how each figure came about, and how far each claim is
 #[derive(Debug, Clone, clap::Args)]
 pub struct Claims {
     #[command(subcommand)]
@@ -26,8 +30,11 @@ pub struct Claims {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum What {
-    Compute(Compute),
+    List(running::List),
+    Show(running::Show),
+    State(running::Say),
     Explain(Explain),
+    Compute(Compute),
     Terms(Terms),
 }
 
@@ -45,13 +52,30 @@ struct Compute {
 }
 
 /// Say in words how the figures of a claim came about
+///
+/// The daemon is asked, unless files are named.
 #[derive(Debug, Clone, clap::Args)]
 struct Explain {
-    /// The claim, as `bellwether claims compute` shows it [default: all of them]
+    /// The claim, as `claims list` or `claims compute` shows it [default: all of them]
     #[arg(value_name = "ID")]
     id: Option<String>,
+    /// What is used and paid for: a file with `usage:`, such as a rule file
+    #[arg(long, value_name = "FILE", requires = "incidents")]
+    usage: Option<PathBuf>,
+    /// What happened: a file with `incidents:`
+    #[arg(long, value_name = "FILE", requires = "usage")]
+    incidents: Option<PathBuf>,
+    /// Own terms, which come before those of the program
+    #[arg(long, value_name = "FILE", requires = "usage")]
+    terms: Option<PathBuf>,
+    /// Whose usage it is, where the file does not say
+    #[arg(long, value_name = "NAME", requires = "usage")]
+    customer: Option<String>,
+    /// The moment that it is computed for (2026-12-05T00:00:00Z) [default: now]
+    #[arg(long, value_name = "TIME", value_parser = read_moment, requires = "usage")]
+    at: Option<Time>,
     #[command(flatten)]
-    files: Files,
+    server: Server,
 }
 
 /// Print the terms that claims are computed with, and whether they are verified
@@ -85,11 +109,14 @@ struct Files {
 }
 
 impl Claims {
-    /// Reads, computes and shows.
-    pub fn run(self) -> Result<Exit> {
+    /// Reads or asks, and shows.
+    pub async fn run(self) -> Result<Exit> {
         match self.what {
+            What::List(list) => list.run().await,
+            What::Show(show) => show.run().await,
+            What::State(say) => say.run().await,
+            What::Explain(explain) => explain.run().await,
             What::Compute(compute) => compute.run(),
-            What::Explain(explain) => explain.run(),
             What::Terms(terms) => terms.run(),
         }
     }
@@ -109,8 +136,18 @@ impl Compute {
 }
 
 impl Explain {
-    fn run(self) -> Result<Exit> {
-        let Some(computed) = self.files.compute(true)? else {
+    async fn run(self) -> Result<Exit> {
+        let (Some(usage), Some(incidents)) = (&self.usage, &self.incidents) else {
+            return running::explain(&self.server, self.id.as_deref()).await;
+        };
+        let files = Files {
+            usage: usage.clone(),
+            incidents: incidents.clone(),
+            terms: self.terms.clone(),
+            customer: self.customer.clone().unwrap_or_else(|| ORGANISATION.to_owned()),
+            at: self.at,
+        };
+        let Some(computed) = files.compute(true)? else {
             return Ok(Exit::Config);
         };
         let is_meant = |row: &&Row| match &self.id {

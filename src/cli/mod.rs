@@ -119,7 +119,7 @@ impl Command {
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
             Command::Feeds(feeds) => wait(feeds.run()),
-            Command::Claims(claims) => claims.run(),
+            Command::Claims(claims) => wait(claims.run()),
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),

@@ -42,13 +42,13 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::archive::Kept;
+use crate::assess::Assessor;
 use crate::channel::EmailAddress;
 use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
 use crate::refused::Refused;
-use crate::assess::Assessor;
 use crate::search::Search;
 use crate::secret::{LinkKey, Secret, SessionKey};
 

@@ -41,12 +41,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn of(
-        ledger: &Ledger,
-        (search, assessor): (Search, Assessor),
-        viewer: Viewer,
-        about: Option<CustomerId>,
-    ) -> Self {
+    fn of(ledger: &Ledger, (search, assessor): (Search, Assessor), viewer: Viewer, about: Option<CustomerId>) -> Self {
         let store = ledger.view();
         let past = ledger.past(store.clone(), about);
         Self {

@@ -127,6 +127,8 @@ variants! {
         Why::OnHold => "why on-hold",
         Why::NothingOwed => "why nothing-owed",
         Why::NoSuchIncident => "why no-such-incident",
+        Why::ClaimStandsOtherwise => "why claim-stands-otherwise",
+        Why::ToldBefore => "why told-before",
         Why::TooCostly => "why too-costly",
         Why::NoSuchReceiver => "why no-such-receiver",
     }

@@ -205,7 +205,9 @@ impl<'t> Folder<'t> {
         for mut same in known.into_values().filter(|same| same.len() > 1) {
             same.sort_by_key(|(_, usage)| usage.deployed);
             for pair in same.windows(2) {
-                let [(first, one), (second, other)] = pair else { continue };
+                let [(first, one), (second, other)] = pair else {
+                    continue;
+                };
                 // within a file it was said when that was read
                 if first.draft.reading.file != second.draft.reading.file && one.is_beside(other) {
                     let (name, line, file) = (other.name(), one.place.line, first.draft.reading.file);

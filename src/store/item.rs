@@ -20,7 +20,9 @@ use crate::journal::Position;
 use crate::lookup::Frozen;
 use crate::message::{Carried, FrozenContent};
 use crate::notification::{Notification, SeriesId};
-use crate::record::{Accounts, ClaimMark, BrokenFile, Deadline, Judged, Planned, PlannedFor, Set, SetAside, Stands, Verdict, Why};
+use crate::record::{
+    Accounts, BrokenFile, ClaimMark, Deadline, Judged, Planned, PlannedFor, Set, SetAside, Stands, Verdict, Why,
+};
 use crate::rule::Revision;
 
 /// One thing the store holds.

@@ -6,6 +6,7 @@ mod claims;
 mod cli;
 mod closed;
 mod corrections;
+mod credits;
 mod delivering;
 mod finding;
 mod folders;

@@ -3,7 +3,7 @@
 use super::*;
 
 fn of_usage(text: &str) -> String {
-    let knows = |word: &str| knows_provider(word, &SHIPPED);
+    let knows = |word: &str| knows_provider(word, SHIPPED.iter());
     let beside = Beside {
         customer: "contoso",
         services: &SERVICES,
@@ -22,7 +22,7 @@ fn of_terms(text: &str) -> String {
 
 fn of_incidents(text: &str) -> String {
     let reading = Reading::new("incidents.yaml", text);
-    read_incidents(&reading, &SERVICES, &|word| knows_provider(word, &SHIPPED));
+    read_incidents(&reading, &SERVICES, &|word| knows_provider(word, SHIPPED.iter()));
     told(&reading)
 }
 

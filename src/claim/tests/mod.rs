@@ -65,7 +65,7 @@ fn computed(usage: &str, incidents: &str, own: &str, at: &str, all: bool) -> Com
         catalogue = catalogue.with_own(read_terms(&reading, services));
         good(&reading);
     }
-    let knows = |word: &str| knows_provider(word, &catalogue);
+    let knows = |word: &str| knows_provider(word, catalogue.iter());
     let beside = Beside {
         customer: "contoso",
         services,
@@ -82,7 +82,7 @@ fn computed(usage: &str, incidents: &str, own: &str, at: &str, all: bool) -> Com
         incidents: &incidents,
         terms: &catalogue,
         at: at.parse().expect("a moment"),
-        all,
+        rows: if all { Rows::All } else { Rows::Owed },
     })
 }
 

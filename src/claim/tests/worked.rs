@@ -268,7 +268,7 @@ fn the_last_day_follows_from_the_billing_month() {
         (rows[0].last_day.clone().expect("a last day"), rows[0].state)
     };
     let azure = "2 months after the billing month";
-    let on = |day: &str, state| (day.to_owned(), Some(state));
+    let on = |day: &str, state: &str| (day.to_owned(), State::read(state));
     assert_eq!(
         last("2026-12", "", azure, "2027-02-28T23:59:59Z"),
         on("2027-02-28", "possible")

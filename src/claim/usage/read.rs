@@ -115,7 +115,8 @@ const TEXTS: Texts = Texts {
 };
 
 /// How an entry is written.
-const EXAMPLE: &str = "- { provider: azure, service: Virtual Machines, resource: vm-1, fee: \"100.00\", currency: EUR }";
+const EXAMPLE: &str =
+    "- { provider: azure, service: Virtual Machines, resource: vm-1, fee: \"100.00\", currency: EUR }";
 
 /// What else of a file matters for its usage.
 pub struct Beside<'s> {

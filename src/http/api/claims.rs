@@ -148,7 +148,11 @@ impl Asked {
     /// When one is wrong.
     pub fn read(query: &Query) -> Result<Self, Refusal> {
         let month = query.one("month").map(|text| {
-            let wrong = || Refusal::bad("this is no month of the calendar").field("month").hint("like 2026-10");
+            let wrong = || {
+                Refusal::bad("this is no month of the calendar")
+                    .field("month")
+                    .hint("like 2026-10")
+            };
             claim::month(text).ok_or_else(wrong)
         });
         let state = query.one("state").map(|text| {
@@ -241,11 +245,7 @@ pub fn one_of(reading: &Reading, id: &str) -> Result<Listed, Refusal> {
 }
 
 /// `GET /v1/claims?customer=&month=&state=&all=`.
-pub async fn list(
-    State(app_state): State<Arc<AppState>>,
-    caller: Caller,
-    uri: Uri,
-) -> Result<Json<Answer>, Refusal> {
+pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Answer>, Refusal> {
     let viewer = app_state.reader(&caller)?;
     let query = Query::of(&uri);
     let known: Vec<&str> = Asked::PARAMETERS.into_iter().chain(["token"]).collect();

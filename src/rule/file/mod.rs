@@ -108,7 +108,15 @@ pub struct DraftRule {
 
 /// Where a character that nobody sees does which harm.
 const TEXTS: Texts = Texts {
-    free: &["title", "text", "tracking id", "properties", "evidence", "source", "edition"],
+    free: &[
+        "title",
+        "text",
+        "tracking id",
+        "properties",
+        "evidence",
+        "source",
+        "edition",
+    ],
     loose: &[
         "event type",
         "stage",

@@ -1,0 +1,304 @@
+//! Service credits by the daemon: what is owed follows from rule files and incidents, people say how far a claim is, and
+//! nobody misses a day.
+
+use serde_json::{Value, json};
+
+use crate::world::{Azure, DEV, PROD, World};
+
+/// By no catalogue of ours: the steps, the clocks and the case are the customer's own.
+const RULES: &str = r#"
+receivers:
+  leads: [{ webhook: '{hooks}/claims' }]
+rules:
+  - { name: Credits, when: { kind: [claim possible, case due, claim due, claim unanswered] }, notify: leads, settle: 0s }
+terms:
+  - { provider: azure, service: Virtual Machines, steps: [{ below: 99.99, credit: 10 }, { below: 99, credit: 25 }],
+      claim within: 2 months after the billing month, processed within: 45d, evidence: [tracking id of the incident],
+      source: our agreement, checked: 2026-11-01, verified: true }
+usage:
+  - { provider: azure, service: Virtual Machines, region: East US, subscription: 11111111-aaaa-4bbb-8ccc-111111111111,
+      resource: shop-1, fee: "1000.00", currency: EUR }
+"#;
+
+const TOKENS: [(&str, &str); 3] = [
+    ("operator-ada", "operator-ada-0123456789abcdef"),
+    ("contoso-read", "contoso-read-0123456789abcdef"),
+    ("fabrikam-read", "fabrikam-read-0123456789abcdef"),
+];
+
+const ADA: &str = TOKENS[0].1;
+const CONTOSO: &str = TOKENS[1].1;
+const FABRIKAM: &str = TOKENS[2].1;
+
+async fn world(rules: &str) -> World {
+    let settings = format!(
+        "secrets: {{dir}}/secrets\ntokens: {{ operate: operator-ada }}\ncustomers:\n  contoso: {{ accounts: [{PROD}], tokens: \
+         contoso-read }}\n  fabrikam: {{ accounts: [{DEV}], tokens: fabrikam-read }}\n"
+    );
+    let mut world = World::with(&[("contoso/rules.yaml", rules), ("fabrikam/rules.yaml", "rules: []\n")]).await;
+    let secrets = world.rules().parent().expect("a folder").join("secrets");
+    std::fs::create_dir_all(&secrets).expect("a folder");
+    for (name, token) in TOKENS {
+        std::fs::write(secrets.join(name), token).expect("a file");
+    }
+    world.change_settings(&settings).await;
+    world
+}
+
+async fn hear(world: &World, event: &Value) {
+    assert_eq!(world.post_as(ADA, "/v1/events", event.to_string()).await.0, 202);
+    world.settled().await;
+}
+
+/// An incident of 45 minutes, from 08:40 to 09:25 UTC on 24 November 2026.
+async fn incident(world: &World) {
+    hear(world, &Azure::active().json()).await;
+    let mut over = Azure::mitigated().json();
+    over["data"]["context"]["activityLog"]["properties"]["impactMitigationTime"] = json!("2026-11-24T09:25:00Z");
+    hear(world, &over).await;
+}
+
+async fn claims(world: &World, token: &str, query: &str) -> Vec<Value> {
+    let (status, answer) = world.get_as(token, &format!("/v1/claims{query}")).await;
+    assert_eq!(status, 200, "{answer}");
+    // what was worked out for the answer may have led to reminders
+    world.settled().await;
+    answer["claims"].as_array().expect("a list").clone()
+}
+
+async fn say(world: &World, id: &str, said: Value) -> (u16, Value) {
+    let answer = world.post_as(ADA, &format!("/v1/claims/{id}"), said.to_string()).await;
+    world.settled().await;
+    answer
+}
+
+fn told(world: &World) -> Vec<(String, String)> {
+    let text = |hook: &Value, field: &str| hook[field].as_str().unwrap_or_default().to_owned();
+    let hooks = world.hooks.got("claims");
+    hooks
+        .iter()
+        .map(|hook| (text(&hook.body, "kind"), text(&hook.body, "title")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_incident_owes_is_worked_out_for_whom_it_touched_and_shown_to_nobody_else() {
+    let world = world(RULES).await;
+    assert_eq!(claims(&world, CONTOSO, "").await, Vec::<Value>::new());
+    incident(&world).await;
+    let rows = claims(&world, CONTOSO, "").await;
+    // 45 of 43,200 minutes: 99.89583 %, below 99.99: 10 % of 1,000.00
+    let row = &rows[0];
+    assert_eq!(
+        (
+            &row["uptime_percent"],
+            &row["credit"],
+            &row["currency"],
+            &row["down_minutes"]
+        ),
+        (&json!("99.89583"), &json!("100.00"), &json!("EUR"), &json!("45")),
+        "{row}"
+    );
+    assert_eq!(
+        (
+            &row["state"],
+            &row["last_day"],
+            &row["customer"],
+            &row["provisional"],
+            &row["verified"]
+        ),
+        (
+            &json!("possible"),
+            &json!("2027-01-30"),
+            &json!("contoso"),
+            &json!(true),
+            &json!(true)
+        )
+    );
+    assert_eq!((rows.len(), &row["incidents"]), (1, &json!(["VVTQ-J98"])));
+    let id = row["id"].as_str().expect("an id");
+    assert_eq!(
+        claims(&world, ADA, "?customer=contoso&month=2026-11&state=possible")
+            .await
+            .len(),
+        1
+    );
+    assert_eq!(claims(&world, ADA, "?month=2026-10").await.len(), 0);
+    assert_eq!(claims(&world, FABRIKAM, "").await.len(), 0);
+    for path in [format!("/v1/claims/{id}"), "/v1/claims?customer=contoso".to_owned()] {
+        let (status, answer) = world.get_as(FABRIKAM, &path).await;
+        assert_eq!(status, 404, "{path}: {answer}");
+        assert!(!answer.to_string().contains("shop-1"), "{answer}");
+    }
+    for (query, field) in [
+        ("month=2026-13", "month"),
+        ("state=paid", "state"),
+        ("all=maybe", "all"),
+    ] {
+        let (status, answer) = world.get_as(ADA, &format!("/v1/claims?{query}")).await;
+        assert_eq!((status, &answer["field"]), (400, &json!(field)), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_what_was_asked() {
+    let mut world = world(RULES).await;
+    incident(&world).await;
+    let id = claims(&world, ADA, "").await[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let (status, answer) = say(&world, &id, json!({ "state": "granted" })).await;
+    assert_eq!((status, &answer["field"]), (400, &json!("state")), "{answer}");
+    let hint = answer["hint"].as_str().expect("a hint");
+    assert!(hint.contains("case-opened, prepared, submitted, withdrawn"), "{hint}");
+    for (wrong, field) in [
+        (json!({ "asked": "1,000" }), "asked"),
+        (json!({ "asked": "10 USD" }), "asked"),
+        (json!({ "owner": "x".repeat(201) }), "owner"),
+        (json!({ "stat": "submitted" }), "stat"),
+        (json!({ "state": "expired" }), "state"),
+        (json!({}), "state"),
+    ] {
+        let (status, answer) = say(&world, &id, wrong.clone()).await;
+        assert_eq!((status, &answer["field"]), (400, &json!(field)), "{wrong}: {answer}");
+    }
+    let submitted = json!({ "state": "submitted", "owner": "Ada", "addressee": "the reseller", "note": "case 4711" });
+    let (status, answer) = say(&world, &id, submitted).await;
+    assert_eq!(
+        (status, &answer["state"], &answer["asked"]),
+        (200, &json!("submitted"), &json!("100.00")),
+        "{answer}"
+    );
+    // the incident lasted longer than was thought: 8 hours of 43,200 minutes are 98.888… %, below 99: 25 %
+    let longer =
+        json!({ "window": { "start": "2026-11-24T08:40:00Z", "end": "2026-11-24T16:40:00Z" }, "reason": "ours" });
+    let path = "/v1/incidents/vvtq-j98/corrections";
+    assert_eq!(world.post_as(ADA, path, longer.to_string()).await.0, 201);
+    world.pass(8 * 3_600).await;
+    world.stop().await;
+    world.start().await;
+    let (_, whole) = world.get_as(CONTOSO, &format!("/v1/claims/{id}")).await;
+    assert_eq!(
+        (
+            &whole["state"],
+            &whole["asked"],
+            &whole["credit"],
+            &whole["difference"],
+            &whole["owner"]
+        ),
+        (
+            &json!("submitted"),
+            &json!("100.00"),
+            &json!("250.00"),
+            &json!("150.00"),
+            &json!("Ada")
+        ),
+        "{whole}"
+    );
+    assert_eq!(whole["history"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&whole["history"][0]["by"], &whole["history"][0]["note"]),
+        (&json!("operator-ada"), &json!("case 4711"))
+    );
+    // what it is of is no longer in the rule files: the claim stays, with the figures of then
+    world.write_rules("contoso/rules.yaml", &RULES.replace("shop-1", "shop-2"));
+    world.reload().await;
+    let (_, whole) = world.get_as(CONTOSO, &format!("/v1/claims/{id}")).await;
+    assert_eq!(
+        (&whole["gone"], &whole["credit"], &whole["resource"]),
+        (&json!(true), &json!("100.00"), &json!("shop-1")),
+        "{whole}"
+    );
+    let credited = json!({ "state": "credited", "credited": "EUR 95.5" });
+    let (status, answer) = say(&world, &id, credited).await;
+    assert_eq!((status, &answer["credited"]), (200, &json!("95.50")), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_misses_a_day_when_a_review_comes_and_when_no_answer_does() {
+    let mut world = world(RULES).await;
+    incident(&world).await;
+    let id = claims(&world, ADA, "").await[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    assert_eq!(told(&world), []);
+    hear(&world, &Azure::preliminary().json()).await;
+    claims(&world, ADA, "").await;
+    let possible = told(&world);
+    assert_eq!(possible.len(), 1, "{possible:?}");
+    assert_eq!(possible[0].0, "claim-possible");
+    assert!(
+        possible[0].1.contains("may be claimed until 2027-01-30"),
+        "{possible:?}"
+    );
+    claims(&world, ADA, "").await;
+    assert_eq!(told(&world).len(), 1, "told once");
+    // 30 January 2027 is the last day; the daemon is off on the 16th, when it would be reminded first
+    world.stop().await;
+    world.clock.advance(chrono::Duration::days(60));
+    world.start().await;
+    claims(&world, ADA, "").await;
+    world.clock.advance(chrono::Duration::days(5));
+    claims(&world, ADA, "").await;
+    let due: Vec<String> = told(&world).into_iter().skip(1).map(|(kind, _)| kind).collect();
+    assert_eq!(due, ["claim-due", "claim-due"], "14 days before, and 3 days before");
+    say(&world, &id, json!({ "state": "submitted" })).await;
+    world.clock.advance(chrono::Duration::days(44));
+    claims(&world, ADA, "").await;
+    assert_eq!(told(&world).len(), 3);
+    world.clock.advance(chrono::Duration::days(2));
+    claims(&world, ADA, "").await;
+    assert_eq!(told(&world).last().expect("a reminder").0, "claim-unanswered");
+    say(&world, &id, json!({ "not_worth_it": true })).await;
+    world.clock.advance(chrono::Duration::days(90));
+    claims(&world, ADA, "").await;
+    assert_eq!(told(&world).len(), 4, "what is not worth it is left alone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_terms_ask_for_a_case_that_is_said_while_the_incident_goes_on_and_a_missed_day_once() {
+    let rules = RULES.replace("processed within", "open case within: 24h, processed within");
+    let mut world = world(&rules).await;
+    hear(&world, &Azure::active().json()).await;
+    claims(&world, ADA, "").await;
+    let case = told(&world);
+    assert_eq!(case.len(), 1, "{case:?}");
+    assert_eq!(case[0].0, "case-due");
+    assert!(case[0].1.contains("by 25 Nov 2026, 08:40 UTC"), "{case:?}");
+    let mut over = Azure::mitigated().json();
+    over["data"]["context"]["activityLog"]["properties"]["impactMitigationTime"] = json!("2026-11-24T09:25:00Z");
+    hear(&world, &over).await;
+    world.stop().await;
+    world.clock.advance(chrono::Duration::days(70));
+    world.start().await;
+    let rows = claims(&world, ADA, "?state=expired").await;
+    assert_eq!(rows.len(), 1);
+    let all = told(&world);
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all[1].1.contains("has passed"), "{all:?}");
+    claims(&world, ADA, "").await;
+    assert_eq!(told(&world).len(), 2, "told once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_and_terms_in_rule_files_are_checked_like_rules_and_the_last_good_ones_stay() {
+    let world = world(RULES).await;
+    incident(&world).await;
+    let twice = "rules: []\nusage:\n  - { provider: azure, service: Virtual Machines, region: East US, subscription: \
+                 11111111-aaaa-4bbb-8ccc-111111111111, resource: shop-1, fee: \"5\", currency: EUR }\n";
+    world.write_rules("contoso/zoo.yaml", twice);
+    world.write_rules("contoso/rules.yaml", &RULES.replace("currency: EUR", "currency: EURO"));
+    world.reload().await;
+    let (_, rules) = world.get_as(ADA, "/v1/rules").await;
+    let text = rules.to_string();
+    assert!(text.contains("`shop-1` would be claimed twice"), "{text}");
+    assert!(text.contains("`EURO` is no currency"), "{text}");
+    let rows = claims(&world, CONTOSO, "").await;
+    assert_eq!(
+        (rows.len(), &rows[0]["credit"]),
+        (1, &json!("100.00")),
+        "the last good version counts"
+    );
+}
