@@ -57,7 +57,8 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         told.entry(&one.claim).or_default().insert(one.mark.clone());
     }
     let nothing = BTreeSet::new();
-    let mut groups: BTreeMap<(Kind, &str), Vec<Told<'_>>> = BTreeMap::new();
+    // each of its own: two reminders in the same words would be one communication, told once
+    let mut groups: BTreeMap<(Kind, String, &str), Vec<&Row>> = BTreeMap::new();
     let said: BTreeMap<&str, claim::Standing> = standing
         .said
         .iter()

@@ -148,7 +148,7 @@ impl Doors {
             clock,
             refused: None,
             search: Search::default(),
-            assessor: Assessor::default(),
+            assessor: Assessor::none(),
         }
     }
 
@@ -157,7 +157,7 @@ impl Doors {
         Self { search, ..self }
     }
 
-    /// The same, with what may be owed; without it, that takes too long to say.
+    /// The same, with what may be owed; without it, nothing is.
     pub fn assessing(self, assessor: Assessor) -> Self {
         Self { assessor, ..self }
     }

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
+pub mod claims;
 pub mod deliveries;
 pub mod rules;
 pub mod signing_in;

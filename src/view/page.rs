@@ -1,6 +1,7 @@
 //! Pages: rendered here, whole, without scripts. Text is escaped by the templates; the only markup that goes through is
 //! the provider's own, which was sanitised by an allow list when it was read.
 
+pub mod claims;
 pub mod deliveries;
 pub mod feeds;
 mod history;
@@ -100,9 +101,10 @@ impl Around {
 }
 
 /// The pages of the navigation.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("", "History"),
     ("deliveries", "Deliveries"),
+    ("claims", "Credits"),
     ("rules", "Rules"),
     ("why", "Why"),
     ("feeds", "Feeds"),

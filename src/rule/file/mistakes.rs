@@ -235,7 +235,7 @@ fn words_of_a_vocabulary_are_corrected() {
     a.yaml:7:14: `RAC` is no stage (hint: did you mean `RCA`?)
     a.yaml:7:14: `Active, Resolved` is no stage (hint: several values are a list: [Active, Resolved])
     a.yaml:7:14: `Sev4` is no level (hint: one of Critical, Error, Warning, Informational)
-    a.yaml:7:13: `prelim` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood, review-due, review-overdue, repair-due, update-overdue, maintenance-starting, maintenance-over)
+    a.yaml:7:13: `prelim` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood, review-due, review-overdue, repair-due, update-overdue, maintenance-starting, maintenance-over, claim-possible, case-due, claim-due, claim-unanswered)
     a.yaml:7:17: `azur` is no provider (hint: did you mean `azure`?)
     a.yaml:7:14: `owner` is for the operator's own rules (hint: it belongs into rules/_operator/)
     a.yaml:7:15: `impact` has no pairs (hint: [{ service: Storage, region: East US }])
@@ -320,7 +320,7 @@ fn files_and_tests_have_their_own_mistakes() {
     a.yaml:1:1: a rule file has no key `rule` (hint: did you mean `rules`?)
     a.yaml:1:1: a rule file is a table of keys, not a list
     a.yaml:2:1: `rules` is here twice: the first is on line 1 (hint: keep one; a list gives it several values)
-    a.yaml:1:1: `hours` comes with a later version (hint: this version knows `subscriptions`, `receivers`, `rules`, `tests`)
+    a.yaml:1:1: `hours` comes with a later version (hint: this version knows `subscriptions`, `receivers`, `rules`, `tests`, `usage`, `terms`)
     a.yaml:1:21: this is not the id of a subscription (hint: one id per item: [11111111-aaaa-4bbb-8ccc-111111111111, …])
     a.yaml:1:31: the id of a subscription is missing: this list is empty
     a.yaml:1:35: a name does not begin with `(`: those are the built-in ones
@@ -542,7 +542,7 @@ fn characters_that_nobody_sees_are_named_with_their_place() {
     a.yaml:2:28: a condition has no key `stаge` (hint: a known one only looks the same: here its character 3 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
     a.yaml:2:30: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
     a.yaml:2:46: U+0430 of the Cyrillic alphabet only looks like a Latin letter (hint: delete the word and type it anew)
-    a.yaml:2:46: `аctive` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood, review-due, review-overdue, repair-due, update-overdue, maintenance-starting, maintenance-over)
+    a.yaml:2:46: `аctive` is no kind (hint: one of update, mitigation, preliminary-review, final-review, retraction, retrospective, recording, rules-broken, rules-mended, journal-lost, set-aside, clock-jumped, mail-refused, receiver-failing, receiver-back, not-understood, review-due, review-overdue, repair-due, update-overdue, maintenance-starting, maintenance-over, claim-possible, case-due, claim-due, claim-unanswered)
     a.yaml:2:20: a rule has no key `сору` (hint: a rule has `name`, `when`, `unless`, `notify`, `invite`, `settle`, `follow`, `every`, `test events`, `enabled`)
     a.yaml:2:47: there is no receiver `а` (hint: a known one only looks the same: here its character 1 is U+0430 of the Cyrillic alphabet; delete the word and type it anew)
     a.yaml:3:55: this key stands in typographic quotes (U+201C `“`), which YAML takes for letters (hint: type straight quotes: "all")
