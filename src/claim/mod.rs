@@ -6,7 +6,7 @@
 //! - `usage`, `incidents` and `terms` are read from YAML, with every problem at its place
 //! - `month` is a billing month, `downtime` is time that counts as down, `money` is what a step pays of a fee
 //! - [`compute()`] puts them together into [`Row`]s; `explain` says in words how each came about
-//! - `last_day` is until when a claim must be in
+//! - `last_day` is until when a claim must be in; `pack` is what it is sent with
 
 use crate::problem::meant::meant;
 
@@ -18,6 +18,8 @@ mod incidents;
 mod last_day;
 mod money;
 mod month;
+#[allow(dead_code, reason = "the doors that hand a pack out are made apart from it")]
+mod pack;
 mod row;
 mod terms;
 mod usage;
@@ -28,6 +30,11 @@ mod tests;
 
 pub use compute::{Asked, Computed, compute};
 pub use incidents::read_incidents;
+#[allow(unused_imports, reason = "the doors that hand a pack out are made apart from it")]
+pub use pack::{
+    Communication, Evidence, Impact, PACK_BYTES_MOST, Pack, Provided, Resource, TooLarge, Window, files as pack_files,
+    zip as pack_zip,
+};
 pub use row::Row;
 pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms};
 pub use usage::{Beside, read_usage};
