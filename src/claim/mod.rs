@@ -3,7 +3,8 @@
 //! Everything here is pure and exact: time in whole nanoseconds, money in decimals, comparisons on fractions. Nothing is
 //! rounded before it is shown or paid. Each figure explains itself.
 //!
-//! - `usage`, `incidents` and `terms` are read from YAML, with every problem at its place
+//! - `usage`, `incidents` and `terms` are read from YAML, with every problem at its place; Azure's cost export becomes a
+//!   usage
 //! - `month` is a billing month, `downtime` is time that counts as down, `money` is what a step pays of a fee
 //! - [`compute()`] puts them together into [`Row`]s; `explain` says in words how each came about
 //! - `last_day` is until when a claim must be in; `pack` is what it is sent with
@@ -30,6 +31,8 @@ mod tests;
 
 pub use compute::{Asked, Computed, compute};
 pub use incidents::read_incidents;
+pub use money::rounded;
+pub use month::Calendar;
 #[allow(unused_imports, reason = "the doors that hand a pack out are made apart from it")]
 pub use pack::{
     Communication, Evidence, Impact, PACK_BYTES_MOST, Pack, Provided, Resource, TooLarge, Window, files as pack_files,
@@ -37,7 +40,7 @@ pub use pack::{
 };
 pub use row::Row;
 pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms};
-pub use usage::{Beside, read_usage};
+pub use usage::{Beside, Costs, read_costs, read_usage};
 
 /// Whether there is a provider of this word: one that events come from, or one that has terms.
 ///
