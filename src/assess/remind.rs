@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::known::Known;
@@ -36,12 +37,6 @@ pub struct Due {
     pub reminders: Vec<ClaimsReminder>,
     /// When to look again.
     pub next: Option<Time>,
-}
-
-/// A claim that is to be told of.
-struct Told<'a> {
-    row: &'a Row,
-    mark: String,
 }
 
 /// What is due by now.
@@ -79,23 +74,19 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         due.next = due.next.into_iter().chain(next).min();
         let about = row.incidents.last().map_or("", String::as_str);
         for reminder in reminders {
-            let mark = reminder.mark;
-            groups
-                .entry((reminder.kind, about))
-                .or_default()
-                .push(Told { row, mark });
+            groups.entry((reminder.kind, reminder.mark, about)).or_default().push(row);
         }
     }
-    for ((kind, about), claims) in groups {
+    for ((kind, mark, about), claims) in groups {
         // what rests on no incident that is still known is shown on the page of claims, and cannot be matched by a rule
         let Some(known) = known.get(about) else { continue };
         due.reminders.push(ClaimsReminder {
-            event: Box::new(event(standing.customer, kind, known, &claims, now)),
+            event: Box::new(event(standing.customer, (kind, &mark), known, &claims, now)),
             of: claims
                 .iter()
-                .map(|told| ClaimMark {
-                    claim: told.row.id.clone(),
-                    mark: told.mark.clone(),
+                .map(|row| ClaimMark {
+                    claim: row.id.clone(),
+                    mark: mark.clone(),
                 })
                 .collect(),
         });
@@ -111,8 +102,8 @@ fn rows<'a>(computed: &'a [Row], said: &'a BTreeMap<&str, claim::Standing>) -> V
     computed.iter().chain(gone).collect()
 }
 
-fn event(customer: &CustomerId, kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> Event {
-    let text = text(kind, known, claims, now);
+fn event(customer: &CustomerId, (kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -> Event {
+    let text = text((kind, mark), known, claims, now);
     Event {
         provider: Provider::Bellwether,
         source: Some(customer.as_str().to_owned()),
@@ -147,7 +138,7 @@ fn event(customer: &CustomerId, kind: Kind, known: &Known, claims: &[Told<'_>], 
     }
 }
 
-fn title(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
+fn title(kind: Kind, known: &Known, claims: &[&Row], now: Time) -> String {
     let many = match claims {
         [_] => "a credit".to_owned(),
         more => format!("{} credits", more.len()),
@@ -157,27 +148,39 @@ fn title(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
         Kind::ClaimPossible => format!("{many} may be claimed until {}", last_day(claims)),
         Kind::ClaimUnanswered => "a claim has no answer or no credit yet".to_owned(),
         _ if is_over(claims, now) => format!("the last day for {many} has passed"),
-        _ => format!("the last day for {many} is {}", last_day(claims)),
+        _ => format!("the last day for {many} is {}", in_days(claims, now)),
     };
     format!("{}: {what} – {}", known.tracking_id, known.title)
 }
 
-fn last_day(claims: &[Told<'_>]) -> String {
-    let first = claims.iter().filter_map(|told| told.row.last_day.as_deref()).min();
+fn last_day(claims: &[&Row]) -> String {
+    let first = claims.iter().filter_map(|row| row.last_day.as_deref()).min();
     first.unwrap_or("a day that the terms do not say").to_owned()
 }
 
-fn case_by(claims: &[Told<'_>]) -> String {
-    let first = claims.iter().filter_map(|told| told.row.open_case_by).min();
+/// `2027-01-30, in 7 days`
+fn in_days(claims: &[&Row], now: Time) -> String {
+    let last_day = last_day(claims);
+    let left = last_day.parse::<NaiveDate>().ok().map(|day| (day - now.date_naive()).num_days());
+    match left {
+        None => last_day,
+        Some(0) => format!("{last_day}, today"),
+        Some(1) => format!("{last_day}, tomorrow"),
+        Some(days) => format!("{last_day}, in {days} days"),
+    }
+}
+
+fn case_by(claims: &[&Row]) -> String {
+    let first = claims.iter().filter_map(|row| row.open_case_by).min();
     first.map_or_else(String::new, |by| by.format("%-d %b %Y, %H:%M UTC").to_string())
 }
 
-fn is_over(claims: &[Told<'_>], now: Time) -> bool {
+fn is_over(claims: &[&Row], now: Time) -> bool {
     last_day(claims) < now.date_naive().to_string()
 }
 
 /// What may be owed, until when, and what to do.
-fn text(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
+fn text((kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -> String {
     let id = format!("{} (“{}”)", known.tracking_id, known.title);
     let what = match kind {
         Kind::CaseDue => format!(
@@ -190,10 +193,14 @@ fn text(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
             sums(claims),
             last_day(claims)
         ),
-        Kind::ClaimUnanswered => format!(
-            "Claims that rest on {id} were submitted, and the time has passed in which they are answered and credited: {}.",
-            sums(claims)
-        ),
+        Kind::ClaimUnanswered => {
+            let (what, day) = mark.split_once(' ').unwrap_or((mark, ""));
+            let missing = match what {
+                "uncredited" => "no credit has come in the month after that",
+                _ => "no answer has come in the time that the provider takes",
+            };
+            format!("Claims that rest on {id} were submitted on {day}, and {missing}: {}.", sums(claims))
+        }
         _ if is_over(claims, now) => format!(
             "The last day to claim what may be owed for {id} was {}: {}. Nothing was submitted.",
             last_day(claims),
@@ -201,7 +208,7 @@ fn text(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
         ),
         _ => format!(
             "What may be owed for {id} must be claimed until {}: {}.",
-            last_day(claims),
+            in_days(claims, now),
             sums(claims)
         ),
     };
@@ -220,7 +227,7 @@ fn text(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
         }
     };
     let mut parts = vec![what, listed(claims), to_do.to_owned()];
-    if claims.iter().any(|told| !told.row.verified) {
+    if claims.iter().any(|row| !row.verified) {
         parts.push(
             "Figures rest on unverified terms: compare these with the provider's own document before you claim."
                 .to_owned(),
@@ -230,8 +237,8 @@ fn text(kind: Kind, known: &Known, claims: &[Told<'_>], now: Time) -> String {
 }
 
 /// Each claim, or the first of very many.
-fn listed(claims: &[Told<'_>]) -> String {
-    let mut lines: Vec<String> = claims.iter().take(NAMED).map(|told| line(told.row)).collect();
+fn listed(claims: &[&Row]) -> String {
+    let mut lines: Vec<String> = claims.iter().take(NAMED).map(|row| line(row)).collect();
     let more = claims.len().saturating_sub(NAMED);
     lines.extend((more > 0).then(|| format!("- and {more} more")));
     lines.join("\n")
@@ -258,16 +265,15 @@ fn amount(row: &Row) -> String {
 }
 
 /// `110.00 EUR and 20 JPY`, and what is not in it.
-fn sums(claims: &[Told<'_>]) -> String {
+fn sums(claims: &[&Row]) -> String {
     let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
     let mut unknown = 0;
-    for told in claims {
-        let credit = told
-            .row
+    for row in claims {
+        let credit = row
             .credit
             .as_deref()
             .and_then(|credit| Decimal::from_str_exact(credit).ok());
-        match (credit, told.row.currency.as_deref()) {
+        match (credit, row.currency.as_deref()) {
             (Some(credit), Some(currency)) => *sums.entry(currency).or_default() += credit,
             _ => unknown += 1,
         }

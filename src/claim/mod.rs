@@ -3,10 +3,11 @@
 //! Everything here is pure and exact: time in whole nanoseconds, money in decimals, comparisons on fractions. Nothing is
 //! rounded before it is shown or paid. Each figure explains itself.
 //!
-//! - `usage`, `incidents` and `terms` are read from YAML, with every problem at its place
+//! - `usage`, `incidents` and `terms` are read from YAML, with every problem at its place; Azure's cost export becomes a
+//!   usage
 //! - `month` is a billing month, `downtime` is time that counts as down, `money` is what a step pays of a fee
 //! - [`compute()`] puts them together into [`Row`]s; `explain` says in words how each came about
-//! - `last_day` is until when a claim must be in
+//! - `last_day` is until when a claim must be in; `pack` is what it is sent with
 //! - `state` is how far a claim is, `standing` what people said of it, `reminders` what they are to be reminded of
 
 use crate::problem::meant::meant;
@@ -19,6 +20,7 @@ mod incidents;
 mod last_day;
 mod money;
 mod month;
+pub mod pack;
 mod reminders;
 mod row;
 mod standing;
@@ -32,12 +34,14 @@ mod tests;
 
 pub use compute::{Asked, Computed, Rows, compute};
 pub use incidents::{Impact as ImpactOn, Incident, Source, read_incidents};
+pub use money::rounded;
+pub use month::Calendar;
 pub use reminders::{Facts, due};
 pub use row::Row;
 pub use standing::{Claimed, Said, Standing, Unfit};
 pub use state::State;
 pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
-pub use usage::{Beside, Identity, Usage, read_usage, read_usage_among};
+pub use usage::{Beside, Costs, Identity, Usage, read_costs, read_usage, read_usage_among};
 pub use words::service_key;
 
 /// A billing month as it is written (`2026-10`); `None` if the text is none.

@@ -60,6 +60,17 @@ pub fn credit(fee: Decimal, percent: Decimal, currency: Currency) -> Decimal {
     rounded.min(fee)
 }
 
+/// An amount for people: half up to the minor unit of the currency of this code; as it is, if there is no such currency.
+pub fn rounded(amount: Decimal, code: &str) -> String {
+    match Currency::read(code) {
+        Some(currency) => {
+            let rounded = amount.round_dp_with_strategy(currency.digits(), RoundingStrategy::MidpointAwayFromZero);
+            currency.shown(rounded)
+        }
+        None => amount.to_string(),
+    }
+}
+
 /// A plain decimal number: digits, and perhaps a point and digits.
 fn plain(text: &str) -> Option<Decimal> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));

@@ -15,8 +15,10 @@ use crate::problem::Place;
 use super::money::Currency;
 use super::month::{BillingMonth, Calendar, YearMonth};
 
+mod costs;
 mod read;
 
+pub use costs::{Costs, read_costs};
 pub use read::{Beside, read_usage, read_usage_among};
 
 /// One service, or one resource of it, that a customer pays for.

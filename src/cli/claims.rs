@@ -21,7 +21,7 @@ use crate::problem::fields::Reading;
 
 mod running;
 
-/// Service credits: which may be owed for downtime, how each figure came about, and how far each claim is
+/// Work out service credits for downtime, explain each figure, and say how far a claim is
 #[derive(Debug, Clone, clap::Args)]
 pub struct Claims {
     #[command(subcommand)]
@@ -33,6 +33,7 @@ enum What {
     List(running::List),
     Show(running::Show),
     State(running::Say),
+    Pack(running::Pack),
     Explain(Explain),
     Compute(Compute),
     Terms(Terms),
@@ -115,6 +116,7 @@ impl Claims {
             What::List(list) => list.run().await,
             What::Show(show) => show.run().await,
             What::State(say) => say.run().await,
+            What::Pack(pack) => pack.run().await,
             What::Explain(explain) => explain.run().await,
             What::Compute(compute) => compute.run(),
             What::Terms(terms) => terms.run(),

@@ -1,7 +1,7 @@
 //! What is typed: one file per command.
 //!
 //! [`main`] parses, runs the command, and says what failed. Only `serve` is the daemon; `check`, `test`, `explain`,
-//! `claims` and `verify` read files; `export` and `replay` may read the state of a stopped daemon; the rest asks a
+//! `claims`, `usage` and `verify` read files; `export` and `replay` may read the state of a stopped daemon; the rest asks a
 //! running one over HTTP.
 
 mod archive;
@@ -33,6 +33,7 @@ mod set_aside;
 mod shell;
 mod status;
 mod test;
+mod usage;
 mod verify;
 
 use std::future::Future;
@@ -71,6 +72,7 @@ enum Command {
     Redeliver(deliveries::Redeliver),
     Feeds(feeds::Feeds),
     Claims(claims::Claims),
+    Usage(usage::Usage),
     Rules(forget::Rules),
     SetAside(set_aside::SetAside),
     SendTest(send_test::SendTest),
@@ -120,6 +122,7 @@ impl Command {
             Command::Redeliver(redeliver) => wait(redeliver.run()),
             Command::Feeds(feeds) => wait(feeds.run()),
             Command::Claims(claims) => wait(claims.run()),
+            Command::Usage(usage) => usage.run(),
             Command::Rules(rules) => wait(rules.run()),
             Command::SetAside(set_aside) => wait(set_aside.run()),
             Command::SendTest(send_test) => wait(send_test.run()),

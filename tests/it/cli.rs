@@ -70,7 +70,8 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       deliveries   List deliveries, the newest first
       redeliver    Try deliveries again that ended, and those that wait at once; same ids, same content
       feeds        List the addresses of feeds: health history (Atom, JSON), maintenance (calendar)
-      claims       Compute which service credits may be owed for downtime, and explain each figure
+      claims       Work out service credits for downtime, explain each figure, and say how far a claim is
+      usage        Make `usage:` of what a provider says was used and charged
       rules        End the rules of a customer whose folder is gone
       set-aside    List what could not be decided, or have it decided again
       send-test    Send a test message to a receiver, and show how it ended

@@ -53,6 +53,7 @@ async fn hear(world: &World, event: &Value) {
 /// An incident of 45 minutes, from 08:40 to 09:25 UTC on 24 November 2026.
 async fn incident(world: &World) {
     hear(world, &Azure::active().json()).await;
+    world.pass(3_600).await;
     let mut over = Azure::mitigated().json();
     over["data"]["context"]["activityLog"]["properties"]["impactMitigationTime"] = json!("2026-11-24T09:25:00Z");
     hear(world, &over).await;
@@ -136,7 +137,7 @@ async fn what_an_incident_owes_is_worked_out_for_whom_it_touched_and_shown_to_no
         ("all=maybe", "all"),
     ] {
         let (status, answer) = world.get_as(ADA, &format!("/v1/claims?{query}")).await;
-        assert_eq!((status, &answer["field"]), (400, &json!(field)), "{answer}");
+        assert_eq!((status, &answer["error"]["field"]), (400, &json!(field)), "{answer}");
     }
 }
 
@@ -149,8 +150,8 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         .expect("an id")
         .to_owned();
     let (status, answer) = say(&world, &id, json!({ "state": "granted" })).await;
-    assert_eq!((status, &answer["field"]), (400, &json!("state")), "{answer}");
-    let hint = answer["hint"].as_str().expect("a hint");
+    assert_eq!((status, &answer["error"]["field"]), (400, &json!("state")), "{answer}");
+    let hint = answer["error"]["hint"].as_str().expect("a hint");
     assert!(hint.contains("case-opened, prepared, submitted, withdrawn"), "{hint}");
     for (wrong, field) in [
         (json!({ "asked": "1,000" }), "asked"),
@@ -161,7 +162,7 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         (json!({}), "state"),
     ] {
         let (status, answer) = say(&world, &id, wrong.clone()).await;
-        assert_eq!((status, &answer["field"]), (400, &json!(field)), "{wrong}: {answer}");
+        assert_eq!((status, &answer["error"]["field"]), (400, &json!(field)), "{wrong}: {answer}");
     }
     let submitted = json!({ "state": "submitted", "owner": "Ada", "addressee": "the reseller", "note": "case 4711" });
     let (status, answer) = say(&world, &id, submitted).await;
@@ -269,6 +270,7 @@ async fn where_the_terms_ask_for_a_case_that_is_said_while_the_incident_goes_on_
     assert!(case[0].1.contains("by 25 Nov 2026, 08:40 UTC"), "{case:?}");
     let mut over = Azure::mitigated().json();
     over["data"]["context"]["activityLog"]["properties"]["impactMitigationTime"] = json!("2026-11-24T09:25:00Z");
+    world.pass(3_600).await;
     hear(&world, &over).await;
     world.stop().await;
     world.clock.advance(chrono::Duration::days(70));
@@ -301,4 +303,27 @@ async fn usage_and_terms_in_rule_files_are_checked_like_rules_and_the_last_good_
         (1, &json!("100.00")),
         "the last good version counts"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
+    let world = world(RULES).await;
+    incident(&world).await;
+    let id = claims(&world, ADA, "").await[0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/claims/{id}/pack");
+    let ask = |token: &'static str| reqwest::Client::new().get(world.url(&path)).bearer_auth(token).send();
+    assert_eq!(ask(FABRIKAM).await.expect("an answer").status(), 404);
+    for token in [ADA, CONTOSO] {
+        let bytes = ask(token).await.expect("an answer").bytes().await.expect("a body");
+        let mut pack = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a zip");
+        let names: Vec<String> = pack.file_names().map(|name| name.to_string()).collect();
+        assert!(names.iter().any(|name| name.ends_with("timeline.txt")), "{names:?}");
+        let mut read = |name: &str| std::io::read_to_string(pack.by_name(name).expect(name)).expect("text");
+        let request = read("request.txt");
+        for wanted in ["Refund Request", "VVTQ-J98", "shop-1", "100.00 EUR"] {
+            assert!(request.contains(wanted), "{wanted}: {request}");
+        }
+        let claim: Value = serde_json::from_str(&read("claim.json")).expect("JSON");
+        assert!(claim.to_string().contains("Connections failed between 08:40 and 09:30 UTC."), "{claim}");
+    }
 }

@@ -32,6 +32,7 @@ mod smtp;
 mod strangers;
 mod starts;
 mod unknown;
+mod usage;
 mod telling;
 mod testing;
 mod world;

@@ -1,6 +1,9 @@
 //! `bellwether claims list|show|state|explain`: what a running daemon knows of claims.
 
-use anyhow::Result;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
 use super::super::client::{Server, minute, text};
@@ -38,6 +41,19 @@ pub struct Show {
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Put together what a claim must bring: the request, the calculation, what was said, what is missing
+#[derive(Debug, Clone, clap::Args)]
+pub struct Pack {
+    /// The claim, as `claims list` shows it
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The folder to make; with a name that ends with `.zip`, that file [default: claim-ID]
+    #[arg(long, value_name = "PATH")]
+    into: Option<PathBuf>,
     #[command(flatten)]
     server: Server,
 }
@@ -154,6 +170,35 @@ impl Say {
         }
         Ok(Exit::Fine)
     }
+}
+
+impl Pack {
+    /// Asks, and writes what comes.
+    pub async fn run(self) -> Result<Exit> {
+        let bytes = self.server.client()?.text(&["claims", &self.id, "pack"], &[]).await?;
+        let into = self.into.unwrap_or_else(|| PathBuf::from(format!("claim-{}", one_line(&self.id, 40))));
+        if into.exists() {
+            let what = format!("{} is there already", into.display());
+            let hint = "name another place with --into";
+            return Err(Failure::new(Exit::Failed, what).hint(hint).into());
+        }
+        let is_file = into.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
+        match is_file {
+            true => std::fs::write(&into, bytes).with_context(|| format!("writing {}", into.display()))?,
+            false => unpack(bytes, &into).with_context(|| format!("writing into {}", into.display()))?,
+        }
+        output::print(&format!(
+            "{}: begin with request.txt, and look at missing.txt\n",
+            one_line(&into.display().to_string(), 300)
+        ))?;
+        Ok(Exit::Fine)
+    }
+}
+
+/// Writes the files of a pack into a folder; none gets out of it.
+fn unpack(bytes: Vec<u8>, into: &Path) -> Result<()> {
+    zip::ZipArchive::new(Cursor::new(bytes))?.extract(into)?;
+    Ok(())
 }
 
 /// How figures came about, as the daemon says it: of one claim, or of all where something may be owed.

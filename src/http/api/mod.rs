@@ -9,6 +9,7 @@ pub mod forget;
 pub mod import;
 pub mod incidents;
 mod owed;
+pub mod pack;
 pub mod refused;
 pub mod send_test;
 pub mod set_aside;

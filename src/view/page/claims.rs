@@ -276,7 +276,7 @@ impl SaidLine {
 }
 
 #[derive(Template)]
-#[template(path = "claim.html")]
+#[template(path = "one_claim.html")]
 struct OnePage<'a> {
     frame: &'a Frame,
     title: String,

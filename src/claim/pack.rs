@@ -1,0 +1,175 @@
+//! The claim pack: the files that a person sends to a provider or reseller to claim one credit.
+//!
+//! It is pure: the same [`Pack`] becomes the same bytes, and no file, clock or socket is touched. Texts of strangers are made
+//! harmless for each file that they go into, and everything has a limit; what is left out is said in `missing.txt`.
+//!
+//! - `layout` decides what goes where, within the limits; `path` makes names of files out of tracking ids
+//! - `request` is the text of the support request, `evidence` what proves it, `missing` what is not there or not sure
+//! - `json` is for programs, `page` for paper, `archive` puts it all into one file
+
+use serde::Serialize;
+
+use crate::clock::Time;
+use crate::event::Kind;
+
+use super::row::Row;
+
+mod archive;
+mod evidence;
+mod json;
+mod layout;
+mod missing;
+mod page;
+mod path;
+mod request;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use archive::zip;
+
+/// Everything that a claim is sent with.
+#[derive(Debug, Clone)]
+pub struct Pack<'a> {
+    /// The claim, as it was computed.
+    pub row: &'a Row,
+    /// The amount asked, a decimal in the row's currency, where it is not the computed credit.
+    pub amount_asked: Option<&'a str>,
+    /// Who it is sent to: the provider's support, or the reseller who pays.
+    pub addressee: Option<&'a str>,
+    /// Who looks after it.
+    pub owner: Option<&'a str>,
+    /// The incidents that it rests on, with what proves them.
+    pub incidents: Vec<Evidence>,
+    /// What the terms ask a claim to bring, in their words.
+    pub term_evidence: &'a [String],
+    /// What of it a person says is there.
+    pub provided: &'a [Provided],
+    /// When the pack is made.
+    pub made: Time,
+    /// The version of the program.
+    pub version: &'a str,
+}
+
+/// What a person says of one thing that the terms ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Provided {
+    /// Which one: the words of the terms.
+    pub asked: String,
+    /// Where it is: the name of an attached file, a ticket, a folder.
+    pub place: String,
+}
+
+/// One incident, and what proves it.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// The provider's name for it; empty for downtime that a person entered.
+    pub tracking_id: String,
+    /// What it is called.
+    pub title: String,
+    /// Which services were impacted, and where.
+    pub impact: Vec<Impact>,
+    /// The customer's accounts that were impacted.
+    pub accounts: Vec<String>,
+    /// The customer's resources that were impacted, as far as they are known.
+    pub resources: Vec<Resource>,
+    /// From when until when, and by whose word.
+    pub windows: Vec<Window>,
+    /// What the provider said of it, in the order in which it was published.
+    pub communications: Vec<Communication>,
+}
+
+/// A service in a region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Impact {
+    /// The service, as the provider wrote it.
+    pub service: String,
+    /// The region; none: everywhere.
+    pub region: Option<String>,
+}
+
+/// One impacted resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resource {
+    /// The provider's id of it.
+    pub id: String,
+    /// What sort of thing it is (`microsoft.compute/virtualmachines`).
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is called.
+    pub name: String,
+    /// The account it belongs to.
+    pub account: Option<String>,
+    /// Where it is.
+    pub region: Option<String>,
+    /// Whether the provider confirmed the impact; otherwise it is a potential one.
+    pub confirmed: bool,
+}
+
+impl Resource {
+    /// How sure the impact is, in Azure's words.
+    fn impact_type(&self) -> &'static str {
+        match self.confirmed {
+            true => "confirmed",
+            false => "potential",
+        }
+    }
+}
+
+/// From when until when an incident lasted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// When it began.
+    pub from: Time,
+    /// When it was over; none: it goes on.
+    pub until: Option<Time>,
+    /// Whose word it is, as it ends a sentence: `by the provider's metadata`.
+    pub said_by: String,
+}
+
+/// One thing that the provider said of an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Communication {
+    /// When the provider published it.
+    pub published: Time,
+    /// When it was received.
+    pub heard: Time,
+    /// What it is.
+    pub kind: Kind,
+    /// Its title.
+    pub title: String,
+    /// Its text, plain.
+    pub text: String,
+    /// Its text as sanitised HTML, as [`crate::event::Event`] holds it; empty where there is none.
+    pub html: String,
+    /// SHA-256 of the text as it was received, in hex.
+    pub digest: String,
+}
+
+/// The files of the pack: where each lies in it, and its bytes. `SHA256SUMS` is the last one, and `sha256sum -c` reads it.
+pub fn files(pack: &Pack<'_>) -> Vec<(String, Vec<u8>)> {
+    let layout = layout::Layout::of(pack);
+    let missing = missing::Missing::of(pack, &layout);
+    let mut files = vec![
+        (
+            "request.txt".to_owned(),
+            request::text(pack, &layout, &missing).into_bytes(),
+        ),
+        ("missing.txt".to_owned(), missing.text(pack).into_bytes()),
+        (
+            "claim.html".to_owned(),
+            page::html(pack, &layout, &missing).into_bytes(),
+        ),
+        (
+            "claim.json".to_owned(),
+            json::text(pack, &layout, &missing).into_bytes(),
+        ),
+    ];
+    for incident in &layout.incidents {
+        files.extend(evidence::files(incident));
+    }
+    let sums = archive::sums(&files);
+    files.push(("SHA256SUMS".to_owned(), sums.into_bytes()));
+    files
+}

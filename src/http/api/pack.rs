@@ -1,0 +1,141 @@
+//! The pack of a claim: what is sent to the provider or the reseller, in one file.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::super::AppState;
+use super::super::caller::Caller;
+use super::super::query::Query;
+use super::super::reading::Reading;
+use super::super::refusal::Refusal;
+use super::claims::one_of;
+use super::incidents::find;
+use crate::claim::pack::{self, Communication, Evidence, Impact, Pack, Window};
+use crate::clock::Time;
+use crate::customer::{CustomerId, OPERATOR, ORGANISATION, Viewer};
+use crate::event::Provider;
+use crate::incident::reviews::Terms;
+use crate::view::claims::Listed;
+use crate::view::story::{Chapter, Extract, Story};
+
+/// `GET /v1/claims/{id}/pack`, and the same of the page.
+pub async fn get(
+    State(app_state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let reader = app_state.reading(&caller)?;
+    Query::of(&uri).only(&["token", "as"])?;
+    let find_it = {
+        let id = id.clone();
+        move |reading: &Reading| one_of(reading, &id)
+    };
+    let claim = app_state.read(reader.viewer, find_it).await?;
+    // a pack holds what the customer itself may see, whoever asks for it
+    let viewer = match claim.row.customer.as_str() {
+        ORGANISATION | OPERATOR => Viewer::Operator,
+        customer => Viewer::Customer(CustomerId::new(customer)),
+    };
+    let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
+    let name = format!("claim-{}-{}.zip", claim.row.month, claim.row.id);
+    let packed = move |reading: &Reading| packed(reading, &claim, &terms, now);
+    let bytes = app_state.read_story(viewer, packed).await?;
+    let headers: [(HeaderName, String); 3] = [
+        (header::CONTENT_TYPE, "application/zip".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result<Vec<u8>, Refusal> {
+    let row = &claim.row;
+    let provider = Provider::read(&row.provider);
+    let mut incidents = Vec::new();
+    for id in &row.incidents {
+        match find(&reading.sources(), provider, id, Extract::NOTHING) {
+            Ok(story) => incidents.push(evidence(&story, terms, now)),
+            // its retention is over, or a person entered it: the figures stay
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => incidents.push(Evidence {
+                tracking_id: id.clone(),
+                ..Evidence::default()
+            }),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    let files = pack::files(&Pack {
+        row,
+        amount_asked: claim.standing.asked.as_deref(),
+        addressee: claim.standing.addressee.as_deref(),
+        owner: claim.standing.owner.as_deref(),
+        incidents,
+        term_evidence: &row.evidence,
+        provided: &[],
+        made: now,
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    pack::zip(&files).map_err(|too_large| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, too_large.to_string()))
+}
+
+fn evidence(story: &Story, terms: &Terms, now: Time) -> Evidence {
+    let mut communications: Vec<Communication> = story.chapters.iter().map(communication).collect();
+    communications.sort_by_key(|one| (one.published, one.heard));
+    Evidence {
+        tracking_id: story.incident.tracking_id.clone(),
+        title: story.incident.title.clone(),
+        impact: story
+            .impact
+            .iter()
+            .map(|one| Impact {
+                service: one.service.clone(),
+                region: one.region.clone(),
+            })
+            .collect(),
+        accounts: story.accounts.clone(),
+        resources: Vec::new(),
+        windows: windows(story, terms, now),
+        communications,
+    }
+}
+
+/// When impact began and ended, by each who says so.
+fn windows(story: &Story, terms: &Terms, now: Time) -> Vec<Window> {
+    let window = story.progress(terms, now).window;
+    let of = |from: Time, until: Option<Time>, said_by: &str| Window {
+        from,
+        until,
+        said_by: said_by.to_owned(),
+    };
+    let metadata = window
+        .start
+        .map(|start| of(start, window.end, "by the provider's metadata"));
+    let prose = window
+        .prose
+        .map(|prose| of(prose.start, Some(prose.end), "by the text of the provider's statement"));
+    let person = window
+        .person
+        .map(|person| of(person.start, Some(person.end), "by a person's correction"));
+    [metadata, prose, person].into_iter().flatten().collect()
+}
+
+fn communication(chapter: &Chapter) -> Communication {
+    let (text, html) = chapter
+        .event
+        .as_ref()
+        .map_or_else(Default::default, |event| (event.text.clone(), event.html.clone()));
+    let digest = Sha256::digest(text.as_bytes());
+    Communication {
+        published: chapter.published,
+        heard: chapter.heard,
+        kind: chapter.kind,
+        title: chapter.title.clone(),
+        digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        text,
+        html,
+    }
+}
