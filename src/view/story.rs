@@ -14,7 +14,7 @@ mod said;
 pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
 pub use outline::{Heard, Listed, Outline, Whose};
-pub use said::said;
+pub use said::{reminded, said};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -326,24 +326,19 @@ fn correct_kinds(chapters: &mut [Chapter], corrections: &[Correction]) {
     }
 }
 
-/// Who was reminded of what an incident owes: events of our own of the same tracking id.
+/// Who was reminded of what an incident owes, the newest first.
 fn reminders(from: &Sources<'_>, id: &IncidentId) -> Result<Vec<Chapter>> {
-    let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
-    if *id == own || from.visibility.store.incident(&own)?.is_none() {
+    let reminded = said::reminded(from, id)?;
+    if reminded.is_empty() {
         return Ok(Vec::new());
     }
-    let hearings = from.visibility.hearings(&own)?;
+    let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
     let mut tellings = chapter::Tellings::about(from.visibility.store, &own)?;
-    let mut reminders = Vec::new();
-    for (entry, heard) in by_communication(from.visibility.store.entries(&own)?, &hearings) {
-        let mut chapter = chapter::said(from, &entry, &heard)?;
-        let of = chapter.event.as_ref().and_then(|event| event.reminder.as_ref());
-        if of.is_some_and(|reminder| reminder.of == id.provider) {
-            chapter::follow_up(from, &mut tellings, &mut chapter)?;
-            reminders.push(chapter);
-        }
+    let mut reminders = Vec::with_capacity(reminded.len());
+    for (_, mut chapter) in reminded {
+        chapter::follow_up(from, &mut tellings, &mut chapter)?;
+        reminders.push(chapter);
     }
-    sort(&mut reminders);
     Ok(reminders)
 }
 

@@ -59,6 +59,8 @@ pub struct Heard<'a> {
     entries: Vec<Entry>,
     corrections: Vec<Correction>,
     texts: BTreeMap<Position, Option<(Time, Event)>>,
+    /// Who heard which reminders of what it owes.
+    reminded: Vec<Hearing>,
 }
 
 impl<'a> Heard<'a> {
@@ -73,13 +75,32 @@ impl<'a> Heard<'a> {
         let Some(known) = known.filter(|one| !is_reminder(one)) else {
             return Ok(None);
         };
-        Ok(Some(Self {
+        let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
+        let mut heard = Self {
             from,
             known,
             entries: from.visibility.store.entries(id)?,
             corrections: from.visibility.store.corrections(id)?,
             texts: BTreeMap::new(),
-        }))
+            reminded: Vec::new(),
+        };
+        if *id != own {
+            heard.reminded = heard.reminders_heard(&own, id.provider)?;
+        }
+        Ok(Some(heard))
+    }
+
+    /// Who heard what we raised of the same tracking id, as far as it reminds of what this provider owes.
+    fn reminders_heard(&mut self, own: &IncidentId, of: Provider) -> Result<Vec<Hearing>> {
+        let mut reminded = Vec::new();
+        for hearing in self.from.visibility.store.hearings(own)? {
+            let event = self.text(hearing.event)?;
+            let reminder = event.as_ref().and_then(|(_, event)| event.reminder.as_ref());
+            if reminder.is_some_and(|reminder| reminder.of == of) {
+                reminded.push(hearing);
+            }
+        }
+        Ok(reminded)
     }
 
     /// Its outline for one viewer, by what that viewer heard of it; `None` if that is nothing.
@@ -123,7 +144,16 @@ impl<'a> Heard<'a> {
             reminders: Vec::new(),
             shown: 0..0,
         };
-        Ok(Some(outline(story, places, terms, now)))
+        let mut outline = outline(story, places, terms, now);
+        let is_theirs = |hearing: &&Hearing| {
+            let source = hearing.source.as_deref();
+            whose.is_whole || source.is_some() && source == whose.only.map(CustomerId::as_str)
+        };
+        outline
+            .facts
+            .kinds
+            .extend(self.reminded.iter().filter(is_theirs).map(|one| one.kind));
+        Ok(Some(outline))
     }
 
     /// An event and when it arrived; without its markup, which nobody searches, unless it may promise repairs.
