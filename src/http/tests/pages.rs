@@ -207,3 +207,40 @@ async fn the_page_of_reasons_answers_for_what_was_heard_and_for_what_is_pasted_a
         &answer.text[..2_000]
     );
 }
+
+#[tokio::test]
+async fn every_page_shows_times_in_the_readers_zone_beside_utc() {
+    let two = Two::open(settings_of_two()).await;
+    let place = &two.place;
+    let session = place.sign_in("contoso-reads").await;
+    let cookies = format!("{session}; bellwether-zone=Europe/Berlin");
+    for path in [
+        "/",
+        "/incidents/CONTOSO-1",
+        "/deliveries",
+        "/rules",
+        "/why",
+        "/feeds",
+        "/nowhere",
+    ] {
+        let times = |cookies: &str| {
+            let headers = [("cookie", cookies.to_owned())];
+            async move {
+                let headers = [(headers[0].0, &*headers[0].1)];
+                let page = place.browse(LOCAL, path, &headers).await.text;
+                let times = page
+                    .split("<time ")
+                    .skip(1)
+                    .map(|rest| rest.split("</time>").next().unwrap_or_default().to_owned());
+                times.collect::<Vec<String>>()
+            }
+        };
+        let (with_zone, without) = (times(&cookies).await, times(&session).await);
+        assert!(!with_zone.is_empty() && with_zone.len() == without.len(), "{path}");
+        assert!(
+            with_zone.iter().all(|time| time.contains(" CET)")),
+            "{path}: {with_zone:?}"
+        );
+        assert!(without.iter().all(|time| time.ends_with("UTC")), "{path}: {without:?}");
+    }
+}

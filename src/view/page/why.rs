@@ -126,7 +126,7 @@ pub fn why(frame: &Frame, why: &Why<'_>) -> String {
     render(&Page {
         frame,
         title: "Why was I (not) told?",
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         asked: why.asked,
         recent: why
             .recent
@@ -153,7 +153,7 @@ impl RecentLine {
             link: format!("{}why?{}{}#answer", frame.root, query.finish(), frame.chosen("&")),
             title: recent.title.clone(),
             tracking_id: recent.tracking_id.clone(),
-            heard: Moment::of(recent.heard),
+            heard: frame.moment(recent.heard),
             is_here: recent.id == asked.event,
         }
     }
