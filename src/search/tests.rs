@@ -98,6 +98,7 @@ fn filter(query: &str) -> Filter {
         catalogue: &Catalogue::default(),
         now: at(0),
         zone: chrono_tz::UTC,
+        accounts_named: &|_| std::collections::BTreeSet::new(),
     };
     Filter::read(pairs.iter().map(|(name, text)| (name.as_str(), text.as_str())), reading).expect("a filter")
 }
