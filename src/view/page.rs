@@ -5,6 +5,7 @@ pub mod deliveries;
 pub mod feeds;
 mod history;
 mod owed;
+mod own_part;
 mod refusal;
 mod rows;
 pub mod rules;
@@ -156,6 +157,8 @@ struct OneIncident<'a> {
     known: Vec<String>,
     recommendations: Vec<String>,
     reminders: Vec<Told>,
+    /// Whether it is over for those who read this, in sentences.
+    own_part: Vec<String>,
     affected: Vec<Where>,
     told: Vec<Told>,
     counts: String,
@@ -198,6 +201,11 @@ pub fn incident(
             .iter()
             .map(|chapter| Told::of(chapter, incident, false, None, frame))
             .collect(),
+        own_part: story
+            .own_part
+            .as_ref()
+            .map(|own| own_part::sentences(own, frame))
+            .unwrap_or_default(),
         affected: story
             .impact
             .iter()

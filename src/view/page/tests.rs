@@ -205,6 +205,7 @@ fn story(text: &str, html: &str) -> Story {
             rules_changed: true,
             is_unexplained: false,
         }],
+        own_part: None,
         shown: 0..1,
     }
 }

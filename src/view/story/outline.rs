@@ -138,6 +138,7 @@ impl<'a> Heard<'a> {
         let story = Story {
             incident,
             impact: Vec::new(),
+            own_part: None,
             accounts: accounts.filter(|account| !account.is_empty()).collect(),
             chapters,
             corrections: self.corrections.clone(),
