@@ -45,6 +45,8 @@ pub enum Corrects {
         /// From when to when.
         window: Window,
     },
+    /// That the provider was asked for the review that it offers on request.
+    Requested {},
 }
 
 /// What counts of all corrections of an incident: the last one of each sort.
@@ -54,6 +56,8 @@ pub struct Corrected {
     pub size: Option<Size>,
     /// When impact began and ended.
     pub window: Option<Window>,
+    /// When it was noted that the review on request was asked for.
+    pub requested: Option<Time>,
 }
 
 impl Corrected {
@@ -64,6 +68,7 @@ impl Corrected {
             match &one.corrects {
                 Corrects::Size { size } => corrected.size = Some(*size),
                 Corrects::Window { window } => corrected.window = Some(*window),
+                Corrects::Requested {} => corrected.requested = Some(one.at),
                 Corrects::Kind { .. } => {}
             }
         }
@@ -77,6 +82,6 @@ pub fn kind_of(corrections: &[Correction], of: &str) -> Option<Kind> {
         Corrects::Kind {
             communication, kind, ..
         } if communication == of => Some(*kind),
-        Corrects::Kind { .. } | Corrects::Size { .. } | Corrects::Window { .. } => None,
+        Corrects::Kind { .. } | Corrects::Size { .. } | Corrects::Window { .. } | Corrects::Requested {} => None,
     })
 }

@@ -193,7 +193,7 @@ pub fn incident(
         about: rows::about(incident),
         badges: rows::badges(incident, is_back_filled, frame.now),
         facts: Fact::all(story, &progress, frame),
-        owed: OwedLine::all(&progress, frame),
+        owed: OwedLine::all(&progress, story, frame),
         known: OwedLine::known(&progress, &story.corrections, frame),
         recommendations: story.recommendations(),
         reminders: story

@@ -84,6 +84,9 @@ struct OwedLine {
     /// Of a repair: what is repaired, in the provider's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Of a review on request: when a person noted that it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested: Option<Time>,
 }
 
 impl ProgressLines {
@@ -161,6 +164,10 @@ impl CorrectionLine {
                 end: Some(window.end),
                 ..line
             },
+            Corrects::Requested {} => Self {
+                corrects: "requested",
+                ..line
+            },
         }
     }
 }
@@ -176,6 +183,7 @@ impl OwedLine {
             met: owed.met,
             late_seconds: owed.late_seconds(now),
             text: owed.text.clone(),
+            requested: owed.requested,
         }
     }
 }
