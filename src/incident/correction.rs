@@ -7,6 +7,15 @@ use super::reviews::Size;
 use crate::clock::Time;
 use crate::event::{Kind, Window};
 
+/// The longest reason, characters.
+pub const REASON_CHARS_MOST: usize = 1_000;
+
+/// Whether a text may be a reason: not too long, and nothing in it that controls something.
+pub fn is_reason(text: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() || c == '\n';
+    !text.trim().is_empty() && text.chars().count() <= REASON_CHARS_MOST && text.chars().all(is_plain)
+}
+
 /// A person's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
@@ -20,6 +29,18 @@ pub struct Correction {
     pub reason: String,
     /// What.
     pub corrects: Corrects,
+    /// Who took it in, of one out of an archive: the name of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_in_by: Option<String>,
+}
+
+/// When a correction was said first and by whom, of one that is taken in from an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstSaid {
+    /// When.
+    pub at: Time,
+    /// By whom.
+    pub by: String,
 }
 
 /// What is corrected.
@@ -47,6 +68,13 @@ pub enum Corrects {
     },
     /// That the provider was asked for the review that it offers on request.
     Requested {},
+}
+
+impl Correction {
+    /// Whether the same was said by the same person at the same time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.at, &self.by, &self.reason, &self.corrects) == (other.at, &other.by, &other.reason, &other.corrects)
+    }
 }
 
 /// What counts of all corrections of an incident: the last one of each sort.

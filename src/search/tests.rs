@@ -67,6 +67,7 @@ fn outline(nth: usize) -> Outline {
             is_back_filled: false,
             state,
             owed: Vec::new(),
+            is_incomplete: false,
         },
     }
 }

@@ -266,14 +266,15 @@ impl Extract {
 impl Story {
     /// Whether the provider withheld the text of something that was said, and has not given it since.
     pub fn is_incomplete(&self) -> bool {
-        let withheld = |chapter: &&Chapter| chapter.event.as_ref().is_some_and(|event| event.text_withheld);
-        self.chapters.iter().filter(withheld).any(|chapter| {
-            let gives_it = |other: &Chapter| {
-                let has_text = other.event.as_ref().is_some_and(|event| !event.text_withheld);
-                has_text && other.published >= chapter.published
-            };
-            !self.chapters.iter().any(gives_it)
-        })
+        let said = self
+            .chapters
+            .iter()
+            .filter_map(|chapter| Some((chapter.event.as_ref()?.text_withheld, chapter.published)));
+        let latest = |is_withheld: bool| {
+            let of_sort = said.clone().filter(|(withheld, _)| *withheld == is_withheld);
+            of_sort.map(|(_, published)| published).max()
+        };
+        latest(true).is_some_and(|withheld| latest(false).is_none_or(|given| given < withheld))
     }
 }
 

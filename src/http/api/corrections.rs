@@ -21,7 +21,7 @@ use crate::clock::Time;
 use crate::customer::Viewer;
 use crate::event::{Kind, Window};
 use crate::incident::IncidentId;
-use crate::incident::correction::{Correction, Corrects};
+use crate::incident::correction::{Correction, Corrects, REASON_CHARS_MOST, is_reason};
 use crate::incident::reviews::{Basis, DebtState, Size, Terms};
 use crate::record::Command;
 use crate::view::story::Extract;
@@ -29,9 +29,6 @@ use crate::view::story::Story;
 
 /// The largest body of a correction, bytes.
 const BODY_BYTES_MOST: usize = 16 * 1024;
-
-/// The longest reason, characters.
-const REASON_CHARS_MOST: usize = 1_000;
 
 /// How a correction is written.
 const SHAPE: &str = "one of {\"size\": \"largest\", \"reason\": …}, {\"kind\": \"final-review\", \"reason\": …}, \
@@ -56,9 +53,11 @@ pub async fn post(
     let meant = move |reading: &Reading| {
         let story = find(&reading.sources(), provider, &tracking_id, Extract::NOTHING)?;
         if matches!(asked.what, What::Requested) && !is_offered(&story, &terms, now) {
-            return Err(Refusal::bad("the provider offers no review of this incident on request")
-                .field("requested")
-                .hint("if one was promised elsewhere, say how large the incident is: `size`"));
+            return Err(
+                Refusal::bad("the provider offers no review of this incident on request")
+                    .field("requested")
+                    .hint("if one was promised elsewhere, say how large the incident is: `size`"),
+            );
         }
         let corrects = asked.corrects(&story)?;
         Ok::<_, Refusal>((story.incident.id, corrects))
@@ -71,11 +70,13 @@ pub async fn post(
         by: by.clone(),
         reason: reason.clone(),
         corrects: corrects.clone(),
+        taken_in_by: None,
     };
     let command = Command::Correct {
         incident,
         corrects,
         reason,
+        first: None,
     };
     let ledger = app_state.ledger.clone();
     // who asked may go away meanwhile: what was begun is finished
@@ -249,8 +250,7 @@ fn reason(fields: &Map<String, Value>) -> Result<String, Refusal> {
             .hint("say why, for those who read it later")
     };
     let reason = text(fields.get("reason").ok_or_else(missing)?, "reason").map_err(|_| missing())?;
-    let is_plain = |c: char| !c.is_control() || c == '\n';
-    match reason.chars().count() <= REASON_CHARS_MOST && reason.chars().all(is_plain) {
+    match is_reason(&reason) {
         true => Ok(reason),
         false => {
             let what = format!("a reason has at most {REASON_CHARS_MOST} characters, and none that controls something");

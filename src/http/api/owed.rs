@@ -49,6 +49,9 @@ pub struct CorrectionLine {
     corrects: &'static str,
     at: Time,
     by: String,
+    /// Who took it in, of one out of an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_in_by: Option<String>,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<Size>,
@@ -139,6 +142,7 @@ impl CorrectionLine {
             corrects: "",
             at: correction.at,
             by: correction.by.clone(),
+            taken_in_by: correction.taken_in_by.clone(),
             reason: correction.reason.clone(),
             size: None,
             kind: None,

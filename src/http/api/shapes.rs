@@ -39,6 +39,8 @@ pub struct ListedIncident {
     #[serde(flatten)]
     line: IncidentLine,
     state: &'static str,
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    incomplete: bool,
 }
 
 impl ListedIncident {
@@ -47,6 +49,7 @@ impl ListedIncident {
         Self {
             line: IncidentLine::of(&listed.incident),
             state: state_word(listed.state.at(now)),
+            incomplete: listed.is_incomplete,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct OwedLine {
     pub more: String,
     /// How it is coloured; the words say it, too.
     pub class: &'static str,
+    /// Whether `more` is in the provider's words.
+    pub is_quoted: bool,
     /// Where it is asked for, if it is offered on request.
     pub ask: Option<url::Url>,
 }
@@ -96,11 +98,17 @@ impl OwedLine {
                 Corrects::Window { window } => format!("impact to {}", span(Some(window.start), Some(window.end))),
                 Corrects::Requested {} => "the review on request was asked for".to_owned(),
             };
-            let verb = if one.corrects == (Corrects::Requested {}) { "Noted" } else { "Corrected" };
+            let verb = if one.corrects == (Corrects::Requested {}) {
+                "Noted"
+            } else {
+                "Corrected"
+            };
+            let taken_in = one.taken_in_by.as_ref();
             format!(
-                "{verb} by {} on {}: {what}. {}",
+                "{verb} by {} on {}{}: {what}. {}",
                 one.by,
                 frame.moment(one.at).text,
+                taken_in.map_or_else(String::new, |by| format!(", taken in from an archive by {by}")),
                 one.reason
             )
         }));
@@ -158,6 +166,7 @@ impl OwedLine {
             moment: moment.map(|at| frame.moment(at)),
             more,
             class,
+            is_quoted: owed.kind == Debt::Repair && matches!(owed.state, DebtState::Open | DebtState::Overdue),
             ask: None,
         }
     }

@@ -219,6 +219,7 @@ fn listed(incident: Incident) -> Listed {
             then: None,
         },
         owed: Vec::new(),
+        is_incomplete: false,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Listed {
     pub state: State,
     /// What is owed and when it is due, the soonest first.
     pub owed: Vec<(Debt, Time)>,
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    pub is_incomplete: bool,
 }
 
 /// An incident in outline.
@@ -222,6 +224,7 @@ fn outline(story: Story, places: BTreeSet<(String, Option<String>)>, terms: &Ter
         line: Listed {
             is_back_filled: story.chapters.iter().all(|chapter| chapter.arrival == Arrival::History),
             owed: owed(&progress),
+            is_incomplete: story.is_incomplete(),
             state,
             incident,
         },
