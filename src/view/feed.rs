@@ -268,7 +268,6 @@ impl Feed {
             title: self.title(),
             home_page_url: self.home.as_ref(),
             feed_url: self.own_link.as_ref(),
-            language: "en",
             items: items.collect(),
         };
         serde_json::to_string(&feed).expect("texts and times are written to memory")
@@ -316,7 +315,6 @@ struct JsonFeed<'a> {
     home_page_url: Option<&'a url::Url>,
     #[serde(skip_serializing_if = "Option::is_none")]
     feed_url: Option<&'a url::Url>,
-    language: &'static str,
     items: Vec<JsonItem<'a>>,
 }
 

@@ -22,7 +22,7 @@ use self::owed::OwedLine;
 use self::rows::{Fact, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::Arrival;
+use crate::event::{Arrival, Provider};
 use crate::incident::reviews::Terms;
 use crate::journal::Position;
 use crate::view::state::Badge;
@@ -167,6 +167,8 @@ struct OneIncident<'a> {
     has_customers: bool,
     /// Whether the provider withheld a text and has not given it since.
     is_incomplete: bool,
+    /// Whether the texts are ours, and no provider's.
+    is_ours: bool,
 }
 
 /// One incident's story, and what is owed by these terms; `own` is the customer who reads it, whose names for accounts are
@@ -226,6 +228,7 @@ pub fn incident(
         },
         has_customers: own.is_none_or(CustomerId::is_operator),
         is_incomplete: story.is_incomplete(),
+        is_ours: incident.id.provider == Provider::Bellwether,
     })
 }
 

@@ -235,6 +235,7 @@ fn recent(reading: &Reading, visibility: &Visibility<'_>) -> Result<Vec<Recent>,
             id: line.at.to_string(),
             title,
             tracking_id: line.tracking_id,
+            provider: line.incident.provider,
             heard: line.heard,
         });
     }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::{Frame, render};
 use crate::delivery::{End, State};
+use crate::event::Provider;
 use crate::incident::IncidentId;
 use crate::notification::Form;
 use crate::view::state::{self, Badge};
@@ -35,6 +36,8 @@ struct Line {
     id: String,
     link: String,
     title: String,
+    /// Whether the title is ours, and no provider's.
+    is_ours: bool,
     tracking_id: String,
     badge: Badge,
     receiver: String,
@@ -134,6 +137,7 @@ impl Line {
             id: delivery.id.clone(),
             link: incident_link(frame, &delivery.incident, &delivery.tracking_id),
             title: delivery.title.clone(),
+            is_ours: delivery.incident.provider == Provider::Bellwether,
             tracking_id: delivery.tracking_id.clone(),
             badge: state::delivery(&tracked.standing.state, tries, false),
             receiver: delivery.receiver.clone(),

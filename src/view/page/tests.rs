@@ -270,7 +270,7 @@ fn a_review_is_shown_in_its_sections_with_its_repairs() {
         <ul><li>We test more (Estimated completion: December 2026).</li></ul>";
     let page = shown(&story("A title", html));
     for part in [
-        "<h4>What happened?</h4>",
+        "<h4><span lang=\"\">What happened?</span></h4>",
         "<p>Requests failed.</p>",
         "Repairs it promises",
         "Estimated 2026-12",
