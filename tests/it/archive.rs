@@ -90,6 +90,8 @@ async fn hear_all_samples(world: &World) {
             let body = fs::read(file.expect("a file").path()).expect("a sample");
             let (status, answer) = world.post("/v1/events", body).await;
             assert!((200..500).contains(&status), "{answer}");
+            // what the daemon raises of it is heard at the same moment
+            world.settled().await;
             world.pass(1).await;
         }
     }
