@@ -15,7 +15,7 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey};
 use crate::event::{Event, Impact, Kind};
-use crate::incident::correction::{Correction, Corrects};
+use crate::incident::correction::{Correction, Corrects, FirstSaid};
 use crate::incident::reminders::Reminded;
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
@@ -265,6 +265,9 @@ pub enum Command {
         corrects: Corrects,
         /// Why.
         reason: String,
+        /// Of one out of an archive: when it was said first, and by whom.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<FirstSaid>,
     },
     /// Keep what a person says of a claim.
     Claim(Box<Claimed>),

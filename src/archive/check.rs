@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
-    AttemptLine, DeliveryLine, EventLine, FORMAT, Header, IncidentLine, LINE_BYTES_MOST, Mark, SetLine, Trailer,
-    VERSION, VerdictLine,
+    AttemptLine, CorrectionLine, DeliveryLine, EventLine, FORMAT, Header, IncidentLine, LINE_BYTES_MOST, Mark, SetLine,
+    Trailer, VERSION, VerdictLine,
 };
 
 /// What to do about a file that is damaged.
@@ -53,6 +53,8 @@ pub enum Read {
     Set,
     /// A verdict.
     Verdict(Box<VerdictLine>),
+    /// A person's correction.
+    Correction(Box<CorrectionLine>),
     /// A delivery.
     Delivery,
     /// An attempt.
@@ -174,6 +176,7 @@ pub fn parse(line: &[u8]) -> Result<Read, (usize, String)> {
         "event" => Read::Event(read(line)?),
         "set" => read::<SetLine>(line).map(|_| Read::Set)?,
         "verdict" => Read::Verdict(read(line)?),
+        "correction" => Read::Correction(read(line)?),
         "delivery" => read::<DeliveryLine>(line).map(|_| Read::Delivery)?,
         "attempt" => read::<AttemptLine>(line).map(|_| Read::Attempt)?,
         "mark" => Read::Mark(read(line)?),
@@ -261,6 +264,10 @@ pub fn check(reader: impl BufRead, seen: &mut dyn FnMut(u64)) -> Result<Checked,
             Read::Other(kind) => {
                 *checked.unknown.entry(kind.clone()).or_default() += 1;
                 kind
+            }
+            Read::Correction(correction) => {
+                check_correction(*correction, number, &line)?;
+                "correction".to_owned()
             }
             Read::Incident => "incident".to_owned(),
             Read::Set => "set".to_owned(),
@@ -350,6 +357,15 @@ fn check_event(line: EventLine, number: u64, text: &[u8]) -> Result<(), Problem>
         let key = format!("\"{}\":", unfit.field);
         let event = find(text, b"\"event\":{").unwrap_or(0);
         let column = find(&text[event..], key.as_bytes()).map_or(event, |at| event + at);
+        let what = format!("`{}`: {}", unfit.field, unfit.what);
+        problem(number, column + 1, &what, MAKE_ANOTHER)
+    })
+}
+
+fn check_correction(line: CorrectionLine, number: u64, text: &[u8]) -> Result<(), Problem> {
+    line.into_correction().map(drop).map_err(|unfit| {
+        let key = format!("\"{}\":", unfit.field);
+        let column = find(text, key.as_bytes()).unwrap_or(0);
         let what = format!("`{}`: {}", unfit.field, unfit.what);
         problem(number, column + 1, &what, MAKE_ANOTHER)
     })

@@ -9,6 +9,7 @@ use super::own::as_it_goes_out;
 use crate::clock::Time;
 use crate::event::{Event, Imported};
 use crate::incident::IncidentId;
+use crate::incident::correction::Correction;
 use crate::journal::{self, Position};
 use crate::lookup;
 use crate::store::View;
@@ -37,6 +38,29 @@ pub fn new_ones(store: &View, journal: &journal::Reader, events: Vec<Event>) -> 
             true => new.push(event),
             false => known += 1,
         }
+    }
+    Ok((new, known))
+}
+
+/// Leaves the corrections that are not here; how many there were that are.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn new_corrections(store: &View, corrections: Vec<Correction>) -> Result<(Vec<Correction>, usize)> {
+    let mut incidents: BTreeMap<IncidentId, Vec<Correction>> = BTreeMap::new();
+    let (mut new, mut known) = (Vec::new(), 0);
+    for correction in corrections {
+        let id = &correction.incident;
+        if !incidents.contains_key(id) {
+            incidents.insert(id.clone(), store.corrections(id)?);
+        }
+        let here = incidents.get_mut(id).expect("it was put there");
+        if here.iter().any(|one| one.is_same(&correction)) {
+            known += 1;
+            continue;
+        }
+        here.push(correction.clone());
+        new.push(correction);
     }
     Ok((new, known))
 }

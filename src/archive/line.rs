@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::CorrectionLine;
 use crate::clock::Time;
 use crate::event::{Event, EventType, Imported, Kind, Level, Provider};
 use crate::incident::Incident;
@@ -23,6 +24,8 @@ pub enum Line {
     Set(SetLine),
     /// A verdict on the event.
     Verdict(VerdictLine),
+    /// What a person said of the incident against the provider's word.
+    Correction(Box<CorrectionLine>),
     /// What somebody was told of the incident.
     Delivery(Box<DeliveryLine>),
     /// A try of the delivery.

@@ -12,6 +12,7 @@
 //! those it does not know, and says so.
 
 pub mod check;
+mod correction;
 mod cursor;
 pub mod decision;
 pub mod known;
@@ -21,6 +22,7 @@ mod page;
 mod schema;
 
 pub use crate::view::status::Kept;
+pub use correction::CorrectionLine;
 pub use cursor::Cursor;
 pub use line::{AttemptLine, DeliveryLine, EventLine, Header, IncidentLine, Line, Mark, SetLine, Trailer, VerdictLine};
 pub use page::{Asked, answer};

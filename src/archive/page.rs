@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
+use super::correction::CorrectionLine;
 use super::cursor::{Cursor, Part};
 use super::decision::Decision;
 use super::own::as_it_goes_out;
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::clock::Time;
 use crate::event::Event;
+use crate::incident::correction::Corrects;
 use crate::incident::{Incident, IncidentId};
 use crate::journal::Position;
 use crate::lookup;
@@ -177,6 +179,7 @@ impl Reading<'_> {
                         return Ok(Some(Part::Event(at)));
                     }
                 }
+                self.corrections(incident)?;
                 None
             }
             Part::Delivery(after) => store.delivery_item(after)?,
@@ -185,6 +188,27 @@ impl Reading<'_> {
             true => self.deliveries(id, after.as_ref()),
             false => Ok(None),
         }
+    }
+
+    /// What persons said of an incident: of communications that the viewer did not hear, nothing.
+    fn corrections(&mut self, incident: &Incident) -> Result<()> {
+        let corrections = self.from.visibility.store.corrections(&incident.id)?;
+        if corrections.is_empty() {
+            return Ok(());
+        }
+        let hearings = self.from.visibility.hearings(&incident.id)?;
+        let heard: BTreeSet<&str> = hearings.iter().map(|one| one.communication.as_str()).collect();
+        for correction in &corrections {
+            let is_seen = match &correction.corrects {
+                Corrects::Kind { communication, .. } => heard.contains(communication.as_str()),
+                Corrects::Size { .. } | Corrects::Window { .. } | Corrects::Requested {} => true,
+            };
+            if is_seen {
+                let line = CorrectionLine::of(correction, &incident.tracking_id);
+                self.push(&Line::Correction(Box::new(line)));
+            }
+        }
+        Ok(())
     }
 
     fn event(&mut self, line: Heard, own: Option<&BTreeSet<Position>>) -> Result<()> {
@@ -395,8 +419,16 @@ pub fn answer(from: &Sources<'_>, asked: &Asked, made: Time, kept: Kept) -> Resu
 
 fn header(from: &Sources<'_>, asked: &Asked, made: Time, kept: Kept, through: u64) -> Header {
     let holds = match asked.with_deliveries {
-        true => &["incident", "event", "set", "verdict", "delivery", "attempt"][..],
-        false => &["incident", "event", "set", "verdict"],
+        true => &[
+            "incident",
+            "event",
+            "set",
+            "verdict",
+            "correction",
+            "delivery",
+            "attempt",
+        ][..],
+        false => &["incident", "event", "set", "verdict", "correction"],
     };
     Header {
         format: FORMAT.to_owned(),

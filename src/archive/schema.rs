@@ -22,7 +22,7 @@ pub fn schema() -> Schema {
         "oneOf": [
             { "$ref": "#/$defs/header" }, { "$ref": "#/$defs/incident" }, { "$ref": "#/$defs/event_line" },
             { "$ref": "#/$defs/set" }, { "$ref": "#/$defs/verdict" }, { "$ref": "#/$defs/delivery" },
-            { "$ref": "#/$defs/attempt" }, { "$ref": "#/$defs/mark" }, { "$ref": "#/$defs/trailer" },
+            { "$ref": "#/$defs/attempt" }, { "$ref": "#/$defs/correction" }, { "$ref": "#/$defs/mark" }, { "$ref": "#/$defs/trailer" },
             { "$ref": "#/$defs/other" },
         ],
         "$defs": definitions(),
@@ -39,7 +39,7 @@ fn definitions() -> Value {
         "set": line("set", "Accounts that several verdicts refer to", json!({
             "id": of("position"), "event": of("position"), "accounts": of("accounts"),
         }), &["id", "event", "accounts"]),
-        "verdict": verdict(), "delivery": delivery(), "attempt": attempt(),
+        "verdict": verdict(), "delivery": delivery(), "attempt": attempt(), "correction": correction(),
         "mark": line("mark", "A place to go on from: `GET /v1/export?after=`", json!({
             "after": { "type": ["string", "null"] },
         }), &["after"]),
@@ -51,7 +51,8 @@ fn definitions() -> Value {
         "other": {
             "description": "kinds of lines of later versions",
             "properties": { "type": { "not": { "enum": [
-                "header", "incident", "event", "set", "verdict", "delivery", "attempt", "mark", "trailer",
+                "header", "incident", "event", "set", "verdict", "delivery", "attempt", "correction", "mark",
+                "trailer",
             ] } } },
         },
     })
@@ -225,6 +226,23 @@ fn delivery() -> Value {
         "What a receiver was told of the incident",
         properties,
         &["id", "customer", "receiver", "state", "event"],
+    )
+}
+
+fn correction() -> Value {
+    let properties = json!({
+        "provider": provider(), "tracking_id": text(), "at": of("time"),
+        "by": { "type": "string", "description": "the name of a token" }, "reason": text(),
+        "corrects": { "type": "string", "examples": ["size", "kind", "window", "requested"] },
+        "size": { "enum": ["small", "standard", "largest"] }, "kind": kind(),
+        "communication": { "type": "string", "description": "whose kind it is" }, "published": of("time"),
+        "window": { "type": "object", "properties": { "start": of("time"), "end": of("time") }, "required": ["start", "end"] },
+    });
+    line(
+        "correction",
+        "What a person said of the incident against the provider's word",
+        properties,
+        &["provider", "tracking_id", "at", "by", "reason", "corrects"],
     )
 }
 

@@ -74,7 +74,10 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         due.next = due.next.into_iter().chain(next).min();
         let about = row.incidents.last().map_or("", String::as_str);
         for reminder in reminders {
-            groups.entry((reminder.kind, reminder.mark, about)).or_default().push(row);
+            groups
+                .entry((reminder.kind, reminder.mark, about))
+                .or_default()
+                .push(row);
         }
     }
     for ((kind, mark, about), claims) in groups {
@@ -161,7 +164,10 @@ fn last_day(claims: &[&Row]) -> String {
 /// `2027-01-30, in 7 days`
 fn in_days(claims: &[&Row], now: Time) -> String {
     let last_day = last_day(claims);
-    let left = last_day.parse::<NaiveDate>().ok().map(|day| (day - now.date_naive()).num_days());
+    let left = last_day
+        .parse::<NaiveDate>()
+        .ok()
+        .map(|day| (day - now.date_naive()).num_days());
     match left {
         None => last_day,
         Some(0) => format!("{last_day}, today"),
@@ -199,7 +205,10 @@ fn text((kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -
                 "uncredited" => "no credit has come in the month after that",
                 _ => "no answer has come in the time that the provider takes",
             };
-            format!("Claims that rest on {id} were submitted on {day}, and {missing}: {}.", sums(claims))
+            format!(
+                "Claims that rest on {id} were submitted on {day}, and {missing}: {}.",
+                sums(claims)
+            )
         }
         _ if is_over(claims, now) => format!(
             "The last day to claim what may be owed for {id} was {}: {}. Nothing was submitted.",

@@ -11,9 +11,9 @@ use crate::incident::IncidentId;
 /// Correct the size, a kind or the window of an incident, with a reason
 ///
 /// The provider's word stays beside it; yours counts from then on, for what is owed and in conditions. Your token's name,
-/// the time and the reason are kept.
+/// the time and the reason are kept. With --requested it is noted that a review on request was asked for.
 #[derive(Debug, Clone, clap::Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["size", "kind", "window"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["size", "kind", "window", "requested"]))]
 pub struct Correct {
     /// The incident's tracking id
     tracking_id: String,
@@ -29,6 +29,9 @@ pub struct Correct {
     /// When impact began and ended: START..END, like 2026-11-24T08:40:00Z..2026-11-24T09:30:00Z
     #[arg(long, value_name = "START..END")]
     window: Option<String>,
+    /// The provider was asked for the review that it offers on request
+    #[arg(long)]
+    requested: bool,
     /// Why, for those who read it later
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -52,18 +55,26 @@ impl Correct {
         let answer = client.send(&path, &query, &body).await?;
         match self.format {
             Format::Json => output::print_json(&answer)?,
-            Format::Text => output::print(&format!(
-                "{}: its {} is corrected, by {}\n",
-                one_line(&self.tracking_id, 256),
-                text(&answer, "corrects"),
-                one_line(text(&answer, "by"), 80)
-            ))?,
+            Format::Text => {
+                let what = match text(&answer, "corrects") {
+                    "requested" => "it is noted that its review was asked for".to_owned(),
+                    corrected => format!("its {corrected} is corrected"),
+                };
+                output::print(&format!(
+                    "{}: {what}, by {}\n",
+                    one_line(&self.tracking_id, 256),
+                    one_line(text(&answer, "by"), 80)
+                ))?;
+            }
         }
         Ok(Exit::Fine)
     }
 
     fn body(&self) -> Result<Value> {
         let mut body = json!({ "reason": self.reason });
+        if self.requested {
+            body["requested"] = json!(true);
+        }
         if let Some(window) = &self.window {
             let (start, end) = window.split_once("..").ok_or_else(|| {
                 let what = format!("`{}` is no window", one_line(window, 80));

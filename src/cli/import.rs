@@ -55,6 +55,12 @@ struct Answer {
     known: u64,
     /// Events that stand in the file.
     events: u64,
+    /// Corrections of persons that were new.
+    corrections_new: u64,
+    /// Corrections that were there already.
+    corrections_known: u64,
+    /// Corrections that stand in the file.
+    corrections: u64,
     /// Events whose text was lost before the archive was made.
     lost: u64,
     /// Events whose text the provider withheld: their incidents are shown as incomplete until it comes.
@@ -171,6 +177,7 @@ fn check_archive(file: &mut File, name: &str, answer: &mut Answer) -> Result<()>
     let checked = checked.map_err(|error| failed(name, error))?;
     let of = |kind: &str| checked.counts.get(kind).copied().unwrap_or_default();
     (answer.events, answer.lost) = (of("event"), checked.lost);
+    answer.corrections = of("correction");
     if let Some(customer) = &checked.header.customer {
         answer.notes.push(format!(
             "this is the part of the customer `{customer}`: other accounts are not in it"
@@ -196,7 +203,7 @@ fn check_archive(file: &mut File, name: &str, answer: &mut Answer) -> Result<()>
     Ok(())
 }
 
-/// Sends the lines of events, some together; each group is taken in whole or not at all.
+/// Sends the lines of events and corrections, some together; each group is taken in whole or not at all.
 async fn send(client: &Client, mut file: File, name: &str, answer: &mut Answer) -> Result<()> {
     file.seek(SeekFrom::Start(0)).context("going to the file's beginning")?;
     let mut lines = Lines::of(BufReader::new(file));
@@ -206,13 +213,16 @@ async fn send(client: &Client, mut file: File, name: &str, answer: &mut Answer) 
         let line = lines.next_line().map_err(|error| failed(name, error))?;
         let line = line.map(|(_, line)| line);
         let is_end = line.is_none();
-        let next = line.filter(|line| kind_of(line).as_deref() == Some("event"));
+        let is_taken = |line: &Vec<u8>| matches!(kind_of(line).as_deref(), Some("event" | "correction"));
+        let next = line.filter(is_taken);
         let bytes = next.as_ref().map_or(0, Vec::len);
         let is_full = events == EVENTS_TOGETHER_MOST || group.len() + bytes > TOGETHER_BYTES;
         if events > 0 && (is_end || is_full) {
             let taken = client.post_lines(&["import"], std::mem::take(&mut group)).await?;
             answer.new += number(&taken, "new");
             answer.known += number(&taken, "known");
+            answer.corrections_new += number(&taken, "corrections_new");
+            answer.corrections_known += number(&taken, "corrections_known");
             done += events as u64;
             counter.at(done);
             events = 0;
@@ -251,6 +261,11 @@ impl Answer {
             true => format!("{name} is sound: {events}\n"),
             false => format!("{events}: {} new, {} there already\n", self.new, self.known),
         };
+        if self.corrections > 0 && !is_checked_only {
+            let corrections = count(usize::try_from(self.corrections).unwrap_or(usize::MAX), "correction");
+            let (new, known) = (self.corrections_new, self.corrections_known);
+            text.push_str(&format!("{corrections} of persons: {new} new, {known} there already\n"));
+        }
         if self.text_withheld > 0 {
             text.push_str(&output::wrapped(
                 &format!(

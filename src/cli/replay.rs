@@ -228,6 +228,7 @@ impl Found {
             }
             Read::Header(_)
             | Read::Set
+            | Read::Correction(_)
             | Read::Delivery
             | Read::Attempt
             | Read::Mark(_)

@@ -6,7 +6,7 @@
 use super::owed_due::set_clock;
 use crate::clock::Time;
 use crate::incident::IncidentId;
-use crate::incident::correction::{Correction, Corrects};
+use crate::incident::correction::{Correction, Corrects, FirstSaid};
 use crate::record::{Change, Why};
 
 mod facts;
@@ -21,6 +21,8 @@ pub struct Correcting<'a> {
     pub reason: &'a str,
     /// What.
     pub corrects: &'a Corrects,
+    /// Of one out of an archive: when it was said first, and by whom.
+    pub first: Option<&'a FirstSaid>,
     /// Whether the incident, and the communication that is meant, are known.
     pub is_known: bool,
     /// Whether any clock runs for it: not for tests, nor for what came as history only.
@@ -46,10 +48,12 @@ pub fn correct(correcting: &Correcting<'_>, now: Time) -> Vec<Change> {
             why: Why::NoSuchIncident,
         }];
     }
+    let by = correcting.by.to_owned();
     let mut changes = vec![Change::Corrected(Correction {
         incident: correcting.incident.clone(),
-        at: now,
-        by: correcting.by.to_owned(),
+        at: correcting.first.map_or(now, |first| first.at),
+        by: correcting.first.map_or(by.clone(), |first| first.by.clone()),
+        taken_in_by: correcting.first.map(|_| by),
         reason: correcting.reason.to_owned(),
         corrects: correcting.corrects.clone(),
     })];

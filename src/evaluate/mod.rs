@@ -59,7 +59,7 @@ pub(crate) mod test_asked;
 
 pub use correction_asked::Correcting;
 pub use measuring::{Measuring, alone};
-pub use notifications_due::DueTogether;
+pub use notifications_due::{DueTogether, azure_page};
 pub use owed_due::{LookAt, Part};
 pub use retention_due::Old;
 pub use rules_changed::RulesChange;

@@ -180,7 +180,7 @@ fn portal(notification: &Notification, subscription: Option<&Subscription>) -> O
 }
 
 /// Azure's own page of an event, for a subscription.
-pub(super) fn azure_page(tracking_id: &str, id: &str) -> Option<url::Url> {
+pub fn azure_page(tracking_id: &str, id: &str) -> Option<url::Url> {
     let is_guid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let mut url = url::Url::parse("https://app.azure.com/h").expect("a constant URL");
     let ends = is_guid.then(|| format!("{}{}", &id[..3], &id[33..]))?;

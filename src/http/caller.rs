@@ -11,9 +11,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use chrono_tz::Tz;
 
 use super::query::Query;
 use super::sessions::{LOCAL_COOKIE, SECURE_COOKIE};
+use super::zone;
 use crate::secret::Secret;
 
 /// How many cookies of ours are looked at.
@@ -39,6 +41,8 @@ pub struct Caller {
     pub is_over_https: bool,
     /// The customer on whose behalf it wants to read.
     pub as_customer: Option<String>,
+    /// The zone in which it reads times beside UTC.
+    pub zone: Option<Tz>,
 }
 
 impl Caller {
@@ -75,6 +79,7 @@ impl Caller {
             cookies: cookies(&parts.headers, is_local),
             is_over_https: peer.is_loopback() && came_over_https(&parts.headers),
             as_customer: query.one("as").map(str::to_owned),
+            zone: zone::chosen(&parts.headers),
         }
     }
 }

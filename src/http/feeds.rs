@@ -9,25 +9,29 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::AppState;
+use super::api;
+use super::api::incidents::{cursor, filter_of, list_of};
 use super::caller::Caller;
 use super::query::Query;
 use super::reading::Reading;
 use super::refusal::Refusal;
+use super::{AppState, EmailAddress, LinkKey};
 use crate::channel::calendar::published::published;
 use crate::clock::Time;
 use crate::customer::{CustomerId, ORGANISATION, Viewer};
-use crate::event::{EventType, Kind, fold};
+use crate::event::EventType;
+use crate::incident::reviews::Terms;
 use crate::incident::{Incident, IncidentId};
 use crate::notification::hash;
-use crate::view::feed::{self, Feed, Wanted};
+use crate::view::feed::{Feed, Gathered};
+use crate::view::filter::{Filter, PARAMETERS};
 use crate::view::page::feeds::Addresses;
 
-/// The parameters by which a feed is filtered.
-const PARAMETERS: [&str; 5] = ["type", "kind", "service", "region", "account"];
+/// How many incidents are looked for at once.
+const AT_ONCE: usize = 200;
 
-/// The most values of one parameter.
-const VALUES_MOST: usize = 50;
+/// How many incidents are looked at for one feed, the newest first.
+const INCIDENTS_MOST: usize = 2_000;
 
 /// In which form a feed is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +116,13 @@ pub async fn one(
         .links
         .opens_feed(name, |customer| generation(&app_state, customer));
     let customer = opened.ok_or_else(no_such_feed)?;
-    let wanted = wanted(&Query::of(&uri))?;
-    let (body, changed) = written(&app_state, customer, form, wanted, &feed, &uri).await?;
+    let asked = Asked {
+        customer,
+        form,
+        name: feed,
+        uri,
+    };
+    let (body, changed) = written(&app_state, asked).await?;
     Ok(answer(form, body, changed, &headers))
 }
 
@@ -121,85 +130,147 @@ fn no_such_feed() -> Refusal {
     Refusal::not_found("there is no feed at this address").hint("`bellwether feeds` lists the addresses of today")
 }
 
-/// What is asked for behind the `?`.
-fn wanted(query: &Query) -> Result<Wanted, Refusal> {
-    query.only(&PARAMETERS)?;
-    let values = |name: &'static str| {
-        let values: Vec<&str> = query.all_of(name).collect();
-        match values.len() <= VALUES_MOST {
-            true => Ok(values),
-            false => Err(Refusal::bad(format!("at most {VALUES_MOST} values")).field(name)),
-        }
-    };
-    let folded = |name| Ok::<_, Refusal>(values(name)?.into_iter().map(fold).collect());
-    let unknown = |name: &str, known: Vec<&str>| {
-        let refusal = Refusal::bad(format!("there is no such {name}")).field(name);
-        refusal.hint(format!("known: {}", known.join(", ")))
-    };
-    let types = values("type")?
-        .into_iter()
-        .map(EventType::read)
-        .collect::<Option<Vec<_>>>();
-    let kinds = values("kind")?.into_iter().map(Kind::read).collect::<Option<Vec<_>>>();
-    Ok(Wanted {
-        types: types.ok_or_else(|| unknown("type", EventType::ALL.iter().map(|one| one.word()).collect()))?,
-        kinds: kinds.ok_or_else(|| unknown("kind", Kind::ALL.iter().map(|one| one.word()).collect()))?,
-        services: folded("service")?,
-        regions: folded("region")?,
-        accounts: values("account")?.into_iter().map(str::to_lowercase).collect(),
-    })
-}
-
-/// The feed as text, and when it last changed.
-async fn written(
-    app_state: &Arc<AppState>,
+/// A feed that somebody asks for.
+struct Asked {
     customer: CustomerId,
     form: Form,
-    wanted: Wanted,
-    name: &str,
-    uri: &Uri,
-) -> Result<(String, Option<Time>), Refusal> {
+    /// Its own name, with the ending.
+    name: String,
+    uri: Uri,
+}
+
+/// The feed as text, and when it last changed, where that can be said.
+async fn written(app_state: &Arc<AppState>, asked: Asked) -> Result<(String, Option<Time>), Refusal> {
+    let query = Query::of(&asked.uri);
+    query.only(&PARAMETERS)?;
     let (home, links) = (app_state.settings.public_url.clone(), app_state.links.clone());
     let organizer = app_state.settings.mail_from.clone();
-    let own_link = home.as_ref().and_then(|home| {
-        let mut url = below(home, &["feeds", name])?;
-        url.set_query(uri.query());
-        Some(url)
-    });
-    let reads = customer.clone();
+    let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
+    let viewer = Viewer::Customer(asked.customer.clone());
     let answer = move |reading: &Reading| {
+        let filter = filter_of(&query, reading, now, chrono_tz::UTC)?;
         let from = reading.sources();
-        let link = |incident: &Incident| {
-            let token = links.token(&customer, incident.id.provider.word(), &incident.id.tracking_id);
-            let mut url = below(
-                home.as_ref()?,
-                &["incidents", &IncidentId::segment(&incident.tracking_id)],
-            )?;
-            url.query_pairs_mut()
-                .append_pair("provider", incident.id.provider.word())
-                .append_pair("link", &token);
-            Some(url)
+        let link = |incident: &Incident| page_of(home.as_ref()?, &links, &asked.customer, incident);
+        let gathered = Gathered {
+            from: &from,
+            customer: &asked.customer,
+            filter: &filter,
+            link: &link,
         };
-        if form == Form::Calendar {
-            let all = feed::maintenances(&from, &customer, &wanted, &link)?;
-            let changed = all.iter().map(|one| one.told).max();
-            let name = match customer.as_str() {
-                ORGANISATION => "Planned maintenance".to_owned(),
-                customer => format!("Planned maintenance for {customer}"),
-            };
-            return Ok((published(&name, organizer.as_ref(), &all), changed));
-        }
-        let entries = feed::entries(&from, &customer, &wanted, &link)?;
-        let feed = Feed {
-            customer: customer.clone(),
-            own_link: own_link.clone(),
-            home: home.clone(),
-            entries,
+        let incidents = Incidents {
+            reading,
+            filter: &filter,
+            terms: &terms,
+            now,
         };
-        let text = if form == Form::Atom { feed.atom() } else { feed.json() };
-        Ok((text, feed.changed()))
+        let (text, changed) = match asked.form {
+            Form::Calendar => calendar(&gathered, &incidents, organizer.as_ref())?,
+            Form::Atom | Form::Json => {
+                let mut feed = feed(&gathered, &incidents)?;
+                feed.own_link = home.as_ref().and_then(|home| asked.own_link(home));
+                feed.home = home.clone();
+                let text = if asked.form == Form::Atom {
+                    feed.atom()
+                } else {
+                    feed.json()
+                };
+                (text, feed.changed())
+            }
+        };
+        // what a filter lets through may change without anything new being heard
+        Ok((text, changed.filter(|_| filter.is_everything())))
     };
-    app_state.read(Viewer::Customer(reads), answer).await
+    app_state.read(viewer, answer).await
+}
+
+impl Asked {
+    /// Where it is, with its filter.
+    fn own_link(&self, home: &url::Url) -> Option<url::Url> {
+        let mut url = below(home, &["feeds", &self.name])?;
+        url.set_query(self.uri.query());
+        Some(url)
+    }
+}
+
+/// The incidents that a feed is made of.
+struct Incidents<'a> {
+    reading: &'a Reading,
+    filter: &'a Filter,
+    terms: &'a Terms,
+    now: Time,
+}
+
+impl Incidents<'_> {
+    /// Each of them, those with the newest communication first, as long as there is room for more.
+    fn each(&self, mut add: impl FnMut(Incident) -> anyhow::Result<bool>) -> Result<(), Refusal> {
+        let mut before = None;
+        for _ in 0..INCIDENTS_MOST / AT_ONCE {
+            let asked = api::incidents::Asked {
+                filter: self.filter,
+                before,
+                limit: AT_ONCE,
+                terms: self.terms,
+                now: self.now,
+            };
+            let found = list_of(self.reading, asked)?;
+            for line in found.lines {
+                if !add(line.incident)? {
+                    return Ok(());
+                }
+            }
+            // without an index one answer has gone through as many as it may
+            before = found
+                .next
+                .filter(|_| found.count.is_some())
+                .as_deref()
+                .map(cursor)
+                .transpose()?;
+            if before.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn feed(gathered: &Gathered<'_>, incidents: &Incidents<'_>) -> Result<Feed, Refusal> {
+    let mut entries = Vec::new();
+    incidents.each(|incident| gathered.add(&mut entries, incident))?;
+    Ok(Feed::of(gathered.customer.clone(), entries))
+}
+
+fn calendar(
+    gathered: &Gathered<'_>,
+    incidents: &Incidents<'_>,
+    organizer: Option<&EmailAddress>,
+) -> Result<(String, Option<Time>), Refusal> {
+    let mut filter = incidents.filter.clone();
+    if filter.types.is_empty() {
+        filter.types.push(EventType::PlannedMaintenance);
+    }
+    let incidents = Incidents {
+        filter: &filter,
+        ..*incidents
+    };
+    let mut all = Vec::new();
+    incidents.each(|incident| gathered.add_maintenance(&mut all, incident))?;
+    let changed = all.iter().map(|one| one.told).max();
+    let name = match gathered.customer.as_str() {
+        ORGANISATION => "Planned maintenance".to_owned(),
+        customer => format!("Planned maintenance for {customer}"),
+    };
+    Ok((published(&name, organizer, &all), changed))
+}
+
+/// The page of an incident, for a customer's readers.
+fn page_of(home: &url::Url, links: &LinkKey, customer: &CustomerId, incident: &Incident) -> Option<url::Url> {
+    let provider = incident.id.provider.word();
+    let token = links.token(customer, provider, &incident.id.tracking_id);
+    let mut url = below(home, &["incidents", &IncidentId::segment(&incident.tracking_id)])?;
+    url.query_pairs_mut()
+        .append_pair("provider", provider)
+        .append_pair("link", &token);
+    Some(url)
 }
 
 /// An address below where the pages begin.

@@ -11,12 +11,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
+use chrono_tz::Tz;
 
-use super::AppState;
-use super::caller::is_from_another_site;
+use super::caller::{Caller, is_from_another_site};
 use super::pages::signing_in;
 use super::refusal::Refusal;
 use super::sessions::{Reader, SignedIn};
+use super::{AppState, zone};
 use crate::view::page::{self, Around, Frame, Refused};
 
 /// How many customers an operator is offered to read as; `?as=` takes all.
@@ -47,7 +48,7 @@ pub async fn around(State(app_state): State<Arc<AppState>>, request: Request, ne
     let path = request.uri().path().to_owned();
     let wants_page = wants_page(&method, &path, request.headers());
     let frame = wants_page.then(|| {
-        let mut frame = frame(&app_state, &path, false);
+        let mut frame = frame(&app_state, &path, zone::chosen(request.headers()), false);
         frame.sign_in = Some(signing_in::leading_back(&method, request.uri()));
         frame
     });
@@ -100,7 +101,7 @@ fn wish(accepts: &str, form: &str) -> u32 {
 }
 
 /// What a page at this path has around it.
-pub fn frame(app_state: &AppState, path: &str, has_list: bool) -> Frame {
+pub fn frame(app_state: &AppState, path: &str, zone: Option<Tz>, has_list: bool) -> Frame {
     let depth = path.matches('/').count().saturating_sub(1);
     Frame {
         root: if depth == 0 {
@@ -112,12 +113,12 @@ pub fn frame(app_state: &AppState, path: &str, has_list: bool) -> Frame {
         reader: None,
         sign_in: None,
         now: app_state.clock.now(),
-        zone: None,
+        zone,
     }
 }
 
 /// What a page has around it for this reader.
-pub fn frame_for(app_state: &AppState, path: &str, reader: &Reader) -> Frame {
+pub fn frame_for(app_state: &AppState, path: &str, caller: &Caller, reader: &Reader) -> Frame {
     let customers = app_state.ledger.rules().customers.by_name.clone().unwrap_or_default();
     let chosen = reader.viewer.customer().filter(|_| reader.may_choose);
     Frame {
@@ -140,7 +141,7 @@ pub fn frame_for(app_state: &AppState, path: &str, reader: &Reader) -> Frame {
                 .unwrap_or_default()
                 .to_owned(),
         }),
-        ..frame(app_state, path, true)
+        ..frame(app_state, path, caller.zone, true)
     }
 }
 

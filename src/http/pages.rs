@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
 pub mod claims;
@@ -19,20 +19,18 @@ use super::outside::{frame, frame_for};
 use super::query::Query;
 use super::reading::Reading;
 use super::refusal::Refusal;
-use super::zone;
 use crate::clock::Time;
 use crate::event::EventType;
 use crate::incident::IncidentId;
 use crate::incident::reviews::{CLOSED_AFTER, Phase, Terms};
 use crate::view::filter::{Filter, PARAMETERS};
-use crate::view::page::{self, CURRENT_MOST, Current, Frame, History};
+use crate::view::page::{self, CURRENT_MOST, Current, History};
 use crate::view::story::Extract;
 
 /// `GET /`
 pub async fn incidents(
     State(app_state): State<Arc<AppState>>,
     caller: Caller,
-    headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
     let reader = app_state.reading(&caller)?;
@@ -40,10 +38,7 @@ pub async fn incidents(
     let known: Vec<&str> = PARAMETERS.into_iter().chain(["before", "token", "as"]).collect();
     query.only(&known)?;
     let before = query.one("before").map(cursor).transpose()?;
-    let frame = Frame {
-        zone: zone::chosen(&headers),
-        ..frame_for(&app_state, uri.path(), &reader)
-    };
+    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
     let viewer = reader.viewer;
     let terms = app_state.settings.reviews.clone();
     let html = move |reading: &Reading| {
@@ -115,7 +110,6 @@ pub async fn incident(
     State(app_state): State<Arc<AppState>>,
     Path(tracking_id): Path<String>,
     caller: Caller,
-    headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, Refusal> {
     let query = Query::of(&uri);
@@ -130,17 +124,13 @@ pub async fn incident(
     let (viewer, frame) = match caller.link {
         Some(_) => {
             let viewer = app_state.opener(&caller, provider, &tracking_id)?;
-            (viewer, frame(&app_state, uri.path(), false))
+            (viewer, frame(&app_state, uri.path(), caller.zone, false))
         }
         None => {
             let reader = app_state.reading(&caller)?;
-            let frame = frame_for(&app_state, uri.path(), &reader);
+            let frame = frame_for(&app_state, uri.path(), &caller, &reader);
             (reader.viewer, frame)
         }
-    };
-    let frame = Frame {
-        zone: zone::chosen(&headers),
-        ..frame
     };
     let terms = app_state.settings.reviews.clone();
     let html = move |reading: &Reading| {
@@ -172,7 +162,7 @@ fn query_kept(query: &Query) -> Vec<(&'static str, String)> {
 /// `GET /feeds`: where the feeds of the customers are that the reader may see.
 pub async fn feeds(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Html<String>, Refusal> {
     let reader = app_state.reading(&caller)?;
-    let frame = frame_for(&app_state, uri.path(), &reader);
+    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
     let feeds = super::feeds::of_viewer(&app_state, &reader.viewer);
     Ok(Html(page::feeds::feeds(&frame, &feeds)))
 }

@@ -37,15 +37,6 @@ impl Query {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// All values of a parameter but the empty ones.
-    pub fn all_of(&self, name: &str) -> impl Iterator<Item = &str> {
-        let found = self
-            .0
-            .iter()
-            .filter(move |(key, value)| key == name && !value.is_empty());
-        found.map(|(_, value)| value.as_str())
-    }
-
     /// Whether a parameter is there, with a value or without.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)

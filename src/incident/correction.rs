@@ -7,6 +7,15 @@ use super::reviews::Size;
 use crate::clock::Time;
 use crate::event::{Kind, Window};
 
+/// The longest reason, characters.
+pub const REASON_CHARS_MOST: usize = 1_000;
+
+/// Whether a text may be a reason: not too long, and nothing in it that controls something.
+pub fn is_reason(text: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() || c == '\n';
+    !text.trim().is_empty() && text.chars().count() <= REASON_CHARS_MOST && text.chars().all(is_plain)
+}
+
 /// A person's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
@@ -20,6 +29,18 @@ pub struct Correction {
     pub reason: String,
     /// What.
     pub corrects: Corrects,
+    /// Who took it in, of one out of an archive: the name of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_in_by: Option<String>,
+}
+
+/// When a correction was said first and by whom, of one that is taken in from an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstSaid {
+    /// When.
+    pub at: Time,
+    /// By whom.
+    pub by: String,
 }
 
 /// What is corrected.
@@ -45,6 +66,15 @@ pub enum Corrects {
         /// From when to when.
         window: Window,
     },
+    /// That the provider was asked for the review that it offers on request.
+    Requested {},
+}
+
+impl Correction {
+    /// Whether the same was said by the same person at the same time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.at, &self.by, &self.reason, &self.corrects) == (other.at, &other.by, &other.reason, &other.corrects)
+    }
 }
 
 /// What counts of all corrections of an incident: the last one of each sort.
@@ -54,6 +84,8 @@ pub struct Corrected {
     pub size: Option<Size>,
     /// When impact began and ended.
     pub window: Option<Window>,
+    /// When it was noted that the review on request was asked for.
+    pub requested: Option<Time>,
 }
 
 impl Corrected {
@@ -64,6 +96,7 @@ impl Corrected {
             match &one.corrects {
                 Corrects::Size { size } => corrected.size = Some(*size),
                 Corrects::Window { window } => corrected.window = Some(*window),
+                Corrects::Requested {} => corrected.requested = Some(one.at),
                 Corrects::Kind { .. } => {}
             }
         }
@@ -77,6 +110,6 @@ pub fn kind_of(corrections: &[Correction], of: &str) -> Option<Kind> {
         Corrects::Kind {
             communication, kind, ..
         } if communication == of => Some(*kind),
-        Corrects::Kind { .. } | Corrects::Size { .. } | Corrects::Window { .. } => None,
+        Corrects::Kind { .. } | Corrects::Size { .. } | Corrects::Window { .. } | Corrects::Requested {} => None,
     })
 }

@@ -188,6 +188,8 @@ pub struct Owed {
     pub met: Option<Time>,
     /// Of a repair: what is repaired.
     pub text: Option<String>,
+    /// Of a review on request: when a person noted that it was asked for.
+    pub requested: Option<Time>,
     /// Of a review: how often the incident had opened again before.
     pub round: usize,
     /// Whether somebody is reminded of it: not of what came as history.

@@ -174,6 +174,7 @@ impl Writer {
                 incident,
                 corrects,
                 reason,
+                first,
             } => {
                 let known = view.correction_facts(incident, corrects)?;
                 let correcting = Correcting {
@@ -181,6 +182,7 @@ impl Writer {
                     by,
                     reason,
                     corrects,
+                    first: first.as_ref(),
                     is_known: known.is_known,
                     has_clock: known.has_clock,
                     clock: known.clock,

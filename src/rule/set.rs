@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::Address;
 use crate::customer::{CustomerId, Customers, ORGANISATION};
-use crate::event::Event;
 use crate::event::catalogue::Catalogue;
+use crate::event::{Event, fold};
 use crate::notification::{EndpointId, hash};
 
 use super::check::Deciding;
@@ -383,6 +383,16 @@ impl RuleSet {
     pub fn endpoint(&self, id: &EndpointId) -> Option<(&CustomerId, &Receiver, &Address)> {
         let (receiver, nth) = self.endpoints.get(id)?;
         Some((&receiver.customer, receiver, &receiver.to[*nth]))
+    }
+
+    /// The accounts that a name stands for in the files of those customers that are asked about (`is_asked`), however its
+    /// case, blanks and hyphens are; none if it is no name of theirs.
+    pub fn accounts_named(&self, name: &str, is_asked: impl Fn(&CustomerId) -> bool) -> BTreeSet<String> {
+        let name = fold(name);
+        let files = self.files.values().filter(|file| is_asked(&file.customer));
+        let groups = files.flat_map(|file| &file.groups);
+        let named = groups.filter(|(group, _)| fold(group) == name);
+        named.flat_map(|(_, ids)| ids.iter().cloned()).collect()
     }
 
     /// The names that a customer's files give to an account: a group that is just this account, or the groups it is in.

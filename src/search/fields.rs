@@ -13,7 +13,7 @@ use crate::view::filter::{Facts, state_word};
 use crate::view::story::{Listed, Outline};
 
 /// Counts the forms of the index: one of another number is made anew.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// What stands between a service and its region in one term; no name has it.
 const BETWEEN: char = '\u{1f}';

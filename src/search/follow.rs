@@ -14,6 +14,7 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy};
 use super::fields::{FORM, Fields};
 use super::{Open, Search, Sources};
 use crate::customer::Viewer;
+use crate::event::Provider;
 use crate::incident::IncidentId;
 use crate::ledger::{Batch, changed_by};
 use crate::lookup;
@@ -239,6 +240,21 @@ fn incidents_after(sources: &Sources, after: Option<&IncidentId>) -> Result<Vec<
     some.map(|found| found.map(|incident| incident.id)).collect()
 }
 
+/// These incidents, and for what we raised those of the same tracking id: a reminder is found by its kind at the incident
+/// whose debt it tells of.
+fn with_what_they_remind_of(incidents: &BTreeSet<IncidentId>) -> BTreeSet<IncidentId> {
+    let mut all = incidents.clone();
+    let raised = incidents.iter().filter(|id| id.provider == Provider::Bellwether);
+    for id in raised {
+        all.extend(
+            Provider::ALL
+                .iter()
+                .map(|provider| IncidentId::new(*provider, &id.tracking_id)),
+        );
+    }
+    all
+}
+
 impl Made {
     /// Everything anew.
     fn renew(&mut self, sources: &Sources, rules: &RuleSet, through: u64) -> Result<()> {
@@ -264,7 +280,7 @@ impl Made {
         if incidents.is_empty() && through.saturating_sub(self.noted) < UNNOTED_MOST {
             return Ok(());
         }
-        let incidents: Vec<IncidentId> = incidents.iter().cloned().collect();
+        let incidents: Vec<IncidentId> = with_what_they_remind_of(incidents).into_iter().collect();
         for some in incidents.chunks(READ_TOGETHER) {
             for incident in some {
                 self.writer.delete_term(self.fields.all_of(incident));

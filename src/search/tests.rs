@@ -67,6 +67,7 @@ fn outline(nth: usize) -> Outline {
             is_back_filled: false,
             state,
             owed: Vec::new(),
+            is_incomplete: false,
         },
     }
 }
@@ -98,6 +99,7 @@ fn filter(query: &str) -> Filter {
         catalogue: &Catalogue::default(),
         now: at(0),
         zone: chrono_tz::UTC,
+        accounts_named: &|_| std::collections::BTreeSet::new(),
     };
     Filter::read(pairs.iter().map(|(name, text)| (name.as_str(), text.as_str())), reading).expect("a filter")
 }

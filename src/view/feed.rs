@@ -1,7 +1,7 @@
 //! A customer's health history as feeds: Atom (RFC 4287), JSON Feed 1.1, and a calendar of planned maintenances.
 //!
-//! One entry is one communication, with an id of its own that never changes. What is written depends on what is kept and
-//! on nothing else, so that the same feed has the same digest.
+//! One entry is one communication, with an id of its own that never changes. What is written depends on what is kept and,
+//! where a filter asks for a state or for a time ago, on the time of asking; so the same feed has the same digest.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use crate::channel::calendar::published::{Maintenance, uid};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{EventType, Kind, Provider, fold};
+use crate::event::{EventType, Provider};
 use crate::incident::{Incident, IncidentId, Status};
+use crate::view::filter::Filter;
 use crate::view::state;
 use crate::view::story::{self, Chapter, Sources};
 use crate::view::words;
@@ -24,24 +25,6 @@ const ENTRIES_MOST: usize = 100;
 
 /// How many maintenances a calendar has.
 const MAINTENANCES_MOST: usize = 200;
-
-/// How many incidents are looked at, the newest first.
-const INCIDENTS_MOST: usize = 2_000;
-
-/// Which communications somebody wants; any value of a part, and all parts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Any of these types; empty: all.
-    pub types: Vec<EventType>,
-    /// Any of these kinds.
-    pub kinds: Vec<Kind>,
-    /// Any of these services, folded.
-    pub services: Vec<String>,
-    /// Any of these regions, folded; with services, in the same pair.
-    pub regions: Vec<String>,
-    /// Any of these accounts, in lower case.
-    pub accounts: Vec<String>,
-}
 
 /// One communication.
 #[derive(Debug, Clone)]
@@ -69,98 +52,90 @@ pub struct Feed {
     pub entries: Vec<Entry>,
 }
 
-impl Wanted {
-    fn is_type(&self, event_type: EventType) -> bool {
-        self.types.is_empty() || self.types.contains(&event_type)
-    }
-
-    fn is_said(&self, chapter: &Chapter) -> bool {
-        let any = |wanted: &[String], is: &dyn Fn(&String) -> bool| wanted.is_empty() || wanted.iter().any(is);
-        let has_place = self.services.is_empty() && self.regions.is_empty()
-            || chapter.event.iter().flat_map(|event| &event.impact).any(|impact| {
-                let region = impact.region.as_deref().map(fold).unwrap_or_default();
-                any(&self.services, &|service| *service == fold(impact.service_name()))
-                    && any(&self.regions, &|wanted| *wanted == region)
-            });
-        let is_kind = self.kinds.is_empty() || self.kinds.contains(&chapter.kind);
-        is_kind && has_place && any(&self.accounts, &|account| chapter.accounts.contains(account))
-    }
+/// What a feed is made of, added incident by incident.
+pub struct Gathered<'a> {
+    /// What it is read from.
+    pub from: &'a Sources<'a>,
+    /// Whose feed.
+    pub customer: &'a CustomerId,
+    /// What is asked for: which incidents, and which of their communications.
+    pub filter: &'a Filter,
+    /// Leads to an incident's page.
+    pub link: &'a dyn Fn(&Incident) -> Option<url::Url>,
 }
 
-/// What was said lately, the newest first; `link` leads to an incident's page.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn entries(
-    from: &Sources<'_>,
-    customer: &CustomerId,
-    wanted: &Wanted,
-    link: &dyn Fn(&Incident) -> Option<url::Url>,
-) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for incident in from.visibility.candidates(None).take(INCIDENTS_MOST) {
-        let incident = incident?;
-        if entries.len() >= ENTRIES_MOST {
-            break;
+impl Gathered<'_> {
+    /// Adds what was said of an incident; says whether there is room for more.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn add(&self, entries: &mut Vec<Entry>, incident: Incident) -> Result<bool> {
+        // what we raise of receivers and files is not about the health of services
+        if incident.test || incident.id.provider == Provider::Bellwether {
+            return Ok(true);
         }
-        // what we raise ourselves is about receivers and files, not about the health of services
-        let is_own = incident.id.provider == Provider::Bellwether;
-        if incident.test || is_own || !wanted.is_type(incident.event_type) {
-            continue;
-        }
-        let Some((incident, said)) = story::said(from, incident)? else {
-            continue;
+        let Some((incident, said)) = story::said(self.from, incident)? else {
+            return Ok(true);
         };
-        let link = link(&incident);
-        let said = said.iter().filter(|(_, chapter)| wanted.is_said(chapter));
-        entries
-            .extend(said.map(|(communication, chapter)| Entry::of(customer, &incident, communication, chapter, &link)));
+        let link = (self.link)(&incident);
+        // reminders of what it owes stand in its story, as on its page
+        let said = said.into_iter().chain(story::reminded(self.from, &incident.id)?);
+        let wanted = said.filter(|(_, chapter)| self.is_wanted(chapter));
+        entries.extend(
+            wanted.map(|(communication, chapter)| Entry::of(self.customer, &incident, &communication, &chapter, &link)),
+        );
+        Ok(entries.len() < ENTRIES_MOST)
     }
-    entries.sort_by(|one, other| (other.published, &other.id).cmp(&(one.published, &one.id)));
-    entries.truncate(ENTRIES_MOST);
-    Ok(entries)
-}
 
-/// The planned maintenances, those told of lately first.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn maintenances(
-    from: &Sources<'_>,
-    customer: &CustomerId,
-    wanted: &Wanted,
-    link: &dyn Fn(&Incident) -> Option<url::Url>,
-) -> Result<Vec<Maintenance>> {
-    let mut all = Vec::new();
-    for incident in from.visibility.candidates(None).take(INCIDENTS_MOST) {
-        let incident = incident?;
-        if all.len() >= MAINTENANCES_MOST {
-            break;
-        }
+    /// Adds a planned maintenance; says whether there is room for more.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn add_maintenance(&self, all: &mut Vec<Maintenance>, incident: Incident) -> Result<bool> {
         if incident.test || incident.event_type != EventType::PlannedMaintenance {
-            continue;
+            return Ok(true);
         }
-        let Some((incident, said)) = story::said(from, incident)? else {
-            continue;
+        let Some((incident, said)) = story::said(self.from, incident)? else {
+            return Ok(true);
         };
-        let is_wanted = said.iter().any(|(_, chapter)| wanted.is_said(chapter));
-        let Some(start) = incident.impact_start.filter(|_| is_wanted) else {
-            continue;
+        let Some(start) = incident.impact_start else {
+            return Ok(true);
         };
-        let newest = said.iter().find_map(|(_, chapter)| chapter.event.as_ref());
-        all.push(Maintenance {
-            uid: uid(customer, &incident.id),
-            sequence: said.len().saturating_sub(1),
-            told: incident.updated,
-            start,
-            end: incident.impact_end,
-            is_canceled: matches!(incident.status, Status::Canceled | Status::Retracted),
-            title: format!("{} ({})", incident.title, incident.tracking_id),
-            text: newest.map(|event| event.text.clone()).unwrap_or_default(),
-            link: link(&incident),
-        });
+        all.push(maintenance(self.customer, incident, &said, start, self.link));
+        Ok(all.len() < MAINTENANCES_MOST)
     }
-    Ok(all)
+
+    /// Whether a communication of an incident that is asked for is wanted itself: a feed of reviews is not to tell every
+    /// update of what was reviewed, nor a feed since yesterday what was said before.
+    fn is_wanted(&self, chapter: &Chapter) -> bool {
+        let Filter {
+            kinds, since, until, ..
+        } = self.filter;
+        (kinds.is_empty() || kinds.contains(&chapter.kind))
+            && since.is_none_or(|since| chapter.published >= since)
+            && until.is_none_or(|until| chapter.published < until)
+    }
+}
+
+fn maintenance(
+    customer: &CustomerId,
+    incident: Incident,
+    said: &[(String, Chapter)],
+    start: Time,
+    link: &dyn Fn(&Incident) -> Option<url::Url>,
+) -> Maintenance {
+    let newest = said.iter().find_map(|(_, chapter)| chapter.event.as_ref());
+    Maintenance {
+        uid: uid(customer, &incident.id),
+        sequence: said.len().saturating_sub(1),
+        told: incident.updated,
+        start,
+        end: incident.impact_end,
+        is_canceled: matches!(incident.status, Status::Canceled | Status::Retracted),
+        title: format!("{} ({})", incident.title, incident.tracking_id),
+        text: newest.map(|event| event.text.clone()).unwrap_or_default(),
+        link: link(&incident),
+    }
 }
 
 impl Entry {
@@ -183,7 +158,10 @@ impl Entry {
             heard: chapter.heard,
             // sanitised by an allow list when it was read, as on the pages
             html: legal(chapter.event.as_ref().map_or("", |event| &event.html)),
-            author: words::provider(incident.id.provider),
+            author: words::provider(match chapter.kind.is_reminder() {
+                true => Provider::Bellwether,
+                false => incident.id.provider,
+            }),
             tags: tags.into_iter().chain(services).map(|tag| legal(&tag)).collect(),
         }
     }
@@ -221,6 +199,18 @@ fn legal(text: &str) -> String {
 }
 
 impl Feed {
+    /// A customer's feed of these communications, in their order.
+    pub fn of(customer: CustomerId, mut entries: Vec<Entry>) -> Self {
+        entries.sort_by(|one, other| (other.published, &other.id).cmp(&(one.published, &one.id)));
+        entries.truncate(ENTRIES_MOST);
+        Self {
+            customer,
+            own_link: None,
+            home: None,
+            entries,
+        }
+    }
+
     /// When the newest communication arrived; `None` for an empty feed.
     pub fn changed(&self) -> Option<Time> {
         self.entries.iter().map(|entry| entry.heard).max()
@@ -278,7 +268,6 @@ impl Feed {
             title: self.title(),
             home_page_url: self.home.as_ref(),
             feed_url: self.own_link.as_ref(),
-            language: "en",
             items: items.collect(),
         };
         serde_json::to_string(&feed).expect("texts and times are written to memory")
@@ -326,7 +315,6 @@ struct JsonFeed<'a> {
     home_page_url: Option<&'a url::Url>,
     #[serde(skip_serializing_if = "Option::is_none")]
     feed_url: Option<&'a url::Url>,
-    language: &'static str,
     items: Vec<JsonItem<'a>>,
 }
 

@@ -5,7 +5,7 @@
 //! agree with. An unknown word is refused with those that may stand there: a list that is quietly too long or too
 //! short misleads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub struct Filter {
     pub services: Vec<String>,
     /// Any of these regions, folded; with services, in the same pair of the impact.
     pub regions: Vec<String>,
-    /// Any of these accounts, in lower case.
+    /// Any of these accounts, in lower case: those that were asked for, and those that a name of rule files stands for.
     pub accounts: Vec<String>,
     /// Has a communication of any of these kinds.
     pub kinds: Vec<Kind>,
@@ -97,6 +97,8 @@ pub struct Reading<'a> {
     pub now: Time,
     /// Where a day begins.
     pub zone: Tz,
+    /// The accounts that a name stands for in rule files; none if it is no name.
+    pub accounts_named: &'a dyn Fn(&str) -> BTreeSet<String>,
 }
 
 /// What is known of an incident, as far as filters look at it.
@@ -164,6 +166,7 @@ impl Filter {
     ) -> Result<Self, Vec<Wrong>> {
         let mut filter = Self::default();
         let mut wrong = Vec::new();
+        let mut counts = BTreeMap::new();
         for (name, text) in parameters {
             let Some(parameter) = PARAMETERS.iter().find(|known| **known == name) else {
                 continue;
@@ -172,7 +175,7 @@ impl Filter {
             if !text.is_empty() {
                 filter.asked.push((parameter, text.to_owned()));
                 filter
-                    .add(parameter, text, reading)
+                    .add(parameter, text, reading, counts.entry(*parameter).or_default())
                     .unwrap_or_else(|one| wrong.push(one));
             }
         }
@@ -235,7 +238,14 @@ impl Filter {
         self.tracking_id.as_ref().is_some_and(|id| *id == facts.tracking_id) || self.sought.iter().all(is_found)
     }
 
-    fn add(&mut self, parameter: &'static str, text: &str, reading: Reading<'_>) -> Result<(), Wrong> {
+    /// Adds what is asked of a parameter, of which there were `count` values before.
+    fn add(
+        &mut self,
+        parameter: &'static str,
+        text: &str,
+        reading: Reading<'_>,
+        count: &mut usize,
+    ) -> Result<(), Wrong> {
         match parameter {
             "q" => return self.search(text),
             "since" => {
@@ -249,6 +259,10 @@ impl Filter {
             _ => {}
         }
         let values = values(parameter, text)?;
+        *count += values.len();
+        if *count > VALUES_MOST {
+            return Err(too_many(parameter));
+        }
         for value in values {
             match parameter {
                 "type" => self.types.push(event_type(value)?),
@@ -256,21 +270,14 @@ impl Filter {
                 "kind" => self.kinds.extend(kinds(value)?),
                 "service" => self.services.push(reading.catalogue.service_key(value, Some(value))),
                 "region" => self.regions.push(fold(value)),
-                "account" => self.accounts.push(value.to_lowercase()),
+                "account" => {
+                    let named = (reading.accounts_named)(value).into_iter().map(|id| id.to_lowercase());
+                    self.accounts.extend(named.chain([value.to_lowercase()]));
+                }
                 _ => {}
             }
         }
-        let most = [
-            self.types.len(),
-            self.states.len(),
-            self.services.len(),
-            self.regions.len(),
-        ];
-        let most = most.into_iter().chain([self.accounts.len(), self.kinds.len()]).max();
-        match most.is_some_and(|most| most > VALUES_MOST) {
-            true => Err(too_many(parameter)),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     fn search(&mut self, text: &str) -> Result<(), Wrong> {

@@ -6,6 +6,7 @@ pub mod deliveries;
 pub mod feeds;
 mod history;
 mod owed;
+mod own_part;
 mod refusal;
 mod rows;
 pub mod rules;
@@ -22,7 +23,7 @@ use self::owed::OwedLine;
 use self::rows::{Fact, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::Arrival;
+use crate::event::{Arrival, Provider};
 use crate::incident::reviews::Terms;
 use crate::journal::Position;
 use crate::view::state::Badge;
@@ -158,6 +159,8 @@ struct OneIncident<'a> {
     known: Vec<String>,
     recommendations: Vec<String>,
     reminders: Vec<Told>,
+    /// Whether it is over for those who read this, in sentences.
+    own_part: Vec<String>,
     affected: Vec<Where>,
     told: Vec<Told>,
     counts: String,
@@ -166,6 +169,8 @@ struct OneIncident<'a> {
     has_customers: bool,
     /// Whether the provider withheld a text and has not given it since.
     is_incomplete: bool,
+    /// Whether the texts are ours, and no provider's.
+    is_ours: bool,
 }
 
 /// One incident's story, and what is owed by these terms; `own` is the customer who reads it, whose names for accounts are
@@ -192,7 +197,7 @@ pub fn incident(
         about: rows::about(incident),
         badges: rows::badges(incident, is_back_filled, frame.now),
         facts: Fact::all(story, &progress, frame),
-        owed: OwedLine::all(&progress, frame),
+        owed: OwedLine::all(&progress, story, frame),
         known: OwedLine::known(&progress, &story.corrections, frame),
         recommendations: story.recommendations(),
         reminders: story
@@ -200,6 +205,11 @@ pub fn incident(
             .iter()
             .map(|chapter| Told::of(chapter, incident, false, None, frame))
             .collect(),
+        own_part: story
+            .own_part
+            .as_ref()
+            .map(|own| own_part::sentences(own, frame))
+            .unwrap_or_default(),
         affected: story
             .impact
             .iter()
@@ -220,6 +230,7 @@ pub fn incident(
         },
         has_customers: own.is_none_or(CustomerId::is_operator),
         is_incomplete: story.is_incomplete(),
+        is_ours: incident.id.provider == Provider::Bellwether,
     })
 }
 

@@ -55,6 +55,9 @@ pub const TEST: Badge = badge("Test", Tone::Attention);
 /// What came as history only is marked with: nobody was told of it.
 pub const BACK_FILLED: Badge = badge("Back-filled", Tone::Quiet);
 
+/// What an incident is marked with of which the provider has withheld a text.
+pub const INCOMPLETE: Badge = badge("Incomplete", Tone::Quiet);
+
 /// What an incident is marked with of which a review is owed.
 pub const REVIEW_OWED: Badge = badge("Review owed", Tone::Notice);
 

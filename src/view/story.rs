@@ -7,6 +7,7 @@ mod became;
 mod chapter;
 mod outline;
 mod own;
+pub mod own_part;
 mod progress;
 pub mod revisions;
 mod said;
@@ -14,9 +15,10 @@ mod said;
 pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
 pub use outline::{Heard, Listed, Outline, Whose};
-pub use said::said;
+pub use own_part::OwnPart;
+pub use said::{reminded, said};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use anyhow::Result;
@@ -55,6 +57,8 @@ pub struct Story {
     pub incident: Incident,
     /// What is affected.
     pub impact: Vec<Affected>,
+    /// Whether it is over in the viewer's own part; `None` of what is no trouble of a service, and where nobody asked.
+    pub own_part: Option<OwnPart>,
     /// Every account that heard of it, sorted.
     pub accounts: Vec<String>,
     /// What was said, the provider's newest first.
@@ -262,14 +266,15 @@ impl Extract {
 impl Story {
     /// Whether the provider withheld the text of something that was said, and has not given it since.
     pub fn is_incomplete(&self) -> bool {
-        let withheld = |chapter: &&Chapter| chapter.event.as_ref().is_some_and(|event| event.text_withheld);
-        self.chapters.iter().filter(withheld).any(|chapter| {
-            let gives_it = |other: &Chapter| {
-                let has_text = other.event.as_ref().is_some_and(|event| !event.text_withheld);
-                has_text && other.published >= chapter.published
-            };
-            !self.chapters.iter().any(gives_it)
-        })
+        let said = self
+            .chapters
+            .iter()
+            .filter_map(|chapter| Some((chapter.event.as_ref()?.text_withheld, chapter.published)));
+        let latest = |is_withheld: bool| {
+            let of_sort = said.clone().filter(|(withheld, _)| *withheld == is_withheld);
+            of_sort.map(|(_, published)| published).max()
+        };
+        latest(true).is_some_and(|withheld| latest(false).is_none_or(|given| given < withheld))
     }
 }
 
@@ -306,8 +311,11 @@ pub fn story(from: &Sources<'_>, id: &IncidentId, window: Extract) -> Result<Opt
         own::in_own_words(&mut incident, &mut chapters, customer);
     }
     let accounts: BTreeSet<String> = hearings.iter().map(|hearing| hearing.account.clone()).collect();
+    let events = impact_of_events(&hearings, from.journal);
+    let impact = impact(&hearings, &events);
     Ok(Some(Story {
-        impact: impact(&hearings, from.journal),
+        own_part: own_part::own_part(&incident, &chapters, &hearings, &events, &impact),
+        impact,
         accounts: accounts.into_iter().filter(|account| !account.is_empty()).collect(),
         incident,
         chapters,
@@ -326,24 +334,19 @@ fn correct_kinds(chapters: &mut [Chapter], corrections: &[Correction]) {
     }
 }
 
-/// Who was reminded of what an incident owes: events of our own of the same tracking id.
+/// Who was reminded of what an incident owes, the newest first.
 fn reminders(from: &Sources<'_>, id: &IncidentId) -> Result<Vec<Chapter>> {
-    let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
-    if *id == own || from.visibility.store.incident(&own)?.is_none() {
+    let reminded = said::reminded(from, id)?;
+    if reminded.is_empty() {
         return Ok(Vec::new());
     }
-    let hearings = from.visibility.hearings(&own)?;
+    let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
     let mut tellings = chapter::Tellings::about(from.visibility.store, &own)?;
-    let mut reminders = Vec::new();
-    for (entry, heard) in by_communication(from.visibility.store.entries(&own)?, &hearings) {
-        let mut chapter = chapter::said(from, &entry, &heard)?;
-        let of = chapter.event.as_ref().and_then(|event| event.reminder.as_ref());
-        if of.is_some_and(|reminder| reminder.of == id.provider) {
-            chapter::follow_up(from, &mut tellings, &mut chapter)?;
-            reminders.push(chapter);
-        }
+    let mut reminders = Vec::with_capacity(reminded.len());
+    for (_, mut chapter) in reminded {
+        chapter::follow_up(from, &mut tellings, &mut chapter)?;
+        reminders.push(chapter);
     }
-    sort(&mut reminders);
     Ok(reminders)
 }
 
@@ -366,6 +369,7 @@ pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
     Ok(Some(Story {
         incident: as_told(known, &chapters),
         impact: Vec::new(),
+        own_part: None,
         accounts: Vec::new(),
         chapters,
         corrections,
@@ -434,21 +438,32 @@ fn as_told(known: Incident, chapters: &[Chapter]) -> Incident {
     })
 }
 
+/// What those events name as impacted of which a hearing says that all of it is; a text that is lost names nothing any more.
+fn impact_of_events(hearings: &[Hearing], journal: &journal::Reader) -> HashMap<Position, Vec<Impact>> {
+    let mut events = HashMap::new();
+    for hearing in hearings.iter().filter(|hearing| hearing.as_event) {
+        events.entry(hearing.event).or_insert_with(|| {
+            lookup::event(journal, hearing.event)
+                .map(|event| event.impact)
+                .unwrap_or_default()
+        });
+    }
+    events
+}
+
+/// What a hearing names as impacted.
+fn impact_of<'h>(hearing: &'h Hearing, events: &'h HashMap<Position, Vec<Impact>>) -> &'h [Impact] {
+    match hearing.as_event {
+        true => events.get(&hearing.event).map_or(&[], Vec::as_slice),
+        false => &hearing.impact,
+    }
+}
+
 /// What is affected, in the order of names: everything that was ever said to be.
-fn impact(hearings: &[Hearing], journal: &journal::Reader) -> Vec<Affected> {
+fn impact(hearings: &[Hearing], events: &HashMap<Position, Vec<Impact>>) -> Vec<Affected> {
     let mut affected: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
-    let mut events: BTreeMap<Position, Vec<Impact>> = BTreeMap::new();
     for hearing in hearings {
-        let named = match hearing.as_event {
-            // a text that is lost names nothing any more
-            true => &*events.entry(hearing.event).or_insert_with(|| {
-                lookup::event(journal, hearing.event)
-                    .map(|event| event.impact)
-                    .unwrap_or_default()
-            }),
-            false => &hearing.impact,
-        };
-        for Impact { service, region, .. } in named {
+        for Impact { service, region, .. } in impact_of(hearing, events) {
             let accounts = affected.entry((service.clone(), region.clone())).or_default();
             accounts.extend((!hearing.account.is_empty()).then(|| hearing.account.clone()));
         }

@@ -90,6 +90,8 @@ async fn hear_all_samples(world: &World) {
             let body = fs::read(file.expect("a file").path()).expect("a sample");
             let (status, answer) = world.post("/v1/events", body).await;
             assert!((200..500).contains(&status), "{answer}");
+            // what the daemon raises of it is heard at the same moment
+            world.settled().await;
             world.pass(1).await;
         }
     }
@@ -450,6 +452,9 @@ async fn a_list_without_the_texts_of_sensitive_events_is_incomplete_until_they_c
             .1
             .contains("<strong>Incomplete:</strong>")
     );
+    let listed = world.get("/v1/incidents").await;
+    assert_eq!(listed["incidents"][0]["incomplete"], json!(true), "{listed}");
+    assert!(world.page("/").await.1.contains(">Incomplete</span>"));
 
     let whole = item(Some("<p>A storage account was not reachable.</p>")).to_string();
     typed(&world, &["import", "-"], whole.as_bytes()).code(0);
@@ -460,7 +465,118 @@ async fn a_list_without_the_texts_of_sensitive_events_is_incomplete_until_they_c
         page.contains("A storage account was not reachable") && !page.contains("Incomplete:"),
         "{page}"
     );
+    let listed = world.get("/v1/incidents").await;
+    assert_eq!(listed["incidents"][0]["incomplete"], json!(false), "{listed}");
+    assert!(!world.page("/").await.1.contains("Incomplete"));
     assert_eq!(world.hooks.all().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_persons_corrected_goes_out_and_comes_in_with_who_said_it_and_when() {
+    let old = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    for event in [Azure::active().json(), Azure::mitigated().json()] {
+        old.hear(&event).await;
+    }
+    let window = json!({ "start": "2026-11-24T08:30:00Z", "end": "2026-11-24T10:00:00Z" });
+    for body in [
+        json!({ "size": "largest", "reason": "five regions of ours were down" }),
+        json!({ "window": window, "reason": "our monitoring" }),
+        json!({ "kind": "update", "reason": "it goes on" }),
+    ] {
+        let (status, answer) = old.post("/v1/incidents/VVTQ-J98/corrections", body.to_string()).await;
+        assert_eq!(status, 201, "{answer}");
+        old.settled().await;
+    }
+    let archive = stdout(&typed(&old, &["export"], b"").code(0));
+    the_schema_describes(&archive);
+    let all = lines(&archive);
+    assert!(
+        all[0]["holds"]
+            .as_array()
+            .is_some_and(|holds| holds.contains(&json!("correction")))
+    );
+    let of_kind = |kind: &str| {
+        all.iter()
+            .filter(|line| line["type"] == kind)
+            .cloned()
+            .collect::<Vec<Value>>()
+    };
+    let corrections = of_kind("correction");
+    let what: Vec<&Value> = corrections.iter().map(|line| &line["corrects"]).collect();
+    assert_eq!(what, ["size", "window", "kind"]);
+
+    let new = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    new.pass(86_400).await;
+    let taken = stdout(&typed(&new, &["import", "-"], archive.as_bytes()).code(0));
+    assert!(
+        taken.contains("\n3 corrections of persons: 3 new, 0 there already\n"),
+        "{taken}"
+    );
+    let [before, after] = [&old, &new].map(|world| world.get("/v1/incidents/VVTQ-J98"));
+    let (before, after) = (before.await, after.await);
+    for key in ["size", "window"] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    for nth in 0..3 {
+        let (before, after) = (&before["corrections"][nth], &after["corrections"][nth]);
+        for key in ["corrects", "at", "by", "reason"] {
+            assert_eq!(before[key], after[key], "{key}");
+        }
+        assert!(
+            after["taken_in_by"].is_string() && before["taken_in_by"].is_null(),
+            "{after}"
+        );
+    }
+    assert_eq!(
+        after["entries"][0]["kind_read"], "mitigation",
+        "the corrected communication is found"
+    );
+    let (_, page) = new.page("/incidents/VVTQ-J98").await;
+    assert!(page.contains("taken in from an archive by"), "{page}");
+    let twice = stdout(&typed(&new, &["import", "-"], archive.as_bytes()).code(0));
+    assert!(
+        twice.contains("\n3 corrections of persons: 0 new, 3 there already\n"),
+        "{twice}"
+    );
+    assert_eq!(
+        counts(&stdout(&typed(&new, &["export"], b"").code(0)))["correction"],
+        3,
+        "once each"
+    );
+
+    let line = corrections[0].to_string();
+    for (wrong, field, what) in [
+        (line.replace("\"largest\"", "null"), "size", "it is missing"),
+        (
+            line.replace("five", "five\\u0007"),
+            "reason",
+            "none that controls something",
+        ),
+        (
+            line.replace("\"corrects\":\"size\"", "\"corrects\":\"mood\""),
+            "corrects",
+            "no such correction",
+        ),
+    ] {
+        let (status, answer) = new.post("/v1/import", wrong).await;
+        let error = &answer["error"];
+        assert_eq!(
+            (status, &error["field"]),
+            (400, &json!(format!("line 1, `{field}`"))),
+            "{answer}"
+        );
+        assert!(
+            error["what"].as_str().is_some_and(|said| said.contains(what)),
+            "{answer}"
+        );
+    }
+    let nth = archive
+        .lines()
+        .position(|line| line.contains("\"correction\"") && !line.contains("\"header\""));
+    let damaged = archive.replace("\"size\":\"largest\"", "\"size\":null");
+    let refused = stderr(&typed(&new, &["import", "-"], damaged.as_bytes()).code(1));
+    let place = format!("stdin:{}:", nth.expect("a line") + 1);
+    assert!(refused.contains(&place) && refused.contains("`size`"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -138,6 +138,62 @@ async fn a_corrected_window_and_kind_count_beside_what_the_provider_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_review_on_request_has_the_link_to_ask_for_it_and_a_mark_that_it_was_asked_for() {
+    let world = world().await;
+    let requested = json!({ "requested": true, "reason": "asked for in the portal by Ada" });
+    let (status, answer) = correct(&world, requested.clone()).await;
+    let what = "the provider offers no review of this incident on request";
+    assert_eq!(
+        (status, &answer["error"]["field"], &answer["error"]["what"]),
+        (400, &json!("requested"), &json!(what))
+    );
+    let offer = Azure {
+        text: "<p>It is over. To request a Post Incident Review (PIR), use the “Request PIR” feature.</p>".into(),
+        at: "2026-11-24T10:00:00Z",
+        ..Azure::mitigated()
+    };
+    let offer = offer.json().to_string();
+    assert_eq!(world.post_as(TOKENS[0].1, "/v1/events", offer).await.0, 202);
+    world.settled().await;
+    world.pass(2 * 3_600).await;
+    let page = |token: usize| {
+        let world = &world;
+        async move {
+            let path = format!("/incidents/VVTQ-J98?token={}", TOKENS[token].1);
+            world.page(&path).await.1
+        }
+    };
+    let link = "href=\"https://app.azure.com/h/VVTQ-J98/111111\"";
+    let before = page(1).await;
+    assert!(
+        before.contains("offered on request") && before.contains(link),
+        "{before}"
+    );
+    let no = json!({ "requested": false, "reason": "x" });
+    assert_eq!(correct(&world, no).await.0, 400);
+    let (status, answer) = correct(&world, requested).await;
+    assert_eq!((status, &answer["corrects"]), (201, &json!("requested")), "{answer}");
+    world.pass(90 * 86_400).await;
+    let after = incident(&world, 1).await;
+    let owed = &after["owed"][0];
+    assert_eq!(
+        (
+            &owed["basis"],
+            &owed["state"],
+            &owed["due"],
+            owed["requested"].is_string()
+        ),
+        (&json!("on-request"), &json!("open"), &Value::Null, true),
+        "it is never overdue: {owed}"
+    );
+    let after = page(1).await;
+    for said in ["requested on <time", "asked for in the portal by Ada", link] {
+        assert!(after.contains(said), "{said}: {after}");
+    }
+    assert_eq!(world.hooks.got("owed").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_corrected_is_refused_with_its_field_and_nothing_is_kept() {
     let world = world().await;
     let backwards = json!({ "start": "2026-11-24T10:00:00Z", "end": "2026-11-24T09:00:00Z" });

@@ -162,7 +162,11 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         (json!({}), "state"),
     ] {
         let (status, answer) = say(&world, &id, wrong.clone()).await;
-        assert_eq!((status, &answer["error"]["field"]), (400, &json!(field)), "{wrong}: {answer}");
+        assert_eq!(
+            (status, &answer["error"]["field"]),
+            (400, &json!(field)),
+            "{wrong}: {answer}"
+        );
     }
     let submitted = json!({ "state": "submitted", "owner": "Ada", "addressee": "the reseller", "note": "case 4711" });
     let (status, answer) = say(&world, &id, submitted).await;
@@ -309,7 +313,10 @@ async fn usage_and_terms_in_rule_files_are_checked_like_rules_and_the_last_good_
 async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
     let world = world(RULES).await;
     incident(&world).await;
-    let id = claims(&world, ADA, "").await[0]["id"].as_str().expect("an id").to_owned();
+    let id = claims(&world, ADA, "").await[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     let path = format!("/v1/claims/{id}/pack");
     let ask = |token: &'static str| reqwest::Client::new().get(world.url(&path)).bearer_auth(token).send();
     assert_eq!(ask(FABRIKAM).await.expect("an answer").status(), 404);
@@ -324,6 +331,11 @@ async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
             assert!(request.contains(wanted), "{wanted}: {request}");
         }
         let claim: Value = serde_json::from_str(&read("claim.json")).expect("JSON");
-        assert!(claim.to_string().contains("Connections failed between 08:40 and 09:30 UTC."), "{claim}");
+        assert!(
+            claim
+                .to_string()
+                .contains("Connections failed between 08:40 and 09:30 UTC."),
+            "{claim}"
+        );
     }
 }

@@ -163,7 +163,9 @@ async fn a_state_that_changes_by_the_clock_alone_is_found_as_it_is_at_the_moment
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_finds_another_customers_words_also_after_the_index_was_damaged_or_deleted() {
-    let rules = [("contoso/rules.yaml", RULES), ("fabrikam/rules.yaml", RULES)];
+    let named = |account: &str| format!("subscriptions: {{ production: [{account}] }}\nrules: []\n");
+    let (ours, theirs) = (named(PROD), named(DEV));
+    let rules = [("contoso/rules.yaml", &*ours), ("fabrikam/rules.yaml", &*theirs)];
     let settings = format!(
         "secrets: {{dir}}/secrets\ncustomers:\n  contoso: {{ accounts: [{PROD}], tokens: contoso-read }}\n  fabrikam: {{ \
          accounts: [{DEV}], tokens: fabrikam-read }}\n"
@@ -198,6 +200,10 @@ async fn nobody_finds_another_customers_words_also_after_the_index_was_damaged_o
             ("contoso", "q=DATA-002", &[]),
             ("contoso", "region=West+Europe", &[]),
             ("contoso", &format!("account={DEV}"), &[]),
+            // a name stands for what the reader's own files say
+            ("contoso", "account=Production", &["VVTQ-J98", "DISK-001", "WORK-003"]),
+            ("contoso", "account=staging", &[]),
+            ("fabrikam", "account=production", &["VVTQ-J98", "DATA-002"]),
             ("contoso", "q=unreachable", &["VVTQ-J98"]),
             ("fabrikam", "q=paragraph", &["VVTQ-J98"]),
             ("fabrikam", "", &["VVTQ-J98", "DATA-002"]),
@@ -213,6 +219,8 @@ async fn nobody_finds_another_customers_words_also_after_the_index_was_damaged_o
             assert!(!answer.to_string().contains(theirs), "{answer}");
         }
     }
+    let all = found(&world, "account=production").await;
+    assert_eq!(all.len(), 4, "for the operator, what all of them call so: {all:?}");
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -19,6 +19,7 @@ mod livestreams;
 mod neighbours;
 mod order;
 mod owed;
+mod own_part;
 mod pages;
 mod process;
 mod proxy;

@@ -132,6 +132,18 @@ async fn a_review_is_told_when_it_is_due_soon_and_when_it_is_late_and_never_agai
     );
     let (_, page) = world.page("/incidents/VVTQ-J98").await;
     assert!(page.contains("Reminder: a review is overdue"), "{page}");
+    // the same stands in the feed, and is found by its kind
+    let feeds = world.get("/v1/feeds").await;
+    let feed = feeds["feeds"][0]["json"].as_str().expect("an address").to_owned();
+    let path = feed.find("/feeds/").map(|at| &feed[at..]).expect("a path");
+    for (query, count) in [("", 6), ("?kind=review+overdue", 2), ("?kind=repair+due", 0)] {
+        let feed = world.get(&format!("{path}{query}")).await;
+        assert_eq!(feed["items"].as_array().map(Vec::len), Some(count), "{query}: {feed}");
+    }
+    let found = world.get("/v1/incidents?kind=review+overdue").await;
+    assert_eq!(found["incidents"][0]["tracking_id"], "VVTQ-J98");
+    let other = world.get("/v1/incidents?kind=repair+due").await;
+    assert_eq!(other["incidents"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::event::fold;
 
 use super::Pack;
-use crate::claim::State;
 use super::layout::{Laid, Layout};
 use super::words::{count, line};
+use crate::claim::State;
 
 /// What is missing, and what is not sure.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::io::{Cursor, Read as _};
 
 use zip::ZipArchive;
 
-use super::layout::{COMMUNICATIONS_MOST, RESOURCES_MOST, TEXT_BYTES_MOST, TEXTS_BYTES_MOST};
 use super::archive::{PACK_BYTES_MOST, TooLarge};
+use super::layout::{COMMUNICATIONS_MOST, RESOURCES_MOST, TEXT_BYTES_MOST, TEXTS_BYTES_MOST};
 use super::*;
 use crate::claim::State;
 

@@ -176,13 +176,17 @@ impl Pack {
     /// Asks, and writes what comes.
     pub async fn run(self) -> Result<Exit> {
         let bytes = self.server.client()?.text(&["claims", &self.id, "pack"], &[]).await?;
-        let into = self.into.unwrap_or_else(|| PathBuf::from(format!("claim-{}", one_line(&self.id, 40))));
+        let into = self
+            .into
+            .unwrap_or_else(|| PathBuf::from(format!("claim-{}", one_line(&self.id, 40))));
         if into.exists() {
             let what = format!("{} is there already", into.display());
             let hint = "name another place with --into";
             return Err(Failure::new(Exit::Failed, what).hint(hint).into());
         }
-        let is_file = into.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
+        let is_file = into
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
         match is_file {
             true => std::fs::write(&into, bytes).with_context(|| format!("writing {}", into.display()))?,
             false => unpack(bytes, &into).with_context(|| format!("writing into {}", into.display()))?,

@@ -24,7 +24,7 @@ impl View {
         let entries = self.entries(id)?;
         let is_known = match corrects {
             Corrects::Kind { communication, .. } => entries.iter().any(|entry| entry.communication == *communication),
-            Corrects::Size { .. } | Corrects::Window { .. } => true,
+            Corrects::Size { .. } | Corrects::Window { .. } | Corrects::Requested {} => true,
         };
         let is_live = entries.iter().any(|entry| entry.arrival == Arrival::Live);
         Ok(Correctable {

@@ -1,4 +1,5 @@
-//! A person's word against the provider's: size, kind or window of an incident, with a reason.
+//! A person's word against the provider's: size, kind or window of an incident, or that a review on request was asked for;
+//! with a reason.
 
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ use crate::clock::Time;
 use crate::customer::Viewer;
 use crate::event::{Kind, Window};
 use crate::incident::IncidentId;
-use crate::incident::correction::{Correction, Corrects};
-use crate::incident::reviews::Size;
+use crate::incident::correction::{Correction, Corrects, REASON_CHARS_MOST, is_reason};
+use crate::incident::reviews::{Basis, DebtState, Size, Terms};
 use crate::record::Command;
 use crate::view::story::Extract;
 use crate::view::story::Story;
@@ -29,12 +30,9 @@ use crate::view::story::Story;
 /// The largest body of a correction, bytes.
 const BODY_BYTES_MOST: usize = 16 * 1024;
 
-/// The longest reason, characters.
-const REASON_CHARS_MOST: usize = 1_000;
-
 /// How a correction is written.
-const SHAPE: &str = "one of {\"size\": \"largest\", \"reason\": …}, {\"kind\": \"final-review\", \"reason\": …} and \
-                     {\"window\": {\"start\": …, \"end\": …}, \"reason\": …}";
+const SHAPE: &str = "one of {\"size\": \"largest\", \"reason\": …}, {\"kind\": \"final-review\", \"reason\": …}, \
+                     {\"window\": {\"start\": …, \"end\": …}, \"reason\": …} and {\"requested\": true, \"reason\": …}";
 
 /// `POST /v1/incidents/{tracking_id}/corrections`.
 pub async fn post(
@@ -51,8 +49,16 @@ pub async fn post(
     let asked = Asked::read(&body)?;
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let reason = asked.reason.clone();
+    let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
     let meant = move |reading: &Reading| {
         let story = find(&reading.sources(), provider, &tracking_id, Extract::NOTHING)?;
+        if matches!(asked.what, What::Requested) && !is_offered(&story, &terms, now) {
+            return Err(
+                Refusal::bad("the provider offers no review of this incident on request")
+                    .field("requested")
+                    .hint("if one was promised elsewhere, say how large the incident is: `size`"),
+            );
+        }
         let corrects = asked.corrects(&story)?;
         Ok::<_, Refusal>((story.incident.id, corrects))
     };
@@ -64,11 +70,13 @@ pub async fn post(
         by: by.clone(),
         reason: reason.clone(),
         corrects: corrects.clone(),
+        taken_in_by: None,
     };
     let command = Command::Correct {
         incident,
         corrects,
         reason,
+        first: None,
     };
     let ledger = app_state.ledger.clone();
     // who asked may go away meanwhile: what was begun is finished
@@ -84,6 +92,13 @@ pub async fn post(
     Ok((StatusCode::CREATED, Json(CorrectionLine::of(&correction))))
 }
 
+/// Whether a review is offered on request, and has not come.
+fn is_offered(story: &Story, terms: &Terms, now: Time) -> bool {
+    let owed = story.progress(terms, now).owed;
+    owed.iter()
+        .any(|owed| owed.basis == Basis::OnRequest && owed.state == DebtState::Open)
+}
+
 /// What is asked for.
 struct Asked {
     what: What,
@@ -94,6 +109,7 @@ enum What {
     Size(Size),
     Kind { kind: Kind, revision: Option<String> },
     Window(Window),
+    Requested,
 }
 
 impl Asked {
@@ -104,7 +120,7 @@ impl Asked {
         }
         let read: Result<Map<String, Value>, _> = serde_json::from_slice(body);
         let fields = read.map_err(|error| Refusal::bad(format!("this is no JSON object: {error}")).hint(SHAPE))?;
-        let known = ["size", "kind", "revision", "window", "reason"];
+        let known = ["size", "kind", "revision", "window", "requested", "reason"];
         if let Some(other) = fields.keys().find(|key| !known.contains(&key.as_str())) {
             let field: String = other.chars().take(80).collect();
             return Err(Refusal::bad("a correction has no such field").field(field).hint(SHAPE));
@@ -112,7 +128,7 @@ impl Asked {
         let given: Vec<&str> = known.into_iter().filter(|key| fields.contains_key(*key)).collect();
         let what = match given
             .iter()
-            .filter(|key| matches!(**key, "size" | "kind" | "window"))
+            .filter(|key| matches!(**key, "size" | "kind" | "window" | "requested"))
             .collect::<Vec<_>>()[..]
         {
             [&"size"] => What::Size(size(&fields)?),
@@ -124,6 +140,11 @@ impl Asked {
                     .transpose()?,
             },
             [&"window"] => What::Window(window(&fields)?),
+            [&"requested"] if fields["requested"] == Value::Bool(true) => What::Requested,
+            [&"requested"] => {
+                let refusal = Refusal::bad("it is not taken back that a review was asked for");
+                return Err(refusal.field("requested").hint("only `true` may stand there"));
+            }
             [] => return Err(Refusal::bad("it corrects nothing").field("size").hint(SHAPE)),
             _ => {
                 return Err(Refusal::bad("one thing is corrected at a time")
@@ -146,6 +167,7 @@ impl Asked {
         Ok(match self.what {
             What::Size(size) => Corrects::Size { size },
             What::Window(window) => Corrects::Window { window },
+            What::Requested => Corrects::Requested {},
             What::Kind { kind, revision } => {
                 let is_meant = |chapter: &&crate::view::story::Chapter| match &revision {
                     None => true,
@@ -228,8 +250,7 @@ fn reason(fields: &Map<String, Value>) -> Result<String, Refusal> {
             .hint("say why, for those who read it later")
     };
     let reason = text(fields.get("reason").ok_or_else(missing)?, "reason").map_err(|_| missing())?;
-    let is_plain = |c: char| !c.is_control() || c == '\n';
-    match reason.chars().count() <= REASON_CHARS_MOST && reason.chars().all(is_plain) {
+    match is_reason(&reason) {
         true => Ok(reason),
         false => {
             let what = format!("a reason has at most {REASON_CHARS_MOST} characters, and none that controls something");

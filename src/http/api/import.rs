@@ -1,4 +1,5 @@
-//! Taking events of an archive in, as history: kept and shown, and told to nobody.
+//! Taking events of an archive in, as history: kept and shown, and told to nobody. The corrections of persons are taken in
+//! behind them, with who said them and when.
 
 use std::sync::Arc;
 
@@ -14,11 +15,12 @@ use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use crate::archive::check::{Read, parse};
-use crate::archive::known::{new_ones, taken};
+use crate::archive::known::{new_corrections, new_ones, taken};
 use crate::archive::{EVENTS_TOGETHER_MOST, EventLine};
 use crate::customer::Viewer;
 use crate::event::Event;
-use crate::record::Input;
+use crate::incident::correction::{Correction, FirstSaid};
+use crate::record::{Command, Input};
 
 /// What became of the events.
 #[derive(Serialize)]
@@ -27,11 +29,16 @@ pub struct Taken {
     new: usize,
     /// How many were here already.
     known: usize,
+    /// How many corrections were new.
+    corrections_new: usize,
+    /// How many corrections were here already.
+    corrections_known: usize,
     /// The ids of the new ones.
     ids: Vec<String>,
 }
 
-/// `POST /v1/import`: lines of an archive, events only. Either all of them are taken in, or none.
+/// `POST /v1/import`: lines of an archive, events and corrections. Either all events are taken in, or none; then the
+/// corrections, one by one: what a crash cuts off is taken in when the same is sent again.
 pub async fn post(
     State(app_state): State<Arc<AppState>>,
     caller: Caller,
@@ -54,14 +61,20 @@ pub async fn post(
         }
     };
     let sort = move |reading: &Reading| {
-        let events = events(&held.bytes)?;
-        Ok(new_ones(&reading.store, &reading.journal, events)?)
+        let (events, corrections) = said(&held.bytes)?;
+        let (new, known) = new_ones(&reading.store, &reading.journal, events)?;
+        let (corrections, corrections_known) = new_corrections(&reading.store, corrections)?;
+        Ok((new, known, corrections, corrections_known))
     };
-    let (new, known) = app_state.read_story(Viewer::Operator, sort).await?;
+    let (new, known, corrections, corrections_known) = app_state.read_story(Viewer::Operator, sort).await?;
     let ids = record(&app_state, new).await?;
+    let corrections_new = corrections.len();
+    correct(&app_state, app_state.operator(&caller), corrections).await?;
     Ok(Json(Taken {
         new: ids.len(),
         known,
+        corrections_new,
+        corrections_known,
         ids,
     }))
 }
@@ -100,30 +113,66 @@ async fn record(app_state: &AppState, events: Vec<Event>) -> Result<Vec<String>,
     }
 }
 
-/// The events of a body, each as it may be taken in.
-fn events(body: &[u8]) -> Result<Vec<Event>, Refusal> {
-    let mut lines: Vec<EventLine> = Vec::new();
+/// Has corrections written down as they were said first.
+async fn correct(app_state: &AppState, by: String, corrections: Vec<Correction>) -> Result<(), Refusal> {
+    let ledger = app_state.ledger.clone();
+    // who asked may go away meanwhile: what was begun is finished
+    let written = tokio::spawn(async move {
+        for correction in corrections {
+            let command = Command::Correct {
+                incident: correction.incident,
+                corrects: correction.corrects,
+                reason: correction.reason,
+                first: Some(FirstSaid {
+                    at: correction.at,
+                    by: correction.by,
+                }),
+            };
+            for at in ledger.command(&by, command).await? {
+                ledger.decided(at).await;
+            }
+        }
+        Ok::<(), Refusal>(())
+    });
+    let written = written.await;
+    written.map_err(|_| Refusal::later("the corrections could not be written down", 5))?
+}
+
+/// The events and corrections of a body, each as it may be taken in.
+fn said(body: &[u8]) -> Result<(Vec<Event>, Vec<Correction>), Refusal> {
+    let mut lines: Vec<(usize, EventLine)> = Vec::new();
+    let mut corrections = Vec::new();
     for (nth, line) in body.split(|byte| *byte == b'\n').enumerate() {
         if line.is_empty() {
             continue;
         }
         let field = format!("line {}", nth + 1);
         match parse(line) {
-            Ok(Read::Event(event)) => lines.push(*event),
-            Ok(_) => return Err(Refusal::bad("only lines of events are taken here").field(field)),
+            Ok(Read::Event(event)) => lines.push((nth, *event)),
+            Ok(Read::Correction(correction)) => {
+                let correction = correction.into_correction();
+                corrections.push(correction.map_err(|unfit| {
+                    let field = format!("{field}, `{}`", unfit.field);
+                    Refusal::bad(unfit.what).field(field)
+                })?);
+            }
+            Ok(_) => return Err(Refusal::bad("only lines of events and corrections are taken here").field(field)),
             Err((column, what)) => {
                 let what = format!("not a line of an archive: {what} (column {column})");
                 return Err(Refusal::bad(what).field(field));
             }
         }
     }
-    if lines.len() > EVENTS_TOGETHER_MOST {
-        let what = format!("{} events are more than are taken in together", lines.len());
+    let count = lines.len() + corrections.len();
+    if count > EVENTS_TOGETHER_MOST {
+        let what = format!("{count} events and corrections are more than are taken in together");
         let hint = format!("send at most {EVENTS_TOGETHER_MOST} at once; `bellwether import` does");
         return Err(Refusal::bad(what).hint(hint));
     }
-    taken(lines).map_err(|(nth, unfit)| {
-        let field = format!("line {}, `{}`", nth + 1, unfit.field);
+    let (places, lines): (Vec<usize>, Vec<EventLine>) = lines.into_iter().unzip();
+    let events = taken(lines).map_err(|(nth, unfit)| {
+        let field = format!("line {}, `{}`", places[nth] + 1, unfit.field);
         Refusal::bad(unfit.what).field(field)
-    })
+    })?;
+    Ok((events, corrections))
 }

@@ -14,7 +14,7 @@ use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use super::shapes::{ListedIncident, WholeIncident};
 use crate::clock::Time;
-use crate::customer::Viewer;
+use crate::customer::{CustomerId, Viewer};
 use crate::event::Provider;
 use crate::incident::IncidentId;
 use crate::incident::reviews::Terms;
@@ -78,10 +78,14 @@ pub async fn list(
 /// # Errors
 /// When one of its parameters cannot be used.
 pub fn filter_of(query: &Query, reading: &Reading, now: Time, zone: chrono_tz::Tz) -> Result<Filter, Refusal> {
+    let visibility = reading.sources().visibility;
+    let are_separate = reading.rules.customers.are_separate();
+    let is_theirs = |customer: &CustomerId| !are_separate || visibility.shows(customer);
     let read = filter::Reading {
         catalogue: &reading.rules.catalogue,
         now,
         zone,
+        accounts_named: &|name| reading.rules.accounts_named(name, is_theirs),
     };
     Filter::read(query.all(), read).map_err(|wrong| {
         let mut wrong = wrong.into_iter();

@@ -49,6 +49,9 @@ pub struct CorrectionLine {
     corrects: &'static str,
     at: Time,
     by: String,
+    /// Who took it in, of one out of an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_in_by: Option<String>,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<Size>,
@@ -84,6 +87,9 @@ struct OwedLine {
     /// Of a repair: what is repaired, in the provider's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Of a review on request: when a person noted that it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested: Option<Time>,
 }
 
 impl ProgressLines {
@@ -136,6 +142,7 @@ impl CorrectionLine {
             corrects: "",
             at: correction.at,
             by: correction.by.clone(),
+            taken_in_by: correction.taken_in_by.clone(),
             reason: correction.reason.clone(),
             size: None,
             kind: None,
@@ -161,6 +168,10 @@ impl CorrectionLine {
                 end: Some(window.end),
                 ..line
             },
+            Corrects::Requested {} => Self {
+                corrects: "requested",
+                ..line
+            },
         }
     }
 }
@@ -176,6 +187,7 @@ impl OwedLine {
             met: owed.met,
             late_seconds: owed.late_seconds(now),
             text: owed.text.clone(),
+            requested: owed.requested,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::notification::{Channel, Form};
 use crate::record::Verdict;
 use crate::store::item::EventLine;
 use crate::view::filter::state_word;
-use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Listed, Ruling, Silent, Story, Tracked};
+use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Listed, OwnPart, Ruling, Silent, Story, Tracked};
 use crate::view::words::without_addresses;
 
 /// An incident.
@@ -39,6 +39,8 @@ pub struct ListedIncident {
     #[serde(flatten)]
     line: IncidentLine,
     state: &'static str,
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    incomplete: bool,
 }
 
 impl ListedIncident {
@@ -47,6 +49,7 @@ impl ListedIncident {
         Self {
             line: IncidentLine::of(&listed.incident),
             state: state_word(listed.state.at(now)),
+            incomplete: listed.is_incomplete,
         }
     }
 }
@@ -61,6 +64,8 @@ pub struct WholeIncident {
     incomplete: bool,
     #[serde(flatten)]
     progress: ProgressLines,
+    /// Whether it is over in the reader's own part; `null` of what is no trouble of a service.
+    for_you: Option<OwnPartLine>,
     accounts: Vec<String>,
     impact: Vec<AffectedLine>,
     /// What persons said against the provider's word, the oldest first.
@@ -71,6 +76,28 @@ pub struct WholeIncident {
     reminders: Vec<EntryLine>,
     revisions: Vec<RevisionLine>,
     entries: Vec<EntryLine>,
+}
+
+/// Whether it is over in the reader's own part, and what says so.
+#[derive(Serialize)]
+struct OwnPartLine {
+    /// `going-on`, `partly-over`, `over` or, where it cannot be told, `unknown`.
+    state: &'static str,
+    /// Where no place is named: the provider's time of what says that it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<Time>,
+    places: Vec<PlaceLine>,
+}
+
+#[derive(Serialize)]
+struct PlaceLine {
+    service: String,
+    region: Option<String>,
+    is_over: bool,
+    /// `named`, `no-longer-named` or `said-to-be-over`.
+    basis: &'static str,
+    /// The provider's time of the communication that says so.
+    said: Time,
 }
 
 #[derive(Serialize)]
@@ -284,9 +311,32 @@ impl WholeIncident {
             corrections: story.corrections.iter().map(CorrectionLine::of).collect(),
             recommendations: story.recommendations(),
             reminders: story.reminders.into_iter().map(EntryLine::of).collect(),
+            for_you: story.own_part.as_ref().map(OwnPartLine::of),
             accounts: story.accounts,
             impact: story.impact.into_iter().map(AffectedLine::of).collect(),
             entries: story.chapters.into_iter().map(EntryLine::of).collect(),
+        }
+    }
+}
+
+impl OwnPartLine {
+    fn of(own_part: &OwnPart) -> Self {
+        let (said, places) = match own_part {
+            OwnPart::Over(at) => (Some(*at), &[][..]),
+            OwnPart::Unknown => (None, &[][..]),
+            OwnPart::Places(places) => (None, &places[..]),
+        };
+        let places = places.iter().map(|place| PlaceLine {
+            service: place.service.clone(),
+            region: place.region.clone(),
+            is_over: place.is.is_over(),
+            basis: place.is.word(),
+            said: place.said,
+        });
+        Self {
+            state: own_part.word(),
+            said,
+            places: places.collect(),
         }
     }
 }

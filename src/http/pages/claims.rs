@@ -25,7 +25,7 @@ pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: U
     let known: Vec<&str> = Asked::PARAMETERS.into_iter().chain(["token", "as"]).collect();
     query.only(&known)?;
     let asked = Asked::read(&query)?;
-    let frame = frame_for(&app_state, uri.path(), &reader);
+    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
     let has_customers = reader.viewer.customer().is_none();
     let html = move |reading: &Reading| {
         let found = found(reading, &asked)?;
@@ -50,7 +50,7 @@ pub async fn one(
 ) -> Result<Html<String>, Refusal> {
     let reader = app_state.reading(&caller)?;
     Query::of(&uri).only(&["token", "as"])?;
-    let frame = frame_for(&app_state, uri.path(), &reader);
+    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
     let may_operate = reader.may_operate;
     let html = move |reading: &Reading| {
         let claim = one_of(reading, &id)?;
@@ -91,7 +91,7 @@ pub async fn post(
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
         }
         Err(refusal) if refusal.status.is_client_error() => {
-            let frame = frame_for(&app_state, uri.path(), &reader);
+            let frame = frame_for(&app_state, uri.path(), &caller, &reader);
             let wrong = (refusal.what.clone(), refusal.hint.clone().unwrap_or_default());
             let html = page::claims::one(&frame, &before, true, Some(wrong));
             Ok((refusal.status, Html(html)).into_response())
@@ -102,7 +102,11 @@ pub async fn post(
 
 /// What the fields of the form say; what is empty stays as it was.
 fn said(form: &Query, was_not_worth_it: bool) -> Result<Said, Refusal> {
-    let text = |name: &str| form.one(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let text = |name: &str| {
+        form.one(name)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
+    };
     let is_not_worth_it = form.has("not_worth_it");
     Ok(Said {
         state: text("state").map(|word| state(&word)).transpose()?,

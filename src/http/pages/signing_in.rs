@@ -72,8 +72,8 @@ fn shown(app_state: &AppState, caller: &Caller, path: &str, to: &str, wrong: Opt
     // `?as=` of somebody unknown must not keep anybody from signing in
     let reader = app_state.reading(caller).ok();
     let frame = match &reader {
-        Some(reader) => frame_for(app_state, path, reader),
-        None => frame(app_state, path, false),
+        Some(reader) => frame_for(app_state, path, caller, reader),
+        None => frame(app_state, path, caller.zone, false),
     };
     page::signing_in::sign_in(&frame, &SignIn { to, wrong, can_sign_in })
 }

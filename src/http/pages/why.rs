@@ -21,8 +21,8 @@ use crate::event::{Arrival, Event};
 use crate::journal::Position;
 use crate::lookup;
 use crate::record::Input;
-use crate::view::page;
 use crate::view::page::why::{Asked, Recent, Why};
+use crate::view::page::{self, Frame};
 use crate::view::visibility::Visibility;
 use crate::view::what_if::WhatIf;
 
@@ -51,7 +51,8 @@ pub async fn ask(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Ur
         None => None,
         Some(id) => Some(id.trim().parse().map_err(|_| no_such_event())?),
     };
-    shown(&app_state, uri.path(), reader, asked, move |reading| match at {
+    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    shown(&app_state, frame, reader, asked, move |reading| match at {
         None => Ok(Vec::new()),
         Some(at) => Ok(vec![heard(reading, at)?]),
     })
@@ -87,7 +88,8 @@ pub async fn pasted(
         Err(refusal) => return Err(refusal),
     };
     (asked.pasted, asked.more) = (text, more);
-    shown(&app_state, &path, reader, asked, move |_| Ok(events)).await
+    let frame = frame_for(&app_state, &path, &caller, &reader);
+    shown(&app_state, frame, reader, asked, move |_| Ok(events)).await
 }
 
 /// What else a form or a query says.
@@ -162,12 +164,11 @@ async fn parsed(
 /// The page, with the answer for what `events` finds.
 async fn shown(
     app_state: &Arc<AppState>,
-    path: &str,
+    frame: Frame,
     reader: Reader,
     asked: Asked,
     events: impl FnOnce(&Reading) -> Result<Vec<Event>, Refusal> + Send + 'static,
 ) -> Result<Html<String>, Refusal> {
-    let frame = frame_for(app_state, path, &reader);
     let now = app_state.clock.now();
     let html = move |reading: &Reading| {
         let visibility = reading.sources().visibility;
@@ -234,6 +235,7 @@ fn recent(reading: &Reading, visibility: &Visibility<'_>) -> Result<Vec<Recent>,
             id: line.at.to_string(),
             title,
             tracking_id: line.tracking_id,
+            provider: line.incident.provider,
             heard: line.heard,
         });
     }

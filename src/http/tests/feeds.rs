@@ -92,33 +92,82 @@ async fn a_customers_health_history_is_a_feed_with_an_entry_for_each_communicati
         .json();
     assert_eq!(json["version"], "https://jsonfeed.org/version/1.1");
     assert_eq!(json["items"][0]["id"], ids[0].as_str());
+}
+
+#[tokio::test]
+async fn a_feed_is_filtered_as_the_page_is_and_a_wrong_filter_is_answered_the_same() {
+    let two = opened().await;
+    two.hear(alert(
+        "CONTOSO-1",
+        A,
+        "Trouble at contoso",
+        "<p>Gateways are better.</p>",
+    ))
+    .await;
+    let name = two.place.links.feed(&CustomerId::new("contoso"), 0);
+    let ask = |path: String| {
+        let place = &two.place;
+        async move {
+            place
+                .with_token(LOCAL, "GET", &path, "contoso-reads", String::new())
+                .await
+        }
+    };
     for (query, count) in [
-        ("?type=Service+issue", 2),
-        ("?type=incident", 2),
-        ("?type=Billing", 0),
-        ("?kind=update", 2),
-        ("?kind=final+review", 0),
-        (&*format!("?account={}", A.to_uppercase()), 2),
-        (&*format!("?account={B}"), 0),
-        ("?service=no+such", 0),
+        ("type=Service+issue", 2),
+        ("type=incident", 2),
+        ("type=Billing", 0),
+        ("kind=update", 2),
+        ("kind=final+review", 0),
+        (&*format!("account={}", A.to_uppercase()), 2),
+        (&*format!("account={B}"), 0),
+        ("service=no+such", 0),
+        ("state=investigating", 2),
+        ("state=closed,mitigated", 0),
+        ("q=gateways", 2),
+        ("q=contoso-1", 2),
+        ("q=elsewhere", 0),
+        ("since=2017-10-18", 2),
+        ("since=2017-10-19", 0),
+        ("until=2017-10-17", 0),
     ] {
-        let answer = two
-            .place
-            .browse(REMOTE, &format!("/feeds/{name}.json{query}"), &[])
-            .await;
+        let answer = ask(format!("/feeds/{name}.json?{query}")).await;
         assert_eq!(answer.json()["items"].as_array().map(Vec::len), Some(count), "{query}");
+        let listed = ask(format!("/v1/incidents?{query}")).await.json();
+        let mut listed = listed["incidents"].as_array().expect("a list").iter();
+        let is_listed = listed.any(|one| one["tracking_id"] == "CONTOSO-1");
+        assert_eq!(is_listed, count > 0, "the list agrees: {query}");
     }
-    for (query, said) in [("?type=x", "known: "), ("?colour=red", "known here: type")] {
-        let answer = two
-            .place
-            .browse(REMOTE, &format!("/feeds/{name}.json{query}"), &[])
-            .await;
-        assert!(
-            answer.status == StatusCode::BAD_REQUEST && answer.text.contains(said),
-            "{}",
-            answer.text
-        );
+    for query in [
+        "type=x".to_owned(),
+        "state=done".to_owned(),
+        "kind=memo".to_owned(),
+        "since=yesterday".to_owned(),
+        "q=-".to_owned(),
+        format!("q={}", "x".repeat(60_000)),
+        format!("region={}", "x,".repeat(51)),
+        "since=2026-11-02&until=2026-11-01".to_owned(),
+    ] {
+        let shown: String = query.chars().take(40).collect();
+        let listed = ask(format!("/v1/incidents?{query}")).await;
+        for ending in ["json", "atom", "ics"] {
+            let answer = ask(format!("/feeds/{name}.{ending}?{query}")).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{shown}");
+            assert_eq!(answer.text, listed.text, "{shown}");
+        }
     }
+    let answer = ask(format!("/feeds/{name}.json?colour=red")).await;
+    assert!(
+        answer.status == StatusCode::BAD_REQUEST && answer.text.contains("known here: q, type, state"),
+        "{}",
+        answer.text
+    );
+    let whole = ask(format!("/feeds/{name}.atom")).await;
+    let filtered = ask(format!("/feeds/{name}.atom?state=investigating")).await;
+    assert!(
+        !whole.header(header::LAST_MODIFIED).is_empty() && filtered.header(header::LAST_MODIFIED).is_empty(),
+        "what a filter lets through changes by the clock, too"
+    );
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ async fn the_page_of_reasons_answers_for_what_was_heard_and_for_what_is_pasted_a
     let answer = place.submit(LOCAL, "/why", &cookie, &fields).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
     assert!(
-        answer.text.contains("<h3>Pasted trouble</h3>") && answer.text.contains("These would be told:"),
+        answer.text.contains("Pasted trouble</h3>") && answer.text.contains("These would be told:"),
         "{}",
         answer.text
     );
@@ -206,4 +206,53 @@ async fn the_page_of_reasons_answers_for_what_was_heard_and_for_what_is_pasted_a
         "{}",
         &answer.text[..2_000]
     );
+}
+
+#[tokio::test]
+async fn every_page_shows_times_in_the_readers_zone_beside_utc() {
+    let two = Two::open(settings_of_two()).await;
+    let place = &two.place;
+    let session = place.sign_in("contoso-reads").await;
+    let with_zone = format!("{session}; bellwether-zone=Asia/Tokyo");
+    for path in [
+        "/",
+        "/incidents/CONTOSO-1",
+        "/deliveries",
+        "/rules",
+        "/why",
+        "/feeds",
+        "/nowhere",
+    ] {
+        let times = |cookies: String| async move {
+            let page = place.browse(LOCAL, path, &[("cookie", &cookies)]).await.text;
+            let times = page.split("<time ").skip(1);
+            let times = times.map(|rest| rest.split("</time>").next().unwrap_or_default().to_owned());
+            times.collect::<Vec<String>>()
+        };
+        let (zoned, plain) = (times(with_zone.clone()).await, times(session.clone()).await);
+        assert!(!zoned.is_empty() && zoned.len() == plain.len(), "{path}");
+        assert!(zoned.iter().all(|time| time.ends_with(" JST)")), "{path}: {zoned:?}");
+        assert!(plain.iter().all(|time| time.ends_with(" UTC")), "{path}: {plain:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_wrote_is_not_said_to_be_english() {
+    let two = Two::open(settings_of_two()).await;
+    let place = &two.place;
+    let session = place.sign_in("contoso-reads").await;
+    for (path, of_others) in [
+        ("/", "lang=\"\">Trouble at contoso</a></h3>"),
+        ("/incidents/CONTOSO-1", "<h1 lang=\"\">Trouble at contoso</h1>"),
+        ("/incidents/CONTOSO-1", "<div class=\"prose\" lang=\"\">"),
+        ("/deliveries", "lang=\"\">Trouble at contoso</a></h2>"),
+        ("/why", "lang=\"\">Trouble at contoso</a>"),
+    ] {
+        let page = place.browse(LOCAL, path, &[("cookie", &session)]).await;
+        assert!(page.text.contains(of_others), "{path}: {}", page.text);
+        assert!(
+            page.text.contains("<html lang=\"en\">"),
+            "{path}: what we say is English"
+        );
+    }
 }

@@ -33,6 +33,8 @@ pub(super) struct Fold<'a> {
     prose: Option<Window>,
     /// How large a person says that it is.
     size_by_person: Option<Size>,
+    /// When a person noted that the review on request was asked for.
+    requested: Option<Time>,
     /// The window by a person, and from which communication on it counts for the end.
     window_by_person: Option<(Window, Option<Time>)>,
     /// Whether what is heard now is heard live.
@@ -60,6 +62,7 @@ impl<'a> Fold<'a> {
             end: None,
             prose: None,
             size_by_person: about.corrected.size,
+            requested: about.corrected.requested,
             window_by_person: about.corrected.window.map(|window| (window, reopened)),
             is_live: true,
         }
@@ -109,6 +112,7 @@ impl<'a> Fold<'a> {
                 basis: Basis::Promise,
                 met: None,
                 text: None,
+                requested: None,
                 round: self.reopened,
                 has_clock: self.is_live,
             });
@@ -129,6 +133,7 @@ impl<'a> Fold<'a> {
             basis: Basis::Promise,
             met: None,
             text: Some(repair.text.clone()),
+            requested: None,
             round: self.reopened,
             has_clock: said.is_live,
         });
@@ -277,6 +282,7 @@ impl<'a> Fold<'a> {
                 basis,
                 met: None,
                 text: None,
+                requested: None,
                 round: self.reopened,
                 has_clock: self.is_live,
             });

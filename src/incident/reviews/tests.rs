@@ -198,6 +198,36 @@ fn a_review_on_request_is_never_overdue_and_does_not_keep_the_incident_open_for_
 }
 
 #[test]
+fn a_review_on_request_is_marked_as_requested_until_the_incident_opens_again() {
+    let offered = |published: &str, end: &str| mitigation(published, end, Promise::OnRequest);
+    let mut said = vec![
+        update("2026-10-24T19:20:00Z"),
+        offered("2026-10-24T23:00:00Z", "2026-10-24T22:30:00Z"),
+    ];
+    let at = time("2026-10-25T08:00:00Z");
+    let requested = |said: &[Said]| {
+        let about = About {
+            event_type: EventType::ServiceIssue,
+            is_test: false,
+            corrected: Corrected {
+                requested: Some(at),
+                ..Corrected::default()
+            },
+            terms: &Terms::default(),
+        };
+        let owed = progress(&about, said, time("2026-12-25T00:00:00Z")).owed;
+        owed.iter()
+            .map(|owed| (owed.state, owed.due, owed.requested))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(requested(&said), [(DebtState::Open, None, Some(at))]);
+    said.push(update("2026-10-26T10:00:00Z"));
+    said.push(offered("2026-10-26T12:00:00Z", "2026-10-26T11:30:00Z"));
+    let again = [(DebtState::Stopped, None, None), (DebtState::Open, None, None)];
+    assert_eq!(requested(&said), again, "what is offered anew is asked for anew");
+}
+
+#[test]
 fn a_statement_that_is_the_last_word_owes_nothing() {
     let said = [
         update("2026-10-24T19:20:00Z"),
@@ -356,7 +386,10 @@ fn a_person_stands_against_the_tags_those_against_a_promise_and_that_against_the
         let about = About {
             event_type: EventType::ServiceIssue,
             is_test: false,
-            corrected: Corrected { size, window: None },
+            corrected: Corrected {
+                size,
+                ..Corrected::default()
+            },
             terms: &terms,
         };
         let progress = progress(&about, said, time("2026-10-25T01:00:00Z"));
@@ -417,6 +450,7 @@ fn a_persons_window_moves_the_clock_of_the_last_mitigation_alone() {
         corrected: Corrected {
             size: None,
             window: Some(window),
+            requested: None,
         },
         terms: &terms,
     };

@@ -14,8 +14,25 @@ fn read_in(zone: Tz, query: &str) -> Result<Filter, Vec<Wrong>> {
         catalogue: &Catalogue::shipped(),
         now: time(NOW),
         zone,
+        accounts_named: &|_| BTreeSet::new(),
     };
     Filter::read(pairs.iter().map(|(name, text)| (name.as_str(), text.as_str())), reading)
+}
+
+#[test]
+fn a_name_stands_for_its_accounts_however_many_they_are() {
+    let reading = Reading {
+        catalogue: &Catalogue::shipped(),
+        now: time(NOW),
+        zone: Tz::UTC,
+        accounts_named: &|name| match name {
+            "production" => (0..VALUES_MOST * 2).map(|nth| format!("A{nth}")).collect(),
+            _ => BTreeSet::new(),
+        },
+    };
+    let filter = Filter::read([("account", "production,b")].into_iter(), reading).expect("a filter");
+    assert_eq!(filter.accounts.len(), VALUES_MOST * 2 + 2);
+    assert!(filter.accounts.contains(&"a7".to_owned()) && filter.accounts.contains(&"b".to_owned()));
 }
 
 fn read(query: &str) -> Filter {

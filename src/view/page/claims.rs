@@ -96,7 +96,8 @@ pub fn list(frame: &Frame, list: &List<'_>) -> String {
 
 fn sections(frame: &Frame, list: &List<'_>) -> Vec<Section> {
     let is_soon = |one: &&Listed| {
-        one.state.is_some_and(State::is_before_submission) && days_left(one, frame.now).is_some_and(|left| left <= SOON_DAYS)
+        one.state.is_some_and(State::is_before_submission)
+            && days_left(one, frame.now).is_some_and(|left| left <= SOON_DAYS)
     };
     let (open, history): (Vec<&Listed>, Vec<&Listed>) = list.claims.iter().partition(|one| one.is_open());
     let (soon, open): (Vec<&Listed>, Vec<&Listed>) = open.into_iter().partition(is_soon);
@@ -204,7 +205,11 @@ impl Amounts {
     }
 
     fn shown(&self) -> String {
-        let parts: Vec<String> = self.0.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+        let parts: Vec<String> = self
+            .0
+            .iter()
+            .map(|(currency, sum)| format!("{sum} {currency}"))
+            .collect();
         match parts.is_empty() {
             true => "–".to_owned(),
             false => parts.join(", "),
@@ -216,7 +221,10 @@ impl Amounts {
 fn sums(claims: &[Listed]) -> Vec<Sum> {
     let mut by_month: BTreeMap<(&str, &str), Vec<&Listed>> = BTreeMap::new();
     for one in claims.iter().filter(|one| one.state.is_some()) {
-        by_month.entry((&one.row.month, &one.row.provider)).or_default().push(one);
+        by_month
+            .entry((&one.row.month, &one.row.provider))
+            .or_default()
+            .push(one);
     }
     let lines = by_month.into_iter().rev().map(|((month, provider), claims)| {
         let [mut open, mut asked, mut granted, mut credited] = [(); 4].map(|()| Amounts::default());
@@ -252,7 +260,11 @@ struct SaidLine {
 impl SaidLine {
     fn of(one: &Claimed, frame: &Frame) -> Self {
         let said = &one.said;
-        let mut words: Vec<String> = said.state.map(|state| format!("it is {}", state.name())).into_iter().collect();
+        let mut words: Vec<String> = said
+            .state
+            .map(|state| format!("it is {}", state.name()))
+            .into_iter()
+            .collect();
         for (label, value) in [
             ("owner", &said.owner),
             ("goes to", &said.addressee),
@@ -325,7 +337,12 @@ fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {
         ("Credit", Some(money(row.credit.as_deref(), currency))),
         ("To be claimed", Some(until(row.last_day.as_deref(), left))),
         ("Uptime", percent(&row.uptime_percent)),
-        ("Down", row.down_minutes.as_ref().map(|minutes| format!("{minutes} of {} minutes", row.available_minutes))),
+        (
+            "Down",
+            row.down_minutes
+                .as_ref()
+                .map(|minutes| format!("{minutes} of {} minutes", row.available_minutes)),
+        ),
         ("Fee of the month", amount(row.fee.as_deref())),
         ("Step", percent(&row.step_percent)),
         ("Case to be opened by", row.open_case_by.map(|by| frame.moment(by).text)),
@@ -337,5 +354,8 @@ fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {
         ("Credited", amount(claim.standing.credited.as_deref())),
         ("The figure of now differs by", amount(claim.difference().as_deref())),
     ];
-    facts.into_iter().filter_map(|(label, value)| Some((label, value?))).collect()
+    facts
+        .into_iter()
+        .filter_map(|(label, value)| Some((label, value?)))
+        .collect()
 }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::{Frame, render};
 use crate::delivery::{End, State};
+use crate::event::Provider;
 use crate::incident::IncidentId;
 use crate::notification::Form;
 use crate::view::state::{self, Badge};
@@ -35,6 +36,8 @@ struct Line {
     id: String,
     link: String,
     title: String,
+    /// Whether the title is ours, and no provider's.
+    is_ours: bool,
     tracking_id: String,
     badge: Badge,
     receiver: String,
@@ -73,7 +76,7 @@ pub fn deliveries(frame: &Frame, list: &List<'_>) -> String {
     render(&Page {
         frame,
         title: "Deliveries",
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         choices: choices(frame, list),
         lines: list.tracked.iter().map(|tracked| Line::of(tracked, frame)).collect(),
         older: list.next.map(|next| address(frame, list, list.state, Some(next))),
@@ -134,14 +137,15 @@ impl Line {
             id: delivery.id.clone(),
             link: incident_link(frame, &delivery.incident, &delivery.tracking_id),
             title: delivery.title.clone(),
+            is_ours: delivery.incident.provider == Provider::Bellwether,
             tracking_id: delivery.tracking_id.clone(),
             badge: state::delivery(&tracked.standing.state, tries, false),
             receiver: delivery.receiver.clone(),
             channel: format!("{}{form}", delivery.channel.word()),
             customer: delivery.customer.to_string(),
             rules: delivery.rules.join(", "),
-            made: Moment::of(delivery.created),
-            then: (then.0, Moment::of(then.1)),
+            made: frame.moment(delivery.created),
+            then: (then.0, frame.moment(then.1)),
             tries: words::counted(tracked.attempts.len(), "attempt"),
             why: without_addresses(&why),
             can_be_tried,

@@ -44,7 +44,7 @@ pub fn feeds(frame: &Frame, feeds: &[Addresses]) -> String {
     render(&Page {
         frame,
         title: "Feeds",
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         feeds,
     })
 }

@@ -303,7 +303,7 @@ impl<'a> Form<'a> {
             texts: vec![
                 text("service", "Service", "Virtual Machines"),
                 text("region", "Region", "West Europe"),
-                text("account", "Account", "a subscription's id"),
+                text("account", "Account", "an id, or a name of your rule files"),
             ],
             days: vec![day("since", "Since"), day("until", "Until")],
             is_open: filter.asked.iter().any(|(name, _)| *name != "q"),

@@ -1,9 +1,12 @@
 //! What is owed to the people who read an incident's page, in words.
 
 use crate::clock::Time;
+use crate::evaluate::azure_page;
+use crate::event::Provider;
 use crate::incident::correction::{Correction, Corrects};
 use crate::incident::reviews::{Basis, Debt, DebtState, Owed, Progress, Size};
 use crate::view::page::Frame;
+use crate::view::story::Story;
 use crate::view::words::{Moment, lasted};
 
 /// One thing that is or was owed.
@@ -19,12 +22,28 @@ pub struct OwedLine {
     pub more: String,
     /// How it is coloured; the words say it, too.
     pub class: &'static str,
+    /// Whether `more` is in the provider's words.
+    pub is_quoted: bool,
+    /// Where it is asked for, if it is offered on request.
+    pub ask: Option<url::Url>,
 }
 
 impl OwedLine {
     /// All of it, as it is when the page is made.
-    pub fn all(progress: &Progress, frame: &Frame) -> Vec<Self> {
-        progress.owed.iter().map(|owed| Self::of(owed, frame)).collect()
+    pub fn all(progress: &Progress, story: &Story, frame: &Frame) -> Vec<Self> {
+        let ask = || {
+            let account = story.accounts.first()?;
+            let is_azure = story.incident.id.provider == Provider::Azure;
+            is_azure.then(|| azure_page(&story.incident.tracking_id, account))?
+        };
+        let lines = progress.owed.iter().map(|owed| {
+            let is_offered = owed.state == DebtState::Open && owed.basis == Basis::OnRequest;
+            Self {
+                ask: if is_offered { ask() } else { None },
+                ..Self::of(owed, frame)
+            }
+        });
+        lines.collect()
     }
 
     /// How large the incident is, when impact was by each who says so, how long the provider took, and what persons
@@ -77,11 +96,19 @@ impl OwedLine {
                     format!("what was said on {} to {kind}", frame.moment(*published).text)
                 }
                 Corrects::Window { window } => format!("impact to {}", span(Some(window.start), Some(window.end))),
+                Corrects::Requested {} => "the review on request was asked for".to_owned(),
             };
+            let verb = if one.corrects == (Corrects::Requested {}) {
+                "Noted"
+            } else {
+                "Corrected"
+            };
+            let taken_in = one.taken_in_by.as_ref();
             format!(
-                "Corrected by {} on {}: {what}. {}",
+                "{verb} by {} on {}{}: {what}. {}",
                 one.by,
                 frame.moment(one.at).text,
+                taken_in.map_or_else(String::new, |by| format!(", taken in from an archive by {by}")),
                 one.reason
             )
         }));
@@ -98,6 +125,7 @@ impl OwedLine {
         };
         let late = owed.late_seconds(now).map(chrono::Duration::seconds).map(lasted);
         let (words, moment, more, class) = match owed.state {
+            DebtState::Open if owed.requested.is_some() => ("requested on", owed.requested, String::new(), "notice"),
             DebtState::Open if owed.basis == Basis::OnRequest => (
                 "offered on request",
                 None,
@@ -138,6 +166,8 @@ impl OwedLine {
             moment: moment.map(|at| frame.moment(at)),
             more,
             class,
+            is_quoted: owed.kind == Debt::Repair && matches!(owed.state, DebtState::Open | DebtState::Overdue),
+            ask: None,
         }
     }
 }
@@ -182,6 +212,7 @@ mod tests {
             basis,
             met: met.map(time),
             text: None,
+            requested: None,
             round: 0,
             has_clock: true,
         };
@@ -194,7 +225,12 @@ mod tests {
             zone: None,
         };
         let due = Some("2026-11-07T22:30:00Z");
+        let asked_for = Owed {
+            requested: due.map(time),
+            ..owed(DebtState::Open, Basis::OnRequest, None, None)
+        };
         for (owed, expected) in [
+            (asked_for, "requested on 7 Nov 2026, 22:30 UTC (notice)"),
             (
                 owed(DebtState::Open, Basis::Promise, due, None),
                 "due by 7 Nov 2026, 22:30 UTC: the provider promised it (notice)",

@@ -85,7 +85,7 @@ pub fn refusal(frame: &Frame, refused: Refused<'_>) -> String {
     render(&Page {
         frame,
         title,
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         status: refused.status,
         what: if steps.is_empty() { String::new() } else { what.clone() },
         steps,

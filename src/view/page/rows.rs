@@ -27,6 +27,8 @@ pub struct Line {
     pub updated: Moment,
     /// What its newest communication is, where the badge does not say it: a review, an invitation.
     pub last: &'static str,
+    /// Whether its title is ours, and no provider's.
+    pub is_ours: bool,
 }
 
 /// A fact about an incident: a label, and a moment or words.
@@ -72,6 +74,7 @@ fn listed_badges(listed: &Listed, now: Time) -> Vec<Badge> {
             false => state::REVIEW_OWED,
         }),
     );
+    all.extend(listed.is_incomplete.then_some(state::INCOMPLETE));
     all
 }
 
@@ -116,6 +119,7 @@ impl Line {
             moments: moments(incident, frame),
             updated: frame.moment(incident.updated),
             last: last(incident),
+            is_ours: incident.id.provider == Provider::Bellwether,
         }
     }
 }

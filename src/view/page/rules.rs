@@ -188,15 +188,15 @@ pub fn rules(frame: &Frame, rules: &Rules<'_>) -> String {
     render(&Page {
         frame,
         title: "Rules",
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         days: tally::DAYS,
-        since: rules.tally.since.map(Moment::of),
+        since: rules.tally.since.map(|at| frame.moment(at)),
         is_cut: rules.tally.is_cut,
         has_customers: rules.own.is_none(),
         files: rules
             .files
             .iter()
-            .map(|file| FileLine::of(file, rules, &shown))
+            .map(|file| FileLine::of(file, rules, &shown, frame))
             .collect(),
         problems: problems.collect(),
         invited: invited.collect(),
@@ -205,13 +205,13 @@ pub fn rules(frame: &Frame, rules: &Rules<'_>) -> String {
 }
 
 impl FileLine {
-    fn of(file: &File, rules: &Rules<'_>, shown: &dyn Fn(&str) -> String) -> Self {
+    fn of(file: &File, rules: &Rules<'_>, shown: &dyn Fn(&str) -> String, frame: &Frame) -> Self {
         let changed = file.changed.as_ref();
         let file = &file.file;
         Self {
             path: shown(&file.path),
             customer: file.customer.to_string(),
-            changed: changed.map(|(_, at)| Moment::of(*at)),
+            changed: changed.map(|(_, at)| frame.moment(*at)),
             version: file.digest.chars().take(12).collect(),
             // the name of all rules changes with everybody's
             revision: changed

@@ -30,7 +30,7 @@ pub fn sign_in(frame: &Frame, asked: &SignIn<'_>) -> String {
     render(&Page {
         frame,
         title: "Sign in",
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         asked: *asked,
     })
 }

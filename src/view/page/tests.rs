@@ -205,6 +205,7 @@ fn story(text: &str, html: &str) -> Story {
             rules_changed: true,
             is_unexplained: false,
         }],
+        own_part: None,
         shown: 0..1,
     }
 }
@@ -218,6 +219,7 @@ fn listed(incident: Incident) -> Listed {
             then: None,
         },
         owed: Vec::new(),
+        is_incomplete: false,
     }
 }
 
@@ -268,7 +270,7 @@ fn a_review_is_shown_in_its_sections_with_its_repairs() {
         <ul><li>We test more (Estimated completion: December 2026).</li></ul>";
     let page = shown(&story("A title", html));
     for part in [
-        "<h4>What happened?</h4>",
+        "<h4><span lang=\"\">What happened?</span></h4>",
         "<p>Requests failed.</p>",
         "Repairs it promises",
         "Estimated 2026-12",

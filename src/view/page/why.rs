@@ -5,6 +5,7 @@ use askama::Template;
 use super::{Frame, render};
 use crate::clock::Time;
 use crate::customer::CustomerId;
+use crate::event::Provider;
 use crate::rule::RuleSet;
 use crate::view::what_if::{Judgment, Telling, WhatIf};
 use crate::view::words::{self, Moment, lasted};
@@ -53,6 +54,8 @@ pub struct Recent {
     pub title: String,
     /// The provider's name for the trouble.
     pub tracking_id: String,
+    /// Whose it is.
+    pub provider: Provider,
     /// When it was heard.
     pub heard: Time,
 }
@@ -78,6 +81,8 @@ pub struct Why<'a> {
 struct RecentLine {
     link: String,
     title: String,
+    /// Whether the title is ours, and no provider's.
+    is_ours: bool,
     tracking_id: String,
     heard: Moment,
     is_here: bool,
@@ -85,6 +90,8 @@ struct RecentLine {
 
 struct Answer {
     title: String,
+    /// Whether the title is ours, and no provider's.
+    is_ours: bool,
     about: String,
     told: Vec<ToldLine>,
     rules: Vec<RuleLine>,
@@ -126,7 +133,7 @@ pub fn why(frame: &Frame, why: &Why<'_>) -> String {
     render(&Page {
         frame,
         title: "Why was I (not) told?",
-        made: Moment::of(frame.now),
+        made: frame.moment(frame.now),
         asked: why.asked,
         recent: why
             .recent
@@ -152,8 +159,9 @@ impl RecentLine {
         Self {
             link: format!("{}why?{}{}#answer", frame.root, query.finish(), frame.chosen("&")),
             title: recent.title.clone(),
+            is_ours: recent.provider == Provider::Bellwether,
             tracking_id: recent.tracking_id.clone(),
-            heard: Moment::of(recent.heard),
+            heard: frame.moment(recent.heard),
             is_here: recent.id == asked.event,
         }
     }
@@ -173,6 +181,7 @@ impl Answer {
         let event = &answer.event;
         Self {
             title: event.title.clone(),
+            is_ours: event.provider == Provider::Bellwether,
             about: [
                 words::provider(event.provider),
                 event.event_type.word(),

@@ -32,6 +32,8 @@ pub struct Listed {
     pub state: State,
     /// What is owed and when it is due, the soonest first.
     pub owed: Vec<(Debt, Time)>,
+    /// Whether the provider withheld the text of something that was said, and has not given it since.
+    pub is_incomplete: bool,
 }
 
 /// An incident in outline.
@@ -59,6 +61,8 @@ pub struct Heard<'a> {
     entries: Vec<Entry>,
     corrections: Vec<Correction>,
     texts: BTreeMap<Position, Option<(Time, Event)>>,
+    /// Who heard which reminders of what it owes.
+    reminded: Vec<Hearing>,
 }
 
 impl<'a> Heard<'a> {
@@ -73,13 +77,32 @@ impl<'a> Heard<'a> {
         let Some(known) = known.filter(|one| !is_reminder(one)) else {
             return Ok(None);
         };
-        Ok(Some(Self {
+        let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
+        let mut heard = Self {
             from,
             known,
             entries: from.visibility.store.entries(id)?,
             corrections: from.visibility.store.corrections(id)?,
             texts: BTreeMap::new(),
-        }))
+            reminded: Vec::new(),
+        };
+        if *id != own {
+            heard.reminded = heard.reminders_heard(&own, id.provider)?;
+        }
+        Ok(Some(heard))
+    }
+
+    /// Who heard what we raised of the same tracking id, as far as it reminds of what this provider owes.
+    fn reminders_heard(&mut self, own: &IncidentId, of: Provider) -> Result<Vec<Hearing>> {
+        let mut reminded = Vec::new();
+        for hearing in self.from.visibility.store.hearings(own)? {
+            let event = self.text(hearing.event)?;
+            let reminder = event.as_ref().and_then(|(_, event)| event.reminder.as_ref());
+            if reminder.is_some_and(|reminder| reminder.of == of) {
+                reminded.push(hearing);
+            }
+        }
+        Ok(reminded)
     }
 
     /// Its outline for one viewer, by what that viewer heard of it; `None` if that is nothing.
@@ -117,13 +140,23 @@ impl<'a> Heard<'a> {
         let story = Story {
             incident,
             impact: Vec::new(),
+            own_part: None,
             accounts: accounts.filter(|account| !account.is_empty()).collect(),
             chapters,
             corrections: self.corrections.clone(),
             reminders: Vec::new(),
             shown: 0..0,
         };
-        Ok(Some(outline(story, places, terms, now)))
+        let mut outline = outline(story, places, terms, now);
+        let is_theirs = |hearing: &&Hearing| {
+            let source = hearing.source.as_deref();
+            whose.is_whole || source.is_some() && source == whose.only.map(CustomerId::as_str)
+        };
+        outline
+            .facts
+            .kinds
+            .extend(self.reminded.iter().filter(is_theirs).map(|one| one.kind));
+        Ok(Some(outline))
     }
 
     /// An event and when it arrived; without its markup, which nobody searches, unless it may promise repairs.
@@ -191,6 +224,7 @@ fn outline(story: Story, places: BTreeSet<(String, Option<String>)>, terms: &Ter
         line: Listed {
             is_back_filled: story.chapters.iter().all(|chapter| chapter.arrival == Arrival::History),
             owed: owed(&progress),
+            is_incomplete: story.is_incomplete(),
             state,
             incident,
         },

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::{Chapter, Sources, as_told, by_communication, chapter, correct_kinds, own, sort};
-use crate::incident::Incident;
+use crate::event::Provider;
+use crate::incident::{Incident, IncidentId};
 
 /// Communications, each with its id.
 pub type Communications = Vec<(String, Chapter)>;
@@ -37,6 +38,33 @@ pub fn said(from: &Sources<'_>, known: Incident) -> Result<Option<(Incident, Com
             own::in_own_words(&mut incident, std::slice::from_mut(chapter), customer);
         }
     }
-    said.sort_by(|(_, one), (_, other)| (other.published, &other.events).cmp(&(one.published, &one.events)));
+    newest_first(&mut said);
     Ok(Some((incident, said)))
+}
+
+/// The reminders of what an incident owes, each with the id of its communication, the newest first: events of our own of
+/// the same tracking id.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn reminded(from: &Sources<'_>, id: &IncidentId) -> Result<Communications> {
+    let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
+    if *id == own || from.visibility.store.incident(&own)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let hearings = from.visibility.hearings(&own)?;
+    let mut reminded = Vec::new();
+    for (entry, heard) in by_communication(from.visibility.store.entries(&own)?, &hearings) {
+        let chapter = chapter::said(from, &entry, &heard)?;
+        let of = chapter.event.as_ref().and_then(|event| event.reminder.as_ref());
+        if of.is_some_and(|reminder| reminder.of == id.provider) {
+            reminded.push((entry.communication, chapter));
+        }
+    }
+    newest_first(&mut reminded);
+    Ok(reminded)
+}
+
+fn newest_first(said: &mut Communications) {
+    said.sort_by(|(_, one), (_, other)| (other.published, &other.events).cmp(&(one.published, &one.events)));
 }

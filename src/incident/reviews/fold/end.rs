@@ -24,6 +24,7 @@ impl Fold<'_> {
         {
             update.state = DebtState::Stopped;
         }
+        self.mark_as_requested();
         self.owed.sort_by_key(|owed| (owed.since, owed.kind));
         let phase = self.phase(last_word.is_some_and(|last| now - last > CLOSED_AFTER));
         let (took, start) = (self.took(first_word), self.start());
@@ -49,6 +50,15 @@ impl Fold<'_> {
                 .filter(|long| *long >= Duration::zero()),
             size_so_far,
             took,
+        }
+    }
+
+    /// What is offered on request was asked for if that was noted after the mitigation that it is about.
+    fn mark_as_requested(&mut self) {
+        let Some(at) = self.requested else { return };
+        let is_offered = |owed: &&mut Owed| owed.basis == Basis::OnRequest && owed.state == DebtState::Open;
+        for owed in self.owed.iter_mut().filter(is_offered) {
+            owed.requested = (owed.since <= at).then_some(at);
         }
     }
 

@@ -177,7 +177,7 @@ impl Told {
         frame: &Frame,
     ) -> Self {
         let (provider, event_type) = (incident.id.provider, incident.event_type);
-        let (partly, withheld) = reasons(chapter);
+        let (partly, withheld) = reasons(chapter, frame);
         let mut rows = rows(chapter, frame);
         let event = chapter.event.as_deref();
         let html = event.map(|event| event.html.as_str()).unwrap_or_default();
@@ -281,13 +281,14 @@ fn rows(chapter: &Chapter, frame: &Frame) -> Vec<Row> {
 
 /// The rules that matched and of which something was not told: those that told somebody all the same, then the others. A
 /// rule that told is no reason why others were not told.
-fn reasons(chapter: &Chapter) -> (Vec<Reason>, Vec<Reason>) {
+fn reasons(chapter: &Chapter, frame: &Frame) -> (Vec<Reason>, Vec<Reason>) {
     let told = chapter.verdicts.iter().filter(|ruling| !ruling.receivers.is_empty());
     let told: BTreeSet<(&CustomerId, &str)> = told.map(|ruling| (&ruling.customer, &*ruling.rule)).collect();
     let untold = chapter.verdicts.iter().filter(|ruling| ruling.receivers.is_empty());
     let (partly, others): (Vec<&Ruling>, Vec<&Ruling>) =
         untold.partition(|ruling| told.contains(&(&ruling.customer, &*ruling.rule)));
-    let reasons = |rulings: Vec<&Ruling>| rulings.into_iter().filter_map(Reason::of_verdict).collect();
+    let reason = |ruling: &Ruling| Reason::of_verdict(ruling, frame);
+    let reasons = |rulings: Vec<&Ruling>| rulings.into_iter().filter_map(reason).collect();
     (reasons(partly), reasons(others))
 }
 
@@ -335,7 +336,7 @@ impl Row {
             customer: whose(&delivery.customer),
             receiver: spoken(&delivery.receiver),
             address: tracked.address.clone(),
-            how: how(delivery, chapter.event.as_deref()),
+            how: how(delivery, chapter.event.as_deref(), frame),
             because: because(&tracked.because),
             state: state::delivery(&standing.state, standing.attempts, is_moved),
             when,
@@ -362,22 +363,22 @@ impl Row {
 }
 
 /// The channel; of an invitation also to what.
-fn how(delivery: &Delivery, event: Option<&Event>) -> String {
+fn how(delivery: &Delivery, event: Option<&Event>, frame: &Frame) -> String {
     let Form::Invitation { session, .. } = delivery.form else {
         return delivery.channel.to_string();
     };
     let session = event.and_then(|event| event.sessions.get(session));
-    let to = session.map(|session| format!(" to {}", Moment::of(session.start).text));
+    let to = session.map(|session| format!(" to {}", frame.moment(session.start).text));
     format!("{} invitation{}", delivery.channel, to.unwrap_or_default())
 }
 
 impl Reason {
     /// A rule that matched and still told nobody anything new.
-    fn of_verdict(ruling: &Ruling) -> Option<Self> {
+    fn of_verdict(ruling: &Ruling, frame: &Frame) -> Option<Self> {
         let why = match &ruling.verdict {
             Verdict::Planned => return None,
             Verdict::Joined => "whom it names was told the same anyway".to_owned(),
-            Verdict::Held { until, why } => format!("held until {}: {why}", Moment::of(*until).text),
+            Verdict::Held { until, why } => format!("held until {}: {why}", frame.moment(*until).text),
             Verdict::Withheld { why } => why.to_string(),
         };
         Some(Self {
