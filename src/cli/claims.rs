@@ -21,7 +21,7 @@ use crate::problem::fields::Reading;
 
 mod running;
 
-/// Work out service credits for downtime, explain each figure, and say how far a claim is
+/// Work out service credits for downtime, explain each figure, and follow each claim
 #[derive(Debug, Clone, clap::Args)]
 pub struct Claims {
     #[command(subcommand)]

@@ -70,7 +70,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       deliveries   List deliveries, the newest first
       redeliver    Try deliveries again that ended, and those that wait at once; same ids, same content
       feeds        List the addresses of feeds: health history (Atom, JSON), maintenance (calendar)
-      claims       Work out service credits for downtime, explain each figure, and say how far a claim is
+      claims       Work out service credits for downtime, explain each figure, and follow each claim
       usage        Make `usage:` of what a provider says was used and charged
       rules        End the rules of a customer whose folder is gone
       set-aside    List what could not be decided, or have it decided again

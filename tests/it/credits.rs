@@ -323,7 +323,7 @@ async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
     for token in [ADA, CONTOSO] {
         let bytes = ask(token).await.expect("an answer").bytes().await.expect("a body");
         let mut pack = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a zip");
-        let names: Vec<String> = pack.file_names().map(|name| name.to_string()).collect();
+        let names: Vec<String> = pack.file_names().map(|name| name.expect("text").into_owned()).collect();
         assert!(names.iter().any(|name| name.ends_with("timeline.txt")), "{names:?}");
         let mut read = |name: &str| std::io::read_to_string(pack.by_name(name).expect(name)).expect("text");
         let request = read("request.txt");
@@ -331,11 +331,13 @@ async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
             assert!(request.contains(wanted), "{wanted}: {request}");
         }
         let claim: Value = serde_json::from_str(&read("claim.json")).expect("JSON");
-        assert!(
-            claim
-                .to_string()
-                .contains("Connections failed between 08:40 and 09:30 UTC."),
-            "{claim}"
-        );
+        assert_eq!(claim["claim"]["id"], json!(id), "{claim}");
+        let evidence: Vec<String> = names
+            .iter()
+            .filter(|name| name.starts_with("evidence/"))
+            .map(|name| read(name))
+            .collect();
+        let said = "Connections failed between 08:40 and 09:30 UTC.";
+        assert!(evidence.iter().any(|text| text.contains(said)), "{evidence:?}");
     }
 }

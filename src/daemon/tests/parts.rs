@@ -10,11 +10,10 @@ const RULES: &str = "receivers: { good: [{ webhook: '{receivers}/good' }] }
 rules: [{ name: All, when: {}, notify: good, settle: 0s }]
 ";
 
-/// The `nth` word of one incident.
-fn word(nth: u64, published: Time) -> Event {
+/// One communication, to another account each time: each of them is news, so each opens a part.
+fn told_to(nth: u64, published: Time) -> Event {
     Event {
-        text: noise(nth, 40),
-        html: format!("<p>{}</p>", noise(nth, 40)),
+        accounts: vec![format!("11111111-aaaa-4bbb-8ccc-{nth:012}")],
         ..update(1, published)
     }
 }
@@ -30,11 +29,11 @@ async fn each_part_of_a_long_series_follows_the_latest_and_is_told_once_also_aft
             std::fs::remove_dir_all(place.state().join("store")).expect("is there");
             daemon = place.start().await.expect("starts");
         }
-        daemon.hear(vec![word(nth, place.clock_now())]).await;
+        daemon.hear(vec![told_to(nth, begin())]).await;
         place.pass(&daemon, 1).await;
         ids.extend(place.receivers.take().into_iter().map(|got| got.id));
     }
-    let incident = IncidentId::of(&word(0, place.clock_now()));
+    let incident = IncidentId::of(&told_to(0, begin()));
     let view = daemon.ledger.view();
     let told: Vec<_> = view
         .deliveries_about(&incident)

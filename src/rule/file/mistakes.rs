@@ -332,7 +332,7 @@ fn files_and_tests_have_their_own_mistakes() {
     a.yaml:1:72: there is no rule `r` (hint: define it under `rules:`)
     a.yaml:1:72: there is no receiver `a` (hint: define it under `receivers:`)
     a.yaml:1:5: this is not YAML: mapping values are not allowed in this context (hint: quote a text that contains `: `)
-    a.yaml:1:2: a rule file has no key `a` (hint: a rule file has `subscriptions`, `receivers`, `rules`, `tests`)
+    a.yaml:1:2: a rule file has no key `a` (hint: a rule file has `subscriptions`, `receivers`, `rules`, `tests`, `usage`, `terms`)
     a.yaml:2:1: a file holds one document (hint: remove the line `---`)
     "#);
 }
