@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::known::{self, Known};
+use super::known::{self, Known, OLD};
 use super::{Assessed, Assessor, Sources, remind};
 use crate::claim::{self, Asked, Catalogue, Claimed, Incident, Rows, Usage};
 use crate::clock::Time;
@@ -16,9 +16,6 @@ use crate::incident::IncidentId;
 use crate::ledger::Batch;
 use crate::record::{ClaimMark, Command};
 use crate::rule::RuleSet;
-
-/// What was heard last so long ago can be claimed nowhere any more.
-const OLD: chrono::Duration = chrono::Duration::days(450);
 
 /// How often everything is worked out anew because time goes on: months end, last days pass.
 const AGAIN: chrono::Duration = chrono::Duration::hours(1);
@@ -76,20 +73,22 @@ impl Follower {
     /// The thread: follows until it is closed.
     pub fn run(mut self) {
         let changed = self.sources.ledger.to_assess().clone();
-        let mut batch = Batch::default();
         loop {
+            // what was asked before the changes were taken is answered with them
             let question = self.assessor.lock().asked;
-            if self.failed.is_none_or(|at| at.elapsed() >= AFTER_FAILURE) {
-                self.failed = None;
-                match self.step(batch) {
-                    Ok(()) => self.answer(question),
-                    Err(error) => self.fail(&error),
-                }
-            } else {
+            let Some(batch) = changed.take() else { break };
+            if self.failed.is_some_and(|at| at.elapsed() < AFTER_FAILURE) {
                 self.note(batch);
+                continue;
             }
-            let Some(next) = changed.take() else { break };
-            batch = next;
+            self.failed = None;
+            match self.step(batch, question) {
+                Ok(()) => self.answer(question),
+                Err(error) => self.fail(&error),
+            }
+            if self.assessor.lock().asked > question {
+                changed.hurry();
+            }
         }
         self.assessor.lock().has_ended = true;
         self.assessor.0.moved.notify_all();
@@ -119,7 +118,7 @@ impl Follower {
         }
     }
 
-    fn step(&mut self, batch: Batch) -> Result<()> {
+    fn step(&mut self, batch: Batch, question: u64) -> Result<()> {
         self.note(batch);
         self.look_at_rules();
         let now = self.sources.clock.now();
@@ -127,17 +126,32 @@ impl Follower {
             self.unread = Some(BTreeSet::new());
             return Ok(());
         }
-        self.read_incidents(now)?;
         if self.again.is_none_or(|again| again <= now) {
+            self.again = Some(now + AGAIN);
             self.stale.extend(self.used.keys().cloned());
+            // what nobody speaks of any more is over at some time
+            let open = self.known.values().flatten().filter(|(_, known)| known.ended.is_none());
+            let open: Vec<IncidentId> = open.map(|(id, _)| id.clone()).collect();
+            self.unread
+                .iter_mut()
+                .for_each(|unread| unread.extend(open.iter().cloned()));
+        }
+        self.read_incidents(now)?;
+        if self.assessor.lock().answered < question {
+            self.stale.extend(self.going_on());
         }
         for customer in std::mem::take(&mut self.stale) {
             self.work_out(&customer, now);
             self.remind(&customer, now)?;
-            // time moves what all of them owe, not only what this change touched
-            self.again = Some(self.again.filter(|again| *again > now).unwrap_or(now + AGAIN));
         }
         Ok(())
+    }
+
+    /// Customers with an incident that goes on: their figures grow by the minute, which whoever asks wants to see.
+    fn going_on(&self) -> Vec<CustomerId> {
+        let goes_on = |known: &Known| known.ended.is_none() && !known.counts.is_empty();
+        let touched = self.known.iter().filter(|(_, known)| known.values().any(goes_on));
+        touched.map(|(customer, _)| customer.clone()).collect()
     }
 
     /// Takes up what the rule files say of usage and terms, if they are others.
@@ -283,9 +297,7 @@ impl Follower {
             },
             now,
         );
-        if let Some(next) = due.next {
-            self.again = Some(self.again.map_or(next, |again| again.min(next)));
-        }
+        self.again = self.again.into_iter().chain(due.next).min();
         let asked_for = &mut self.asked_for;
         asked_for.retain(|_, at| at.elapsed() < AFTER_FAILURE);
         let mut reminders = due.reminders;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use chrono::Duration;
 
 use crate::claim::{ImpactOn, Incident, Source, service_key};
 use crate::clock::Time;
@@ -14,6 +15,9 @@ use crate::incident::correction::Corrected;
 use crate::incident::reviews::{About, Phase, Progress, Terms, progress};
 use crate::ledger::Ledger;
 use crate::rule::RuleSet;
+
+/// What was heard last so long ago can be claimed nowhere any more.
+pub const OLD: Duration = Duration::days(450);
 
 /// What is known of an incident.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,10 +98,10 @@ fn known(
     };
     let progress = progress(&about, &part.said, now);
     let never_was = matches!(progress.phase, Phase::Retracted | Phase::Canceled);
-    if incident.test || never_was {
+    if incident.test || never_was || incident.updated < now - OLD {
         return None;
     }
-    let window = window(&progress);
+    let window = window(&progress, incident.updated);
     Some(Known {
         id: id.clone(),
         tracking_id: incident.tracking_id.clone(),
@@ -114,8 +118,9 @@ fn known(
 }
 
 /// When impact began and ended, and whose word that is: a person's, else the metadata's, else that of the prose. What has
-/// no end by metadata ended with the statement that says so.
-fn window(progress: &Progress) -> Option<(Time, Option<Time>, Source)> {
+/// no end by metadata ended with the statement that says so; if nothing was said for so long that the incident counts as
+/// closed, with the last word.
+fn window(progress: &Progress, last_word: Time) -> Option<(Time, Option<Time>, Source)> {
     let window = &progress.window;
     if let Some(person) = window.person {
         return Some((person.start, Some(person.end), Source::Correction));
@@ -126,8 +131,13 @@ fn window(progress: &Progress) -> Option<(Time, Option<Time>, Source)> {
     );
     match (window.start, window.prose) {
         (Some(start), _) => {
-            let lasted = || progress.lasted.filter(|_| !goes_on).map(|lasted| start + lasted);
-            Some((start, window.end.or_else(lasted), Source::Metadata))
+            let lasted = || {
+                progress
+                    .lasted
+                    .map_or(last_word, |lasted| last_word.min(start + lasted))
+            };
+            let end = window.end.or_else(|| (!goes_on).then(lasted));
+            Some((start, end.map(|end| end.max(start)), Source::Metadata))
         }
         (None, Some(prose)) => Some((prose.start, Some(prose.end), Source::Prose)),
         (None, None) => None,

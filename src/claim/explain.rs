@@ -29,7 +29,7 @@ pub fn no_terms(usage: &Usage, why: &NoTerms) -> String {
     match (why, &usage.tier) {
         (NoTerms::UnknownService, _) => {
             format!(
-                "no terms are known for {service} of {provider}: nothing is computed for it (`--terms FILE` adds them)"
+                "no terms are known for {service} of {provider}: nothing is computed for it (`terms:`, or `--terms FILE`, adds them)"
             )
         }
         (NoTerms::WhichTier(tiers), None) => {

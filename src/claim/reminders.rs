@@ -173,3 +173,152 @@ fn end_of_month_after(at: Time) -> Option<Time> {
 fn midnight(day: NaiveDate) -> Time {
     day.and_time(NaiveTime::MIN).and_utc()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::{Claimed, Said};
+    use crate::customer::CustomerId;
+
+    fn time(text: &str) -> Time {
+        text.parse().expect("a time")
+    }
+
+    fn row() -> Row {
+        serde_json::from_value(serde_json::json!({
+            "id": "1", "customer": "contoso", "provider": "azure", "service": "Virtual Machines", "month": "2026-11",
+            "available_minutes": "43200", "last_day": "2027-01-30", "state": "possible", "provisional": false,
+            "verified": true, "incidents": ["VVTQ-J98"], "explanation": [],
+        }))
+        .expect("a row")
+    }
+
+    fn said(words: &[(&str, Said)]) -> Standing {
+        let history: Vec<Claimed> = words
+            .iter()
+            .map(|(at, said)| Claimed {
+                customer: CustomerId::new("contoso"),
+                claim: "1".to_owned(),
+                at: time(at),
+                by: "ada".to_owned(),
+                said: said.clone(),
+                row: Box::new(row()),
+            })
+            .collect();
+        Standing::of(&history)
+    }
+
+    fn state(state: State) -> Said {
+        Said {
+            state: Some(state),
+            ..Said::default()
+        }
+    }
+
+    /// The marks of what is told at a time, and when to look again.
+    fn told_at(row: &Row, standing: &Standing, told: &[&str], at: &str) -> (Vec<String>, Option<Time>) {
+        let told = told.iter().map(|mark| (*mark).to_owned()).collect();
+        let facts = Facts {
+            row,
+            standing,
+            has_review: true,
+            told: &told,
+        };
+        let (reminders, next) = due(&facts, time(at));
+        (reminders.into_iter().map(|one| one.mark).collect(), next)
+    }
+
+    #[test]
+    fn a_claim_is_told_when_the_review_comes_and_14_and_3_days_before_its_last_day() {
+        let nobody = Standing::default();
+        let at = |told: &[&str], at: &str| told_at(&row(), &nobody, told, at).0;
+        assert_eq!(at(&[], "2026-12-01T00:00:00Z"), ["possible"]);
+        assert_eq!(at(&["possible"], "2027-01-15T23:59:59Z"), [""; 0]);
+        assert_eq!(at(&["possible"], "2027-01-16T00:00:00Z"), ["due-14"]);
+        assert_eq!(at(&["possible", "due-14"], "2027-01-26T23:59:59Z"), [""; 0]);
+        assert_eq!(at(&["possible", "due-14"], "2027-01-27T00:00:00Z"), ["due-3"]);
+        // the daemon was off in between: only the latest, and the last day still counts
+        assert_eq!(at(&["possible"], "2027-01-30T23:59:59Z"), ["due-3"]);
+        assert_eq!(
+            at(&[], "2027-01-20T00:00:00Z"),
+            ["due-14"],
+            "and not that it is possible, too"
+        );
+        // nobody was told in time: that it was missed is said once, and not for ever
+        assert_eq!(at(&[], "2027-01-31T00:00:00Z"), ["missed"]);
+        assert_eq!(at(&["due-3"], "2027-01-31T00:00:00Z"), [""; 0]);
+        assert_eq!(at(&["missed"], "2027-02-01T00:00:00Z"), [""; 0]);
+        assert_eq!(at(&["possible"], "2027-03-02T00:00:00Z"), [""; 0]);
+        let next = told_at(&row(), &nobody, &["possible"], "2026-12-01T00:00:00Z").1;
+        assert_eq!(next, Some(time("2027-01-16T00:00:00Z")));
+    }
+
+    #[test]
+    fn an_answer_is_awaited_for_45_days_and_a_credit_until_the_month_after_is_over() {
+        let submitted = said(&[("2027-01-10T12:00:00Z", state(State::Submitted))]);
+        let at = |told: &[&str], at: &str| told_at(&row(), &submitted, told, at).0;
+        assert_eq!(at(&[], "2027-02-24T11:59:59Z"), [""; 0]);
+        assert_eq!(at(&[], "2027-02-24T12:00:00Z"), ["unanswered 2027-01-10"]);
+        assert_eq!(at(&["unanswered 2027-01-10"], "2027-03-31T23:59:59Z"), [""; 0]);
+        assert_eq!(
+            at(&["unanswered 2027-01-10"], "2027-04-01T00:00:00Z"),
+            ["uncredited 2027-01-10"]
+        );
+        let granted = said(&[
+            ("2027-01-10T12:00:00Z", state(State::Submitted)),
+            ("2027-01-20T12:00:00Z", state(State::Granted)),
+        ]);
+        let at = |at: &str| told_at(&row(), &granted, &[], at).0;
+        assert_eq!(at("2027-02-28T23:59:59Z"), [""; 0]);
+        assert_eq!(at("2027-03-01T00:00:00Z"), ["uncredited 2027-01-10"]);
+        // another claim after a denial is awaited anew
+        let again = said(&[
+            ("2027-01-10T12:00:00Z", state(State::Submitted)),
+            ("2027-01-20T12:00:00Z", state(State::Denied)),
+            ("2027-01-21T12:00:00Z", state(State::Submitted)),
+        ]);
+        let told = told_at(&row(), &again, &["unanswered 2027-01-10"], "2027-03-10T12:00:00Z").0;
+        assert_eq!(told, ["unanswered 2027-01-21"]);
+    }
+
+    #[test]
+    fn nobody_is_reminded_of_what_is_done_or_not_worth_it() {
+        for end in [State::Credited, State::Denied, State::Withdrawn] {
+            let ended = said(&[
+                ("2026-12-01T00:00:00Z", state(State::Submitted)),
+                ("2026-12-02T00:00:00Z", state(end)),
+            ]);
+            assert_eq!(
+                told_at(&row(), &ended, &[], "2027-01-28T00:00:00Z").0,
+                [""; 0],
+                "{end:?}"
+            );
+        }
+        let no = Said {
+            not_worth_it: Some(true),
+            ..Said::default()
+        };
+        let left = said(&[("2026-12-01T00:00:00Z", no)]);
+        assert_eq!(told_at(&row(), &left, &[], "2027-01-28T00:00:00Z"), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_case_is_told_at_once_while_nothing_is_owed_yet_and_not_after_it_was_opened() {
+        let mut row = Row {
+            open_case_by: Some(time("2026-11-25T08:40:00Z")),
+            state: None,
+            ..row()
+        };
+        let nobody = Standing::default();
+        assert_eq!(told_at(&row, &nobody, &[], "2026-11-24T09:00:00Z").0, ["case"]);
+        assert_eq!(told_at(&row, &nobody, &["case"], "2026-11-24T10:00:00Z").0, [""; 0]);
+        assert_eq!(
+            told_at(&row, &nobody, &[], "2026-12-02T08:40:00Z").0,
+            [""; 0],
+            "a week later it is old news"
+        );
+        row.state = Some(State::Possible);
+        let opened = said(&[("2026-11-24T09:30:00Z", state(State::CaseOpened))]);
+        assert_eq!(told_at(&row, &opened, &[], "2026-11-24T10:00:00Z").0, [""; 0]);
+    }
+}

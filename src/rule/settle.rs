@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::claim::{Identity, Usage};
+use crate::claim::{Catalogue, Identity, Usage};
 use crate::customer::CustomerId;
 use crate::problem::{Place, Problem, Severity};
 
@@ -151,6 +151,7 @@ impl<'t> Folder<'t> {
             .sort_by(|one, other| one.draft.reading.file.cmp(other.draft.reading.file));
         self.refuse_too_many();
         self.refuse_claimed_twice();
+        self.warn_of_usage(customer);
         let all = self.names(true);
         self.resolve(&all);
         self.hold_back();
@@ -214,6 +215,34 @@ impl<'t> Folder<'t> {
                     let what = format!("`{name}` would be claimed twice: it is on line {line} of {file} already");
                     let hint = "keep one entry, or end the first with `removed:` where the second is `deployed:`";
                     second.draft.reading.error(other.place, &what, Some(hint));
+                }
+            }
+        }
+    }
+
+    /// Says of usage for which nothing can be worked out why: no terms, or an account that nobody hears of here.
+    fn warn_of_usage(&self, customer: &CustomerId) {
+        if self.files.iter().all(|member| member.draft.usages.is_empty()) {
+            return;
+        }
+        let own = self.files.iter().flat_map(|member| member.draft.terms.iter().cloned());
+        let terms = Catalogue::shipped(&self.settings.catalogue).with_own(own.collect());
+        let known = self.settings.customers.by_name.as_ref();
+        let owner = known.and_then(|known| known.get(customer));
+        for member in &self.files {
+            let reading = &member.draft.reading;
+            for usage in &member.draft.usages {
+                if let Some(why) = terms.lacks(usage) {
+                    let hint = "`bellwether claims terms` lists what is known; write your own under `terms:`";
+                    reading.warning(usage.place, &why, Some(hint));
+                }
+                if let (Some(owner), Some(account)) = (owner, &usage.subscription)
+                    && !owner.accounts.contains(account)
+                {
+                    let what =
+                        format!("no event of the account {account} reaches this customer, so nothing is computed");
+                    let hint = "the operator's settings say which accounts a customer owns";
+                    reading.warning(usage.place, &what, Some(hint));
                 }
             }
         }

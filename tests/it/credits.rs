@@ -341,3 +341,35 @@ async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
         assert!(evidence.iter().any(|text| text.contains(said)), "{evidence:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_for_which_nothing_can_be_worked_out_is_said_beforehand() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let usage = "rules: []\nusage:\n  - { provider: azure, service: Quantum Toaster, fee: \"5\", currency: EUR }\n  - { provider: \
+                 azure, service: Virtual Machines, fee: \"5\", currency: EUR }\n";
+    std::fs::write(dir.path().join("rules.yaml"), usage).expect("a file");
+    let checked = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("bellwether"))
+        .args(["check".as_ref(), dir.path().as_os_str()])
+        .assert()
+        .code(0);
+    let said = String::from_utf8_lossy(&checked.get_output().stderr).into_owned()
+        + &String::from_utf8_lossy(&checked.get_output().stdout);
+    assert!(said.contains("no terms are known for Quantum Toaster"), "{said}");
+    assert!(said.contains("has terms by tier"), "{said}");
+    assert!(said.contains("rules.yaml:3:"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_on_grows_by_the_minute_until_nobody_speaks_of_it_any_more() {
+    let mut world = world(RULES).await;
+    hear(&world, &Azure::active().json()).await;
+    let down = |rows: &[Value]| rows.iter().map(|row| row["down_minutes"].clone()).collect::<Vec<_>>();
+    assert_eq!(down(&claims(&world, ADA, "").await), [json!("20")]);
+    world.clock.advance(chrono::Duration::minutes(10));
+    assert_eq!(down(&claims(&world, ADA, "").await), [json!("30")]);
+    // 30 days without a word: it ended with the last one, which came at 08:50
+    world.stop().await;
+    world.clock.advance(chrono::Duration::days(32));
+    world.start().await;
+    assert_eq!(down(&claims(&world, ADA, "").await), [json!("10")]);
+}

@@ -16,8 +16,10 @@ use crate::event::fold;
 use crate::problem::Place;
 
 use super::downtime::{DownMinute, Uptime};
+use super::explain;
 use super::last_day::ClaimWithin;
 use super::money::Currency;
+use super::usage::Usage;
 
 mod read;
 
@@ -206,6 +208,12 @@ impl Catalogue {
     /// Every term: the customer's own, then those that come with the program.
     pub fn iter(&self) -> impl Iterator<Item = &Term> {
         self.own.values().chain(self.shipped.values()).flatten()
+    }
+
+    /// Why there are no terms for what somebody uses; `None` if there are.
+    pub fn lacks(&self, usage: &Usage) -> Option<String> {
+        let editions = self.editions(&usage.provider, &usage.service_key, usage.tier.as_deref());
+        editions.err().map(|why| explain::no_terms(usage, &why))
     }
 
     /// The terms for a service and a tier. Own terms come first; those for the tier before those for all tiers; a service
