@@ -12,7 +12,7 @@ use crate::evaluate::{LookAt, Part};
 use crate::event::{EventType, Impact, Level, fold};
 use crate::incident::IncidentId;
 use crate::incident::correction::Corrected;
-use crate::incident::reviews::{About, Phase, Progress, Terms, progress};
+use crate::incident::reviews::{About, CLOSED_AFTER, Phase, Progress, Terms, progress};
 use crate::ledger::Ledger;
 use crate::rule::RuleSet;
 
@@ -101,7 +101,7 @@ fn known(
     if incident.test || never_was || incident.updated < now - OLD {
         return None;
     }
-    let window = window(&progress, incident.updated);
+    let window = window(&progress, incident.updated, now);
     Some(Known {
         id: id.clone(),
         tracking_id: incident.tracking_id.clone(),
@@ -118,17 +118,17 @@ fn known(
 }
 
 /// When impact began and ended, and whose word that is: a person's, else the metadata's, else that of the prose. What has
-/// no end by metadata ended with the statement that says so; if nothing was said for so long that the incident counts as
-/// closed, with the last word.
-fn window(progress: &Progress, last_word: Time) -> Option<(Time, Option<Time>, Source)> {
+/// no end by metadata ended with the statement that says so; if nothing was said for 30 days, with the last word.
+fn window(progress: &Progress, last_word: Time, now: Time) -> Option<(Time, Option<Time>, Source)> {
     let window = &progress.window;
     if let Some(person) = window.person {
         return Some((person.start, Some(person.end), Source::Correction));
     }
-    let goes_on = matches!(
+    let is_open = matches!(
         progress.phase,
         Phase::Planned | Phase::InProgress | Phase::Investigating
     );
+    let goes_on = is_open && last_word > now - CLOSED_AFTER;
     match (window.start, window.prose) {
         (Some(start), _) => {
             let lasted = || {

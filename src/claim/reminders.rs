@@ -83,7 +83,12 @@ pub fn due(facts: &Facts<'_>, now: Time) -> (Vec<Reminder>, Option<Time>) {
             mark: latest.mark,
         });
     }
-    if state == State::Possible && facts.has_review && tell.is_empty() {
+    // who was told of the last day need not be told that there is something to claim
+    let is_known = facts
+        .told
+        .iter()
+        .any(|mark| mark.starts_with("due-") || mark == "missed");
+    if state == State::Possible && facts.has_review && tell.is_empty() && !is_known {
         tell.extend(untold(facts, Kind::ClaimPossible, "possible".to_owned()));
     }
     (tell, next)

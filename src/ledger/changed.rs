@@ -13,8 +13,12 @@ use crate::record::{Change, Piece, Record};
 /// The most incidents that are noted: some ten megabytes.
 const NOTED_MOST: usize = 50_000;
 
-/// How long changes gather before they are handed out, unless somebody waits for them.
+/// How long nothing may have changed before changes are handed out, unless somebody waits for them: what is decided in a
+/// burst is followed when that is over, and memory for both is not needed at once.
 const GATHERS: Duration = Duration::from_millis(500);
+
+/// How long changes gather at most.
+const GATHERS_MOST: Duration = Duration::from_secs(5);
 
 /// How long whoever asks waits for changes before it gets to look after other things.
 const WAITS: Duration = Duration::from_secs(1);
@@ -98,12 +102,17 @@ impl Changed {
     pub fn take(&self) -> Option<Batch> {
         let is_idle = |notes: &mut Notes| !notes.is_closed && !notes.is_urgent && notes.incidents.is_empty();
         let waited = self.0.told.wait_timeout_while(self.lock(), WAITS, is_idle);
-        let (notes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut notes, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let began = Instant::now();
         let gathers = |notes: &mut Notes| !notes.is_closed && !notes.is_urgent && !notes.incidents.is_empty();
-        let left = GATHERS.saturating_sub(began.elapsed());
-        let waited = self.0.told.wait_timeout_while(notes, left, gathers);
-        let (mut notes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        while gathers(&mut notes) && began.elapsed() < GATHERS_MOST {
+            let before = notes.through;
+            let waited = self.0.told.wait_timeout_while(notes, GATHERS, gathers);
+            notes = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if notes.through == before {
+                break;
+            }
+        }
         if notes.is_closed {
             return None;
         }
