@@ -247,8 +247,7 @@ impl Handle {
         let attempts = attempts_ended(self.lanes_thread, self.attempts, deadline);
         let (are_lanes_well, ()) = tokio::join!(attempts, self.doors.stop(deadline));
         let close = async {
-            self.ledger.changed().close();
-            self.ledger.to_assess().close();
+            self.ledger.followers().close();
             let is_search_well = ended(self.search_thread).await && ended(self.assess_thread).await;
             let closed = self.ledger.stop().await;
             (closed, ended(self.ledger_thread).await && is_search_well)

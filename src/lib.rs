@@ -25,6 +25,12 @@
 //! 5. `dispatch::lanes` tries it, one lane per endpoint, in order per incident. How an attempt ended is an input like
 //!    any other: `delivery::next` says done, again at, or dead.
 //!
+//! # Beside it
+//!
+//! Whoever needs many incidents at once follows the ledger in a thread of its own, some time behind, and holds only what
+//! can be made again: `search` the index by which incidents are found, `assess` the service credits that may be owed
+//! (`claim` computes them). What they find due, they ask the ledger for, like anybody else.
+//!
 //! # A crash
 //!
 //! Before the sync: nobody was told that the event was taken, and nobody was told of it. After: it is in the journal,

@@ -2,6 +2,7 @@
 //! often is read once for many changes, and the writing thread waits for nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use anyhow::Result;
 
 use super::known::{self, Known, OLD};
 use super::{Assessed, Assessor, Sources, remind};
-use crate::claim::{self, Asked, Catalogue, Claimed, Incident, Rows, Usage};
+use crate::claim::{self, Asked, Catalogue, Claimed, Incident, Row, Rows, Usage};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION};
 use crate::incident::IncidentId;
@@ -72,7 +73,7 @@ impl Follower {
 
     /// The thread: follows until it is closed.
     pub fn run(mut self) {
-        let changed = self.sources.ledger.to_assess().clone();
+        let changed = self.sources.ledger.followers().assess.clone();
         loop {
             // what was asked before the changes were taken is answered with them
             let question = self.assessor.lock().asked;
@@ -100,7 +101,7 @@ impl Follower {
     }
 
     fn fail(&mut self, error: &anyhow::Error) {
-        if self.sources.ledger.to_assess().is_closed() {
+        if self.sources.ledger.followers().assess.is_closed() {
             return;
         }
         tracing::warn!(
@@ -141,10 +142,24 @@ impl Follower {
             self.stale.extend(self.going_on());
         }
         for customer in std::mem::take(&mut self.stale) {
-            self.work_out(&customer, now);
-            self.remind(&customer, now)?;
+            // what one customer writes must not keep the others from their figures
+            let looked_at = catch_unwind(AssertUnwindSafe(|| self.look_at(&customer, now)));
+            looked_at.unwrap_or_else(|_| {
+                tracing::error!(%customer, "working out service credits panicked; the figures of before stay");
+                Ok(())
+            })?;
         }
         Ok(())
+    }
+
+    /// Works out what may be owed to a customer, and has it reminded.
+    fn look_at(&mut self, customer: &CustomerId, now: Time) -> Result<()> {
+        let said = {
+            let view = self.sources.ledger.view();
+            claim::by_claim(view.all_claimed(Some(customer))?)
+        };
+        self.work_out(customer, &said, now);
+        self.remind(customer, &said, now)
     }
 
     /// Customers with an incident that goes on: their figures grow by the minute, which whoever asks wants to see.
@@ -236,7 +251,7 @@ impl Follower {
 
     fn read<'i>(&mut self, rules: &RuleSet, ids: impl Iterator<Item = &'i IncidentId>, now: Time) -> Result<()> {
         for id in ids {
-            anyhow::ensure!(!self.sources.ledger.to_assess().is_closed(), "the daemon stops");
+            anyhow::ensure!(!self.sources.ledger.followers().assess.is_closed(), "the daemon stops");
             let mut heard = known::read(&self.sources.ledger, rules, &self.sources.terms, id, now)?;
             for customer in self.used.keys() {
                 let known = self.known.entry(customer.clone()).or_default();
@@ -252,7 +267,7 @@ impl Follower {
         Ok(())
     }
 
-    fn work_out(&mut self, customer: &CustomerId, now: Time) {
+    fn work_out(&mut self, customer: &CustomerId, said: &BTreeMap<String, Vec<Claimed>>, now: Time) {
         let Some(used) = self.used.get(customer) else { return };
         let known = self.known.entry(customer.clone()).or_default();
         let mut incidents: Vec<Incident> = known.values().flat_map(|known| known.counts.iter().cloned()).collect();
@@ -267,8 +282,10 @@ impl Follower {
             at: now,
             rows: Rows::Touched,
         });
+        // most of what an incident touches owes nothing, and is of interest only where a case must be opened
+        let is_kept = |row: &Row| row.state.is_some() || row.open_case_by.is_some() || said.contains_key(&row.id);
         let assessed = Assessed {
-            rows: computed.rows,
+            rows: computed.rows.into_iter().filter(is_kept).collect(),
             notes: computed.notes,
         };
         self.assessor
@@ -278,20 +295,17 @@ impl Follower {
     }
 
     /// Has the customer reminded of what is due.
-    fn remind(&mut self, customer: &CustomerId, now: Time) -> Result<()> {
+    fn remind(&mut self, customer: &CustomerId, said: &BTreeMap<String, Vec<Claimed>>, now: Time) -> Result<()> {
         let Some(assessed) = self.assessor.lock().customers.get(customer).cloned() else {
             return Ok(());
         };
-        let view = self.sources.ledger.view();
-        let said = by_claim(view.all_claimed(Some(customer))?);
-        let told = view.reminded_of_claims(customer)?;
-        drop(view);
+        let told = self.sources.ledger.view().reminded_of_claims(customer)?;
         let known = self.known.get(customer);
         let due = remind::due(
             &remind::Standing {
                 customer,
                 rows: &assessed.rows,
-                said: &said,
+                said,
                 told: &told,
                 known: known.into_iter().flat_map(HashMap::values).collect(),
             },
@@ -328,13 +342,4 @@ fn customers(rules: &RuleSet) -> BTreeSet<CustomerId> {
         None => BTreeSet::from([CustomerId::new(ORGANISATION)]),
         Some(known) => known.keys().cloned().chain([CustomerId::new(OPERATOR)]).collect(),
     }
-}
-
-/// What was said, by claim.
-pub(super) fn by_claim(said: Vec<Claimed>) -> BTreeMap<String, Vec<Claimed>> {
-    let mut by_claim: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
-    for one in said {
-        by_claim.entry(one.claim.clone()).or_default().push(one);
-    }
-    by_claim
 }

@@ -98,7 +98,7 @@ impl Assessor {
         let mut standing = self.lock();
         standing.asked += 1;
         let question = standing.asked;
-        ledger.to_assess().hurry();
+        ledger.followers().assess.hurry();
         let waits = |standing: &mut Standing| standing.answered < question && !standing.has_ended;
         let waited = self.0.moved.wait_timeout_while(standing, WAITS, waits);
         let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use rust_decimal::Decimal;
 
 use super::known::Known;
-use crate::claim::{self, Claimed, Facts, Row};
+use crate::claim::{self, Amounts, Claimed, Facts, Row};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{Arrival, Event, Form, Kind, Provider, Stage};
+use crate::evaluate::own;
+use crate::event::{Event, Kind, Stage};
 use crate::record::{ClaimMark, ClaimsReminder};
 
 /// How many claims an event names.
@@ -39,13 +39,15 @@ pub struct Due {
     pub next: Option<Time>,
 }
 
+/// An incident: its provider, and its tracking id.
+type Name<'a> = (&'a str, &'a str);
+
 /// What is due by now.
 pub fn due(standing: &Standing<'_>, now: Time) -> Due {
     let mut due = Due::default();
-    let known: BTreeMap<&str, &Known> = standing
-        .known
-        .iter()
-        .map(|known| (known.tracking_id.as_str(), *known))
+    let known = standing.known.iter();
+    let known: BTreeMap<Name<'_>, &Known> = known
+        .map(|known| ((known.id.provider.word(), known.tracking_id.as_str()), *known))
         .collect();
     let mut told: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for one in standing.told {
@@ -53,7 +55,7 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
     }
     let nothing = BTreeSet::new();
     // each of its own: two reminders in the same words would be one communication, told once
-    let mut groups: BTreeMap<(Kind, String, &str), Vec<&Row>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Kind, String, Name<'_>), Vec<&Row>> = BTreeMap::new();
     let said: BTreeMap<&str, claim::Standing> = standing
         .said
         .iter()
@@ -64,15 +66,16 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         let facts = Facts {
             row,
             standing: said.get(row.id.as_str()).unwrap_or(&unsaid),
-            has_review: row
-                .incidents
-                .iter()
-                .any(|id| known.get(id.as_str()).is_some_and(|known| known.has_review)),
+            has_review: row.incidents.iter().any(|id| {
+                known
+                    .get(&(&*row.provider, id.as_str()))
+                    .is_some_and(|known| known.has_review)
+            }),
             told: told.get(row.id.as_str()).unwrap_or(&nothing),
         };
         let (reminders, next) = claim::due(&facts, now);
         due.next = due.next.into_iter().chain(next).min();
-        let about = row.incidents.last().map_or("", String::as_str);
+        let about = (&*row.provider, row.incidents.last().map_or("", String::as_str));
         for reminder in reminders {
             groups
                 .entry((reminder.kind, reminder.mark, about))
@@ -82,7 +85,7 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
     }
     for ((kind, mark, about), claims) in groups {
         // what rests on no incident that is still known is shown on the page of claims, and cannot be matched by a rule
-        let Some(known) = known.get(about) else { continue };
+        let Some(known) = known.get(&about) else { continue };
         due.reminders.push(ClaimsReminder {
             event: Box::new(event(standing.customer, (kind, &mark), known, &claims, now)),
             of: claims
@@ -108,36 +111,22 @@ fn rows<'a>(computed: &'a [Row], said: &'a BTreeMap<&str, claim::Standing>) -> V
 fn event(customer: &CustomerId, (kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -> Event {
     let text = text((kind, mark), known, claims, now);
     Event {
-        provider: Provider::Bellwether,
-        source: Some(customer.as_str().to_owned()),
-        tracking_id: known.tracking_id.clone(),
         event_type: known.event_type,
-        subtype: None,
-        stage: Stage::Unknown,
-        kind,
         level: known.level,
-        title: title(kind, known, claims, now),
-        html: crate::evaluate::own::paragraphs(&text),
-        text,
+        html: own::paragraphs(&text),
         impact: known.impact.clone(),
         accounts: known.accounts.clone(),
         impact_start: known.started,
         impact_end: known.ended,
-        published: now,
-        published_said: None,
-        sessions: Vec::new(),
-        link: None,
-        properties: BTreeMap::new(),
-        test: false,
-        communication_id: None,
-        arrival: Arrival::Live,
-        tags: Vec::new(),
-        reminder: None,
-        measures: None,
-        notes: Vec::new(),
-        form: Form::Bellwether,
-        text_withheld: false,
-        imported: None,
+        ..own::own(
+            kind,
+            Stage::Unknown,
+            customer,
+            &known.tracking_id,
+            title(kind, known, claims, now),
+            &text,
+            now,
+        )
     }
 }
 
@@ -275,19 +264,12 @@ fn amount(row: &Row) -> String {
 
 /// `110.00 EUR and 20 JPY`, and what is not in it.
 fn sums(claims: &[&Row]) -> String {
-    let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
-    let mut unknown = 0;
-    for row in claims {
-        let credit = row
-            .credit
-            .as_deref()
-            .and_then(|credit| Decimal::from_str_exact(credit).ok());
-        match (credit, row.currency.as_deref()) {
-            (Some(credit), Some(currency)) => *sums.entry(currency).or_default() += credit,
-            _ => unknown += 1,
-        }
-    }
-    let mut parts: Vec<String> = sums.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+    let mut sums = Amounts::default();
+    let unknown = claims
+        .iter()
+        .filter(|row| !sums.add(row.credit.as_deref(), row.currency.as_deref()))
+        .count();
+    let mut parts = sums.parts();
     parts.extend((unknown > 0).then(|| format!("{unknown} that cannot be computed")));
     parts.join(" and ")
 }

@@ -12,6 +12,7 @@
 
 use crate::problem::meant::meant;
 
+mod amounts;
 mod assess;
 mod compute;
 mod downtime;
@@ -32,13 +33,14 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use amounts::Amounts;
 pub use compute::{Asked, Computed, Rows, compute};
 pub use incidents::{Impact as ImpactOn, Incident, Source, read_incidents};
 pub use money::rounded;
 pub use month::Calendar;
 pub use reminders::{Facts, due};
 pub use row::Row;
-pub use standing::{Claimed, Said, Standing, Unfit};
+pub use standing::{Claimed, Said, Standing, Unfit, by_claim};
 pub use state::State;
 pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
 pub use usage::{Beside, Costs, Identity, Usage, read_costs, read_usage, read_usage_among};

@@ -1,5 +1,7 @@
 //! What people said of a claim, one word after another, and how it stands by that.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +87,15 @@ pub struct Standing {
     pub is_not_worth_it: bool,
     /// The figures as they were at the submission, or when something was said last.
     pub row: Option<Row>,
+}
+
+/// What was said, by claim.
+pub fn by_claim(said: Vec<Claimed>) -> BTreeMap<String, Vec<Claimed>> {
+    let mut by_claim: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
+    for one in said {
+        by_claim.entry(one.claim.clone()).or_default().push(one);
+    }
+    by_claim
 }
 
 /// Why something cannot be said of a claim.

@@ -1,18 +1,16 @@
 //! `bellwether claims`: what may be owed for downtime: computed from files, without a daemon; and how far claims are, by a
 //! daemon.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::client::Server;
 use super::failure::{Exit, Failure};
 use super::output::{self, Format, count, one_line, wrapped_as};
 use super::problems::rendered;
-use crate::claim::{self, Asked, Beside, Catalogue, Computed, Row, Rows, State};
+use crate::claim::{self, Amounts, Asked, Beside, Catalogue, Computed, Row, Rows, State};
 use crate::clock::{Clock, Time, read_moment};
 use crate::customer::ORGANISATION;
 use crate::event::catalogue::Catalogue as Services;
@@ -312,19 +310,12 @@ fn what(row: &Row) -> String {
 /// `2 claims: 110.00 EUR may be owed`, by currency, and what is not in the sum.
 fn sums(rows: &[Row]) -> String {
     let open: Vec<&Row> = rows.iter().filter(|row| row.state == Some(State::Possible)).collect();
-    let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
-    let mut unknown = 0;
-    for row in &open {
-        let credit = row
-            .credit
-            .as_deref()
-            .and_then(|credit| Decimal::from_str_exact(credit).ok());
-        match (credit, row.currency.as_deref()) {
-            (Some(credit), Some(currency)) => *sums.entry(currency).or_default() += credit,
-            _ => unknown += 1,
-        }
-    }
-    let sums: Vec<String> = sums.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+    let mut sums = Amounts::default();
+    let unknown = open
+        .iter()
+        .filter(|row| !sums.add(row.credit.as_deref(), row.currency.as_deref()))
+        .count();
+    let sums = sums.parts();
     let mut text = match sums.is_empty() {
         true => format!("{}: no amount can be said\n", count(open.len(), "claim")),
         false => format!("{}: {} may be owed\n", count(open.len(), "claim"), sums.join(" and ")),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::notifications_due::azure_page;
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{Arrival, Awaited, Event, Form, Impact, Kind, Provider, Reminder, Stage};
+use crate::event::{Awaited, Event, Impact, Kind, Provider, Reminder, Stage};
 use crate::incident::reminders::{Heard, Look, Mark, Reminded, look};
 use crate::incident::reviews::{About, Said, progress};
 use crate::incident::{Incident, IncidentId};
@@ -153,36 +153,24 @@ fn event(part: &Part, kind: Kind, reminder: &Reminder, now: Time) -> Event {
     let incident = &part.incident;
     let text = text(part, reminder, now);
     Event {
-        provider: Provider::Bellwether,
-        source: Some(part.customer.as_str().to_owned()),
-        tracking_id: incident.tracking_id.clone(),
         event_type: incident.event_type,
-        subtype: None,
-        stage: Stage::Unknown,
-        kind,
         level: incident.level,
-        title: title(&incident.tracking_id, reminder, now),
         html: super::own::paragraphs(&text),
-        text,
         impact: part.impact.clone(),
         accounts: part.accounts.clone(),
         impact_start: incident.impact_start,
         impact_end: incident.impact_end,
-        published: now,
-        published_said: None,
-        sessions: Vec::new(),
         link: page(part),
-        properties: std::collections::BTreeMap::new(),
-        test: false,
-        communication_id: None,
-        arrival: Arrival::Live,
-        tags: Vec::new(),
         reminder: Some(Box::new(reminder.clone())),
-        measures: None,
-        notes: Vec::new(),
-        form: Form::Bellwether,
-        text_withheld: false,
-        imported: None,
+        ..super::own::own(
+            kind,
+            Stage::Unknown,
+            &part.customer,
+            &incident.tracking_id,
+            title(&incident.tracking_id, reminder, now),
+            &text,
+            now,
+        )
     }
 }
 

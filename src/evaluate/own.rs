@@ -99,7 +99,7 @@ fn not_understood(tracking_id: &str, title: String, text: &str, now: Time) -> Ev
 }
 
 /// An event of our own; it belongs to the customer named by its source.
-pub(super) fn own(
+pub(crate) fn own(
     kind: Kind,
     stage: Stage,
     customer: &CustomerId,

@@ -23,6 +23,37 @@ const GATHERS_MOST: Duration = Duration::from_secs(5);
 /// How long whoever asks waits for changes before it gets to look after other things.
 const WAITS: Duration = Duration::from_secs(1);
 
+/// Those who follow: each takes what it was handed, whatever the others do.
+#[derive(Clone, Default)]
+pub struct Followers {
+    /// Whoever keeps the index of incidents.
+    pub search: Changed,
+    /// Whoever works out service credits.
+    pub assess: Changed,
+}
+
+impl Followers {
+    /// Nothing is noted, and the store is as far as this.
+    pub(super) fn since(through: u64) -> Self {
+        Self {
+            search: Changed::since(through),
+            assess: Changed::since(through),
+        }
+    }
+
+    /// The store is as far as this, and these incidents changed on the way.
+    pub(super) fn note(&self, incidents: BTreeSet<IncidentId>, through: u64) {
+        self.assess.note(incidents.clone(), through);
+        self.search.note(incidents, through);
+    }
+
+    /// Nothing more is handed out.
+    pub fn close(&self) {
+        self.search.close();
+        self.assess.close();
+    }
+}
+
 /// Notes which incidents have changed. Clones are the same notes.
 #[derive(Clone, Default)]
 pub struct Changed(Arc<Shared>);

@@ -158,8 +158,7 @@ impl Writer {
         self.upkeep.noted = self.now();
         self.commit(cycle.next_seq - 1)?;
         let changed = std::mem::take(&mut cycle.changed);
-        self.shared.to_assess.note(changed.clone(), cycle.next_seq - 1);
-        self.shared.changed.note(changed, cycle.next_seq - 1);
+        self.shared.followers.note(changed, cycle.next_seq - 1);
         // answered only now, so that whoever reads after a 202 finds what was accepted
         for (reply, positions) in cycle.replies.drain(..) {
             let _ = reply.send(Ok(positions));

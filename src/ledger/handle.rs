@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::{Changed, Compile, Figures, Past, Submission, space};
+use super::{Compile, Figures, Followers, Past, Submission, space};
 use crate::customer::CustomerId;
 use crate::delivery::Attempt;
 use crate::incident::IncidentId;
@@ -39,8 +39,7 @@ pub struct Ledger {
     pub(super) figures: Arc<Figures>,
     pub(super) state: Arc<Path>,
     pub(super) changing_rules: Arc<tokio::sync::Mutex<()>>,
-    pub(super) changed: Changed,
-    pub(super) to_assess: Changed,
+    pub(super) followers: Followers,
 }
 
 /// Why something was not recorded.
@@ -240,14 +239,9 @@ impl Ledger {
         self.reader.view()
     }
 
-    /// Which incidents have changed, for whoever follows.
-    pub fn changed(&self) -> &Changed {
-        &self.changed
-    }
-
-    /// The same, for whoever works out service credits: each follower takes what it was handed.
-    pub fn to_assess(&self) -> &Changed {
-        &self.to_assess
+    /// Which incidents have changed, for those who follow.
+    pub fn followers(&self) -> &Followers {
+        &self.followers
     }
 
     /// The journal, for texts.

@@ -45,7 +45,7 @@ mod thin;
 #[cfg(test)]
 pub(crate) mod trap;
 
-pub use changed::{Batch, Changed, changed_by};
+pub use changed::{Batch, Followers, changed_by};
 #[cfg(test)]
 pub(crate) use deciding::note_of_deaths;
 pub use figures::{BadSecret, Figures};

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::deciding::Deciding;
 use super::maintain::Upkeep;
-use super::{Background, Changed, Figures, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
+use super::{Background, Figures, Followers, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
 use crate::clock::{Clock, Time};
 use crate::evaluate::own;
 use crate::journal::{self, Journal};
@@ -231,8 +231,7 @@ fn spawn(
         figures: Arc::new(Figures::default()),
         state: settings.state.as_path().into(),
         changing_rules: Arc::default(),
-        changed: Changed::since(journal.next() - 1),
-        to_assess: Changed::since(journal.next() - 1),
+        followers: Followers::since(journal.next() - 1),
     };
     let now: Time = settings.clock.now();
     let unclocked = has_unclocked(store.view())?;

@@ -81,7 +81,7 @@ impl Follower {
 
     /// The thread: follows until it is closed.
     pub fn run(mut self) {
-        let changed = self.sources.ledger.changed().clone();
+        let changed = self.sources.ledger.followers().search.clone();
         let mut batch = Batch {
             through: changed.through(),
             ..Batch::default()
@@ -106,7 +106,7 @@ impl Follower {
         }
         self.failed = None;
         if let Err(error) = self.bring_up(&batch) {
-            if self.sources.ledger.changed().is_closed() {
+            if self.sources.ledger.followers().search.is_closed() {
                 return;
             }
             tracing::warn!(
@@ -153,7 +153,7 @@ impl Follower {
 /// The index on disk, brought up, if it can be used; else a new one.
 fn begin(sources: &Sources, rules: &RuleSet) -> Result<Made> {
     let directory = &sources.directory;
-    let through = sources.ledger.changed().through();
+    let through = sources.ledger.followers().search.through();
     match open(directory, rules) {
         Ok(Some(mut made)) => {
             if let Some(changed) = missed(sources, made.noted, through) {
@@ -302,7 +302,7 @@ impl Made {
         let owners = Owners::of(&rules.customers);
         let (catalogue, time) = (&rules.catalogue, (&sources.terms, sources.clock.now()));
         for id in incidents {
-            anyhow::ensure!(!sources.ledger.changed().is_closed(), "the daemon stops");
+            anyhow::ensure!(!sources.ledger.followers().search.is_closed(), "the daemon stops");
             let Some(mut heard) = Heard::of(&from, id)? else {
                 continue;
             };

@@ -160,7 +160,7 @@ impl Search {
 
     /// Waits until the index has what the store has now; says whether it has.
     fn wait_for(&self, ledger: &Ledger) -> bool {
-        let changed = ledger.changed();
+        let changed = &ledger.followers().search;
         let wanted = changed.through();
         let lags = |standing: &mut Standing| match (&standing.open, standing.begun) {
             (Some(_), _) => standing.through < wanted,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+
 use crate::claim::{Claimed, Row, Standing, State};
 
 /// One claim.
@@ -31,16 +33,24 @@ impl Listed {
     }
 }
 
-/// What was worked out for a customer, with what was said, by claim.
-pub fn listed(rows: &[Row], mut said: BTreeMap<String, Vec<Claimed>>) -> Vec<Listed> {
-    let mut all: Vec<Listed> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let history = said.remove(&row.id).unwrap_or_default();
-        all.push(of(row.clone(), history, false));
-    }
+/// What was worked out, with what was said, by claim; `today` is the day on which what is not worked out any more expires.
+pub fn listed<'r>(
+    rows: impl Iterator<Item = &'r Row>,
+    mut said: BTreeMap<String, Vec<Claimed>>,
+    today: NaiveDate,
+) -> Vec<Listed> {
+    let mut all: Vec<Listed> = rows
+        .map(|row| of(row.clone(), said.remove(&row.id).unwrap_or_default(), false))
+        .collect();
     for history in said.into_values() {
-        let row = Standing::of(&history).row;
-        all.extend(row.map(|row| of(row, history, true)));
+        let Some(mut row) = Standing::of(&history).row else {
+            continue;
+        };
+        let last_day = row.last_day.as_deref().and_then(|day| day.parse::<NaiveDate>().ok());
+        if last_day.is_some_and(|last_day| last_day < today) {
+            row.state = row.state.map(|_| State::Expired);
+        }
+        all.push(of(row, history, true));
     }
     all
 }
@@ -53,5 +63,54 @@ fn of(row: Row, history: Vec<Claimed>, is_gone: bool) -> Listed {
         standing,
         history,
         is_gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::Said;
+    use crate::customer::CustomerId;
+
+    fn row(id: &str) -> Row {
+        serde_json::from_value(serde_json::json!({
+            "id": id, "customer": "contoso", "provider": "azure", "service": "Virtual Machines", "month": "2026-11",
+            "available_minutes": "43200", "last_day": "2027-01-30", "state": "possible", "provisional": false,
+            "verified": true, "incidents": ["VVTQ-J98"], "explanation": [],
+        }))
+        .expect("a row")
+    }
+
+    fn prepared(id: &str) -> (String, Vec<Claimed>) {
+        let said = Claimed {
+            customer: CustomerId::new("contoso"),
+            claim: id.to_owned(),
+            at: "2026-12-01T09:00:00Z".parse().expect("a time"),
+            by: "ada".to_owned(),
+            said: Said {
+                state: Some(State::Prepared),
+                ..Said::default()
+            },
+            row: Box::new(row(id)),
+        };
+        (id.to_owned(), vec![said])
+    }
+
+    #[test]
+    fn what_is_not_worked_out_any_more_is_listed_as_it_was_and_expires_all_the_same() {
+        let on = |day: &str| {
+            let all = listed(
+                [row("1")].iter(),
+                [prepared("1"), prepared("2")].into(),
+                day.parse().expect("a day"),
+            );
+            all.iter()
+                .map(|one| (one.row.id.clone(), one.state, one.is_gone))
+                .collect::<Vec<_>>()
+        };
+        let known = ("1".to_owned(), Some(State::Prepared), false);
+        let gone = |state| ("2".to_owned(), Some(state), true);
+        assert_eq!(on("2027-01-30"), [known.clone(), gone(State::Prepared)]);
+        assert_eq!(on("2027-01-31"), [known, gone(State::Expired)]);
     }
 }

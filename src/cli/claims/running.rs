@@ -22,9 +22,6 @@ pub struct List {
     /// Only those that are so far: possible, case-opened, prepared, submitted, …
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
-    /// Also where an incident touched what is used, and nothing is owed
-    #[arg(long)]
-    all: bool,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -112,8 +109,7 @@ impl List {
         let given = given
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.clone()?)));
-        let mut query: Vec<(&str, String)> = given.collect();
-        query.extend(self.all.then(|| ("all", "true".to_owned())));
+        let query: Vec<(&str, String)> = given.collect();
         let answer = self.server.client()?.get(&["claims"], &query).await?;
         for note in answer["notes"].as_array().into_iter().flatten() {
             let note = note.as_str().unwrap_or_default();

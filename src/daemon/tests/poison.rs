@@ -346,7 +346,12 @@ async fn rules_that_cannot_come_into_force_leave_the_former_ones_and_show_as_bro
         "{broken:?}"
     );
     // the watch of the folder may have tried them, too
-    let at = listed(&daemon).first().expect("it is listed").at;
+    let lines = listed(&daemon);
+    assert!(
+        lines.iter().all(|line| line.set_aside.what == Undecided::Rules),
+        "{lines:?}"
+    );
+    let at = lines.first().expect("it is listed").at;
     let (status, answer) = post(&daemon, &format!("/v1/set-aside/{at}/retry")).await;
     assert!(status == 409 && answer.contains("reload"), "{answer}");
     daemon.hear(vec![about("FINE-6", begin())]).await;

@@ -1,6 +1,5 @@
 //! Service credits: what may be owed, how far each claim is, and what people say of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -134,13 +133,13 @@ pub struct Asked {
     pub month: Option<String>,
     /// How far.
     pub state: Option<claim::State>,
-    /// Also where nothing is owed.
-    pub all: bool,
+    /// This one alone.
+    pub id: Option<String>,
 }
 
 impl Asked {
     /// The parameters by which it is asked.
-    pub const PARAMETERS: [&str; 4] = ["customer", "month", "state", "all"];
+    pub const PARAMETERS: [&str; 3] = ["customer", "month", "state"];
 
     /// Reads them.
     ///
@@ -163,23 +162,26 @@ impl Asked {
                     .hint(words.join(", "))
             })
         });
-        let all = match query.one("all") {
-            None | Some("false" | "0" | "no") => false,
-            Some("true" | "1" | "yes") => true,
-            Some(_) => return Err(Refusal::bad("this is `true` or `false`").field("all")),
-        };
         Ok(Self {
             customer: query.one("customer").map(CustomerId::new),
             month: month.transpose()?,
             state: state.transpose()?,
-            all,
+            id: None,
         })
     }
 
-    fn is_wanted(&self, listed: &Listed) -> bool {
-        let is_of_month = self.month.as_ref().is_none_or(|month| listed.row.month == *month);
-        let is_so_far = self.state.is_none_or(|state| listed.state == Some(state));
-        is_of_month && is_so_far && (self.all || listed.state.is_some())
+    /// Whether a claim is meant, as far as its figures say it.
+    fn is_of(&self, row: &Row) -> bool {
+        let is_this = self.id.as_ref().is_none_or(|id| row.id == *id);
+        is_this && self.month.as_ref().is_none_or(|month| row.month == *month)
+    }
+
+    /// Whether it is so far; where nothing is owed is shown only to whoever asks for that claim.
+    fn is_so_far(&self, listed: &Listed) -> bool {
+        match self.state {
+            Some(state) => listed.state == Some(state),
+            None => listed.state.is_some() || self.id.is_some(),
+        }
     }
 }
 
@@ -196,7 +198,7 @@ pub struct Found {
 ///
 /// # Errors
 /// When they are still being worked out, or the store cannot be read.
-pub fn found(reading: &Reading, asked: &Asked) -> Result<Found, Refusal> {
+pub fn found(reading: &Reading, asked: &Asked, now: Time) -> Result<Found, Refusal> {
     let own = reading.viewer.customer();
     if let (Some(own), Some(other)) = (own, &asked.customer)
         && own != other
@@ -206,53 +208,47 @@ pub fn found(reading: &Reading, asked: &Asked) -> Result<Found, Refusal> {
     let whose = own.or(asked.customer.as_ref());
     let busy = |busy: crate::assess::Busy| Refusal::later(format!("{busy}; try again in a few seconds"), 5);
     let mut assessed = reading.assessor.all(&reading.ledger).map_err(busy)?;
+    assessed.retain(|customer, _| whose.is_none_or(|whose| whose == customer));
     // what was decided while this waited is counted, so the store is looked at as it is now
-    let store = reading.ledger.view();
-    let mut said: BTreeMap<CustomerId, BTreeMap<String, Vec<Claimed>>> = BTreeMap::new();
-    for one in store.all_claimed(whose)? {
-        let by_claim = said.entry(one.customer.clone()).or_default();
-        by_claim.entry(one.claim.clone()).or_default().push(one);
-    }
-    if let Some(whose) = whose {
-        assessed.retain(|customer, _| customer == whose);
-    }
-    let mut found = Found::default();
-    for customer in said.keys() {
-        assessed.entry(customer.clone()).or_default();
-    }
-    for (customer, assessed) in assessed {
-        let said = said.remove(&customer).unwrap_or_default();
-        let claims = listed(&assessed.rows, said).into_iter();
-        found.claims.extend(claims.filter(|listed| asked.is_wanted(listed)));
-        found.notes.extend(assessed.notes.iter().cloned());
-    }
-    Ok(found)
+    let mut said = claim::by_claim(reading.ledger.view().all_claimed(whose)?);
+    said.retain(|_, history| history.last().is_some_and(|one| asked.is_of(&one.row)));
+    let rows = assessed.values().flat_map(|assessed| &assessed.rows);
+    let mut claims = listed(rows.filter(|row| asked.is_of(row)), said, now.date_naive());
+    claims.retain(|listed| asked.is_so_far(listed));
+    Ok(Found {
+        claims,
+        notes: assessed
+            .values()
+            .flat_map(|assessed| assessed.notes.iter().cloned())
+            .collect(),
+    })
 }
 
 /// One claim, if the reader may see it.
 ///
 /// # Errors
 /// When there is none, or as [`found`].
-pub fn one_of(reading: &Reading, id: &str) -> Result<Listed, Refusal> {
-    let all = Asked {
-        all: true,
+pub fn one_of(reading: &Reading, id: &str, now: Time) -> Result<Listed, Refusal> {
+    let asked = Asked {
+        id: Some(id.to_owned()),
         ..Asked::default()
     };
-    let mut claims = found(reading, &all)?.claims.into_iter();
+    let mut claims = found(reading, &asked, now)?.claims.into_iter();
     claims
-        .find(|listed| listed.row.id == id)
+        .next()
         .ok_or_else(|| Refusal::not_found("there is no such claim"))
 }
 
-/// `GET /v1/claims?customer=&month=&state=&all=`.
+/// `GET /v1/claims?customer=&month=&state=`.
 pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Answer>, Refusal> {
     let viewer = app_state.reader(&caller)?;
     let query = Query::of(&uri);
     let known: Vec<&str> = Asked::PARAMETERS.into_iter().chain(["token"]).collect();
     query.only(&known)?;
     let asked = Asked::read(&query)?;
+    let now = app_state.clock.now();
     let answer = move |reading: &Reading| {
-        let found = found(reading, &asked)?;
+        let found = found(reading, &asked, now)?;
         let only_first = (found.claims.len() > CLAIMS_MOST).then_some(CLAIMS_MOST);
         let claims = found.claims.into_iter().take(CLAIMS_MOST);
         Ok(Json(Answer {
@@ -273,7 +269,8 @@ pub async fn one(
 ) -> Result<Json<Whole>, Refusal> {
     let viewer = app_state.reader(&caller)?;
     Query::of(&uri).only(&["token"])?;
-    let answer = move |reading: &Reading| Ok(Json(Whole::of(one_of(reading, &id)?)));
+    let now = app_state.clock.now();
+    let answer = move |reading: &Reading| Ok(Json(Whole::of(one_of(reading, &id, now)?)));
     app_state.read(viewer, answer).await
 }
 
@@ -297,9 +294,7 @@ pub async fn post(
 /// # Errors
 /// When this cannot be said of the claim, or cannot be written down.
 pub async fn say(app_state: &AppState, id: &str, by: String, said: Said) -> Result<Listed, Refusal> {
-    let asked = id.to_owned();
-    let before = move |reading: &Reading| one_of(reading, &asked);
-    let before = app_state.read(Viewer::Operator, before).await?;
+    let before = stands(app_state, id).await?;
     let said = said.fit(before.state, &before.row).map_err(unfit)?;
     let wanted = said.state;
     let claimed = Claimed {
@@ -321,10 +316,7 @@ pub async fn say(app_state: &AppState, id: &str, by: String, said: Said) -> Resu
     written
         .await
         .map_err(|_| Refusal::later("the command could not be written down", 5))??;
-    let asked = id.to_owned();
-    let after = app_state
-        .read(Viewer::Operator, move |reading: &Reading| one_of(reading, &asked))
-        .await?;
+    let after = stands(app_state, id).await?;
     match wanted {
         Some(state) if after.standing.state != Some(state) => {
             let what = format!("somebody else was quicker: the claim is {}", shown(after.state));
@@ -332,6 +324,16 @@ pub async fn say(app_state: &AppState, id: &str, by: String, said: Said) -> Resu
         }
         _ => Ok(after),
     }
+}
+
+/// How a claim stands, for who may say something of it.
+///
+/// # Errors
+/// As [`one_of`].
+pub async fn stands(app_state: &AppState, id: &str) -> Result<Listed, Refusal> {
+    let (id, now) = (id.to_owned(), app_state.clock.now());
+    let claim = move |reading: &Reading| one_of(reading, &id, now);
+    app_state.read(Viewer::Operator, claim).await
 }
 
 fn shown(state: Option<claim::State>) -> &'static str {

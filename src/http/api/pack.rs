@@ -31,17 +31,15 @@ pub async fn get(
 ) -> Result<Response, Refusal> {
     let reader = app_state.reading(&caller)?;
     Query::of(&uri).only(&["token", "as"])?;
-    let find_it = {
-        let id = id.clone();
-        move |reading: &Reading| one_of(reading, &id)
-    };
-    let claim = app_state.read(reader.viewer, find_it).await?;
+    let now = app_state.clock.now();
+    let claim = move |reading: &Reading| one_of(reading, &id, now);
+    let claim = app_state.read(reader.viewer, claim).await?;
     // a pack holds what the customer itself may see, whoever asks for it
     let viewer = match claim.row.customer.as_str() {
         ORGANISATION | OPERATOR => Viewer::Operator,
         customer => Viewer::Customer(CustomerId::new(customer)),
     };
-    let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
+    let terms = app_state.settings.reviews.clone();
     let name = format!("claim-{}-{}.zip", claim.row.month, claim.row.id);
     let packed = move |reading: &Reading| packed(reading, &claim, &terms, now);
     let bytes = app_state.read_story(viewer, packed).await?;

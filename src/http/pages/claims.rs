@@ -7,7 +7,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::super::AppState;
-use super::super::api::claims::{Asked, found, one_of, say, state};
+use super::super::api::claims::{Asked, found, one_of, say, stands, state};
 use super::super::caller::Caller;
 use super::super::form;
 use super::super::outside::frame_for;
@@ -28,7 +28,7 @@ pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: U
     let frame = frame_for(&app_state, uri.path(), &caller, &reader);
     let has_customers = reader.viewer.customer().is_none();
     let html = move |reading: &Reading| {
-        let found = found(reading, &asked)?;
+        let found = found(reading, &asked, frame.now)?;
         let list = List {
             claims: &found.claims,
             notes: &found.notes,
@@ -53,7 +53,7 @@ pub async fn one(
     let frame = frame_for(&app_state, uri.path(), &caller, &reader);
     let may_operate = reader.may_operate;
     let html = move |reading: &Reading| {
-        let claim = one_of(reading, &id)?;
+        let claim = one_of(reading, &id, frame.now)?;
         Ok(Html(page::claims::one(&frame, &claim, may_operate, None)))
     };
     app_state.read(reader.viewer, html).await
@@ -75,14 +75,9 @@ pub async fn post(
         let what = "saying how far a claim is takes a token for `operate`";
         return Err(Refusal::new(StatusCode::FORBIDDEN, what).hint("sign out, and sign in with such a token"));
     }
-    let asked = id.clone();
-    let before = app_state
-        .read(reader.viewer.clone(), move |reading: &Reading| one_of(reading, &asked))
-        .await?;
-    let by = app_state.operator(&caller);
-    let said = said(&form, before.standing.is_not_worth_it);
-    let said = match said {
-        Ok(said) => say(&app_state, &id, by, said).await,
+    let before = stands(&app_state, &id).await?;
+    let said = match said(&form, before.standing.is_not_worth_it) {
+        Ok(said) => say(&app_state, &id, app_state.operator(&caller), said).await,
         Err(refusal) => Err(refusal),
     };
     match said {

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use chrono::NaiveDate;
-use rust_decimal::Decimal;
 
 use super::{Frame, render};
-use crate::claim::{Claimed, State};
+use crate::claim::{Amounts, Claimed, State};
 use crate::clock::Time;
 use crate::view::claims::Listed;
 use crate::view::state::{Badge, Tone};
@@ -192,28 +191,12 @@ fn money(amount: Option<&str>, currency: Option<&str>) -> String {
     }
 }
 
-/// Amounts of several currencies, added up.
-#[derive(Default)]
-struct Amounts(BTreeMap<String, Decimal>);
-
-impl Amounts {
-    fn add(&mut self, amount: Option<&str>, currency: Option<&str>) {
-        let amount = amount.and_then(|text| Decimal::from_str_exact(text).ok());
-        if let (Some(amount), Some(currency)) = (amount, currency) {
-            *self.0.entry(currency.to_owned()).or_default() += amount;
-        }
-    }
-
-    fn shown(&self) -> String {
-        let parts: Vec<String> = self
-            .0
-            .iter()
-            .map(|(currency, sum)| format!("{sum} {currency}"))
-            .collect();
-        match parts.is_empty() {
-            true => "–".to_owned(),
-            false => parts.join(", "),
-        }
+/// Sums in a cell of a table.
+fn shown(sums: &Amounts) -> String {
+    let parts = sums.parts();
+    match parts.is_empty() {
+        true => "–".to_owned(),
+        false => parts.join(", "),
     }
 }
 
@@ -241,10 +224,10 @@ fn sums(claims: &[Listed]) -> Vec<Sum> {
             month: month.to_owned(),
             provider: provider.to_owned(),
             claims: claims.len(),
-            open: open.shown(),
-            asked: asked.shown(),
-            granted: granted.shown(),
-            credited: credited.shown(),
+            open: shown(&open),
+            asked: shown(&asked),
+            granted: shown(&granted),
+            credited: shown(&credited),
         }
     });
     lines.collect()
