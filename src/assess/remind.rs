@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 
 use super::known::Known;
 use crate::claim::{self, Amounts, Claimed, Facts, Row};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::evaluate::own;
-use crate::event::{Event, Kind, Stage};
+use crate::event::{Awaited, Event, Kind, Reminder, Stage};
 use crate::record::{ClaimMark, ClaimsReminder};
 
 /// How many claims an event names.
@@ -118,6 +118,7 @@ fn event(customer: &CustomerId, (kind, mark): (Kind, &str), known: &Known, claim
         accounts: known.accounts.clone(),
         impact_start: known.started,
         impact_end: known.ended,
+        reminder: Some(Box::new(reminder(kind, known, claims, now))),
         ..own::own(
             kind,
             Stage::Unknown,
@@ -128,6 +129,28 @@ fn event(customer: &CustomerId, (kind, mark): (Kind, &str), known: &Known, claim
             now,
         )
     }
+}
+
+/// What it reminds of: by that it stands in the story of its incident.
+fn reminder(kind: Kind, known: &Known, claims: &[&Row], now: Time) -> Reminder {
+    let (awaited, due) = match kind {
+        Kind::CaseDue => (Awaited::Case, claims.iter().filter_map(|row| row.open_case_by).min()),
+        _ => (Awaited::Claim, end_of(&last_day(claims))),
+    };
+    Reminder {
+        of: known.id.provider,
+        title: known.title.clone(),
+        awaited,
+        since: known.started,
+        due: due.unwrap_or(now),
+        repairs: Vec::new(),
+    }
+}
+
+/// When a day is over.
+fn end_of(day: &str) -> Option<Time> {
+    let next = day.parse::<NaiveDate>().ok()?.succ_opt()?;
+    Some(next.and_time(NaiveTime::MIN).and_utc())
 }
 
 fn title(kind: Kind, known: &Known, claims: &[&Row], now: Time) -> String {

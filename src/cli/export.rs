@@ -19,8 +19,8 @@ use crate::archive::{Header, Line};
 /// Write everything that is kept as an archive: lines of JSON, to stdout
 ///
 /// Incidents with their events, verdicts, corrections, deliveries and attempts; `bellwether import` takes events and
-/// corrections in again. Ends with a
-/// line that counts the others, so that a file that was cut is noticed. A customer's token gets its own part.
+/// corrections in again. Ends with a line that counts the others, so that a file that was cut is noticed. A customer's
+/// token gets its own part.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Export {
     /// Only what this customer may see

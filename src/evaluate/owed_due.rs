@@ -191,6 +191,8 @@ fn title(tracking_id: &str, reminder: &Reminder, now: Time) -> String {
         Awaited::MaintenanceStart if is_past => "the maintenance was to start".to_owned(),
         Awaited::MaintenanceStart => "the maintenance starts soon".to_owned(),
         Awaited::MaintenanceEnd => "the time of the maintenance is over".to_owned(),
+        // those are told by `assess`, in words of its own
+        Awaited::Case | Awaited::Claim => reminder.awaited.name().to_owned(),
     };
     format!("{tracking_id}: {what} – {}", reminder.title)
 }
@@ -239,6 +241,7 @@ fn text(part: &Part, reminder: &Reminder, now: Time) -> String {
             format!("The maintenance {id} starts on {due}."),
             "Prepare what runs there, or look whether it can be moved.".to_owned(),
         ),
+        Awaited::Case | Awaited::Claim => (format!("{} of {id}.", capital(name)), String::new()),
         Awaited::MaintenanceEnd => (
             format!("The time of the maintenance {id} is over: it was to end by {due}."),
             "Look whether everything runs again.".to_owned(),

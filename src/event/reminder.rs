@@ -40,6 +40,10 @@ pub enum Awaited {
     MaintenanceStart,
     /// Its end.
     MaintenanceEnd,
+    /// A case with the provider, which somebody must open.
+    Case,
+    /// A service credit: its claim, or the answer to it. It is due when its last day is over.
+    Claim,
 }
 
 impl Awaited {
@@ -51,6 +55,8 @@ impl Awaited {
         Awaited::Repairs,
         Awaited::MaintenanceStart,
         Awaited::MaintenanceEnd,
+        Awaited::Case,
+        Awaited::Claim,
     ];
 
     /// The word of the API.
@@ -62,6 +68,8 @@ impl Awaited {
             Awaited::Repairs => "repairs",
             Awaited::MaintenanceStart => "maintenance-start",
             Awaited::MaintenanceEnd => "maintenance-end",
+            Awaited::Case => "case",
+            Awaited::Claim => "claim",
         }
     }
 
@@ -74,6 +82,8 @@ impl Awaited {
             Awaited::Repairs => "the repairs",
             Awaited::MaintenanceStart => "the start of the maintenance",
             Awaited::MaintenanceEnd => "the end of the maintenance",
+            Awaited::Case => "a case with the provider",
+            Awaited::Claim => "a service credit",
         }
     }
 }

@@ -236,6 +236,23 @@ async fn nobody_misses_a_day_when_a_review_comes_and_when_no_answer_does() {
     );
     claims(&world, ADA, "").await;
     assert_eq!(told(&world).len(), 1, "told once");
+    let hook = &world.hooks.got("claims")[0].body;
+    assert_eq!(
+        (
+            &hook["reminder"]["awaited"],
+            &hook["reminder"]["due"],
+            &hook["reminder"]["of"]
+        ),
+        (&json!("claim"), &json!("2027-01-31T00:00:00Z"), &json!("azure")),
+        "{hook}"
+    );
+    for (token, shows) in [(CONTOSO, true), (ADA, true)] {
+        let (_, story) = world.get_as(token, "/v1/incidents/VVTQ-J98").await;
+        let is_there = story["reminders"]
+            .to_string()
+            .contains("may be claimed until 2027-01-30");
+        assert_eq!(is_there, shows, "it stands in the story of its incident: {story}");
+    }
     // 30 January 2027 is the last day; the daemon is off on the 16th, when it would be reminded first
     world.stop().await;
     world.clock.advance(chrono::Duration::days(60));

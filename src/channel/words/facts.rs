@@ -72,6 +72,9 @@ pub(super) fn of(content: &FrozenContent, event: &Event) -> Vec<Fact> {
 /// What is owed, since when, due when, and how late it is.
 fn of_reminder(content: &FrozenContent, event: &Event, reminder: &Reminder, accounts: &'static str) -> Vec<Fact> {
     let (since, due, awaited) = match reminder.awaited {
+        Awaited::Case => ("Began", "Due", Some("Case with the provider")),
+        // a day, which the text says, and no moment
+        Awaited::Claim => ("Began", "", Some("Service credit")),
         Awaited::PreliminaryReview => ("Mitigated", "Due", Some("Preliminary post incident review (PIR)")),
         Awaited::FinalReview => ("Mitigated", "Due", Some("Post incident review (PIR)")),
         Awaited::Update => ("Promised", "Due", Some("Next update")),
@@ -81,13 +84,14 @@ fn of_reminder(content: &FrozenContent, event: &Event, reminder: &Reminder, acco
     };
     let moment = |at: Time| moment(at, content.zone);
     let late = (event.published > reminder.due).then(|| event.published - reminder.due);
-    let late = late.filter(|_| awaited.is_some()).filter(|late| late.num_minutes() > 0);
+    let late = late.filter(|_| awaited.is_some() && !due.is_empty());
+    let late = late.filter(|late| late.num_minutes() > 0);
     let rows = [
         Fact::new("Owed", awaited.iter().map(|what| (*what).to_owned()).collect()),
         Fact::new("Affects", affected(&content.impact)),
         Fact::new(accounts, named(&content.subscriptions)),
         Fact::new(since, reminder.since.iter().map(|at| moment(*at)).collect()),
-        Fact::new(due, vec![moment(reminder.due)]),
+        Fact::new(due, vec![moment(reminder.due)]).filter(|fact| !fact.label.is_empty()),
         Fact::new("Late", late.iter().map(|late| span(*late)).collect()),
         Fact::new(
             "Level",

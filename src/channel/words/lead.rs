@@ -52,10 +52,9 @@ fn state(event: &Event) -> String {
         Kind::UpdateOverdue => return "An update that was promised has not come in time.".into(),
         Kind::MaintenanceStarting => return "A maintenance starts soon.".into(),
         Kind::MaintenanceOver => return "The time of a maintenance is over.".into(),
-        Kind::ClaimPossible => return "A service credit may be owed to you.".into(),
-        Kind::CaseDue => return "A case must be opened with the provider, or no credit can be claimed.".into(),
-        Kind::ClaimDue => return "The last day of a claim for a service credit comes.".into(),
-        Kind::ClaimUnanswered => return "A claim for a service credit was not answered in time.".into(),
+        Kind::ClaimPossible | Kind::CaseDue | Kind::ClaimDue | Kind::ClaimUnanswered => {
+            return claims(event.kind).into();
+        }
         Kind::Update => return update(event, &who),
     };
     format!("{who} {says}")
@@ -77,6 +76,18 @@ fn reminds(content: &FrozenContent, event: &Event, reminder: &Reminder) -> Strin
         Awaited::MaintenanceStart if is_past => format!("{who} planned to start this maintenance on {due}."),
         Awaited::MaintenanceStart => format!("{who} starts this maintenance on {due}."),
         Awaited::MaintenanceEnd => format!("The time of this maintenance is over: it was to end by {due}."),
+        Awaited::Case => format!("A case must be opened with {who} by {due}, or no credit can be claimed."),
+        Awaited::Claim => claims(event.kind).to_owned(),
+    }
+}
+
+/// What somebody is reminded of who may have a credit to claim; the days stand in the text.
+fn claims(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ClaimPossible => "A service credit may be owed to you for this incident.",
+        Kind::CaseDue => "A case must be opened with the provider, or no credit can be claimed.",
+        Kind::ClaimUnanswered => "A claim for a service credit was not answered, or not credited, in time.",
+        _ => "The last day of a claim for a service credit comes, or has passed.",
     }
 }
 
