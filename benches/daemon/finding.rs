@@ -2,20 +2,17 @@
 //! and for one of many customers; and what the page of one incident takes, with many communications and deliveries.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::customers::{self, CUSTOMERS, OPERATOR};
 use super::process::{self, Process};
 use super::receiver::Receiver;
 use super::{client, events, load, percentiles, say};
 
-/// Incidents, a year of them.
+/// Incidents, a year of them; each is heard by two customers.
 pub const INCIDENTS: usize = 20_000;
-
-/// Customers, each with a subscription; each incident is heard by two of them.
-const CUSTOMERS: usize = 50;
 
 /// Bytes of a text.
 const TEXT_BYTES: usize = 2_000;
@@ -28,9 +25,6 @@ const COMMUNICATIONS: [usize; 2] = [10, 500];
 
 /// Who is told of each of them.
 const RECEIVERS: usize = 20;
-
-/// The operator's token.
-const OPERATOR: &str = "all-0123456789abcdef";
 
 /// When a measurement is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(900);
@@ -49,8 +43,8 @@ const QUESTIONS: [&str; 8] = [
 
 /// Measures lists, with a tenth of the incidents and with all of them.
 pub async fn lists(dir: &Path, incidents: usize) {
-    write_settings(dir);
-    let daemon = start(dir).await;
+    customers::write(dir, |_| vec![("rules.yaml".to_owned(), "rules: []\n".to_owned())]);
+    let daemon = customers::start(dir).await;
     let mut done = 0;
     for count in [incidents / 10, incidents] {
         let began = Instant::now();
@@ -63,14 +57,15 @@ pub async fn lists(dir: &Path, incidents: usize) {
         done = count;
         let posted = began.elapsed();
         // the first answer waits until the index has everything, or for its limit
-        while get(&client(), &daemon, "/v1/incidents?limit=1", Some(OPERATOR))
+        while customers::get(&client(), &daemon, "/v1/incidents?limit=1", Some(OPERATOR))
             .await
+            .1
             .contains("is_behind")
         {
             assert!(began.elapsed() < GIVE_UP_AFTER, "the index does not catch up");
         }
         let indexed = began.elapsed();
-        for token in [OPERATOR, "c7-0123456789abcdef"] {
+        for token in [OPERATOR, &customers::token(7)] {
             for question in QUESTIONS {
                 let took = ask(&daemon, &format!("/?{question}"), Some(token)).await;
                 say(&json!({
@@ -123,58 +118,17 @@ fn body(nth: usize, customer: usize) -> String {
     events::of_subscription(customer, &format!("F{nth:05}-X"), &text).replace("2026-11-24T08:50:00Z", &at)
 }
 
-fn write_settings(dir: &Path) {
-    let secrets = dir.join("secrets");
-    std::fs::create_dir_all(&secrets).expect("a folder");
-    std::fs::write(secrets.join("all"), OPERATOR).expect("a file");
-    let mut settings = format!("secrets: {}\ntokens: {{ read: all }}\ncustomers:\n", secrets.display());
-    for nth in 0..CUSTOMERS {
-        let rules = dir.join(format!("rules/c{nth}"));
-        std::fs::create_dir_all(&rules).expect("a folder");
-        std::fs::write(rules.join("rules.yaml"), "rules: []\n").expect("a file");
-        std::fs::write(secrets.join(format!("c{nth}")), format!("c{nth}-0123456789abcdef")).expect("a file");
-        let account = events::subscription(nth);
-        settings.push_str(&format!("  c{nth}: {{ accounts: [{account}], tokens: c{nth} }}\n"));
-    }
-    std::fs::write(dir.join("settings.yaml"), settings).expect("a file");
-}
-
-async fn start(dir: &Path) -> Process {
-    let port = process::free_port();
-    let mut command = Command::new(process::binary());
-    command
-        .args(["serve", "--listen"])
-        .arg(format!("127.0.0.1:{port}"))
-        .arg("--config")
-        .arg(dir.join("settings.yaml"))
-        .arg("--state")
-        .arg(process::state(dir))
-        .arg("--rules")
-        .arg(dir.join("rules"));
-    Process::start(command, port, "readyz").await
-}
-
 /// How long each of many answers took, one after the other.
 async fn ask(daemon: &Process, path: &str, token: Option<&str>) -> Vec<Duration> {
     let client = client();
     let mut took = Vec::with_capacity(ASKED);
     for _ in 0..ASKED {
         let began = Instant::now();
-        get(&client, daemon, path, token).await;
+        let (status, _) = customers::get(&client, daemon, path, token).await;
+        assert_eq!(status, 200, "{path}");
         took.push(began.elapsed());
     }
     took
-}
-
-async fn get(client: &reqwest::Client, daemon: &Process, path: &str, token: Option<&str>) -> String {
-    let request = client.get(format!("{}{path}", daemon.url));
-    let request = match token {
-        Some(token) => request.bearer_auth(token),
-        None => request,
-    };
-    let answer = request.send().await.expect("an answer");
-    assert!(answer.status().is_success(), "{path}: {}", answer.status());
-    answer.text().await.expect("text")
 }
 
 /// What a folder's files take, MiB.

@@ -17,7 +17,8 @@
 //! - `replay [INCIDENTS] [RULES]`: an archive of so many incidents (20,000) against so many changed rules (10,000)
 //! - `churn [DELIVERIES]`: many deliveries through the daemon in this process, its clock moved by hand, with a retention
 //!   that keeps 100,000 of them, and what disk and memory they take
-//!
+//! - `credits [INCIDENTS]`: which service credits are owed for a year of incidents (20,000), to 50 customers that use 2,000
+//!   resources each: after a start, and after one more event
 //! - `finding [INCIDENTS]`: the list with filters and searches over a year of incidents (20,000) for 50 customers, and the
 //!   page of an incident with 500 communications and 10,000 deliveries beside one with ten
 //!
@@ -27,6 +28,8 @@
 mod alertmanager;
 mod bare;
 mod churn;
+mod credits;
+mod customers;
 mod disk;
 mod events;
 mod fanout;
@@ -91,6 +94,7 @@ async fn run(what: Option<&str>, numbers: &[usize]) {
             finding::page(&dir.join("page")).await;
         }
         Some("replay") => replay::run(dir, first.unwrap_or(20_000), second.unwrap_or(10_000)),
+        Some("credits") => credits::run(dir, first.unwrap_or(credits::INCIDENTS)).await,
         Some("churn") => churn::run(first.unwrap_or(2_000_000)).await,
         Some(other) => panic!("`{other}`? The head of benches/daemon/main.rs says what there is"),
     }

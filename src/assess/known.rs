@@ -119,7 +119,7 @@ fn known(
 
 /// When impact began and ended, and whose word that is: a person's, else the metadata's, else that of the prose. What has
 /// no end by metadata ended with the statement that says so; if nothing was said for 30 days, with the last word.
-fn window(progress: &Progress, last_word: Time, now: Time) -> Option<(Time, Option<Time>, Source)> {
+pub fn window(progress: &Progress, last_word: Time, now: Time) -> Option<(Time, Option<Time>, Source)> {
     let window = &progress.window;
     if let Some(person) = window.person {
         return Some((person.start, Some(person.end), Source::Correction));

@@ -26,6 +26,8 @@ use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
 
+pub use known::window;
+
 /// How long somebody who asks waits until what was decided before is counted.
 const WAITS: Duration = Duration::from_secs(10);
 

@@ -97,6 +97,7 @@ impl AppState {
             true => Some(name.clone()),
             false => found,
         });
+        let named = named.or_else(|| self.signed_in_operator(caller));
         named.unwrap_or_else(|| "operator".to_owned())
     }
 

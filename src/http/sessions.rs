@@ -155,11 +155,27 @@ impl AppState {
 
     /// The session that the caller's cookie keeps, if its token still is one; and the cookie's value.
     fn session(&self, caller: &Caller) -> Option<(SignedIn, String)> {
+        let (kept, cookie) = self.kept(caller)?;
+        Some((kept.who, cookie))
+    }
+
+    /// The name of the operator's token with which the caller signed in.
+    pub fn signed_in_operator(&self, caller: &Caller) -> Option<String> {
+        let (kept, _) = self.kept(caller)?;
+        if kept.who != SignedIn::Operate || !caller.credentials.is_empty() {
+            return None;
+        }
+        let is_it = |token: &Secret| Secret::new(&self.sessions.fingerprint(token)).equals(&kept.token);
+        let mut tokens = self.settings.tokens.operate.iter().zip(&self.settings.operators);
+        tokens.find_map(|(token, name)| is_it(token).then(|| name.clone()))
+    }
+
+    fn kept(&self, caller: &Caller) -> Option<(Kept, String)> {
         let now = self.clock.now();
         caller.cookies.iter().find_map(|cookie| {
             let kept: Kept = serde_json::from_str(&self.sessions.unseal(cookie.reveal())?).ok()?;
             let is_good = kept.until > now && kept.until <= now + LASTS && self.is_token_of(&kept.who, &kept.token);
-            is_good.then(|| (kept.who, cookie.reveal().to_owned()))
+            is_good.then(|| (kept, cookie.reveal().to_owned()))
         })
     }
 

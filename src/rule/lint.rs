@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::customer::account::is_account_id;
 use crate::customer::{CustomerId, Sees};
-use crate::event::{EventType, Kind, Level, Provider, Stage, fold};
+use crate::event::{EventType, Kind, Level, Provider, Size, Stage, fold};
 use crate::problem::Place;
 use crate::problem::fields::{Marked, Reading};
 use crate::problem::letters::look_the_same;
@@ -55,6 +55,7 @@ impl Lint<'_, '_> {
             self.regions_without_global(&draft.when);
             self.owner(&draft.when);
             self.invitation(draft);
+            self.sizes(&draft.when);
             for condition in draft.unless.iter().chain([&draft.when]) {
                 self.names(condition);
                 self.stages(condition);
@@ -145,6 +146,24 @@ impl Lint<'_, '_> {
             let types = super::why::either(types);
             let what = format!("{types} never has the stage {stage}: this matches nothing");
             self.reading.warning(place(condition, "stage"), &what, None);
+        }
+    }
+
+    /// Before its end an incident is known to be one of the largest, or its size is not known.
+    fn sizes(&self, when: &DraftCondition) {
+        let condition = &when.condition;
+        let Some(sizes) = &condition.sizes else { return };
+        let is_only = |kinds: &Vec<Kind>| kinds.iter().all(|kind| *kind == Kind::Update);
+        let goes_on = |stages: &Vec<Stage>| stages.iter().all(|stage| *stage == Stage::Active);
+        let is_before_the_end =
+            condition.kinds.as_ref().is_some_and(is_only) || condition.stages.as_ref().is_some_and(goes_on);
+        if is_before_the_end && !sizes.contains(&Size::Largest) {
+            let what = format!(
+                "how large an incident is, is known at its end, unless it is one of the largest: an update is hardly ever {}",
+                super::why::either(sizes)
+            );
+            let hint = "leave `size` out, or wait for the end with `kind: mitigation`";
+            self.reading.warning(place(when, "size"), &what, Some(hint));
         }
     }
 
@@ -401,6 +420,28 @@ mod tests {
         a.yaml:4:11: this rule does what `all` (line 3 of a.yaml) does (hint: remove one)
         a.yaml:4:33: `invite` is for retrospectives, and `when` lets none of them through (hint: kind: retrospective)
         "#);
+    }
+
+    #[test]
+    fn a_size_that_no_update_has_is_said() {
+        let said = |when: &str| warnings(&format!("- {{ name: r, notify: a, when: {{ {when} }} }}"));
+        insta::assert_snapshot!(
+            [
+                said("kind: update, size: small"),
+                said("stage: Active, size: [small, standard]")
+            ].join("\n"),
+            @"
+        a.yaml:4:47: how large an incident is, is known at its end, unless it is one of the largest: an update is hardly ever small (hint: leave `size` out, or wait for the end with `kind: mitigation`)
+        a.yaml:4:48: how large an incident is, is known at its end, unless it is one of the largest: an update is hardly ever small or standard (hint: leave `size` out, or wait for the end with `kind: mitigation`)
+        "
+        );
+        for good in [
+            "kind: update, size: [largest, standard]",
+            "kind: [update, mitigation], size: small",
+            "size: small",
+        ] {
+            assert_eq!(said(good), "", "{good}");
+        }
     }
 
     #[test]

@@ -355,6 +355,84 @@ async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
     }
 }
 
+/// How browsers send the fields of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn fields_of(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_on_the_page_is_kept_under_the_name_of_who_signed_in() {
+    let world = world(RULES).await;
+    incident(&world).await;
+    let claim = claims(&world, ADA, "").await.remove(0);
+    let path = format!("/claims/{}", claim["id"].as_str().expect("an id"));
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client");
+    let sign_in = client
+        .post(world.url("/sign-in"))
+        .header("content-type", FORM)
+        .body(fields_of(&[("token", ADA)]))
+        .send()
+        .await;
+    let sign_in = sign_in.expect("an answer");
+    assert_eq!(sign_in.status(), 303);
+    let cookie = sign_in.headers()["set-cookie"].to_str().expect("text");
+    let cookie = cookie.split(';').next().expect("a cookie").to_owned();
+    let page = client.get(world.url(&path)).header("cookie", &cookie).send().await;
+    let page = page.expect("an answer").text().await.expect("text");
+    let behind = page.split_once("name=\"form\" value=\"").expect("a form").1;
+    let form_token = behind.split_once('"').expect("a value").0;
+    let fields = [("form", form_token), ("state", "prepared")];
+    let answer = client
+        .post(world.url(&path))
+        .header("cookie", &cookie)
+        .header("content-type", FORM)
+        .body(fields_of(&fields))
+        .send()
+        .await;
+    assert_eq!(answer.expect("an answer").status(), 303);
+    let (_, claim) = world.get_as(ADA, &format!("/v1{path}")).await;
+    assert_eq!(claim["history"][0]["by"], "operator-ada", "{claim}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pack_names_the_times_that_its_figures_rest_on() {
+    let world = world(RULES).await;
+    hear(&world, &Azure::active().json()).await;
+    world.pass(3_600).await;
+    // the provider says that it is over, and in no field when
+    let mut over = Azure::mitigated().json();
+    over["data"]["context"]["activityLog"]["properties"]
+        .as_object_mut()
+        .expect("properties")
+        .remove("impactMitigationTime");
+    hear(&world, &over).await;
+    let claim = claims(&world, ADA, "").await.remove(0);
+    let path = format!("/v1/claims/{}/pack", claim["id"].as_str().expect("an id"));
+    let answer = reqwest::Client::new()
+        .get(world.url(&path))
+        .bearer_auth(ADA)
+        .send()
+        .await;
+    let bytes = answer.expect("an answer").bytes().await.expect("a body");
+    let mut pack = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a zip");
+    let request = pack.by_name("request.txt").expect("a request");
+    let request = std::io::read_to_string(request).expect("text");
+    let times: Vec<&str> = request.lines().filter(|line| line.starts_with("- from")).collect();
+    // it was over at 09:40, when that was said
+    assert_eq!(claim["down_minutes"], "60");
+    let said = "- from 2026-11-24 08:40:00Z until 2026-11-24 09:40:00Z, by the provider's metadata; its end by the provider's \
+                last statement";
+    assert_eq!(times, [said]);
+    assert!(!request.contains("_house"), "{request}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn usage_for_which_nothing_can_be_worked_out_is_said_beforehand() {
     let dir = tempfile::tempdir().expect("a folder");

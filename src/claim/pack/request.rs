@@ -8,6 +8,7 @@ use super::layout::{Laid, Layout};
 use super::missing::Missing;
 use super::words::{amount, count, line, moment};
 use super::{Pack, Resource, Window};
+use crate::customer::{OPERATOR, ORGANISATION};
 
 /// The most services, accounts or resources of one incident that the text names; the others are counted.
 const NAMED_MOST: usize = 20;
@@ -53,8 +54,9 @@ pub fn facts(pack: &Pack<'_>) -> Vec<(&'static str, String)> {
     let ids: Vec<String> = row.incidents.iter().take(NAMED_MOST).map(|id| said(id)).collect();
     let mut facts = vec![("To", said(pack.addressee.unwrap_or("the provider's support")))];
     facts.extend(form(&row.provider));
+    let is_named = ![ORGANISATION, OPERATOR].contains(&row.customer.as_str());
     let known = [
-        ("Customer", Some(said(&row.customer))),
+        ("Customer", is_named.then(|| said(&row.customer))),
         ("Subscription", row.subscription.as_deref().map(said)),
         ("Tracking ids", Some(with_others(ids, row.incidents.len()))),
         ("Service", Some(service.join(", "))),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::client::{Server, minute, text};
 use super::super::failure::{Exit, Failure};
 use super::super::output::{self, Format, count, one_line, wrapped_as};
+use crate::customer::ORGANISATION;
 
 /// List what may be owed, and how far each claim is
 #[derive(Debug, Clone, clap::Args)]
@@ -224,15 +225,13 @@ fn table(claims: &[Value]) -> String {
     if claims.is_empty() {
         return "nothing is owed\n".to_owned();
     }
-    let mut table = output::fitted(&["id", "customer", "month", "credit", "last day", "state", "what"]);
+    let mut table = output::fitted(&["id", "month", "credit", "last day", "claim"]);
     for claim in claims {
         table.add_row([
             text(claim, "id").to_owned(),
-            one_line(text(claim, "customer"), 64),
             text(claim, "month").to_owned(),
             money(claim, "credit"),
             or_unknown(text(claim, "last_day")),
-            state(claim),
             what(claim),
         ]);
     }
@@ -271,25 +270,30 @@ fn state(claim: &Value) -> String {
         marks.extend(is(field).then(|| mark.to_owned()));
     }
     marks.extend((claim["verified"] == false).then(|| "unverified terms".to_owned()));
-    marks.join("\n")
+    marks.join(", ")
 }
 
+/// What it is for, whose it is, and how far it is, a line each.
 fn what(claim: &Value) -> String {
     let name = match text(claim, "resource") {
         "" => text(claim, "subscription"),
         resource => resource,
     };
-    let parts = [one_line(text(claim, "service"), 60), one_line(name, 100)];
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join("\n")
+    let customer = match text(claim, "customer") {
+        ORGANISATION => "",
+        named => named,
+    };
+    let parts = [text(claim, "service"), name, customer].map(|part| one_line(part, 200));
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.chain([state(claim)]).collect::<Vec<_>>().join("\n")
 }
 
 fn first_line(claim: &Value) -> String {
-    let state = state(claim).replace('\n', ", ");
     format!(
-        "{}  {}  {state}: {}",
+        "{}  {}  {}: {}",
         text(claim, "id"),
         text(claim, "month"),
+        state(claim),
         money(claim, "credit")
     )
 }
@@ -355,4 +359,31 @@ fn told(claim: &Value) -> String {
         shown.push_str(&wrapped_as(&line, "  ", "    "));
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::table;
+
+    #[test]
+    fn a_list_of_claims_fits_into_eighty_columns_with_names_that_can_be_read() {
+        let claim = json!({
+            "id": "3f2a9c4d1b7e", "customer": "acme", "month": "2026-10", "credit": "12345.67", "currency": "EUR",
+            "last_day": "2026-12-31", "state": "case-opened", "verified": false, "provisional": true,
+            "service": "Virtual Machines", "resource": "production-web-server-01",
+        });
+        let shown = table(&[claim]);
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        for whole in ["Virtual Machines", "production-web-server-01", "acme", "case opened"] {
+            assert!(shown.contains(whole), "{whole} in:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn where_there_are_no_customers_none_is_named() {
+        let shown = table(&[json!({"id": "1", "customer": "_house", "month": "2026-10", "state": "possible"})]);
+        assert!(!shown.contains("_house"), "{shown}");
+    }
 }

@@ -14,6 +14,8 @@ use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use super::claims::one_of;
 use super::incidents::find;
+use crate::assess;
+use crate::claim::Source;
 use crate::claim::pack::{self, Communication, Evidence, Impact, Pack, Window};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION, Viewer};
@@ -101,24 +103,33 @@ fn evidence(story: &Story, terms: &Terms, now: Time) -> Evidence {
     }
 }
 
-/// When impact began and ended, by each who says so.
+/// When impact began and ended: first the word that the figures rest on, then every other that differs.
 fn windows(story: &Story, terms: &Terms, now: Time) -> Vec<Window> {
-    let window = story.progress(terms, now).window;
-    let of = |from: Time, until: Option<Time>, said_by: &str| Window {
-        from,
-        until,
-        said_by: said_by.to_owned(),
-    };
-    let metadata = window
-        .start
-        .map(|start| of(start, window.end, "by the provider's metadata"));
-    let prose = window
-        .prose
-        .map(|prose| of(prose.start, Some(prose.end), "by the text of the provider's statement"));
-    let person = window
-        .person
-        .map(|person| of(person.start, Some(person.end), "by a person's correction"));
-    [metadata, prose, person].into_iter().flatten().collect()
+    let progress = story.progress(terms, now);
+    let said = progress.window;
+    let counted = assess::window(&progress, story.incident.updated, now);
+    let mut windows: Vec<Window> = Vec::new();
+    if let Some((from, until, source)) = counted {
+        let end_is_told = source == Source::Metadata && said.end.is_none() && until.is_some();
+        windows.push(Window {
+            from,
+            until,
+            said_by: match end_is_told {
+                true => "by the provider's metadata; its end by the provider's last statement".to_owned(),
+                false => source.said_by().to_owned(),
+            },
+        });
+    }
+    let metadata = said.start.zip(said.end).map(|ends| (ends, Source::Metadata));
+    let prose = said.prose.map(|prose| ((prose.start, prose.end), Source::Prose));
+    for ((from, until), source) in [metadata, prose].into_iter().flatten() {
+        let until = Some(until);
+        if !windows.iter().any(|one| (one.from, one.until) == (from, until)) {
+            let said_by = source.said_by().to_owned();
+            windows.push(Window { from, until, said_by });
+        }
+    }
+    windows
 }
 
 fn communication(chapter: &Chapter) -> Communication {
