@@ -34,6 +34,9 @@ const SOURCES: [(&str, Source); 13] = [
     ("manual", Source::Correction),
 ];
 
+/// How sure an impact is: whether the provider confirmed it.
+const IMPACTS: [(&str, bool); 2] = [("confirmed", true), ("potential", false)];
+
 const FILE: Keys = Keys {
     of: "a file of incidents",
     known: &["incidents"],
@@ -197,6 +200,8 @@ impl Reader<'_, '_> {
             started: started?,
             mitigated,
             source,
+            listed: None,
+            entered: None,
         })
     }
 
@@ -313,7 +318,10 @@ impl Reader<'_, '_> {
                     "id"
                 };
                 let node = needed(self.reading, &fields, &RESOURCE, key, "vm-1")?;
-                word(self.reading, node, "the resource")
+                let impact = given(&fields, "impact").map(|node| one_of(self.reading, node, "sort of impact", &IMPACTS));
+                // what is only potentially impacted narrows nothing
+                let is_potential = matches!(impact, Some(None | Some(false)));
+                word(self.reading, node, "the resource").filter(|_| !is_potential)
             }
             _ if is_nothing(item) => None,
             _ => word(self.reading, item, "a resource"),
