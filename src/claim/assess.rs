@@ -244,7 +244,10 @@ impl<'a> Month<'a, '_> {
                 incidents.push(id);
             }
         }
-        let entered = assessed.incidents.iter().filter_map(|incident| incident.entered.as_ref());
+        let entered = assessed
+            .incidents
+            .iter()
+            .filter_map(|incident| incident.entered.as_ref());
         let mut downtimes: Vec<String> = entered.map(|entered| entered.id.clone()).collect();
         downtimes.dedup();
         Row {

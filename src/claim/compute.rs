@@ -87,7 +87,9 @@ pub fn compute(asked: &Asked<'_>) -> Computed {
     }
     let mut computed = Computed::default();
     for ((_, incident, says), usages) in left_out {
-        computed.notes.insert(explain::left_out_by_list(&incident, says, &usages));
+        computed
+            .notes
+            .insert(explain::left_out_by_list(&incident, says, &usages));
     }
     let mut touched = HashMap::new();
     for members in groups.into_values() {
@@ -98,10 +100,7 @@ pub fn compute(asked: &Asked<'_>) -> Computed {
 }
 
 /// The incidents that count for a usage, and those that do not by the list of the resources that they impacted.
-fn by_list<'a>(
-    usage: &Usage,
-    incidents: Vec<&'a Incident>,
-) -> (Vec<&'a Incident>, Vec<(&'a Incident, OnResource)>) {
+fn by_list<'a>(usage: &Usage, incidents: Vec<&'a Incident>) -> (Vec<&'a Incident>, Vec<(&'a Incident, OnResource)>) {
     let (mut counted, mut left_out) = (Vec::with_capacity(incidents.len()), Vec::new());
     for incident in incidents {
         match incident.on_list(usage) {

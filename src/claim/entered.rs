@@ -117,8 +117,13 @@ impl Typed {
         let service = text("service", &self.service, NAME_CHARS_MOST)?;
         let service = service.ok_or_else(|| unfit("service", "downtime is of a service", "like `Virtual Machines`"))?;
         let reason = text("reason", &self.reason, TEXT_CHARS_MOST)?;
-        let reason =
-            reason.ok_or_else(|| unfit("reason", "downtime needs a reason", "say why it counts, for those who read it later"))?;
+        let reason = reason.ok_or_else(|| {
+            unfit(
+                "reason",
+                "downtime needs a reason",
+                "say why it counts, for those who read it later",
+            )
+        })?;
         let subscription = match self.subscription.trim() {
             "" => None,
             word => Some(account_id(word).map_err(|why| unfit("subscription", &why.what, &why.hint))?),
@@ -148,7 +153,11 @@ impl Typed {
         let from = self.from.ok_or_else(|| unfit("from", "when did it begin?", example))?;
         let until = self.until.ok_or_else(|| unfit("until", "when was it over?", example))?;
         if until <= from {
-            return Err(unfit("until", "downtime cannot end before it begins", "exchange the two times"));
+            return Err(unfit(
+                "until",
+                "downtime cannot end before it begins",
+                "exchange the two times",
+            ));
         }
         if until > now {
             let hint = "enter it when it is over, or what of it is over";
@@ -232,7 +241,13 @@ impl Downtime {
 /// When there is none, or it is too long.
 pub fn reason(typed: &str) -> Result<String, Unfit> {
     let reason = text("reason", typed, TEXT_CHARS_MOST)?;
-    reason.ok_or_else(|| unfit("reason", "withdrawing needs a reason", "say why, for those who read it later"))
+    reason.ok_or_else(|| {
+        unfit(
+            "reason",
+            "withdrawing needs a reason",
+            "say why, for those who read it later",
+        )
+    })
 }
 
 fn evidence(typed: &[String]) -> Result<Vec<String>, Unfit> {

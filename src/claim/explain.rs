@@ -107,7 +107,12 @@ pub fn left_out_by_list(incident: &str, says: OnResource, usages: &[&Usage]) -> 
 
 /// The first few, and how many more there are.
 fn some_of(names: &[String]) -> String {
-    let named = names.iter().take(RESOURCES_NAMED_MOST).cloned().collect::<Vec<_>>().join(", ");
+    let named = names
+        .iter()
+        .take(RESOURCES_NAMED_MOST)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().saturating_sub(RESOURCES_NAMED_MOST) {
         0 => named,
         more => format!("{named} and {more} more"),
@@ -183,7 +188,10 @@ fn listed(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut Vec<
         for (names, says) in [
             (confirmed, "confirmed as impacted by the list of impacted resources"),
             (potential, "potentially impacted by that list, which is not confirmed"),
-            (unknown, "counted without being confirmed: that list has nothing of the same account and sort"),
+            (
+                unknown,
+                "counted without being confirmed: that list has nothing of the same account and sort",
+            ),
         ] {
             if !names.is_empty() {
                 sentences.push(format!("{}, {says}: {}.", incident_name(incident), some_of(&names)));

@@ -153,8 +153,10 @@ impl Standing {
         keep(&mut self.credited, said.credited);
         self.is_not_worth_it = said.not_worth_it.unwrap_or(self.is_not_worth_it);
         for provided in said.evidence {
-            self.provided.retain(|known| fold(&known.asked) != fold(&provided.asked));
-            self.provided.extend(Some(provided).filter(|provided| !provided.place.is_empty()));
+            self.provided
+                .retain(|known| fold(&known.asked) != fold(&provided.asked));
+            self.provided
+                .extend(Some(provided).filter(|provided| !provided.place.is_empty()));
         }
     }
 
@@ -236,7 +238,10 @@ impl Said {
 fn fit_evidence(provided: &Provided, row: &Row) -> Result<Provided, Unfit> {
     let asked = row.evidence.iter().find(|asked| fold(asked) == fold(&provided.asked));
     let Some(asked) = asked else {
-        let what = format!("the terms of this claim do not ask for “{}”", shortened(&provided.asked));
+        let what = format!(
+            "the terms of this claim do not ask for “{}”",
+            shortened(&provided.asked)
+        );
         let hint = match row.evidence.is_empty() {
             true => "the terms that are known here ask for nothing: say it with `note`".to_owned(),
             false => format!("they ask for: {}", row.evidence.join("; ")),
@@ -246,7 +251,11 @@ fn fit_evidence(provided: &Provided, row: &Row) -> Result<Provided, Unfit> {
     let place = provided.place.trim();
     if place.chars().count() > PLACE_CHARS_MOST || place.chars().any(char::is_control) {
         let what = format!("a place has at most {PLACE_CHARS_MOST} characters, and none that controls something");
-        return Err(unfit("evidence", &what, "name the file, the ticket or the folder".to_owned()));
+        return Err(unfit(
+            "evidence",
+            &what,
+            "name the file, the ticket or the folder".to_owned(),
+        ));
     }
     Ok(Provided {
         asked: asked.clone(),

@@ -165,7 +165,11 @@ fn number(answer: &Value, field: &str) -> usize {
 
 fn counts(answer: &Value) -> String {
     let counts = &answer["impacted_resources"];
-    format!("{} confirmed, {} potential", number(counts, "confirmed"), number(counts, "potential"))
+    format!(
+        "{} confirmed, {} potential",
+        number(counts, "confirmed"),
+        number(counts, "potential")
+    )
 }
 
 fn taken(answer: &Value) -> String {

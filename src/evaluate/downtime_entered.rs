@@ -61,7 +61,9 @@ mod tests {
             ..TypedDowntime::default()
         };
         let now = time("2026-11-24T09:00:00Z");
-        typed.checked(&CustomerId::new("contoso"), "ada", now).expect("a downtime")
+        typed
+            .checked(&CustomerId::new("contoso"), "ada", now)
+            .expect("a downtime")
     }
 
     fn only(changes: Vec<Change>) -> Downtime {
@@ -89,7 +91,10 @@ mod tests {
         let known = downtime(0, "a graph");
         let gone = only(withdraw(Some(&known), "bob", "it was ours", now));
         let withdrawn = gone.withdrawn.as_ref().expect("withdrawn");
-        assert_eq!((&*withdrawn.by, &*withdrawn.reason, withdrawn.at), ("bob", "it was ours", now));
+        assert_eq!(
+            (&*withdrawn.by, &*withdrawn.reason, withdrawn.at),
+            ("bob", "it was ours", now)
+        );
         assert!(!gone.counts(now));
         assert_eq!(withdraw(Some(&gone), "bob", "again", now), nothing(Why::NoSuchDowntime));
         assert_eq!(withdraw(None, "bob", "again", now), nothing(Why::NoSuchDowntime));
@@ -103,7 +108,9 @@ mod tests {
         let one_more = downtime(DOWNTIMES_MOST, "a graph");
         assert!(matches!(
             &enter(&one_more, &known, now)[..],
-            [Change::Nothing { why: Why::TooMany { .. } }]
+            [Change::Nothing {
+                why: Why::TooMany { .. }
+            }]
         ));
         known[0] = only(withdraw(Some(&known[0]), "bob", "it was ours", now));
         only(enter(&one_more, &known, now));

@@ -65,8 +65,8 @@ pub use correction_asked::Correcting;
 pub use measuring::{Measuring, alone};
 pub use notifications_due::{DueTogether, azure_page};
 pub use owed_due::{LookAt, Part};
-pub use retention_due::Old;
 pub use resources_listed::Listing;
+pub use retention_due::Old;
 pub use rules_changed::RulesChange;
 pub use rules_forgotten::Forgetting;
 

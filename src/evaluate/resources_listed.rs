@@ -80,7 +80,11 @@ impl Listing<'_> {
         let mut confirmed = before.map_or(0, |before| before.confirmed);
         let mut potential = before.map_or(0, |before| before.potential);
         let mut count = |resource: &Resource, is_more: bool| {
-            let counter = if resource.confirmed { &mut confirmed } else { &mut potential };
+            let counter = if resource.confirmed {
+                &mut confirmed
+            } else {
+                &mut potential
+            };
             *counter = match is_more {
                 true => counter.saturating_add(1),
                 false => counter.saturating_sub(1),

@@ -70,7 +70,8 @@ impl Touched {
     /// Notes what a record changes, with the earlier pieces of its decision.
     pub(super) fn add(&mut self, record: &Record, pieces: &[Piece]) {
         self.incidents.extend(changed_by(record, pieces).cloned());
-        self.customers.extend(changes_of(record, pieces).filter_map(entered_by).cloned());
+        self.customers
+            .extend(changes_of(record, pieces).filter_map(entered_by).cloned());
     }
 
     fn is_empty(&self) -> bool {

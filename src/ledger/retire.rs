@@ -331,10 +331,9 @@ impl Forgotten {
             Change::Corrected(correction) => is_old(&correction.incident),
             Change::ResourcesListed(listed) => is_old(&listed.incident),
             Change::ResourcesCounted(summary) => is_old(&summary.incident),
-            Change::ClocksBegun
-            | Change::Claimed(_)
-            | Change::RemindedOfClaims { .. }
-            | Change::DowntimeEntered(_) => false,
+            Change::ClocksBegun | Change::Claimed(_) | Change::RemindedOfClaims { .. } | Change::DowntimeEntered(_) => {
+                false
+            }
             Change::Nothing { why } => *why != Why::Retired && is_of_event(of, |event| self.is_gone(event)),
             Change::SetAside(_) => is_of_event(of, |event| self.is_gone(event)),
             Change::TakenUp { at } => self.is_gone(*at),

@@ -27,6 +27,7 @@ mod reasons;
 mod relays;
 mod reminders;
 mod replay;
+mod resources;
 mod secrets;
 mod sizes;
 mod smtp;

@@ -15,8 +15,14 @@ use super::super::words::service_key;
 /// Sorts of things, and the service that each is of: so that a resource that is only named is compared with its own sort.
 const SERVICES: [(&str, &str); 10] = [
     ("microsoft.compute/virtualmachines", "Virtual Machines"),
-    ("microsoft.compute/virtualmachinescalesets", "Virtual Machine Scale Sets"),
-    ("microsoft.containerservice/managedclusters", "Azure Kubernetes Service (AKS)"),
+    (
+        "microsoft.compute/virtualmachinescalesets",
+        "Virtual Machine Scale Sets",
+    ),
+    (
+        "microsoft.containerservice/managedclusters",
+        "Azure Kubernetes Service (AKS)",
+    ),
     ("microsoft.documentdb/databaseaccounts", "Azure Cosmos DB"),
     ("microsoft.keyvault/vaults", "Key Vault"),
     ("microsoft.network/privateendpoints", "Private Endpoint"),
@@ -171,3 +177,6 @@ impl Entry {
         is_in_account && self.service_key.as_deref().is_none_or(|own| own == service_key)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Entered, Resource};
 use super::layout::{LIST_MOST, Laid, Said};
 use super::request::lasted;
 use super::words::{count, line, moment};
+use super::{Entered, Resource};
 
 /// The files of one incident's folder.
 pub fn files(incident: &Laid<'_>) -> Vec<(String, Vec<u8>)> {

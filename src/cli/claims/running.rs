@@ -185,7 +185,9 @@ fn read_evidence(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').map(|(asked, place)| (asked.trim(), place.trim()));
     match parts {
         Some((asked, place)) if !asked.is_empty() => Ok((asked.to_owned(), place.to_owned())),
-        _ => Err("write what is asked for, `=`, and where it is: \"dates and times of the impact=times.pdf\"".to_owned()),
+        _ => {
+            Err("write what is asked for, `=`, and where it is: \"dates and times of the impact=times.pdf\"".to_owned())
+        }
     }
 }
 
@@ -348,7 +350,9 @@ fn told(claim: &Value) -> String {
     let asked = claim["evidence"].as_array().into_iter().flatten();
     for asked in asked.filter_map(Value::as_str) {
         let provided = claim["provided"].as_array().into_iter().flatten();
-        let place = provided.filter(|one| text(one, "asked") == asked).map(|one| text(one, "place"));
+        let place = provided
+            .filter(|one| text(one, "asked") == asked)
+            .map(|one| text(one, "place"));
         let place = place.last().unwrap_or("nobody has said where that is");
         let line = format!("asked for: {}: {}", one_line(asked, 300), one_line(place, 300));
         shown.push_str(&wrapped_as(&line, "  ", "    "));

@@ -21,7 +21,11 @@ fn resource(id: &str, confirmed: bool) -> Resource {
 }
 
 /// What is known after these changes, and why nothing came of them.
-fn apply(known: &mut BTreeMap<String, Resource>, summary: &mut Option<ResourceSummary>, changes: Vec<Change>) -> Option<Why> {
+fn apply(
+    known: &mut BTreeMap<String, Resource>,
+    summary: &mut Option<ResourceSummary>,
+    changes: Vec<Change>,
+) -> Option<Why> {
     for change in changes {
         match change {
             Change::ResourcesListed(listed) => {
@@ -69,7 +73,11 @@ fn the_same_list_again_changes_nothing_and_another_word_replaces() {
     assert_eq!(apply(&mut known, &mut summary, again), Some(Why::SaidBefore));
     let confirmed = keep_with(&[resource("a", true)], true, &known, summary.as_ref());
     assert_eq!(apply(&mut known, &mut summary, confirmed), None);
-    assert_eq!((counts(&summary), known.len()), (Some((2, 0)), 2), "in any case it is the same");
+    assert_eq!(
+        (counts(&summary), known.len()),
+        (Some((2, 0)), 2),
+        "in any case it is the same"
+    );
     // that a list is not whole is worth keeping by itself
     let cut = keep_with(&[resource("a", true)], false, &known, summary.as_ref());
     assert_eq!(apply(&mut known, &mut summary, cut), None);
@@ -90,10 +98,22 @@ fn as_many_are_kept_as_are_allowed_and_not_one_more() {
     let one = [resource("a", true)];
     let (full, nearly) = (summary(KEPT_MOST), summary(KEPT_MOST - 1));
     let too_many = keep_with(&one, true, &BTreeMap::new(), Some(&full));
-    assert!(matches!(&too_many[..], [Change::Nothing { why: Why::TooMany { .. } }]), "{too_many:?}");
+    assert!(
+        matches!(
+            &too_many[..],
+            [Change::Nothing {
+                why: Why::TooMany { .. }
+            }]
+        ),
+        "{too_many:?}"
+    );
     assert_eq!(keep_with(&one, true, &BTreeMap::new(), Some(&nearly)).len(), 2);
     let known = BTreeMap::from([("a".to_owned(), resource("a", false))]);
-    assert_eq!(keep_with(&one, true, &known, Some(&full)).len(), 2, "one that is known is none more");
+    assert_eq!(
+        keep_with(&one, true, &known, Some(&full)).len(),
+        2,
+        "one that is known is none more"
+    );
 }
 
 proptest! {

@@ -400,7 +400,9 @@ fn evidence(value: &Value) -> Result<Vec<Provided>, Refusal> {
     if items.len() > EVIDENCE_MOST {
         return Err(wrong(&format!("it has more than {EVIDENCE_MOST} entries")));
     }
-    let read = items.iter().map(|item| serde_json::from_value::<Provided>(item.clone()));
+    let read = items
+        .iter()
+        .map(|item| serde_json::from_value::<Provided>(item.clone()));
     read.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))
 }
 

@@ -59,7 +59,13 @@ pub async fn post(
     let check = move |reading: &Reading| may_be_entered(reading, &asked, now);
     let was_there = app_state.read(whose, check).await?;
     let command = Command::EnterDowntime(Box::new(downtime.clone()));
-    let kept = told(&app_state, speaker, command, (downtime.customer.clone(), downtime.id.clone())).await?;
+    let kept = told(
+        &app_state,
+        speaker,
+        command,
+        (downtime.customer.clone(), downtime.id.clone()),
+    )
+    .await?;
     match kept.filter(|kept| kept.is_same(&downtime)) {
         Some(kept) if was_there => Ok((StatusCode::OK, Json(kept))),
         Some(kept) => Ok((StatusCode::CREATED, Json(kept))),
@@ -91,7 +97,10 @@ fn may_be_entered(reading: &Reading, downtime: &Downtime, now: Time) -> Result<b
     let known = reading.store.downtimes_of(&downtime.customer)?;
     let others = known.iter().filter(|one| one.id != downtime.id && one.counts(now));
     if others.count() >= DOWNTIMES_MOST {
-        let what = format!("{} has {DOWNTIMES_MOST} downtimes that count, and there may be no more", downtime.customer);
+        let what = format!(
+            "{} has {DOWNTIMES_MOST} downtimes that count, and there may be no more",
+            downtime.customer
+        );
         return Err(Refusal::bad(what)
             .field("service")
             .hint("withdraw some, or enter one that is longer"));
@@ -173,7 +182,8 @@ fn found(reading: &Reading, whose: Option<&CustomerId>, id: &str) -> Result<Down
         }
     };
     found.ok_or_else(|| {
-        Refusal::not_found("there is no such downtime").hint("`bellwether claims downtime` lists those that were entered")
+        Refusal::not_found("there is no such downtime")
+            .hint("`bellwether claims downtime` lists those that were entered")
     })
 }
 
@@ -233,8 +243,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
         let what = format!("what is said of a downtime has at most {BODY_BYTES_MOST} bytes");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, what));
     }
-    serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad(format!("this is no JSON object: {error}")).hint(SHAPE))
+    serde_json::from_slice(body).map_err(|error| Refusal::bad(format!("this is no JSON object: {error}")).hint(SHAPE))
 }
 
 fn no_such_field(key: &str, shape: &str) -> Refusal {
@@ -269,7 +278,11 @@ fn moment(fields: &Map<String, Value>, key: &'static str) -> Result<Option<Time>
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let wrong = |_| Refusal::bad("this is no time").field(key).hint("like 2026-11-24T08:40:00Z");
+    let wrong = |_| {
+        Refusal::bad("this is no time")
+            .field(key)
+            .hint("like 2026-11-24T08:40:00Z")
+    };
     read_moment(text.trim()).map(Some).map_err(wrong)
 }
 

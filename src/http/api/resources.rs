@@ -224,7 +224,8 @@ fn not_own(nth: usize, resource: &Resource, customer: &CustomerId) -> Refusal {
 }
 
 fn too_many(kept: usize) -> Refusal {
-    let what = format!("{kept} resources of this incident are kept already, and there may be {KEPT_MOST} of a customer");
+    let what =
+        format!("{kept} resources of this incident are kept already, and there may be {KEPT_MOST} of a customer");
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, what).hint("nothing of this list was kept")
 }
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::resources::Counts;
 use super::owed::{CorrectionLine, ProgressLines, RevisionLine};
+use super::resources::Counts;
 use crate::clock::Time;
 use crate::delivery::{Attempt, State};
 use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};

@@ -34,7 +34,9 @@ pub fn whose(speaker: &Speaker, query: &Query, customers: &Customers) -> Result<
         Some(asked) if asked.as_str() == OPERATOR || known.contains_key(&asked) => Ok(asked),
         Some(asked) => {
             let hint = meant(asked.as_str(), known.keys().map(CustomerId::as_str)).unwrap_or_else(|| list(&names));
-            Err(Refusal::not_found("there is no such customer").field("customer").hint(hint))
+            Err(Refusal::not_found("there is no such customer")
+                .field("customer")
+                .hint(hint))
         }
         None => Err(Refusal::bad("this must say whose it is")
             .field("customer")
@@ -76,7 +78,9 @@ pub fn may_name(customers: &Customers, customer: &CustomerId, account: &str) -> 
 /// # Errors
 /// When it is not the `next` of an answer.
 pub fn after(query: &Query) -> Result<Option<(CustomerId, String)>, Refusal> {
-    let Some(text) = query.one("after") else { return Ok(None) };
+    let Some(text) = query.one("after") else {
+        return Ok(None);
+    };
     let parts = text.split_once('~');
     let parts = parts.map(|(customer, key)| (CustomerId::new(customer), key.to_owned()));
     parts

@@ -112,7 +112,10 @@ impl Reader<'_, '_> {
             }
         };
         if rows.len() > TOGETHER_MOST {
-            let what = format!("{} resources are more than the {TOGETHER_MOST} that are taken together", rows.len());
+            let what = format!(
+                "{} resources are more than the {TOGETHER_MOST} that are taken together",
+                rows.len()
+            );
             let hint = format!("hand them in by parts of at most {TOGETHER_MOST}");
             return self.refuse(tree.place, &what, Some(&hint));
         }
@@ -192,7 +195,11 @@ impl Reader<'_, '_> {
             Some(impact) => self.impact(impact)?,
             None => {
                 let hint = "`\"impact\": \"confirmed\"`, or `\"potential\"`";
-                return self.refuse(fields.place, "this resource does not say how sure its `impact` is", Some(hint));
+                return self.refuse(
+                    fields.place,
+                    "this resource does not say how sure its `impact` is",
+                    Some(hint),
+                );
             }
         };
         let parts = Parts {
@@ -214,7 +221,12 @@ impl Reader<'_, '_> {
             Some(node) => Some(self.reading.named(node, "what is said of an impacted resource")?),
             None => None,
         };
-        let said = |key: &str| within.as_ref().and_then(|within| given(within, key)).or_else(|| given(fields, key));
+        let said = |key: &str| {
+            within
+                .as_ref()
+                .and_then(|within| given(within, key))
+                .or_else(|| given(fields, key))
+        };
         let Some(id) = said("targetResourceId") else {
             let hint = "leave `properties` in the query as it is";
             return self.refuse(fields.place, "this row has no `targetResourceId`", Some(hint));
@@ -235,7 +247,9 @@ impl Reader<'_, '_> {
     }
 
     fn is_impacted_resource(&self, fields: &Fields<'_>) -> Option<()> {
-        let Some(node) = given(fields, "type") else { return Some(()) };
+        let Some(node) = given(fields, "type") else {
+            return Some(());
+        };
         let kind = self.reading.text(node, "the type of a row")?;
         if kind.eq_ignore_ascii_case(ROW_TYPE) {
             return Some(());
@@ -306,7 +320,11 @@ impl Reader<'_, '_> {
         match in_id {
             Some(in_id) if in_id != said => {
                 let what = format!("this resource is of the account {in_id} by its id, and of {said} by `account`");
-                let place = if node.place == Place::default() { place } else { node.place };
+                let place = if node.place == Place::default() {
+                    place
+                } else {
+                    node.place
+                };
                 self.refuse(place, &what, Some("leave `account` out: it stands in the id"))
             }
             _ => Some(Some(said)),
@@ -387,7 +405,9 @@ fn impact_in(info: &Node) -> Option<&Node> {
     items.iter().find_map(|item| {
         let Value::Map(pairs) = &item.value else { return None };
         let value = |name: &str| {
-            let found = pairs.iter().find(|(key, _)| written(key).is_some_and(|key| key == name));
+            let found = pairs
+                .iter()
+                .find(|(key, _)| written(key).is_some_and(|key| key == name));
             found.map(|(_, value)| value)
         };
         let is_impact = written(value("key")?).is_some_and(|key| same(key, "impact type"));

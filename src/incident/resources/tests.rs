@@ -38,11 +38,17 @@ fn azures_rest_answer_names_confirmed_resources_and_their_accounts() {
     let first = &list.resources[0];
     assert_eq!(
         (&*first.kind, &*first.name, first.region.as_deref(), first.confirmed),
-        ("Microsoft.DocumentDb/databaseAccounts", "hsfilterapi", Some("southeastasia"), true)
+        (
+            "Microsoft.DocumentDb/databaseAccounts",
+            "hsfilterapi",
+            Some("southeastasia"),
+            true
+        )
     );
     assert_eq!(first.account.as_deref(), Some("a1a1a1a1-b2b2-4c3c-8d4d-e5e5e5e5e503"));
     assert_eq!(list.resources.len(), 2);
-    let cut = REST.trim_end().trim_end_matches('}').to_owned() + ", \"nextLink\": \"https://management.azure.com/next\"}";
+    let cut =
+        REST.trim_end().trim_end_matches('}').to_owned() + ", \"nextLink\": \"https://management.azure.com/next\"}";
     assert!(!good(&cut, "GCC46-OUT").is_complete, "a next page");
 }
 
@@ -65,13 +71,20 @@ fn rows_of_resource_graph_come_in_each_form_that_programs_print() {
     let projected = format!("{{\"TrackingId\": \"T-1\", \"details\": {{\"targetResourceId\": \"{id}\"}}}}");
     for (text, is_complete) in [
         (format!("[{row}]"), true),
-        (format!("{{\"count\": 1, \"data\": [{row}], \"skip_token\": null, \"total_records\": 1}}"), true),
+        (
+            format!("{{\"count\": 1, \"data\": [{row}], \"skip_token\": null, \"total_records\": 1}}"),
+            true,
+        ),
         (format!("{{\"data\": [{row}], \"skipToken\": \"abc\"}}"), false),
         (format!("{{\"data\": [{row}], \"resultTruncated\": \"true\"}}"), false),
         (format!("[{projected}]"), true),
     ] {
         let list = good(&text, "T-1");
-        assert_eq!((short(&list), list.is_complete), (vec![(&*id, Some(PROD), true)], is_complete), "{text}");
+        assert_eq!(
+            (short(&list), list.is_complete),
+            (vec![(&*id, Some(PROD), true)], is_complete),
+            "{text}"
+        );
     }
     let potential = row.replace("\"targetRegion\"", "\"impactType\": \"Potential\", \"targetRegion\"");
     assert!(!good(&format!("[{potential}]"), "T-1").resources[0].confirmed);
@@ -81,7 +94,12 @@ fn rows_of_resource_graph_come_in_each_form_that_programs_print() {
     );
     assert!(!good(&format!("[{in_info}]"), "T-1").resources[0].confirmed);
     let other = row.replace("/events/impactedresources", "/events");
-    assert!(wrong(&format!("[{other}]")).0.contains("this row is no impacted resource"), "the type");
+    assert!(
+        wrong(&format!("[{other}]"))
+            .0
+            .contains("this row is no impacted resource"),
+        "the type"
+    );
     let table = "{\"data\": {\"columns\": [], \"rows\": []}}";
     assert!(wrong(table).1.contains("objectArray"), "a table");
 }
@@ -93,17 +111,49 @@ fn our_own_form_is_read_strictly_in_json_and_yaml() {
     let list = good(json, "T-1");
     // the same id in another case is the same one, and confirmed if either says so
     assert_eq!(short(&list), [("A", None, true), ("b", Some("123456789012"), false)]);
-    let yaml = "resources:\n  - { id: A, type: machine, name: a, region: East US, impact: confirmed }\ncomplete: false\n";
+    let yaml =
+        "resources:\n  - { id: A, type: machine, name: a, region: East US, impact: confirmed }\ncomplete: false\n";
     assert!(!good(yaml, "T-1").is_complete);
-    assert_eq!(short(&good("- { id: A, impact: confirmed }\n", "T-1")), [("A", None, true)]);
+    assert_eq!(
+        short(&good("- { id: A, impact: confirmed }\n", "T-1")),
+        [("A", None, true)]
+    );
     assert_eq!(good("{\"resources\": []}", "T-1").resources, []);
-    let of_account = format!("[{{\"id\": \"/subscriptions/{PROD}/x\", \"account\": \"{}\", \"impact\": \"confirmed\"}}]", PROD.replace('1', "2"));
+    let of_account = format!(
+        "[{{\"id\": \"/subscriptions/{PROD}/x\", \"account\": \"{}\", \"impact\": \"confirmed\"}}]",
+        PROD.replace('1', "2")
+    );
     for (text, says, asks, at) in [
-        ("{\"resources\": [{\"id\": \"a\"}]}", "does not say how sure", "confirmed", "resources[0]"),
-        ("{\"resources\": [{\"impact\": \"confirmed\"}]}", "has no `id`", "`id`", "resources[0]"),
-        ("[{\"id\": \"a\", \"impact\": \"confirmd\"}]", "`confirmd`", "confirmed", "[0].impact"),
-        ("[{\"id\": \"a\", \"impakt\": \"confirmed\"}]", "no key `impakt`", "impact", "[0].impakt"),
-        ("[{\"id\": \"a\\u0007\", \"impact\": \"confirmed\"}]", "controls something", "anew", "[0].id"),
+        (
+            "{\"resources\": [{\"id\": \"a\"}]}",
+            "does not say how sure",
+            "confirmed",
+            "resources[0]",
+        ),
+        (
+            "{\"resources\": [{\"impact\": \"confirmed\"}]}",
+            "has no `id`",
+            "`id`",
+            "resources[0]",
+        ),
+        (
+            "[{\"id\": \"a\", \"impact\": \"confirmd\"}]",
+            "`confirmd`",
+            "confirmed",
+            "[0].impact",
+        ),
+        (
+            "[{\"id\": \"a\", \"impakt\": \"confirmed\"}]",
+            "no key `impakt`",
+            "impact",
+            "[0].impakt",
+        ),
+        (
+            "[{\"id\": \"a\\u0007\", \"impact\": \"confirmed\"}]",
+            "controls something",
+            "anew",
+            "[0].id",
+        ),
         ("{\"resources\": {}}", "is a list", "resources", "resources"),
         ("{\"incidents\": []}", "no key `incidents`", "resources", "incidents"),
         ("[\"a\"]", "is a table of keys", "", "[0]"),
@@ -120,12 +170,17 @@ fn our_own_form_is_read_strictly_in_json_and_yaml() {
 #[test]
 fn as_much_is_taken_as_is_allowed_and_not_one_more() {
     let list = |count: usize| {
-        let items: Vec<String> = (0..count).map(|nth| format!("{{\"id\":\"r{nth}\",\"impact\":\"confirmed\"}}")).collect();
+        let items: Vec<String> = (0..count)
+            .map(|nth| format!("{{\"id\":\"r{nth}\",\"impact\":\"confirmed\"}}"))
+            .collect();
         format!("[{}]", items.join(","))
     };
     assert_eq!(good(&list(TOGETHER_MOST), "T-1").resources.len(), TOGETHER_MOST);
     let (what, hint, _) = wrong(&list(TOGETHER_MOST + 1));
-    assert!(what.contains("10001 resources") && hint.contains("by parts"), "{what} {hint}");
+    assert!(
+        what.contains("10001 resources") && hint.contains("by parts"),
+        "{what} {hint}"
+    );
     let id = |bytes: usize| format!("[{{\"id\":\"{}\",\"impact\":\"confirmed\"}}]", "x".repeat(bytes));
     assert_eq!(good(&id(ID_BYTES_MOST), "T-1").resources.len(), 1);
     assert!(wrong(&id(ID_BYTES_MOST + 1)).0.contains("at most 1024 bytes"));

@@ -324,7 +324,12 @@ fn evidence(claim: &Listed) -> Vec<(&str, &str)> {
         let mut places = provided.filter(|one| fold(&one.asked) == fold(asked));
         places.next().map_or("", |one| one.place.as_str())
     };
-    claim.row.evidence.iter().map(|asked| (asked.as_str(), place(asked))).collect()
+    claim
+        .row
+        .evidence
+        .iter()
+        .map(|asked| (asked.as_str(), place(asked)))
+        .collect()
 }
 
 fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {
