@@ -350,10 +350,10 @@ fn told(claim: &Value) -> String {
     let asked = claim["evidence"].as_array().into_iter().flatten();
     for asked in asked.filter_map(Value::as_str) {
         let provided = claim["provided"].as_array().into_iter().flatten();
-        let place = provided
+        let mut place = provided
             .filter(|one| text(one, "asked") == asked)
             .map(|one| text(one, "place"));
-        let place = place.last().unwrap_or("nobody has said where that is");
+        let place = place.next().unwrap_or("nobody has said where that is");
         let line = format!("asked for: {}: {}", one_line(asked, 300), one_line(place, 300));
         shown.push_str(&wrapped_as(&line, "  ", "    "));
     }

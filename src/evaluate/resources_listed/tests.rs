@@ -109,6 +109,7 @@ fn as_many_are_kept_as_are_allowed_and_not_one_more() {
     );
     assert_eq!(keep_with(&one, true, &BTreeMap::new(), Some(&nearly)).len(), 2);
     let known = BTreeMap::from([("a".to_owned(), resource("a", false))]);
+    let full = ResourceSummary { potential: 1, ..nearly };
     assert_eq!(
         keep_with(&one, true, &known, Some(&full)).len(),
         2,

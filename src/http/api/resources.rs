@@ -167,13 +167,8 @@ fn asked(
     body: &[u8],
 ) -> Result<Asked, Refusal> {
     let incident = find(&reading.sources(), provider, tracking_id, Extract::NOTHING)?.incident;
-    let list = read(body, &incident.tracking_id)?;
-    for (nth, resource) in list.resources.iter().enumerate() {
-        let account = resource.account.as_deref();
-        if account.is_some_and(|account| !may_name(&reading.rules.customers, &customer, account)) {
-            return Err(not_own(nth, resource, &customer));
-        }
-    }
+    let may_name = |account: &str| may_name(&reading.rules.customers, &customer, account);
+    let list = read(body, &incident.tracking_id, &may_name)?;
     let known = reading
         .store
         .resources_known(&incident.id, &customer, &list.resources)?;
@@ -193,10 +188,10 @@ fn asked(
     })
 }
 
-fn read(body: &[u8], tracking_id: &str) -> Result<List, Refusal> {
+fn read(body: &[u8], tracking_id: &str, may_name: &dyn Fn(&str) -> bool) -> Result<List, Refusal> {
     let text = std::str::from_utf8(body).map_err(|_| Refusal::bad("this body is no text in UTF-8"))?;
     let reading = fields::Reading::new("the body", text);
-    if let Some(list) = read_list(&reading, tracking_id) {
+    if let Some(list) = read_list(&reading, tracking_id, may_name) {
         return Ok(list);
     }
     let problems = reading.take_problems();
@@ -213,14 +208,6 @@ fn read(body: &[u8], tracking_id: &str) -> Result<List, Refusal> {
         Some(hint) => refusal.hint(hint),
         None => refusal,
     })
-}
-
-fn not_own(nth: usize, resource: &Resource, customer: &CustomerId) -> Refusal {
-    let account = resource.account.as_deref().unwrap_or_default();
-    let what = format!("the account {account} of `{}` is none of {customer}'s", resource.id);
-    Refusal::bad(what)
-        .field(format!("resources[{nth}].account"))
-        .hint("hand in each customer's resources by themselves; nothing of this list was kept")
 }
 
 fn too_many(kept: usize) -> Refusal {

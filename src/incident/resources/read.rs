@@ -59,10 +59,15 @@ pub struct List {
     pub is_complete: bool,
 }
 
-/// Reads a list for the incident of this tracking id; `None` if there are errors, which `reading` then holds.
-pub fn read_list(reading: &Reading<'_>, tracking_id: &str) -> Option<List> {
+/// Reads a list for the incident of this tracking id, with resources of accounts that may be named; `None` if there are
+/// errors, which `reading` then holds.
+pub fn read_list(reading: &Reading<'_>, tracking_id: &str, may_name: &dyn Fn(&str) -> bool) -> Option<List> {
     let tree = reading.tree_within(TEXTS, yaml::BY_PROGRAMS)?;
-    let reader = Reader { reading, tracking_id };
+    let reader = Reader {
+        reading,
+        tracking_id,
+        may_name,
+    };
     let list = reader.list(&tree);
     list.filter(|_| !reading.has_errors())
 }
@@ -98,6 +103,7 @@ fn path_to(node: &Node, at: (usize, usize), path: String) -> Option<String> {
 struct Reader<'r, 't> {
     reading: &'r Reading<'t>,
     tracking_id: &'r str,
+    may_name: &'r dyn Fn(&str) -> bool,
 }
 
 impl Reader<'_, '_> {
@@ -186,7 +192,12 @@ impl Reader<'_, '_> {
     }
 
     fn own(&self, node: &Node) -> Option<Resource> {
+        let had_errors = self.reading.has_errors();
         let fields = self.reading.fields(node, &RESOURCE)?;
+        if !had_errors && self.reading.has_errors() {
+            // a key that is mistyped is missing, too: it is told once
+            return None;
+        }
         let Some(id) = given(&fields, "id") else {
             let hint = "`id`: the provider's id of it, or its name";
             return self.refuse(fields.place, "this resource has no `id`", Some(hint));
@@ -289,7 +300,8 @@ impl Reader<'_, '_> {
     }
 
     fn built(&self, place: Place, parts: Parts<'_>, confirmed: bool) -> Option<Resource> {
-        let id = self.plain(parts.id?, "the id of a resource", ID_BYTES_MOST, "bytes", str::len)?;
+        let at = parts.id?;
+        let id = self.plain(at, "the id of a resource", ID_BYTES_MOST, "bytes", str::len)?;
         let of_text = |node: Option<&Node>, what: &str| match node {
             Some(node) => self.plain(node, what, TEXT_CHARS_MOST, "characters", |text| text.chars().count()),
             None => Some(String::new()),
@@ -297,6 +309,11 @@ impl Reader<'_, '_> {
         let (kind, name) = (of_text(parts.kind, "a type")?, of_text(parts.name, "a name")?);
         let region = of_text(parts.region, "a region")?;
         let account = self.account(place, &id, parts.account)?;
+        if let Some(other) = account.as_deref().filter(|account| !(self.may_name)(account)) {
+            let what = format!("the account {other} of this resource is not one of this customer's");
+            let hint = "hand in each customer's resources by themselves; nothing of this list is kept";
+            return self.refuse(parts.account.unwrap_or(at).place, &what, Some(hint));
+        }
         Some(Resource {
             id,
             kind,
