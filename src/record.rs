@@ -10,13 +10,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::claim::Claimed;
+use crate::claim::{Claimed, Downtime};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey};
 use crate::event::{Event, Impact, Kind};
 use crate::incident::correction::{Correction, Corrects, FirstSaid};
 use crate::incident::reminders::Reminded;
+use crate::incident::resources::{Resource, ResourceSummary, Resources};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::message::{Carried, FrozenContent, SharedContent};
@@ -277,6 +278,28 @@ pub enum Command {
         customer: CustomerId,
         /// What is told, each with the claims that it is about.
         reminders: Vec<ClaimsReminder>,
+    },
+    /// Keep a list of the resources that an incident impacted.
+    ListResources {
+        /// Which incident.
+        incident: IncidentId,
+        /// Whose resources.
+        customer: CustomerId,
+        /// Which; no two have the same key.
+        resources: Vec<Resource>,
+        /// Whether the list is whole.
+        is_complete: bool,
+    },
+    /// Count downtime that a person enters.
+    EnterDowntime(Box<Downtime>),
+    /// Do not count downtime any more that was entered.
+    WithdrawDowntime {
+        /// Whose.
+        customer: CustomerId,
+        /// Its id.
+        downtime: String,
+        /// Why.
+        reason: String,
     },
 }
 
@@ -578,6 +601,12 @@ pub enum Change {
         /// Of which, and of what.
         of: Vec<ClaimMark>,
     },
+    /// Resources that an incident impacted, each in place of what was said of it before.
+    ResourcesListed(Resources),
+    /// What all resources of an incident that are listed for a customer come to.
+    ResourcesCounted(ResourceSummary),
+    /// Downtime that a person entered or withdrew, in place of what was said of it before.
+    DowntimeEntered(Box<Downtime>),
     /// An ended delivery's retention is over.
     Forgotten {
         /// Which.

@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use super::known::{self, Known, OLD};
 use super::{Assessed, Assessor, Sources, remind};
-use crate::claim::{self, Asked, Catalogue, Claimed, Incident, Row, Rows, Usage};
+use crate::claim::{self, Asked, Catalogue, Claimed, Downtime, Incident, Row, Rows, Usage};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION};
 use crate::incident::IncidentId;
@@ -113,6 +113,7 @@ impl Follower {
     }
 
     fn note(&mut self, batch: Batch) {
+        self.stale.extend(batch.customers);
         match (&mut self.unread, batch.are_all) {
             (Some(unread), false) => unread.extend(batch.incidents),
             _ => self.unread = None,
@@ -154,11 +155,12 @@ impl Follower {
 
     /// Works out what may be owed to a customer, and has it reminded.
     fn look_at(&mut self, customer: &CustomerId, now: Time) -> Result<()> {
-        let said = {
+        let (said, downtimes) = {
             let view = self.sources.ledger.view();
-            claim::by_claim(view.all_claimed(Some(customer))?)
+            let said = claim::by_claim(view.all_claimed(Some(customer))?);
+            (said, view.downtimes_of(customer)?)
         };
-        self.work_out(customer, &said, now);
+        self.work_out(customer, &said, &downtimes, now);
         self.remind(customer, &said, now)
     }
 
@@ -267,10 +269,20 @@ impl Follower {
         Ok(())
     }
 
-    fn work_out(&mut self, customer: &CustomerId, said: &BTreeMap<String, Vec<Claimed>>, now: Time) {
-        let Some(used) = self.used.get(customer) else { return };
+    fn work_out(
+        &mut self,
+        customer: &CustomerId,
+        said: &BTreeMap<String, Vec<Claimed>>,
+        downtimes: &[Downtime],
+        now: Time,
+    ) {
+        let (Some(used), Some(rules)) = (self.used.get(customer), &self.rules) else {
+            return;
+        };
         let known = self.known.entry(customer.clone()).or_default();
         let mut incidents: Vec<Incident> = known.values().flat_map(|known| known.counts.iter().cloned()).collect();
+        let counted = downtimes.iter().filter(|downtime| downtime.counts(now));
+        incidents.extend(counted.map(|downtime| downtime.incident(&rules.catalogue)));
         incidents.sort_by(|one, other| {
             let key = |one: &Incident| (one.started, one.mitigated, one.tracking_id.clone());
             key(one).cmp(&key(other))

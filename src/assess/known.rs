@@ -1,20 +1,23 @@
 //! An incident as one customer heard of it, as far as credits need that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Result;
 use chrono::Duration;
 
-use crate::claim::{ImpactOn, Incident, Source, service_key};
+use crate::claim::{ImpactOn, Incident, OnList, Source, service_key};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::evaluate::{LookAt, Part};
 use crate::event::{EventType, Impact, Level, fold};
 use crate::incident::IncidentId;
 use crate::incident::correction::Corrected;
+use crate::incident::resources::KEPT_MOST;
 use crate::incident::reviews::{About, CLOSED_AFTER, Phase, Progress, Terms, progress};
 use crate::ledger::Ledger;
 use crate::rule::RuleSet;
+use crate::store::View;
 
 /// What was heard last so long ago can be claimed nowhere any more.
 pub const OLD: Duration = Duration::days(450);
@@ -69,7 +72,9 @@ pub fn read(
             return Ok(all);
         };
         for part in &owing.customers {
-            if let Some(known) = known(part, id, owing.corrected, terms, rules, now) {
+            if let Some(mut known) = known(part, id, owing.corrected, terms, rules, now) {
+                let listed = on_list(&view, id, &part.customer, rules)?;
+                known.counts.iter_mut().for_each(|one| one.listed.clone_from(&listed));
                 all.insert(part.customer.clone(), known);
             }
         }
@@ -78,6 +83,16 @@ pub fn read(
             None => return Ok(all),
         }
     }
+}
+
+/// What the customer's list of the resources that it impacted says, if there is one.
+fn on_list(view: &View, id: &IncidentId, customer: &CustomerId, rules: &RuleSet) -> Result<Option<Arc<OnList>>> {
+    let Some(summary) = view.resource_summary(id, customer)? else {
+        return Ok(None);
+    };
+    let resources = view.resources_of(id, customer, KEPT_MOST)?;
+    let listed = OnList::new(&resources, summary.is_complete, &rules.catalogue);
+    Ok(Some(Arc::new(listed)))
 }
 
 /// `None` if there is nothing to be made good: a test, or what never was.
@@ -171,6 +186,8 @@ fn counts(
         started,
         mitigated: ended,
         source,
+        listed: None,
+        entered: None,
     });
     incidents.collect()
 }

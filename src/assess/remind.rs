@@ -75,7 +75,10 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         };
         let (reminders, next) = claim::due(&facts, now);
         due.next = due.next.into_iter().chain(next).min();
-        let about = (&*row.provider, row.incidents.last().map_or("", String::as_str));
+        // what a person entered is no incident, and may be the last one
+        let name = |id: &'_ String| known.contains_key(&(&*row.provider, id.as_str()));
+        let last = row.incidents.iter().rev().find(|id| name(id));
+        let about = (&*row.provider, last.map_or("", String::as_str));
         for reminder in reminders {
             groups
                 .entry((reminder.kind, reminder.mark, about))

@@ -244,6 +244,12 @@ impl<'a> Month<'a, '_> {
                 incidents.push(id);
             }
         }
+        let entered = assessed
+            .incidents
+            .iter()
+            .filter_map(|incident| incident.entered.as_ref());
+        let mut downtimes: Vec<String> = entered.map(|entered| entered.id.clone()).collect();
+        downtimes.dedup();
         Row {
             id: row::id(&identity, self.month.name),
             customer: usage.customer.clone(),
@@ -267,6 +273,7 @@ impl<'a> Month<'a, '_> {
             provisional: self.month.end > self.asked.at,
             verified: assessed.term.verified && assessed.edition.is_sure,
             incidents,
+            downtimes,
             open_case_by: self.open_case_by(assessed),
             processed_within_seconds: assessed.term.processed_within,
             evidence: assessed.term.evidence.clone(),

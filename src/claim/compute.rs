@@ -13,7 +13,7 @@ use crate::clock::Time;
 use super::assess::{Month, available, governing};
 use super::downtime::merged;
 use super::explain;
-use super::incidents::{Incident, Index};
+use super::incidents::{Incident, Index, OnResource};
 use super::month::{BillingMonth, Calendar, YearMonth};
 use super::row::Row;
 use super::terms::{Catalogue, Editions, Per};
@@ -60,26 +60,55 @@ pub(super) struct Member<'a> {
     pub incidents: Vec<&'a Incident>,
 }
 
+impl Member<'_> {
+    /// Whether an incident touched it.
+    pub fn has(&self, incident: &Incident) -> bool {
+        self.incidents.iter().any(|own| std::ptr::eq(*own, incident))
+    }
+}
+
 /// Computes what may be owed.
 pub fn compute(asked: &Asked<'_>) -> Computed {
     let index = Index::new(asked.incidents);
     let mut groups: BTreeMap<(Identity, u8, &str), Vec<Member<'_>>> = BTreeMap::new();
+    let mut left_out: BTreeMap<(&str, String, OnResource), Vec<&Usage>> = BTreeMap::new();
     for usage in asked.usages {
         let key = (
             usage.identity_of_service(),
             usage.calendar.day,
             usage.calendar.zone.name(),
         );
-        let incidents = index.of(usage);
+        let (incidents, others) = by_list(usage, index.of(usage));
+        for (incident, says) in others {
+            let of = (usage.customer.as_str(), explain::incident_name(incident), says);
+            left_out.entry(of).or_default().push(usage);
+        }
         groups.entry(key).or_default().push(Member { usage, incidents });
     }
     let mut computed = Computed::default();
+    for ((_, incident, says), usages) in left_out {
+        computed
+            .notes
+            .insert(explain::left_out_by_list(&incident, says, &usages));
+    }
     let mut touched = HashMap::new();
     for members in groups.into_values() {
         group(asked, &members, &mut touched, &mut computed);
     }
     computed.rows = once_each(std::mem::take(&mut computed.rows));
     computed
+}
+
+/// The incidents that count for a usage, and those that do not by the list of the resources that they impacted.
+fn by_list<'a>(usage: &Usage, incidents: Vec<&'a Incident>) -> (Vec<&'a Incident>, Vec<(&'a Incident, OnResource)>) {
+    let (mut counted, mut left_out) = (Vec::with_capacity(incidents.len()), Vec::new());
+    for incident in incidents {
+        match incident.on_list(usage) {
+            Some(says) if !says.counts() => left_out.push((incident, says)),
+            _ => counted.push(incident),
+        }
+    }
+    (counted, left_out)
 }
 
 fn group<'a>(

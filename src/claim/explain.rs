@@ -7,7 +7,7 @@ use crate::clock::Time;
 
 use super::assess::{Assessment, Because, Month, Outcome, is_downtime};
 use super::downtime::{DownMinute, spoken};
-use super::incidents::Incident;
+use super::incidents::{Incident, OnResource};
 use super::row::Row;
 use super::terms::{Measure, NoTerms, Per, Term};
 use super::usage::Usage;
@@ -15,10 +15,16 @@ use super::usage::Usage;
 /// How many incidents are told one by one; the others are counted.
 const INCIDENTS_TOLD_MOST: usize = 20;
 
+/// How many resources a sentence names.
+const RESOURCES_NAMED_MOST: usize = 5;
+
+/// What is called so has no tracking id.
+pub const ENTERED_BY_A_PERSON: &str = "entered by a person";
+
 /// What an incident is called; what a person entered may have no tracking id.
 pub fn incident_name(incident: &Incident) -> String {
     match incident.tracking_id.as_str() {
-        "" => "entered by a person".to_owned(),
+        "" => ENTERED_BY_A_PERSON.to_owned(),
         id => id.to_owned(),
     }
 }
@@ -83,6 +89,36 @@ pub fn claimed_once(left: &Row) -> String {
     )
 }
 
+/// For which usages an incident does not count, because of the list of the resources that it impacted.
+pub fn left_out_by_list(incident: &str, says: OnResource, usages: &[&Usage]) -> String {
+    let why = match says {
+        OnResource::OnlyPotential => "lists them as potentially impacted only",
+        _ => "leaves them out",
+    };
+    let mut names: Vec<String> = usages.iter().map(|usage| usage.name()).collect();
+    names.sort();
+    names.dedup();
+    format!(
+        "{incident} is not counted for resources that are used: its list of impacted resources confirms others of the same \
+         account and sort, and {why}: {}",
+        some_of(&names)
+    )
+}
+
+/// The first few, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let named = names
+        .iter()
+        .take(RESOURCES_NAMED_MOST)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(RESOURCES_NAMED_MOST) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// Everything about one row.
 pub(super) fn sentences(month: &Month<'_, '_>, assessed: &Assessment<'_>, last_day: Option<NaiveDate>) -> Vec<String> {
     let mut sentences = Vec::new();
@@ -115,16 +151,52 @@ fn incidents(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut V
             Some(mitigated) => format!("until {}", moment(mitigated)),
             None => format!("still going on at {}", moment(month.asked.at)),
         };
+        let said_by = match &incident.entered {
+            Some(entered) => entered.said_by(),
+            None => incident.source.said_by().to_owned(),
+        };
         sentences.push(format!(
-            "{}: from {} {until}, {}.",
+            "{}: from {} {until}, {said_by}.",
             incident_name(incident),
             moment(incident.started),
-            incident.source.said_by()
         ));
     }
+    listed(month, assessed, sentences);
     match assessed.incidents.len().saturating_sub(INCIDENTS_TOLD_MOST) {
         0 => {}
         more => sentences.push(format!("And {more} more incidents.")),
+    }
+}
+
+/// What the lists of impacted resources say of the resources that it is of.
+fn listed(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut Vec<String>) {
+    let mut told: Vec<&str> = Vec::new();
+    for incident in assessed.incidents.iter().filter(|incident| incident.listed.is_some()) {
+        if told.contains(&incident.tracking_id.as_str()) || told.len() == INCIDENTS_TOLD_MOST {
+            continue;
+        }
+        told.push(&incident.tracking_id);
+        let (mut confirmed, mut potential, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        for member in month.members.iter().filter(|member| member.has(incident)) {
+            match incident.on_list(member.usage) {
+                Some(OnResource::ConfirmedById | OnResource::Confirmed) => confirmed.push(member.usage.name()),
+                Some(OnResource::Potential) => potential.push(member.usage.name()),
+                Some(OnResource::Unknown) => unknown.push(member.usage.name()),
+                Some(OnResource::OnlyPotential | OnResource::LeftOut) | None => {}
+            }
+        }
+        for (names, says) in [
+            (confirmed, "confirmed as impacted by the list of impacted resources"),
+            (potential, "potentially impacted by that list, which is not confirmed"),
+            (
+                unknown,
+                "counted without being confirmed: that list has nothing of the same account and sort",
+            ),
+        ] {
+            if !names.is_empty() {
+                sentences.push(format!("{}, {says}: {}.", incident_name(incident), some_of(&names)));
+            }
+        }
     }
 }
 

@@ -2,15 +2,19 @@
 //! resources, and whose word that is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::clock::Time;
 use crate::event::EventType;
 use crate::event::fold;
 
+use super::entered::Downtime;
 use super::usage::{Usage, resource_key, resource_name};
 
+mod listed;
 mod read;
 
+pub use listed::{OnList, OnResource};
 pub use read::read_incidents;
 
 /// One window of an incident. The same incident may have several, and by several people's word.
@@ -34,6 +38,10 @@ pub struct Incident {
     pub mitigated: Option<Time>,
     /// Whose word the times are.
     pub source: Source,
+    /// The list of impacted resources that the customer handed in.
+    pub listed: Option<Arc<OnList>>,
+    /// What a person entered, if it is no incident of a provider.
+    pub entered: Option<Arc<Downtime>>,
 }
 
 /// A service in a region.
@@ -114,6 +122,9 @@ impl<'i> Index<'i> {
         for resource in &incident.resources {
             push(&mut self.by_resource, (provider, resource_name(resource)), nth);
         }
+        for name in incident.listed.iter().flat_map(|listed| listed.confirmed_names()) {
+            push(&mut self.by_resource, (provider, name), nth);
+        }
     }
 
     /// The incidents that impacted a usage, by begin: of what several people say of one incident, only whose word counts.
@@ -173,6 +184,9 @@ impl Incident {
         if self.provider != usage.provider {
             return false;
         }
+        if self.on_list(usage) == Some(OnResource::ConfirmedById) {
+            return true;
+        }
         let region = usage.region_key();
         let in_region = |other: &Option<String>| match (other, &region) {
             (Some(other), Some(region)) => other == region,
@@ -193,6 +207,11 @@ impl Incident {
                 Named::ByName => (of_service || self.impact.is_empty()) && of_account,
             },
         }
+    }
+
+    /// What the list of impacted resources says of a usage, if there is one and the usage names a resource.
+    pub fn on_list(&self, usage: &Usage) -> Option<OnResource> {
+        self.listed.as_ref()?.says(usage)
     }
 
     fn names(&self, resource: &str) -> Named {

@@ -8,6 +8,7 @@
 //! - `month` is a billing month, `downtime` is time that counts as down, `money` is what a step pays of a fee
 //! - [`compute()`] puts them together into [`Row`]s; `explain` says in words how each came about
 //! - `last_day` is until when a claim must be in; `pack` is what it is sent with
+//! - `entered` is downtime that a person enters, without an incident of the provider
 //! - `state` is how far a claim is, `standing` what people said of it, `reminders` what they are to be reminded of
 
 use crate::problem::meant::meant;
@@ -16,6 +17,7 @@ mod amounts;
 mod assess;
 mod compute;
 mod downtime;
+mod entered;
 mod explain;
 mod incidents;
 mod last_day;
@@ -35,7 +37,9 @@ mod tests;
 
 pub use amounts::Amounts;
 pub use compute::{Asked, Computed, Rows, compute};
-pub use incidents::{Impact as ImpactOn, Incident, Source, read_incidents};
+pub use entered::{DOWNTIMES_MOST, Downtime, Typed as TypedDowntime, Withdrawn, reason as reason_to_withdraw};
+pub use explain::ENTERED_BY_A_PERSON;
+pub use incidents::{Impact as ImpactOn, Incident, OnList, Source, read_incidents};
 pub use money::rounded;
 pub use month::Calendar;
 pub use reminders::{Facts, due};

@@ -7,7 +7,7 @@
 //! - `request` is the text of the support request, `evidence` what proves it, `missing` what is not there or not sure
 //! - `json` is for programs, `page` for paper, `archive` puts it all into one file
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::event::Kind;
@@ -27,6 +27,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use crate::incident::resources::Resource;
 pub use archive::zip;
 
 /// Everything that a claim is sent with.
@@ -53,7 +54,8 @@ pub struct Pack<'a> {
 }
 
 /// What a person says of one thing that the terms ask for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Provided {
     /// Which one: the words of the terms.
     pub asked: String,
@@ -78,6 +80,21 @@ pub struct Evidence {
     pub windows: Vec<Window>,
     /// What the provider said of it, in the order in which it was published.
     pub communications: Vec<Communication>,
+    /// Of downtime that a person entered: why, and what proves it.
+    pub entered: Option<Entered>,
+}
+
+/// Downtime that a person entered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entered {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Time,
+    /// Why it counts.
+    pub reason: String,
+    /// What proves it: sentences, addresses, names of files.
+    pub evidence: Vec<String>,
 }
 
 /// A service in a region.
@@ -87,34 +104,6 @@ pub struct Impact {
     pub service: String,
     /// The region; none: everywhere.
     pub region: Option<String>,
-}
-
-/// One impacted resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Resource {
-    /// The provider's id of it.
-    pub id: String,
-    /// What sort of thing it is (`microsoft.compute/virtualmachines`).
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What it is called.
-    pub name: String,
-    /// The account it belongs to.
-    pub account: Option<String>,
-    /// Where it is.
-    pub region: Option<String>,
-    /// Whether the provider confirmed the impact; otherwise it is a potential one.
-    pub confirmed: bool,
-}
-
-impl Resource {
-    /// How sure the impact is, in Azure's words.
-    fn impact_type(&self) -> &'static str {
-        match self.confirmed {
-            true => "confirmed",
-            false => "potential",
-        }
-    }
 }
 
 /// From when until when an incident lasted.

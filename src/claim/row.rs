@@ -59,6 +59,9 @@ pub struct Row {
     pub verified: bool,
     /// The incidents that count, by begin.
     pub incidents: Vec<String>,
+    /// The ids of downtimes that a person entered and that count, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub downtimes: Vec<String>,
     /// Until when a case must be opened with the provider, where its terms ask for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_case_by: Option<Time>,

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::customer::CustomerId;
+use crate::event::fold;
 
 use super::money::Currency;
+use super::pack::Provided;
 use super::row::Row;
 use super::state::State;
 
@@ -17,6 +19,9 @@ pub const NAME_CHARS_MOST: usize = 200;
 
 /// The longest note, characters.
 pub const NOTE_CHARS_MOST: usize = 2_000;
+
+/// The longest name of a place where evidence is, characters.
+pub const PLACE_CHARS_MOST: usize = 300;
 
 /// Something that a person said of a claim. What is left out stays as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +50,9 @@ pub struct Said {
     /// Anything else: the number of the case, why it was denied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Where things are that the terms ask a claim to bring; an empty place says that one is not there after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Provided>,
 }
 
 /// What was said, of which claim, by whom and when.
@@ -85,6 +93,8 @@ pub struct Standing {
     pub credited: Option<String>,
     /// Whether nobody is reminded of it.
     pub is_not_worth_it: bool,
+    /// What of the things that the terms ask for is there, and where.
+    pub provided: Vec<Provided>,
     /// The figures as they were at the submission, or when something was said last.
     pub row: Option<Row>,
 }
@@ -142,6 +152,12 @@ impl Standing {
         keep(&mut self.granted, said.granted);
         keep(&mut self.credited, said.credited);
         self.is_not_worth_it = said.not_worth_it.unwrap_or(self.is_not_worth_it);
+        for provided in said.evidence {
+            self.provided
+                .retain(|known| fold(&known.asked) != fold(&provided.asked));
+            self.provided
+                .extend(Some(provided).filter(|provided| !provided.place.is_empty()));
+        }
     }
 
     /// The state that counts: what a person said last, unless that was before the submission and the last day has passed.
@@ -181,7 +197,7 @@ impl Said {
     /// When it cannot, with the field.
     pub fn fit(mut self, state: Option<State>, row: &Row) -> Result<Self, Unfit> {
         if self == Self::default() {
-            let hint = "a state, an owner, an addressee, an amount or a note".to_owned();
+            let hint = "a state, an owner, an addressee, an amount, a note or where evidence is".to_owned();
             return Err(unfit("state", "this says nothing of the claim", hint));
         }
         if let Some(next) = self.state {
@@ -211,8 +227,45 @@ impl Said {
                 return Err(unfit(field, &what, "say it in fewer words".to_owned()));
             }
         }
+        for provided in &mut self.evidence {
+            *provided = fit_evidence(provided, row)?;
+        }
         Ok(self)
     }
+}
+
+/// Where one thing is that the terms ask for, in their words.
+fn fit_evidence(provided: &Provided, row: &Row) -> Result<Provided, Unfit> {
+    let asked = row.evidence.iter().find(|asked| fold(asked) == fold(&provided.asked));
+    let Some(asked) = asked else {
+        let what = format!(
+            "the terms of this claim do not ask for “{}”",
+            shortened(&provided.asked)
+        );
+        let hint = match row.evidence.is_empty() {
+            true => "the terms that are known here ask for nothing: say it with `note`".to_owned(),
+            false => format!("they ask for: {}", row.evidence.join("; ")),
+        };
+        return Err(unfit("evidence", &what, hint));
+    };
+    let place = provided.place.trim();
+    if place.chars().count() > PLACE_CHARS_MOST || place.chars().any(char::is_control) {
+        let what = format!("a place has at most {PLACE_CHARS_MOST} characters, and none that controls something");
+        return Err(unfit(
+            "evidence",
+            &what,
+            "name the file, the ticket or the folder".to_owned(),
+        ));
+    }
+    Ok(Provided {
+        asked: asked.clone(),
+        place: place.to_owned(),
+    })
+}
+
+/// What somebody typed, as an answer repeats it.
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 fn unfit(field: &'static str, what: &str, hint: String) -> Unfit {

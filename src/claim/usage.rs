@@ -18,6 +18,7 @@ use super::month::{BillingMonth, Calendar, YearMonth};
 mod costs;
 mod read;
 
+pub use crate::incident::resources::{resource_key, resource_name, subscription_of};
 pub use costs::{Costs, read_costs};
 pub use read::{Beside, read_usage, read_usage_among};
 
@@ -137,22 +138,6 @@ impl Usage {
         };
         starts_before(self, other) && starts_before(other, self)
     }
-}
-
-/// A resource's name as it is compared: an id of Azure is the same in any case.
-pub fn resource_key(resource: &str) -> String {
-    resource.trim().trim_end_matches('/').to_lowercase()
-}
-
-/// The last part of a resource's id: what a person calls it.
-pub fn resource_name(key: &str) -> &str {
-    key.rsplit('/').next().unwrap_or(key)
-}
-
-/// The account that stands in a resource's id (`/subscriptions/<id>/…`).
-pub fn subscription_of(key: &str) -> Option<&str> {
-    let rest = key.trim_start_matches('/').strip_prefix("subscriptions/")?;
-    rest.split('/').next().filter(|id| !id.is_empty())
 }
 
 /// By whose clocks a usage without a zone is billed.

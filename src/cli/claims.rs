@@ -17,6 +17,7 @@ use crate::event::catalogue::Catalogue as Services;
 use crate::problem::Problem;
 use crate::problem::fields::Reading;
 
+mod downtime;
 mod running;
 
 /// Work out service credits for downtime, explain each figure, and follow each claim
@@ -32,6 +33,7 @@ enum What {
     Show(running::Show),
     State(running::Say),
     Pack(running::Pack),
+    Downtime(Box<downtime::Downtime>),
     Explain(Explain),
     Compute(Compute),
     Terms(Terms),
@@ -115,6 +117,7 @@ impl Claims {
             What::Show(show) => show.run().await,
             What::State(say) => say.run().await,
             What::Pack(pack) => pack.run().await,
+            What::Downtime(downtime) => downtime.run().await,
             What::Explain(explain) => explain.run().await,
             What::Compute(compute) => compute.run(),
             What::Terms(terms) => terms.run(),

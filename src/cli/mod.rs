@@ -24,6 +24,7 @@ mod output;
 mod problems;
 mod reasons;
 mod replay;
+mod resources;
 mod rules;
 mod schema;
 mod secrets;
@@ -68,6 +69,7 @@ enum Command {
     Events(events::Events),
     Incidents(incidents::Incidents),
     Correct(correct::Correct),
+    Resources(resources::Resources),
     Deliveries(deliveries::Deliveries),
     Redeliver(deliveries::Redeliver),
     Feeds(feeds::Feeds),
@@ -118,6 +120,7 @@ impl Command {
             Command::Events(events) => wait(events.run()),
             Command::Incidents(incidents) => wait(incidents.run()),
             Command::Correct(correct) => wait(correct.run()),
+            Command::Resources(resources) => wait(resources.run()),
             Command::Deliveries(deliveries) => wait(deliveries.run()),
             Command::Redeliver(redeliver) => wait(redeliver.run()),
             Command::Feeds(feeds) => wait(feeds.run()),

@@ -20,13 +20,15 @@
 //! something owed may be due    ──▶ owed_due           customers are reminded by events of our own, each of its part
 //! a person corrects something ──▶ correction_asked   it counts against the provider's word, and clocks are set anew
 //! a person speaks of a claim  ──▶ claim_asked        kept, if the claim is so far
+//! resources are listed        ──▶ resources_listed   kept with their incident, each in place of what was said before
+//! a person enters downtime    ──▶ downtime_entered   it counts like an incident, until it is withdrawn
 //! claims are to be told of    ──▶ claims_due         by events of our own, each once
 //! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
 //! that is to be tried again   ──▶ retry_asked
 //! a test was asked for        ──▶ test_asked         this receiver is told, and nothing else
 //! ```
 
-use crate::claim::Claimed;
+use crate::claim::{Claimed, Downtime};
 use crate::clock::Time;
 use crate::delivery::{Attempt, Delivery, Standing};
 use crate::event::Event;
@@ -40,6 +42,7 @@ mod claims_due;
 mod clock_jumped;
 mod correction_asked;
 mod delivery_expired;
+mod downtime_entered;
 pub(crate) mod event_received;
 mod facts;
 mod measuring;
@@ -49,6 +52,7 @@ pub(crate) mod own;
 pub(crate) mod placing;
 mod receiver_gone;
 mod redelivery_asked;
+mod resources_listed;
 mod retention_due;
 pub(crate) mod retry_asked;
 pub(crate) mod rules_awaited;
@@ -61,6 +65,7 @@ pub use correction_asked::Correcting;
 pub use measuring::{Measuring, alone};
 pub use notifications_due::{DueTogether, azure_page};
 pub use owed_due::{LookAt, Part};
+pub use resources_listed::Listing;
 pub use retention_due::Old;
 pub use rules_changed::RulesChange;
 pub use rules_forgotten::Forgetting;
@@ -107,6 +112,24 @@ pub enum Case<'a> {
         /// The oldest first.
         before: Vec<Claimed>,
     },
+    /// A customer hands in a list of the resources that an incident impacted.
+    ResourcesListed(resources_listed::Listing<'a>),
+    /// A person enters downtime, beside what was entered before.
+    DowntimeEntered {
+        /// What.
+        downtime: &'a Downtime,
+        /// All that the customer entered.
+        known: Vec<Downtime>,
+    },
+    /// A person withdraws downtime.
+    DowntimeWithdrawn {
+        /// What was entered, if anything was.
+        known: Option<Downtime>,
+        /// Who withdraws it.
+        by: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
     /// A customer is to be reminded of claims.
     ClaimsDue(claims_due::Reminding<'a>),
     /// The machine's clock jumped forward, by so much.
@@ -142,6 +165,9 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
         Case::Unclocked(unclocked) => owed_due::begin(unclocked, now),
         Case::CorrectionAsked(correcting) => correction_asked::correct(correcting, now),
         Case::ClaimAsked { claimed, before } => claim_asked::keep(claimed, before, now),
+        Case::ResourcesListed(listing) => resources_listed::keep(listing, now),
+        Case::DowntimeEntered { downtime, known } => downtime_entered::enter(downtime, known, now),
+        Case::DowntimeWithdrawn { known, by, reason } => downtime_entered::withdraw(known.as_ref(), by, reason, now),
         Case::ClaimsDue(reminding) => claims_due::remind(reminding),
         Case::ClockJumped(by) => clock_jumped::jumped(*by, now),
         Case::SetAside(trouble) => set_aside::set_aside(trouble, now),

@@ -25,6 +25,15 @@ const WRONG_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose wrong tokens are remembered.
 const WRONG_ADDRESSES_MOST: usize = 10_000;
 
+/// Who hands something in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// The name of the token, or the customer whose token it is.
+    pub by: String,
+    /// The customer whose token it is; none: somebody who may give commands.
+    pub own: Option<CustomerId>,
+}
+
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -99,6 +108,25 @@ impl AppState {
         });
         let named = named.or_else(|| self.signed_in_operator(caller));
         named.unwrap_or_else(|| "operator".to_owned())
+    }
+
+    /// Who hands something in: a customer by its own token, for itself alone, or whoever may give commands.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn speaker(&self, caller: &Caller) -> Result<Speaker, Refusal> {
+        if let Some(customer) = self.customer(caller) {
+            self.stop_guessing(caller)?;
+            return Ok(Speaker {
+                by: customer.to_string(),
+                own: Some(customer),
+            });
+        }
+        self.admit(caller, Scope::Operate)?;
+        Ok(Speaker {
+            by: self.operator(caller),
+            own: None,
+        })
     }
 
     /// Whether nobody was given a token for this, and the caller is a program on this machine.

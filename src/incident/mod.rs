@@ -9,6 +9,7 @@ use crate::event::{Arrival, Event, EventType, Impact, Kind, Level, Line, Provide
 
 pub mod correction;
 pub mod reminders;
+pub mod resources;
 pub mod reviews;
 
 /// What an incident is known by: the provider, and its tracking id without regard to case.

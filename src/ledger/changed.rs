@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::customer::CustomerId;
 use crate::incident::IncidentId;
 use crate::record::{Change, Piece, Record};
 
@@ -41,16 +42,49 @@ impl Followers {
         }
     }
 
-    /// The store is as far as this, and these incidents changed on the way.
-    pub(super) fn note(&self, incidents: BTreeSet<IncidentId>, through: u64) {
-        self.assess.note(incidents.clone(), through);
-        self.search.note(incidents, through);
+    /// The store is as far as this, and these changed on the way.
+    pub(super) fn note(&self, touched: Touched, through: u64) {
+        self.assess.note(touched.clone(), through);
+        // what customers entered stands in no index of incidents
+        let customers = BTreeSet::new();
+        self.search.note(Touched { customers, ..touched }, through);
     }
 
     /// Nothing more is handed out.
     pub fn close(&self) {
         self.search.close();
         self.assess.close();
+    }
+}
+
+/// What changes touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// These incidents.
+    pub incidents: BTreeSet<IncidentId>,
+    /// Customers who entered something that is about no incident.
+    pub customers: BTreeSet<CustomerId>,
+}
+
+impl Touched {
+    /// Notes what a record changes, with the earlier pieces of its decision.
+    pub(super) fn add(&mut self, record: &Record, pieces: &[Piece]) {
+        self.incidents.extend(changed_by(record, pieces).cloned());
+        self.customers
+            .extend(changes_of(record, pieces).filter_map(entered_by).cloned());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.incidents.is_empty() && self.customers.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.incidents.len() + self.customers.len()
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.incidents.extend(other.incidents);
+        self.customers.extend(other.customers);
     }
 }
 
@@ -66,7 +100,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Notes {
-    incidents: BTreeSet<IncidentId>,
+    touched: Touched,
     are_all: bool,
     through: u64,
     is_urgent: bool,
@@ -78,6 +112,8 @@ struct Notes {
 pub struct Batch {
     /// These incidents.
     pub incidents: BTreeSet<IncidentId>,
+    /// Customers who entered something that is about no incident.
+    pub customers: BTreeSet<CustomerId>,
     /// More than could be noted: any may have.
     pub are_all: bool,
     /// The store holds everything up to this sequence number.
@@ -92,13 +128,13 @@ impl Changed {
         changed
     }
 
-    /// The store is as far as this, and these incidents changed on the way.
-    pub(super) fn note(&self, incidents: BTreeSet<IncidentId>, through: u64) {
+    /// The store is as far as this, and these changed on the way.
+    pub(super) fn note(&self, touched: Touched, through: u64) {
         let mut notes = self.lock();
-        let is_first = notes.incidents.is_empty() && !incidents.is_empty();
-        notes.incidents.extend(incidents);
-        if notes.incidents.len() > NOTED_MOST {
-            notes.incidents.clear();
+        let is_first = notes.touched.is_empty() && !touched.is_empty();
+        notes.touched.extend(touched);
+        if notes.touched.len() > NOTED_MOST {
+            notes.touched = Touched::default();
             notes.are_all = true;
         }
         notes.through = through;
@@ -131,11 +167,11 @@ impl Changed {
 
     /// Waits a little, and hands out what has changed since the last time; `None` when closed.
     pub fn take(&self) -> Option<Batch> {
-        let is_idle = |notes: &mut Notes| !notes.is_closed && !notes.is_urgent && notes.incidents.is_empty();
+        let is_idle = |notes: &mut Notes| !notes.is_closed && !notes.is_urgent && notes.touched.is_empty();
         let waited = self.0.told.wait_timeout_while(self.lock(), WAITS, is_idle);
         let (mut notes, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let began = Instant::now();
-        let gathers = |notes: &mut Notes| !notes.is_closed && !notes.is_urgent && !notes.incidents.is_empty();
+        let gathers = |notes: &mut Notes| !notes.is_closed && !notes.is_urgent && !notes.touched.is_empty();
         while gathers(&mut notes) && began.elapsed() < GATHERS_MOST {
             let before = notes.through;
             let waited = self.0.told.wait_timeout_while(notes, GATHERS, gathers);
@@ -148,8 +184,10 @@ impl Changed {
             return None;
         }
         notes.is_urgent = false;
+        let touched = std::mem::take(&mut notes.touched);
         Some(Batch {
-            incidents: std::mem::take(&mut notes.incidents),
+            incidents: touched.incidents,
+            customers: touched.customers,
             are_all: std::mem::take(&mut notes.are_all),
             through: notes.through,
         })
@@ -162,6 +200,10 @@ impl Changed {
 
 /// The incidents that a record changes, with the earlier pieces of its decision.
 pub fn changed_by<'r>(record: &'r Record, pieces: &'r [Piece]) -> impl Iterator<Item = &'r IncidentId> {
+    changes_of(record, pieces).filter_map(about)
+}
+
+fn changes_of<'r>(record: &'r Record, pieces: &'r [Piece]) -> impl Iterator<Item = &'r Change> {
     let changes = match record {
         Record::Decided { changes, .. } | Record::Continued { changes, .. } => &changes[..],
         Record::Recorded { .. }
@@ -171,7 +213,15 @@ pub fn changed_by<'r>(record: &'r Record, pieces: &'r [Piece]) -> impl Iterator<
         | Record::Retired { .. } => &[],
     };
     let earlier = pieces.iter().flat_map(|piece| &piece.changes);
-    earlier.chain(changes).filter_map(about)
+    earlier.chain(changes)
+}
+
+/// The customer who entered something that is about no incident.
+fn entered_by(change: &Change) -> Option<&CustomerId> {
+    match change {
+        Change::DowntimeEntered(downtime) => Some(&downtime.customer),
+        _ => None,
+    }
 }
 
 fn about(change: &Change) -> Option<&IncidentId> {
@@ -186,6 +236,9 @@ fn about(change: &Change) -> Option<&IncidentId> {
     }
     if let Change::Corrected(correction) = change {
         return Some(&correction.incident);
+    }
+    if let Change::ResourcesCounted(summary) = change {
+        return Some(&summary.incident);
     }
     if let Change::IncidentForgotten { incident, .. } = change {
         return Some(incident);
@@ -202,13 +255,20 @@ mod tests {
         IncidentId::new(Provider::Azure, &format!("T-{nth}"))
     }
 
+    fn incidents(ids: impl IntoIterator<Item = IncidentId>) -> Touched {
+        Touched {
+            incidents: ids.into_iter().collect(),
+            ..Touched::default()
+        }
+    }
+
     #[test]
     fn what_changes_often_is_handed_out_once_and_with_how_far_the_store_is() {
         let changed = Changed::since(7);
         for through in 8..508 {
-            changed.note([id(1)].into(), through);
+            changed.note(incidents([id(1)]), through);
         }
-        changed.note(BTreeSet::new(), 600);
+        changed.note(Touched::default(), 600);
         changed.hurry();
         let batch = changed.take().expect("open");
         assert_eq!(
@@ -224,9 +284,23 @@ mod tests {
     #[test]
     fn more_than_can_be_noted_is_all_of_them() {
         let changed = Changed::since(0);
-        changed.note((0..=NOTED_MOST).map(id).collect(), 1);
+        changed.note(incidents((0..=NOTED_MOST).map(id)), 1);
         changed.hurry();
         let batch = changed.take().expect("open");
         assert!(batch.are_all && batch.incidents.is_empty());
+    }
+
+    #[test]
+    fn who_entered_something_is_handed_out_to_whom_it_concerns() {
+        let followers = Followers::since(0);
+        let customers = [CustomerId::new("contoso")].into();
+        let touched = Touched {
+            customers,
+            ..Touched::default()
+        };
+        followers.note(touched.clone(), 1);
+        followers.search.hurry();
+        assert_eq!(followers.assess.take().expect("open").customers, touched.customers);
+        assert!(followers.search.take().expect("open").customers.is_empty());
     }
 }

@@ -1,7 +1,6 @@
 //! What one cycle writes: staged while it goes on, then written as one group, synced, applied and answered; or, where
 //! there is no space, put back as if it had never been.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -9,10 +8,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use super::{
-    HELD_MOST, Hint, MEASURE_EVERY, NO_SPACE_WAIT, RECORD_BYTES_MOST, Refused, Reply, Waiting, Writer, changed_by,
+    HELD_MOST, Hint, MEASURE_EVERY, NO_SPACE_WAIT, RECORD_BYTES_MOST, Refused, Reply, Touched, Waiting, Writer,
 };
 use crate::delivery::{Attempt, End};
-use crate::incident::IncidentId;
 use crate::journal;
 use crate::journal::Position;
 use crate::record::{Change, Deadline, Input, Piece, Record};
@@ -30,7 +28,7 @@ pub(super) struct Cycle {
     pub undo: Vec<Undo>,
     pub decisions: usize,
     /// The incidents that it changes.
-    pub changed: BTreeSet<IncidentId>,
+    pub changed: Touched,
     /// How deliveries ended.
     pub ends: Vec<End>,
 }
@@ -129,7 +127,7 @@ impl Writer {
         cycle.next_seq += 1;
         cycle.bytes += bytes.len();
         cycle.group.push(bytes);
-        cycle.changed.extend(changed_by(record, pieces).cloned());
+        cycle.changed.add(record, pieces);
         cycle.ends.extend(ends(record).cloned());
         self.store
             .stage(seq, record, pieces)

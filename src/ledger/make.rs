@@ -15,7 +15,7 @@ use crate::evaluate::event_received::Heard;
 use crate::evaluate::retry_asked::Retry;
 use crate::evaluate::set_aside::{self, Trouble};
 use crate::evaluate::test_asked::Test;
-use crate::evaluate::{Case, Correcting, DueTogether, LookAt, Measuring, evaluate};
+use crate::evaluate::{Case, Correcting, DueTogether, Listing, LookAt, Measuring, evaluate};
 use crate::event::{Arrival, Event, Measures, Provider};
 use crate::incident::IncidentId;
 use crate::journal::Position;
@@ -196,6 +196,34 @@ impl Writer {
             Command::RemindOfClaims { customer, reminders } => {
                 let reminding = view.claims_to_remind_of(customer, reminders)?;
                 self.made(of, &Case::ClaimsDue(reminding))
+            }
+            Command::ListResources {
+                incident,
+                customer,
+                resources,
+                is_complete,
+            } => {
+                let listing = Listing {
+                    incident,
+                    customer,
+                    by,
+                    resources,
+                    is_complete: *is_complete,
+                    known: view.resources_known(incident, customer, resources)?,
+                };
+                self.made(of, &Case::ResourcesListed(listing))
+            }
+            Command::EnterDowntime(downtime) => {
+                let known = view.downtimes_of(&downtime.customer)?;
+                self.made(of, &Case::DowntimeEntered { downtime, known })
+            }
+            Command::WithdrawDowntime {
+                customer,
+                downtime,
+                reason,
+            } => {
+                let known = view.downtime(customer, downtime)?;
+                self.made(of, &Case::DowntimeWithdrawn { known, by, reason })
             }
         })
     }
@@ -451,6 +479,9 @@ fn lane_of(change: &Change) -> Option<(EndpointId, IncidentId)> {
         | Change::Corrected(_)
         | Change::Claimed(_)
         | Change::RemindedOfClaims { .. }
+        | Change::ResourcesListed(_)
+        | Change::ResourcesCounted(_)
+        | Change::DowntimeEntered(_)
         | Change::IncidentForgotten { .. }
         | Change::Forgotten { .. } => None,
     }

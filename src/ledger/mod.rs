@@ -45,6 +45,7 @@ mod thin;
 #[cfg(test)]
 pub(crate) mod trap;
 
+use changed::Touched;
 pub use changed::{Batch, Followers, changed_by};
 #[cfg(test)]
 pub(crate) use deciding::note_of_deaths;

@@ -14,7 +14,7 @@ use crate::incident::IncidentId;
 use crate::journal::Position;
 use crate::journal::{self, Keep};
 use crate::notification::SeriesId;
-use crate::record::{Change, Deadline, Input, Of, Record, ToldTo, Why};
+use crate::record::{Change, Command, Deadline, Input, Of, Record, ToldTo, Why};
 use crate::rule::Revision;
 
 /// What is forgotten, each with the sequence number of the record that says so: only what stands before that goes. The
@@ -122,7 +122,7 @@ impl Forgotten {
         let mut is_changed = false;
         for (nth, input) in (0..).zip(&mut inputs) {
             let at = Position { seq, nth };
-            if *input != Input::Retired && self.is_gone(at) {
+            if *input != Input::Retired && (self.is_gone(at) || self.is_of_forgotten(seq, input)) {
                 *input = Input::Retired;
                 is_changed = true;
             }
@@ -134,6 +134,17 @@ impl Forgotten {
         match cut_back(&mut inputs, |input| *input == Input::Retired) {
             true => Keep::Drop,
             false => Keep::Replace(Record::Recorded { at, inputs }.to_bytes()),
+        }
+    }
+
+    /// Whether it lists resources of an incident that is forgotten later: what was decided of that says nothing, either.
+    fn is_of_forgotten(&self, seq: u64, input: &Input) -> bool {
+        match input {
+            Input::Commanded {
+                command: Command::ListResources { incident, .. },
+                ..
+            } => is_later(seq, self.incidents.get(incident)),
+            _ => false,
         }
     }
 
@@ -318,7 +329,11 @@ impl Forgotten {
             | Change::NextLook { incident, .. } => is_old(incident),
             Change::Reminded(reminded) => is_old(&reminded.incident),
             Change::Corrected(correction) => is_old(&correction.incident),
-            Change::ClocksBegun | Change::Claimed(_) | Change::RemindedOfClaims { .. } => false,
+            Change::ResourcesListed(listed) => is_old(&listed.incident),
+            Change::ResourcesCounted(summary) => is_old(&summary.incident),
+            Change::ClocksBegun | Change::Claimed(_) | Change::RemindedOfClaims { .. } | Change::DowntimeEntered(_) => {
+                false
+            }
             Change::Nothing { why } => *why != Why::Retired && is_of_event(of, |event| self.is_gone(event)),
             Change::SetAside(_) => is_of_event(of, |event| self.is_gone(event)),
             Change::TakenUp { at } => self.is_gone(*at),

@@ -49,6 +49,9 @@ variants! {
         Command::Correct { .. } => "command correct",
         Command::Claim(_) => "command claim",
         Command::RemindOfClaims { .. } => "command remind-of-claims",
+        Command::ListResources { .. } => "command list-resources",
+        Command::EnterDowntime(_) => "command enter-downtime",
+        Command::WithdrawDowntime { .. } => "command withdraw-downtime",
     }
     deadline(Deadline), DEADLINES {
         Deadline::Tell { .. } => "deadline tell",
@@ -96,6 +99,9 @@ variants! {
         Change::Corrected(_) => "change corrected",
         Change::Claimed(_) => "change claimed",
         Change::RemindedOfClaims { .. } => "change reminded-of-claims",
+        Change::ResourcesListed(_) => "change resources-listed",
+        Change::ResourcesCounted(_) => "change resources-counted",
+        Change::DowntimeEntered(_) => "change downtime-entered",
         Change::Forgotten { .. } => "change forgotten",
         Change::IncidentForgotten { .. } => "change incident-forgotten",
     }
@@ -131,6 +137,9 @@ variants! {
         Why::ToldBefore => "why told-before",
         Why::TooCostly => "why too-costly",
         Why::NoSuchReceiver => "why no-such-receiver",
+        Why::SaidBefore => "why said-before",
+        Why::TooMany { .. } => "why too-many",
+        Why::NoSuchDowntime => "why no-such-downtime",
     }
     end(End), ENDS {
         End::Delivered => "end delivered",

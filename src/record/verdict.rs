@@ -90,6 +90,15 @@ pub enum Why {
     ToldBefore,
     /// Finding out whether the rule matches takes more work than a customer's rules may take of one event.
     TooCostly,
+    /// The same was said before.
+    SaidBefore,
+    /// There would be more than are kept.
+    TooMany {
+        /// How many are kept.
+        most: u32,
+    },
+    /// No such downtime was entered, or it is withdrawn.
+    NoSuchDowntime,
 }
 
 impl std::fmt::Display for Why {
@@ -122,6 +131,9 @@ impl std::fmt::Display for Why {
             Why::NoSuchIncident => f.write_str("there is no such incident, or no such communication of it"),
             Why::ClaimStandsOtherwise => f.write_str("the claim stood otherwise by then"),
             Why::ToldBefore => f.write_str("all of it was told before"),
+            Why::SaidBefore => f.write_str("the same was said before"),
+            Why::TooMany { most } => write!(f, "there would be more than the {most} that are kept"),
+            Why::NoSuchDowntime => f.write_str("no such downtime was entered, or it is withdrawn"),
             Why::NoSuchReceiver => f.write_str("there is no such receiver, or it cannot be told in this form"),
             Why::TooCostly => f.write_str(
                 "trying the patterns of this customer's rules on this event takes more work than one event may cost",

@@ -313,6 +313,19 @@ fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec
                 });
             }
         }
+        Change::ResourcesListed(listed) => {
+            for resource in &listed.resources {
+                put(Item::Resource {
+                    incident: listed.incident.clone(),
+                    customer: listed.customer.clone(),
+                    at: listed.at,
+                    by: listed.by.clone(),
+                    resource: resource.clone(),
+                });
+            }
+        }
+        Change::ResourcesCounted(summary) => put(Item::ResourceSummary(summary.clone())),
+        Change::DowntimeEntered(downtime) => put(Item::Downtime(downtime.clone())),
         Change::EndpointWorks { endpoint, .. } => ops.push(Op::Remove(keys::failing(endpoint))),
         Change::InForce {
             revision,
@@ -485,6 +498,8 @@ fn incident_forgotten(incident: &IncidentId, events: &[Position], ops: &mut Vec<
     let lists = [
         keys::reminded_of(incident),
         keys::corrections(incident),
+        keys::resources(incident),
+        keys::resource_summaries(incident),
         keys::entries(incident),
         keys::hearings(incident),
         keys::follows(incident),

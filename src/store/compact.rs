@@ -66,6 +66,9 @@ pub fn write(item: &Item) -> Vec<u8> {
         | Item::Correction { .. }
         | Item::Claimed { .. }
         | Item::RemindedOfClaim { .. }
+        | Item::Resource { .. }
+        | Item::ResourceSummary(_)
+        | Item::Downtime(_)
         | Item::LastHeard { .. } => named(item),
     }
 }

@@ -8,13 +8,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, Key, letter};
-use crate::claim::Claimed;
+use crate::claim::{Claimed, Downtime};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Failing, LaneKey, Standing, State, StateWord};
 use crate::event::{Arrival, Form as EventForm, Kind, Provider};
 use crate::incident::correction::Correction;
 use crate::incident::reminders::Reminded;
+use crate::incident::resources::{Resource, ResourceSummary};
 use crate::incident::{Entry, Hearing, Incident, IncidentId};
 use crate::journal::Position;
 use crate::lookup::Frozen;
@@ -102,6 +103,18 @@ pub enum Item {
     Claimed { at: Position, claimed: Box<Claimed> },
     /// What a customer was reminded of, of a claim.
     RemindedOfClaim { customer: CustomerId, of: ClaimMark },
+    /// A resource that an incident impacted, and who listed it for a customer.
+    Resource {
+        incident: IncidentId,
+        customer: CustomerId,
+        at: Time,
+        by: String,
+        resource: Resource,
+    },
+    /// What all resources of an incident that are listed for a customer come to.
+    ResourceSummary(ResourceSummary),
+    /// Downtime that a person entered.
+    Downtime(Box<Downtime>),
     /// When a provider was last heard in this form: not by a back-fill, and not what we raise ourselves.
     LastHeard {
         provider: Provider,
@@ -316,6 +329,14 @@ impl Item {
             Item::Correction { at, correction } => keys::corrections(&correction.incident).position(*at),
             Item::Claimed { at, claimed } => keys::claimed(&claimed.customer, &claimed.claim).position(*at),
             Item::RemindedOfClaim { customer, of } => keys::reminded_of_claim(customer, &of.claim).text(&of.mark),
+            Item::Resource {
+                incident,
+                customer,
+                resource,
+                ..
+            } => keys::resources_of(incident, customer).text(&resource.key()),
+            Item::ResourceSummary(one) => keys::resource_summaries(&one.incident).text(one.customer.as_str()),
+            Item::Downtime(one) => keys::downtimes_of(&one.customer).text(&one.id),
             Item::LastHeard { provider, form, .. } => keys::last_heard().text(provider.word()).text(form.word()),
         }
     }
@@ -361,6 +382,9 @@ impl Item {
             | Item::Correction { .. }
             | Item::Claimed { .. }
             | Item::RemindedOfClaim { .. }
+            | Item::Resource { .. }
+            | Item::ResourceSummary(_)
+            | Item::Downtime(_)
             | Item::LastHeard { .. } => {}
         }
         keys

@@ -113,6 +113,9 @@ pub mod letter {
     pub const CORRECTION: u8 = b'k';
     pub const CLAIMED: u8 = b'q';
     pub const REMINDED_OF_CLAIM: u8 = b'Q';
+    pub const RESOURCE: u8 = b't';
+    pub const RESOURCE_SUMMARY: u8 = b'T';
+    pub const DOWNTIME: u8 = b'u';
     /// Not items: the store's own place in the journal.
     pub const META: u8 = b'm';
 
@@ -319,6 +322,29 @@ pub fn reminded_of_claims(customer: &CustomerId) -> Key {
 
 pub fn reminded_of_claim(customer: &CustomerId, claim: &str) -> Key {
     reminded_of_claims(customer).text(claim)
+}
+
+/// Resources that an incident impacted, by customer.
+pub fn resources(id: &IncidentId) -> Key {
+    Key::of(letter::RESOURCE).incident(id)
+}
+
+pub fn resources_of(id: &IncidentId, customer: &CustomerId) -> Key {
+    resources(id).text(customer.as_str())
+}
+
+/// What the resources of an incident come to, by customer.
+pub fn resource_summaries(id: &IncidentId) -> Key {
+    Key::of(letter::RESOURCE_SUMMARY).incident(id)
+}
+
+/// Downtimes that were entered, by customer.
+pub fn all_downtimes() -> Key {
+    Key::of(letter::DOWNTIME)
+}
+
+pub fn downtimes_of(customer: &CustomerId) -> Key {
+    all_downtimes().text(customer.as_str())
 }
 
 pub fn set_aside(at: Position) -> Key {

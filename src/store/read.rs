@@ -44,6 +44,8 @@ macro_rules! one {
     };
 }
 
+pub mod listed;
+
 impl View {
     /// An incident.
     pub fn incident(&self, id: &IncidentId) -> Result<Option<Incident>> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::delivery::{Delivery, End};
+use crate::event::Provider;
 use crate::incident::{Incident, IncidentId};
 use crate::journal::Position;
 use crate::record::{BrokenFile, Change, Deadline, Input, Of, Why};
@@ -273,6 +274,44 @@ fn of_a_forgotten_incident_and_its_deliveries_nothing_is_left() {
     });
     store.stage(1, &decided(changes), &[]).expect("reads");
     assert_eq!(items(&store), []);
+}
+
+#[test]
+fn the_resources_of_an_incident_go_with_it_and_only_with_it() {
+    use crate::incident::resources::{ResourceSummary, Resources};
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut store = open(dir.path());
+    let of_incidents = fixture_changes().filter_map(|change| match change {
+        Change::ResourcesListed(listed) => Some(Change::ResourcesListed(listed)),
+        Change::ResourcesCounted(counted) => Some(Change::ResourcesCounted(counted)),
+        _ => None,
+    });
+    let of_incidents: Vec<Change> = of_incidents.collect();
+    let other = IncidentId::new(Provider::Azure, "vvtq-j98-b");
+    let of_other = of_incidents.iter().cloned().map(|change| match change {
+        Change::ResourcesListed(listed) => Change::ResourcesListed(Resources {
+            incident: other.clone(),
+            ..listed
+        }),
+        Change::ResourcesCounted(counted) => Change::ResourcesCounted(ResourceSummary {
+            incident: other.clone(),
+            ..counted
+        }),
+        change => change,
+    });
+    let of_other: Vec<Change> = of_other.collect();
+    store.stage(1, &decided(of_other.clone()), &[]).expect("reads");
+    let kept = items(&store);
+    assert_eq!(kept.len(), 3, "two resources, and what they come to");
+    store.stage(2, &decided(of_incidents), &[]).expect("reads");
+    assert_eq!(items(&store).len(), 6);
+    let forgotten = Change::IncidentForgotten {
+        incident: IncidentId::new(Provider::Azure, "VVTQ-J98"),
+        events: Vec::new(),
+        series: Vec::new(),
+    };
+    store.stage(3, &decided(vec![forgotten]), &[]).expect("reads");
+    assert_eq!(items(&store), kept);
 }
 
 #[test]

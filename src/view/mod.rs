@@ -9,6 +9,7 @@
 //! - [`times`] is how long providers took, by provider and service
 //! - [`tally`] counts what each rule did lately; [`feed`] is the health history as Atom, JSON Feed and a calendar
 //! - [`claims`] are service credits, with what people said of them
+//! - [`impacted`] are the resources that an incident impacted
 //! - [`status`] is how the daemon is, on one page
 //!
 //! It reads through what it is given and never writes; it names no clock, file or socket.
@@ -19,6 +20,7 @@ pub mod filter;
 pub mod page;
 pub mod status;
 pub mod visibility;
+pub mod impacted;
 pub mod story;
 pub mod state;
 pub mod tally;

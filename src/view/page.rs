@@ -24,8 +24,10 @@ use self::rows::{Fact, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Provider};
+use crate::incident::IncidentId;
 use crate::incident::reviews::Terms;
 use crate::journal::Position;
+use crate::store::read::listed::ListedResource;
 use crate::view::state::Badge;
 use crate::view::story::Story;
 use crate::view::words::Moment;
@@ -169,8 +171,47 @@ struct OneIncident<'a> {
     has_customers: bool,
     /// Whether the provider withheld a text and has not given it since.
     is_incomplete: bool,
+    /// The resources that it impacted.
+    impacted: ImpactedPart<'a>,
     /// Whether the texts are ours, and no provider's.
     is_ours: bool,
+}
+
+/// The resources that an incident impacted.
+struct ImpactedPart<'a> {
+    /// How many there are; empty where there are none.
+    counts: String,
+    lines: &'a [ListedResource],
+    /// How many more there are.
+    more: usize,
+    /// Where all of them are, as JSON.
+    link: String,
+}
+
+impl<'a> ImpactedPart<'a> {
+    fn of(story: &'a Story, frame: &Frame) -> Self {
+        let impacted = &story.impacted;
+        let mut counts = String::new();
+        if impacted.count() > 0 {
+            let (confirmed, potential) = (impacted.confirmed, impacted.potential);
+            counts = format!("{confirmed} confirmed as impacted, {potential} potentially");
+            counts.push_str(if impacted.is_cut { "; the list is not whole" } else { "" });
+        }
+        let id = &story.incident.id;
+        let segment = IncidentId::segment(&id.tracking_id);
+        let segment: String = url::form_urlencoded::byte_serialize(segment.as_bytes()).collect();
+        Self {
+            counts,
+            lines: &impacted.named,
+            more: impacted.count().saturating_sub(impacted.named.len()),
+            link: format!(
+                "{}v1/incidents/{segment}/resources?provider={}{}",
+                frame.root,
+                id.provider.word(),
+                frame.chosen("&")
+            ),
+        }
+    }
 }
 
 /// One incident's story, and what is owed by these terms; `own` is the customer who reads it, whose names for accounts are
@@ -230,6 +271,7 @@ pub fn incident(
         },
         has_customers: own.is_none_or(CustomerId::is_operator),
         is_incomplete: story.is_incomplete(),
+        impacted: ImpactedPart::of(story, frame),
         is_ours: incident.id.provider == Provider::Bellwether,
     })
 }

@@ -37,6 +37,7 @@ use crate::lookup;
 use crate::notification::Channel;
 use crate::record::{Verdict, Why};
 use crate::store::View;
+use crate::view::impacted::Impacted;
 use crate::view::visibility::Visibility;
 use crate::view::words::without_paths;
 
@@ -67,6 +68,8 @@ pub struct Story {
     pub corrections: Vec<Correction>,
     /// Who was reminded of what it owes, the newest first.
     pub reminders: Vec<Chapter>,
+    /// The resources that it impacted.
+    pub impacted: Impacted,
     /// The chapters that hold what followed from them, too.
     pub shown: Range<usize>,
 }
@@ -321,6 +324,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId, window: Extract) -> Result<Opt
         chapters,
         corrections,
         reminders: reminders(from, id)?,
+        impacted: Impacted::of(&from.visibility, id)?,
         shown,
     }))
 }
@@ -374,6 +378,7 @@ pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
         chapters,
         corrections,
         reminders: Vec::new(),
+        impacted: Impacted::default(),
         shown: 0..0,
     }))
 }

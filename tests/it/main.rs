@@ -27,6 +27,7 @@ mod reasons;
 mod relays;
 mod reminders;
 mod replay;
+mod resources;
 mod samples;
 mod secrets;
 mod sizes;

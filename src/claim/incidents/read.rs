@@ -34,6 +34,9 @@ const SOURCES: [(&str, Source); 13] = [
     ("manual", Source::Correction),
 ];
 
+/// How sure an impact is: whether the provider confirmed it.
+const IMPACTS: [(&str, bool); 2] = [("confirmed", true), ("potential", false)];
+
 const FILE: Keys = Keys {
     of: "a file of incidents",
     known: &["incidents"],
@@ -165,7 +168,7 @@ impl Reader<'_, '_> {
         let source = given(&fields, "source").and_then(|node| one_of(reading, node, "source of times", &SOURCES));
         let source = source.unwrap_or(Source::Metadata);
         let impact = self.impact(&fields);
-        let resources = self.resources(&fields);
+        let resources = self.resources(&fields, impact.is_empty());
         let subscriptions = self.subscriptions(&fields);
         let tracking_id = self.tracking_id(&fields, source);
         if let (Some(started), Some(mitigated)) = (started, mitigated)
@@ -197,6 +200,8 @@ impl Reader<'_, '_> {
             started: started?,
             mitigated,
             source,
+            listed: None,
+            entered: None,
         })
     }
 
@@ -300,26 +305,37 @@ impl Reader<'_, '_> {
         self.reading.items(node).into_iter().filter_map(read).collect()
     }
 
-    fn resources(&self, fields: &Fields<'_>) -> Vec<String> {
+    /// The resources that it touched; `is_all` says that nothing else says what it touched. What is only potentially
+    /// impacted narrows nothing: it counts where it is all that is named.
+    fn resources(&self, fields: &Fields<'_>, is_all: bool) -> Vec<String> {
         let Some(node) = given(fields, "resources") else {
             return Vec::new();
         };
-        let read = |item: &Node| match &item.value {
-            Value::Map(_) => {
-                let fields = self.reading.fields(item, &RESOURCE)?;
-                let key = if given(&fields, "id").is_none() && given(&fields, "name").is_some() {
-                    "name"
-                } else {
-                    "id"
-                };
-                let node = needed(self.reading, &fields, &RESOURCE, key, "vm-1")?;
-                word(self.reading, node, "the resource")
-            }
-            _ if is_nothing(item) => None,
-            _ => word(self.reading, item, "a resource"),
+        let items = self.reading.items(node).into_iter();
+        let named: Vec<(String, bool)> = items.filter_map(|item| self.resource(item)).collect();
+        let has_confirmed = named.iter().any(|(_, is_confirmed)| *is_confirmed);
+        let counts = |is_confirmed: bool| is_confirmed || (is_all && !has_confirmed);
+        let counted = named.iter().filter(|(_, is_confirmed)| counts(*is_confirmed));
+        counted.map(|(resource, _)| resource_key(resource)).collect()
+    }
+
+    /// A resource, and whether its impact is more than a potential one.
+    fn resource(&self, item: &Node) -> Option<(String, bool)> {
+        let Value::Map(_) = &item.value else {
+            let resource = (!is_nothing(item)).then(|| word(self.reading, item, "a resource"));
+            return Some((resource??, true));
         };
-        let resources = self.reading.items(node).into_iter().filter_map(read);
-        resources.map(|resource| resource_key(&resource)).collect()
+        let fields = self.reading.fields(item, &RESOURCE)?;
+        let key = match given(&fields, "id").is_none() && given(&fields, "name").is_some() {
+            true => "name",
+            false => "id",
+        };
+        let node = needed(self.reading, &fields, &RESOURCE, key, "vm-1")?;
+        let is_confirmed = match given(&fields, "impact") {
+            Some(node) => one_of(self.reading, node, "sort of impact", &IMPACTS)?,
+            None => true,
+        };
+        Some((word(self.reading, node, "the resource")?, is_confirmed))
     }
 }
 

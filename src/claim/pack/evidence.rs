@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::Resource;
 use super::layout::{LIST_MOST, Laid, Said};
 use super::request::lasted;
 use super::words::{count, line, moment};
+use super::{Entered, Resource};
 
 /// The files of one incident's folder.
 pub fn files(incident: &Laid<'_>) -> Vec<(String, Vec<u8>)> {
@@ -21,11 +21,14 @@ pub fn files(incident: &Laid<'_>) -> Vec<(String, Vec<u8>)> {
 
 fn timeline(incident: &Laid<'_>) -> String {
     let evidence = incident.evidence;
-    let mut text = format!(
-        "Timeline of {}\n{}\n\n",
-        line(&evidence.tracking_id, 300),
-        line(&evidence.title, 500)
-    );
+    let mut text = match &evidence.entered {
+        Some(entered) => entry(entered),
+        None => format!(
+            "Timeline of {}\n{}\n\n",
+            line(&evidence.tracking_id, 300),
+            line(&evidence.title, 500)
+        ),
+    };
     for window in evidence.windows.iter().take(LIST_MOST) {
         let _ = writeln!(text, "Impact {}", lasted(window));
     }
@@ -43,9 +46,24 @@ fn timeline(incident: &Laid<'_>) -> String {
             said.file
         );
     }
-    if incident.communications.is_empty() {
+    if incident.communications.is_empty() && evidence.entered.is_none() {
         text.push_str("No communication of the provider is known here.\n");
     }
+    text
+}
+
+/// Downtime that a person entered, and what proves it.
+fn entry(entered: &Entered) -> String {
+    let mut text = format!(
+        "Downtime without an incident of the provider, entered by {} at {}\n\nWhy it counts: {}\n",
+        line(&entered.by, 200),
+        moment(entered.at),
+        line(&entered.reason, 1_000)
+    );
+    for one in &entered.evidence {
+        let _ = writeln!(text, "Evidence: {}", line(one, 1_000));
+    }
+    text.push('\n');
     text
 }
 

@@ -40,6 +40,7 @@ fn incident(incident: &Laid<'_>) -> Value {
         "resources": incident.resources,
         "resources_left_out": incident.resources_left_out,
         "communications": communications,
+        "entered": evidence.entered,
         "communications_left_out": incident.communications_left_out,
     })
 }

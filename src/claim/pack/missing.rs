@@ -163,7 +163,10 @@ fn not_proven<'a>(pack: &'a Pack<'_>) -> impl Iterator<Item = String> + 'a {
 fn left_out(incident: &Laid<'_>) -> Vec<String> {
     let name = line(&incident.evidence.tracking_id, 200);
     let mut sentences = Vec::new();
-    if incident.evidence.communications.is_empty() {
+    if incident.evidence.entered.is_some() {
+        let what = "A downtime rests on a person's entry alone: attach what its evidence names.";
+        sentences.push(what.to_owned());
+    } else if incident.evidence.communications.is_empty() {
         sentences.push(format!("No communication of the provider about {name} is known here."));
     }
     if incident.communications_left_out > 0 {

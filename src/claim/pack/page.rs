@@ -6,7 +6,7 @@ use super::layout::{Laid, Layout};
 use super::missing::{Item, Missing};
 use super::request::{calculation, facts, lasted};
 use super::words::{count, line, moment};
-use super::{Pack, Resource};
+use super::{Entered, Pack, Resource};
 
 /// The longest text that is printed, bytes; the whole one is in its file.
 const TEXT_BYTES_MOST: usize = 100_000;
@@ -46,6 +46,8 @@ struct Incident<'p> {
     /// Empty where all resources are printed.
     more_resources: String,
     communications: Vec<Communication<'p>>,
+    /// Of downtime that a person entered: who, why, and what proves it.
+    entered: Vec<String>,
 }
 
 struct Communication<'p> {
@@ -114,7 +116,16 @@ fn incident<'p>(laid: &'p Laid<'_>, room: &mut usize) -> Incident<'p> {
             .iter()
             .map(|said| communication(said, room))
             .collect(),
+        entered: evidence.entered.as_ref().map(entered).unwrap_or_default(),
     }
+}
+
+fn entered(entered: &Entered) -> Vec<String> {
+    let who = format!("entered by {} at {}", line(&entered.by, 200), moment(entered.at));
+    let why = format!("why it counts: {}", line(&entered.reason, 1_000));
+    let evidence = entered.evidence.iter();
+    let evidence = evidence.map(|one| format!("evidence: {}", line(one, 1_000)));
+    [who, why].into_iter().chain(evidence).collect()
 }
 
 fn communication<'p>(said: &'p super::layout::Said<'_>, room: &mut usize) -> Communication<'p> {

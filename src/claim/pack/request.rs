@@ -16,6 +16,9 @@ const NAMED_MOST: usize = 20;
 /// Where Azure takes a new support request.
 const AZURE_REQUEST: &str = "https://go.microsoft.com/fwlink/p/?linkid=2202692";
 
+/// What downtime is called that a person entered.
+const ENTERED: &str = "Downtime without an incident of the provider";
+
 /// The text of the support request.
 pub fn text(pack: &Pack<'_>, layout: &Layout<'_>, missing: &Missing<'_>) -> String {
     let mut text = String::new();
@@ -95,11 +98,18 @@ fn happened(incident: &Laid<'_>, text: &mut String) {
         .map(|part| line(part, 300))
         .filter(|part| !part.is_empty())
         .collect();
-    let name = match name.is_empty() {
-        true => "Downtime without an incident of the provider".to_owned(),
-        false => name.join(": "),
+    let name = match (name.is_empty(), &evidence.entered) {
+        (true, _) => ENTERED.to_owned(),
+        (false, Some(_)) => format!("{ENTERED}: {}", name.join(": ")),
+        (false, None) => name.join(": "),
     };
     let _ = writeln!(text, "{name}");
+    if let Some(entered) = &evidence.entered {
+        let _ = writeln!(text, "- why it counts: {}", line(&entered.reason, 1_000));
+        for one in &entered.evidence {
+            let _ = writeln!(text, "- evidence: {}", line(one, 1_000));
+        }
+    }
     for window in evidence.windows.iter().take(NAMED_MOST) {
         let _ = writeln!(text, "- {}", lasted(window));
     }
@@ -197,6 +207,10 @@ pub fn calculation(pack: &Pack<'_>) -> Vec<String> {
 }
 
 fn proven(incident: &Laid<'_>) -> String {
+    if let Some(entered) = &incident.evidence.entered {
+        let many = count(entered.evidence.len(), "piece");
+        return format!("{}: {many} of evidence that a person entered", incident.folder);
+    }
     let said = count(incident.communications.len(), "communication");
     let reviews = incident
         .communications

@@ -41,6 +41,7 @@ fn row() -> Row {
         provisional: false,
         verified: true,
         incidents: vec!["ABCD-123".to_owned()],
+        downtimes: Vec::new(),
         open_case_by: None,
         processed_within_seconds: None,
         evidence: Vec::new(),
@@ -89,6 +90,7 @@ fn incident(tracking_id: &str) -> Evidence {
             said_by: "by the provider's metadata".to_owned(),
         }],
         communications: vec![said(Kind::Update, "We look into it", "It is <down> & out"), review],
+        entered: None,
     }
 }
 

@@ -78,6 +78,16 @@ fn an_incident_that_lists_resources_touches_only_these() {
         ", resources: [{ id: vm-1, type: machine, region: East US, impact: Potential }]",
         ""
     ));
+    let potential = ", impact: [{ service: Virtual Machines }], resources: [{ id: vm-2, impact: potential }";
+    assert!(
+        counts("", &format!("{potential}]"), ""),
+        "potential ones alone narrow nothing"
+    );
+    assert!(!counts(
+        "",
+        &format!("{potential}, {{ id: vm-3, impact: confirmed }}]"),
+        ""
+    ));
     let id = "/subscriptions/11111111-aaaa-4bbb-8ccc-111111111111/resourceGroups/web/providers/x/virtualMachines/vm-1";
     assert!(
         counts("", &format!(", resources: [{id}]"), ""),

@@ -60,6 +60,7 @@ pub struct Pack {
 #[derive(Debug, Clone, clap::Args)]
 #[command(group = clap::ArgGroup::new("said").required(true).multiple(true).args([
     "state", "owner", "addressee", "asked", "granted", "credited", "not_worth_it", "worth_it", "note",
+    "evidence",
 ]))]
 pub struct Say {
     /// The claim, as `claims list` shows it
@@ -92,6 +93,9 @@ pub struct Say {
     /// Anything else: the number of the case, why it was denied
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+    /// Where something is that the terms ask for, as `claims show` names it; several times, if you like
+    #[arg(long, value_name = "ASKED=PLACE", value_parser = read_evidence)]
+    evidence: Vec<(String, String)>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -159,6 +163,13 @@ impl Say {
         if self.not_worth_it || self.worth_it {
             body.insert("not_worth_it".to_owned(), json!(self.not_worth_it));
         }
+        if !self.evidence.is_empty() {
+            let evidence = self.evidence.iter();
+            let evidence: Vec<Value> = evidence
+                .map(|(asked, place)| json!({ "asked": asked, "place": place }))
+                .collect();
+            body.insert("evidence".to_owned(), json!(evidence));
+        }
         let client = self.server.client()?;
         let claim = client.send(&["claims", &self.id], &[], &Value::Object(body)).await?;
         match self.format {
@@ -166,6 +177,18 @@ impl Say {
             Format::Text => output::print(&format!("{}\n{}", first_line(&claim), told(&claim)))?,
         }
         Ok(Exit::Fine)
+    }
+}
+
+/// # Errors
+/// In words that say what to type.
+fn read_evidence(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').map(|(asked, place)| (asked.trim(), place.trim()));
+    match parts {
+        Some((asked, place)) if !asked.is_empty() => Ok((asked.to_owned(), place.to_owned())),
+        _ => {
+            Err("write what is asked for, `=`, and where it is: \"dates and times of the impact=times.pdf\"".to_owned())
+        }
     }
 }
 
@@ -328,6 +351,16 @@ fn told(claim: &Value) -> String {
             shown.push_str(&format!("  {field}: {}\n", money(claim, field)));
         }
     }
+    let asked = claim["evidence"].as_array().into_iter().flatten();
+    for asked in asked.filter_map(Value::as_str) {
+        let provided = claim["provided"].as_array().into_iter().flatten();
+        let mut place = provided
+            .filter(|one| text(one, "asked") == asked)
+            .map(|one| text(one, "place"));
+        let place = place.next().unwrap_or("nobody has said where that is");
+        let line = format!("asked for: {}: {}", one_line(asked, 300), one_line(place, 300));
+        shown.push_str(&wrapped_as(&line, "  ", "    "));
+    }
     for said in claim["history"].as_array().into_iter().flatten() {
         let words = ["state", "owner", "addressee", "asked", "granted", "credited", "note"];
         let mut words: Vec<String> = words
@@ -335,6 +368,14 @@ fn told(claim: &Value) -> String {
             .filter(|field| !text(said, field).is_empty())
             .map(|field| format!("{field} {}", one_line(text(said, field), 300)))
             .collect();
+        let evidence = said["evidence"].as_array().into_iter().flatten();
+        words.extend(evidence.map(|one| {
+            let (asked, place) = (one_line(text(one, "asked"), 300), one_line(text(one, "place"), 300));
+            match place.as_str() {
+                "" => format!("“{asked}” is not there"),
+                place => format!("“{asked}” is there: {place}"),
+            }
+        }));
         words.extend((said["not_worth_it"] == true).then(|| "not worth it".to_owned()));
         let line = format!(
             "{} {}: {}",

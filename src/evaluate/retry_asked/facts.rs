@@ -44,7 +44,10 @@ impl View {
                 | Command::ForgetRules { .. }
                 | Command::Correct { .. }
                 | Command::Claim(_)
-                | Command::RemindOfClaims { .. },
+                | Command::RemindOfClaims { .. }
+                | Command::ListResources { .. }
+                | Command::EnterDowntime(_)
+                | Command::WithdrawDowntime { .. },
             )
             | Undecided::Unreadable => Retry::Nothing,
         })

@@ -15,6 +15,7 @@ use super::super::caller::Caller;
 use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
+use crate::claim::pack::Provided;
 use crate::claim::{self, Claimed, Row, Said, Unfit};
 use crate::clock::Time;
 use crate::customer::{CustomerId, Viewer};
@@ -27,9 +28,13 @@ const CLAIMS_MOST: usize = 10_000;
 /// The largest body, bytes.
 const BODY_BYTES_MOST: usize = 16 * 1024;
 
+/// The most things that the terms ask for and one request speaks of.
+const EVIDENCE_MOST: usize = 50;
+
 /// What may be said of a claim.
 const SHAPE: &str = "{\"state\": \"submitted\", \"owner\": …, \"addressee\": …, \"asked\": \"123.45\", \"granted\": …, \
-                     \"credited\": …, \"not_worth_it\": true, \"note\": …}, each if you like";
+                     \"credited\": …, \"not_worth_it\": true, \"note\": …, \
+                     \"evidence\": [{\"asked\": …, \"place\": …}]}, each if you like";
 
 /// What is listed.
 #[derive(Serialize)]
@@ -60,6 +65,9 @@ pub struct ClaimLine {
     credited: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     not_worth_it: bool,
+    /// Where things are that the terms ask a claim to bring, by a person's word.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    provided: Vec<Provided>,
     /// By how much the figure of now differs from what was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     difference: Option<String>,
@@ -102,6 +110,7 @@ impl ClaimLine {
             granted: standing.granted,
             credited: standing.credited,
             not_worth_it: standing.is_not_worth_it,
+            provided: standing.provided,
             difference,
             gone: listed.is_gone,
         }
@@ -353,7 +362,7 @@ fn read_said(body: &[u8]) -> Result<Said, Refusal> {
     let fields = read.map_err(|error| Refusal::bad(format!("this is no JSON object: {error}")).hint(SHAPE))?;
     let mut said = Said::default();
     for (key, value) in &fields {
-        let text = || {
+        let text = || -> Result<String, Refusal> {
             let text = value.as_str().map(|text| text.trim().to_owned());
             text.ok_or_else(|| Refusal::bad("this is not a text").field(key.clone()).hint(SHAPE))
         };
@@ -369,6 +378,7 @@ fn read_said(body: &[u8]) -> Result<Said, Refusal> {
                 let wrong = || Refusal::bad("this is `true` or `false`").field("not_worth_it");
                 said.not_worth_it = Some(value.as_bool().ok_or_else(wrong)?);
             }
+            "evidence" => said.evidence = evidence(value)?,
             other => {
                 let field: String = other.chars().take(80).collect();
                 return Err(Refusal::bad("a claim has no such field").field(field).hint(SHAPE));
@@ -376,6 +386,24 @@ fn read_said(body: &[u8]) -> Result<Said, Refusal> {
         }
     }
     Ok(said)
+}
+
+/// Where things are that the terms ask for.
+fn evidence(value: &Value) -> Result<Vec<Provided>, Refusal> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        let what = format!("this is no list of what is asked and where it is: {error}");
+        Refusal::bad(what)
+            .field("evidence")
+            .hint("[{\"asked\": \"dates and times of the impact\", \"place\": \"times.pdf\"}]")
+    };
+    let items = value.as_array().ok_or_else(|| wrong(&"a list is expected"))?;
+    if items.len() > EVIDENCE_MOST {
+        return Err(wrong(&format!("it has more than {EVIDENCE_MOST} entries")));
+    }
+    let read = items
+        .iter()
+        .map(|item| serde_json::from_value::<Provided>(item.clone()));
+    read.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))
 }
 
 /// A state that a person may say.

@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod corrections;
 pub mod deliveries;
+pub mod downtimes;
 pub mod events;
 pub mod export;
 pub mod forget;
@@ -11,11 +12,13 @@ pub mod incidents;
 mod owed;
 pub mod pack;
 pub mod refused;
+pub mod resources;
 pub mod send_test;
 pub mod set_aside;
 mod shapes;
 pub mod status;
 pub mod times;
+mod whose;
 
 use std::sync::Arc;
 

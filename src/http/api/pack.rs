@@ -15,11 +15,12 @@ use super::super::refusal::Refusal;
 use super::claims::one_of;
 use super::incidents::find;
 use crate::assess;
-use crate::claim::Source;
-use crate::claim::pack::{self, Communication, Evidence, Impact, Pack, Window};
+use crate::claim::pack::{self, Communication, Entered, Evidence, Impact, Pack, Resource, Window};
+use crate::claim::{Downtime, ENTERED_BY_A_PERSON, Source};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION, Viewer};
 use crate::event::Provider;
+use crate::incident::resources::KEPT_MOST;
 use crate::incident::reviews::Terms;
 use crate::view::claims::Listed;
 use crate::view::story::{Chapter, Extract, Story};
@@ -57,16 +58,23 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
     let row = &claim.row;
     let provider = Provider::read(&row.provider);
     let mut incidents = Vec::new();
-    for id in &row.incidents {
+    let customer = CustomerId::new(&row.customer);
+    for id in row.incidents.iter().filter(|id| *id != ENTERED_BY_A_PERSON) {
         match find(&reading.sources(), provider, id, Extract::NOTHING) {
-            Ok(story) => incidents.push(evidence(&story, terms, now)),
-            // its retention is over, or a person entered it: the figures stay
+            Ok(story) => {
+                let resources = reading.store.resources_of(&story.incident.id, &customer, KEPT_MOST)?;
+                incidents.push(evidence(&story, resources, terms, now));
+            }
+            // its retention is over: the figures stay
             Err(refusal) if refusal.status == StatusCode::NOT_FOUND => incidents.push(Evidence {
                 tracking_id: id.clone(),
                 ..Evidence::default()
             }),
             Err(refusal) => return Err(refusal),
         }
+    }
+    for id in &row.downtimes {
+        incidents.extend(reading.store.downtime(&customer, id)?.map(entered));
     }
     let files = pack::files(&Pack {
         row,
@@ -75,14 +83,14 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
         owner: claim.standing.owner.as_deref(),
         incidents,
         term_evidence: &row.evidence,
-        provided: &[],
+        provided: &claim.standing.provided,
         made: now,
         version: env!("CARGO_PKG_VERSION"),
     });
     pack::zip(&files).map_err(|too_large| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, too_large.to_string()))
 }
 
-fn evidence(story: &Story, terms: &Terms, now: Time) -> Evidence {
+fn evidence(story: &Story, resources: Vec<Resource>, terms: &Terms, now: Time) -> Evidence {
     let mut communications: Vec<Communication> = story.chapters.iter().map(communication).collect();
     communications.sort_by_key(|one| (one.published, one.heard));
     Evidence {
@@ -97,9 +105,38 @@ fn evidence(story: &Story, terms: &Terms, now: Time) -> Evidence {
             })
             .collect(),
         accounts: story.accounts.clone(),
-        resources: Vec::new(),
+        resources,
         windows: windows(story, terms, now),
         communications,
+        entered: None,
+    }
+}
+
+/// Downtime that a person entered.
+fn entered(downtime: Downtime) -> Evidence {
+    let mut reason = downtime.reason;
+    if let Some(withdrawn) = downtime.withdrawn {
+        reason = format!("{reason} (withdrawn by {}: {})", withdrawn.by, withdrawn.reason);
+    }
+    Evidence {
+        title: downtime.resource.unwrap_or_default(),
+        impact: vec![Impact {
+            service: downtime.service,
+            region: downtime.region,
+        }],
+        accounts: downtime.subscription.into_iter().collect(),
+        windows: vec![Window {
+            from: downtime.from,
+            until: Some(downtime.until),
+            said_by: "by a person's entry".to_owned(),
+        }],
+        entered: Some(Entered {
+            by: downtime.by,
+            at: downtime.at,
+            reason,
+            evidence: downtime.evidence,
+        }),
+        ..Evidence::default()
     }
 }
 

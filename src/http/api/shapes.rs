@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::owed::{CorrectionLine, ProgressLines, RevisionLine};
+use super::resources::Counts;
 use crate::clock::Time;
 use crate::delivery::{Attempt, State};
 use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
@@ -68,6 +69,8 @@ pub struct WholeIncident {
     for_you: Option<OwnPartLine>,
     accounts: Vec<String>,
     impact: Vec<AffectedLine>,
+    /// How many resources are listed as impacted.
+    impacted_resources: Counts,
     /// What persons said against the provider's word, the oldest first.
     corrections: Vec<CorrectionLine>,
     /// What the newest review recommends to customers.
@@ -311,6 +314,7 @@ impl WholeIncident {
             corrections: story.corrections.iter().map(CorrectionLine::of).collect(),
             recommendations: story.recommendations(),
             reminders: story.reminders.into_iter().map(EntryLine::of).collect(),
+            impacted_resources: Counts::of(&story.impacted),
             for_you: story.own_part.as_ref().map(OwnPartLine::of),
             accounts: story.accounts,
             impact: story.impact.into_iter().map(AffectedLine::of).collect(),

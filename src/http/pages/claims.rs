@@ -112,5 +112,6 @@ fn said(form: &Query, was_not_worth_it: bool) -> Result<Said, Refusal> {
         credited: text("credited"),
         not_worth_it: (is_not_worth_it != was_not_worth_it).then_some(is_not_worth_it),
         note: text("note").map(|note| note.replace("\r\n", "\n")),
+        evidence: Vec::new(),
     })
 }

@@ -18,7 +18,7 @@ fn addresses(route: &Route, two: &Two) -> Vec<String> {
     let id = match route.path {
         path if path.contains("events") => event,
         path if path.contains("deliveries") => delivery,
-        path if path.contains("claims") => "0f1e2d3c4b5a69788796",
+        path if path.contains("claims") || path.contains("downtimes") => "0f1e2d3c4b5a69788796",
         path if path.contains("set-aside") || path.contains("refused") => "1.0",
         _ => "",
     };

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use super::{Frame, render};
 use crate::claim::{Amounts, Claimed, State};
 use crate::clock::Time;
+use crate::event::fold;
 use crate::view::claims::Listed;
 use crate::view::state::{Badge, Tone};
 use crate::view::words::Moment;
@@ -261,6 +262,10 @@ impl SaidLine {
             true => "not worth it".to_owned(),
             false => "worth it after all".to_owned(),
         }));
+        words.extend(said.evidence.iter().map(|one| match one.place.as_str() {
+            "" => format!("“{}” is not there", one.asked),
+            place => format!("“{}” is there: {place}", one.asked),
+        }));
         words.extend(said.note.clone());
         Self {
             at: frame.moment(one.at),
@@ -279,6 +284,8 @@ struct OnePage<'a> {
     claim: &'a Listed,
     badges: Vec<Badge>,
     facts: Vec<(&'static str, String)>,
+    /// What the terms ask a claim to bring, and where it is by a person's word.
+    evidence: Vec<(&'a str, &'a str)>,
     said: Vec<SaidLine>,
     next: Vec<(&'static str, &'static str)>,
     /// Whether the reader may say how far it is.
@@ -303,11 +310,26 @@ pub fn one(frame: &Frame, claim: &Listed, may_operate: bool, wrong: Option<(Stri
         claim,
         badges: badges(claim),
         facts: facts(claim, frame),
+        evidence: evidence(claim),
         said: claim.history.iter().map(|one| SaidLine::of(one, frame)).collect(),
         next: next.iter().map(|state| (state.word(), state.name())).collect(),
         may_operate,
         wrong,
     })
+}
+
+fn evidence(claim: &Listed) -> Vec<(&str, &str)> {
+    let place = |asked: &str| {
+        let provided = claim.standing.provided.iter();
+        let mut places = provided.filter(|one| fold(&one.asked) == fold(asked));
+        places.next().map_or("", |one| one.place.as_str())
+    };
+    claim
+        .row
+        .evidence
+        .iter()
+        .map(|asked| (asked.as_str(), place(asked)))
+        .collect()
 }
 
 fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {

@@ -162,6 +162,7 @@ fn story(text: &str, html: &str) -> Story {
         accounts: vec![text.to_owned()],
         corrections: Vec::new(),
         reminders: Vec::new(),
+        impacted: crate::view::impacted::Impacted::default(),
         chapters: vec![Chapter {
             communication: String::new(),
             kind_read: None,

@@ -145,6 +145,7 @@ impl<'a> Heard<'a> {
             chapters,
             corrections: self.corrections.clone(),
             reminders: Vec::new(),
+            impacted: crate::view::impacted::Impacted::default(),
             shown: 0..0,
         };
         let mut outline = outline(story, places, terms, now);

@@ -1,0 +1,112 @@
+//! A customer hands in a list of the resources that an incident impacted: each resource stands in place of what was said of
+//! it before, and what all of them come to is counted here, so that nobody has to go through them for that.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Time;
+use crate::customer::CustomerId;
+use crate::incident::IncidentId;
+use crate::incident::resources::{KEPT_MOST, Resource, ResourceSummary, Resources};
+use crate::record::{Change, Why};
+
+mod facts;
+
+/// How many resources one change holds: a decision that is too large for one record is cut between changes.
+const IN_ONE_CHANGE: usize = 500;
+
+/// A list, with what is known that bears on it.
+pub struct Listing<'a> {
+    /// Of which incident.
+    pub incident: &'a IncidentId,
+    /// Whose resources.
+    pub customer: &'a CustomerId,
+    /// Who hands it in.
+    pub by: &'a str,
+    /// What is listed; no two have the same key.
+    pub resources: &'a [Resource],
+    /// Whether the list is whole.
+    pub is_complete: bool,
+    /// What is known.
+    pub known: ResourcesKnown,
+}
+
+/// What is known of an incident's resources.
+#[derive(Debug, Default)]
+pub struct ResourcesKnown {
+    /// Whether the incident is known.
+    pub has_incident: bool,
+    /// What the customer's resources come to so far.
+    pub summary: Option<ResourceSummary>,
+    /// Those of the listed ones that are known, by their keys.
+    pub resources: BTreeMap<String, Resource>,
+}
+
+/// Keeps what is new or another.
+pub fn keep(listing: &Listing<'_>, now: Time) -> Vec<Change> {
+    if !listing.known.has_incident {
+        return nothing(Why::NoSuchIncident);
+    }
+    let is_other = |resource: &&Resource| listing.known.resources.get(&resource.key()) != Some(resource);
+    let changed: Vec<Resource> = listing.resources.iter().filter(is_other).cloned().collect();
+    let summary = listing.summary(now);
+    if summary.count() > KEPT_MOST {
+        let most = u32::try_from(KEPT_MOST).unwrap_or(u32::MAX);
+        return nothing(Why::TooMany { most });
+    }
+    let was_complete = listing.known.summary.as_ref().map(|before| before.is_complete);
+    if changed.is_empty() && was_complete == Some(listing.is_complete) {
+        return nothing(Why::SaidBefore);
+    }
+    let listed = changed.chunks(IN_ONE_CHANGE).map(|resources| {
+        Change::ResourcesListed(Resources {
+            incident: listing.incident.clone(),
+            customer: listing.customer.clone(),
+            at: now,
+            by: listing.by.to_owned(),
+            resources: resources.to_vec(),
+        })
+    });
+    listed.chain([Change::ResourcesCounted(summary)]).collect()
+}
+
+fn nothing(why: Why) -> Vec<Change> {
+    vec![Change::Nothing { why }]
+}
+
+impl Listing<'_> {
+    /// What the customer's resources come to with these.
+    fn summary(&self, now: Time) -> ResourceSummary {
+        let before = self.known.summary.as_ref();
+        let mut confirmed = before.map_or(0, |before| before.confirmed);
+        let mut potential = before.map_or(0, |before| before.potential);
+        let mut count = |resource: &Resource, is_more: bool| {
+            let counter = if resource.confirmed {
+                &mut confirmed
+            } else {
+                &mut potential
+            };
+            *counter = match is_more {
+                true => counter.saturating_add(1),
+                false => counter.saturating_sub(1),
+            };
+        };
+        for resource in self.resources {
+            if let Some(before) = self.known.resources.get(&resource.key()) {
+                count(before, false);
+            }
+            count(resource, true);
+        }
+        ResourceSummary {
+            incident: self.incident.clone(),
+            customer: self.customer.clone(),
+            confirmed,
+            potential,
+            is_complete: self.is_complete,
+            at: now,
+            by: self.by.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
