@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::known::{self, Known, OLD};
-use super::{Assessed, Assessor, Sources, remind};
-use crate::claim::{self, Asked, Catalogue, Claimed, Downtime, Incident, Row, Rows, Usage};
+use super::{Assessed, Assessor, Basis, Sources, remind};
+use crate::claim::{self, Catalogue, Claimed, Downtime, Incident, Row, Usage};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION};
 use crate::incident::IncidentId;
@@ -49,9 +49,9 @@ pub struct Follower {
 
 /// What a customer uses, and the terms for it.
 struct Used {
-    usages: Vec<Usage>,
+    usages: Arc<[Usage]>,
     own_terms: Vec<claim::Term>,
-    terms: Catalogue,
+    terms: Arc<Catalogue>,
 }
 
 impl Follower {
@@ -183,7 +183,7 @@ impl Follower {
         }
         let mut used = BTreeMap::new();
         for customer in customers(&rules) {
-            let usages: Vec<Usage> = rules
+            let usages: Arc<[Usage]> = rules
                 .files_of(&customer)
                 .flat_map(|file| file.usages.iter().cloned())
                 .collect();
@@ -198,7 +198,7 @@ impl Follower {
             if !self.used.get(&customer).is_some_and(is_same) {
                 self.stale.insert(customer.clone());
             }
-            let terms = Catalogue::shipped(&rules.catalogue).with_own(own_terms.clone());
+            let terms = Arc::new(Catalogue::shipped(&rules.catalogue).with_own(own_terms.clone()));
             used.insert(
                 customer,
                 Used {
@@ -287,18 +287,19 @@ impl Follower {
             let key = |one: &Incident| (one.started, one.mitigated, one.tracking_id.clone());
             key(one).cmp(&key(other))
         });
-        let computed = claim::compute(&Asked {
-            usages: &used.usages,
-            incidents: &incidents,
-            terms: &used.terms,
+        let basis = Basis {
+            usages: used.usages.clone(),
+            terms: used.terms.clone(),
+            incidents,
             at: now,
-            rows: Rows::Touched,
-        });
+        };
+        let computed = claim::compute(&basis.asked());
         // most of what an incident touches owes nothing, and is of interest only where a case must be opened
         let is_kept = |row: &Row| row.state.is_some() || row.open_case_by.is_some() || said.contains_key(&row.id);
         let assessed = Assessed {
             rows: computed.rows.into_iter().filter(is_kept).collect(),
             notes: computed.notes,
+            basis: Some(basis),
         };
         self.assessor
             .lock()

@@ -13,15 +13,15 @@ mod follow;
 mod known;
 mod remind;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::claim::Row;
-use crate::clock::Clock;
+use crate::claim::{self, Asked, Catalogue, Incident, Row, Rows, Usage};
+use crate::clock::{Clock, Time};
 use crate::customer::CustomerId;
 use crate::incident::reviews::Terms;
 use crate::ledger::Ledger;
@@ -45,10 +45,44 @@ pub struct Sources {
 /// What may be owed to one customer.
 #[derive(Debug, Default)]
 pub struct Assessed {
-    /// For what it uses and pays for, wherever an incident touched that; most of them owe nothing.
+    /// For what it uses and pays for, wherever an incident touched that; most of them owe nothing. Without explanations.
     pub rows: Vec<Row>,
     /// Sentences about what cannot be worked out.
     pub notes: BTreeSet<String>,
+    basis: Option<Basis>,
+}
+
+/// What rows were worked out from.
+#[derive(Debug)]
+struct Basis {
+    usages: Arc<[Usage]>,
+    terms: Arc<Catalogue>,
+    incidents: Vec<Incident>,
+    at: Time,
+}
+
+impl Assessed {
+    /// How the figures of these rows came about, by claim. That is not kept: sentences about each figure take far more room
+    /// than the figures.
+    pub fn explained(&self, rows: &[&Row]) -> HashMap<String, Vec<String>> {
+        match &self.basis {
+            Some(basis) if !rows.is_empty() => claim::explained(&basis.asked(), rows),
+            _ => HashMap::new(),
+        }
+    }
+}
+
+impl Basis {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            usages: &self.usages,
+            incidents: &self.incidents,
+            terms: &self.terms,
+            at: self.at,
+            rows: Rows::Touched,
+            explained: false,
+        }
+    }
 }
 
 /// What may be owed, for those who ask. Clones are the same one.

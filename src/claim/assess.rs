@@ -1,5 +1,8 @@
 //! One month under the editions of the terms: what counts as down, which step applies, what it pays.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use chrono::{Months, NaiveDate};
 use rust_decimal::Decimal;
 
@@ -237,13 +240,12 @@ impl<'a> Month<'a, '_> {
             Outcome::Nothing(_) | Outcome::Unknown(_) => Decimal::ZERO,
         };
         let code = money.map(|(_, currency)| currency).or(usage.currency);
-        let mut incidents: Vec<String> = Vec::new();
-        for incident in &assessed.incidents {
-            let id = explain::incident_name(incident);
-            if !incidents.contains(&id) {
-                incidents.push(id);
-            }
-        }
+        let names = assessed
+            .incidents
+            .iter()
+            .map(|incident| explain::incident_name(incident));
+        let mut named = HashSet::new();
+        let incidents: Arc<[String]> = names.filter(|name| named.insert(name.clone())).collect();
         let entered = assessed
             .incidents
             .iter()
@@ -276,8 +278,11 @@ impl<'a> Month<'a, '_> {
             downtimes,
             open_case_by: self.open_case_by(assessed),
             processed_within_seconds: assessed.term.processed_within,
-            evidence: assessed.term.evidence.clone(),
-            explanation: explain::sentences(self, assessed, last_day),
+            evidence: assessed.term.evidence.as_slice().into(),
+            explanation: match self.asked.explained {
+                true => explain::sentences(self, assessed, last_day),
+                false => Vec::new(),
+            },
         }
     }
 }

@@ -4,7 +4,8 @@
 //! belongs to two billing months. Where a renewal within a month leads to two editions of the terms, each that was in
 //! force during counted downtime may be chosen, and the one that pays more is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
@@ -15,7 +16,7 @@ use super::downtime::merged;
 use super::explain;
 use super::incidents::{Incident, Index, OnResource};
 use super::month::{BillingMonth, Calendar, YearMonth};
-use super::row::Row;
+use super::row::{self, Row};
 use super::terms::{Catalogue, Editions, Per};
 use super::usage::{Identity, Usage};
 
@@ -32,6 +33,8 @@ pub struct Asked<'a> {
     pub at: Time,
     /// Which rows are wanted.
     pub rows: Rows,
+    /// Whether each row says how its figures came about, which takes most of the time and room.
+    pub explained: bool,
 }
 
 /// Which rows are wanted.
@@ -95,8 +98,27 @@ pub fn compute(asked: &Asked<'_>) -> Computed {
     for members in groups.into_values() {
         group(asked, &members, &mut touched, &mut computed);
     }
-    computed.rows = once_each(std::mem::take(&mut computed.rows));
+    computed.rows = once_each(std::mem::take(&mut computed.rows), asked.explained);
     computed
+}
+
+/// How the figures of claims came about, by claim: what [`compute`] answers for these alone, with what was asked before.
+pub fn explained(asked: &Asked<'_>, claims: &[&Row]) -> HashMap<String, Vec<String>> {
+    let wanted: HashSet<&str> = claims.iter().map(|row| row.id.as_str()).collect();
+    let months: BTreeSet<YearMonth> = claims.iter().filter_map(|row| YearMonth::read(&row.month)).collect();
+    let is_of = |identity: &Identity| {
+        let mut ids = months.iter().map(|month| row::id(identity, *month));
+        ids.any(|id| wanted.contains(id.as_str()))
+    };
+    let usages = asked.usages.iter();
+    let usages = usages.filter(|usage| is_of(&usage.identity()) || is_of(&usage.identity_of_service()));
+    let computed = compute(&Asked {
+        usages: &usages.cloned().collect::<Vec<_>>(),
+        explained: true,
+        ..*asked
+    });
+    let rows = computed.rows.into_iter().filter(|row| wanted.contains(row.id.as_str()));
+    rows.map(|row| (row.id, row.explanation)).collect()
 }
 
 /// The incidents that count for a usage, and those that do not by the list of the resources that they impacted.
@@ -209,7 +231,7 @@ fn month<'a>(
 }
 
 /// The rows in order, and each claim once: of two entries for one resource and month the one that pays more.
-fn once_each(rows: Vec<Row>) -> Vec<Row> {
+fn once_each(rows: Vec<Row>, are_explained: bool) -> Vec<Row> {
     let mut by_id: HashMap<String, Row> = HashMap::with_capacity(rows.len());
     for row in rows {
         let Some(other) = by_id.remove(&row.id) else {
@@ -225,12 +247,28 @@ fn once_each(rows: Vec<Row>) -> Vec<Row> {
             true => (other, row),
             false => (row, other),
         };
-        kept.explanation.push(explain::claimed_once(&left));
+        if are_explained {
+            kept.explanation.push(explain::claimed_once(&left));
+        }
         by_id.insert(kept.id.clone(), kept);
     }
     let mut rows: Vec<Row> = by_id.into_values().collect();
     rows.sort_by(|one, other| order(one).cmp(&order(other)));
+    share(&mut rows);
     rows
+}
+
+/// Lets rows share the lists that are the same in many of them.
+fn share(rows: &mut [Row]) {
+    let mut lists: HashSet<Arc<[String]>> = HashSet::new();
+    for list in rows.iter_mut().flat_map(|row| [&mut row.incidents, &mut row.evidence]) {
+        match lists.get(&*list) {
+            Some(known) => *list = known.clone(),
+            None => {
+                lists.insert(list.clone());
+            }
+        }
+    }
 }
 
 type Order<'r> = (&'r str, &'r str, &'r str, [Option<&'r str>; 4], &'r str, &'r str);

@@ -1,6 +1,9 @@
 //! How a figure came about, in sentences: incidents, whose word, minutes, terms, edition, credit and last day.
 
+use std::sync::LazyLock;
+
 use chrono::NaiveDate;
+use chrono::format::{Item, StrftimeItems};
 use rust_decimal::Decimal;
 
 use crate::clock::Time;
@@ -141,8 +144,11 @@ pub(super) fn sentences(month: &Month<'_, '_>, assessed: &Assessment<'_>, last_d
     sentences
 }
 
+/// How times are written; read once, as there are very many.
+static MOMENT: LazyLock<Vec<Item<'static>>> = LazyLock::new(|| StrftimeItems::new("%Y-%m-%d %H:%M:%SZ").collect());
+
 fn moment(time: Time) -> String {
-    time.format("%Y-%m-%d %H:%M:%SZ").to_string()
+    time.format_with_items(MOMENT.iter()).to_string()
 }
 
 fn incidents(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut Vec<String>) {

@@ -87,6 +87,8 @@ pub struct Index<'i> {
     by_service: Map<(&'i str, &'i str)>,
     /// By provider and the last part of a resource's id.
     by_resource: Map<(&'i str, &'i str)>,
+    /// Of each incident a number that all windows of the same tracking id have; none without a tracking id.
+    same: Vec<Option<u32>>,
 }
 
 type Map<K> = HashMap<K, Vec<u32>>;
@@ -100,6 +102,7 @@ impl<'i> Index<'i> {
             by_account: Map::new(),
             by_service: Map::new(),
             by_resource: Map::new(),
+            same: numbered(incidents),
         };
         for (nth, incident) in incidents.iter().enumerate() {
             index.add(nth as u32, incident);
@@ -145,9 +148,10 @@ impl<'i> Index<'i> {
         }
         found.sort_unstable();
         found.dedup();
-        let incidents = found.into_iter().map(|nth| &self.incidents[nth as usize]);
-        let mut incidents: Vec<&Incident> = incidents.filter(|incident| incident.touches(usage)).collect();
-        only_whose_word_counts(&mut incidents);
+        let region = usage.region_key();
+        found.retain(|nth| self.incidents[*nth as usize].touches(usage, region.as_deref()));
+        self.only_whose_word_counts(&mut found);
+        let mut incidents: Vec<&Incident> = found.into_iter().map(|nth| &self.incidents[nth as usize]).collect();
         incidents.sort_by(|one, other| {
             let key = |incident: &Incident| (incident.started, incident.mitigated);
             key(one)
@@ -155,6 +159,22 @@ impl<'i> Index<'i> {
                 .then_with(|| one.tracking_id.cmp(&other.tracking_id))
         });
         incidents
+    }
+
+    /// Of each incident only the windows by the highest word: a person's correction, then metadata, then prose.
+    fn only_whose_word_counts(&self, found: &mut Vec<u32>) {
+        let source = |nth: u32| self.incidents[nth as usize].source;
+        let mut highest: HashMap<u32, Source> = HashMap::with_capacity(found.len());
+        for nth in found.iter().copied() {
+            if let Some(number) = self.same[nth as usize] {
+                let known = highest.entry(number).or_insert(source(nth));
+                *known = source(nth).max(*known);
+            }
+        }
+        found.retain(|nth| {
+            let highest = self.same[*nth as usize].and_then(|number| highest.get(&number));
+            highest.is_none_or(|highest| source(*nth) == *highest)
+        });
     }
 }
 
@@ -165,30 +185,26 @@ fn push<K: Eq + std::hash::Hash>(map: &mut Map<K>, key: K, nth: u32) {
     }
 }
 
-/// Of each incident only the windows by the highest word: a person's correction, then metadata, then prose.
-fn only_whose_word_counts(incidents: &mut Vec<&Incident>) {
-    let mut highest: HashMap<String, Source> = HashMap::new();
-    for incident in incidents.iter().filter(|incident| !incident.tracking_id.is_empty()) {
-        let source = highest.entry(fold(&incident.tracking_id)).or_insert(incident.source);
-        *source = (*source).max(incident.source);
-    }
-    incidents.retain(|incident| {
-        let highest = highest.get(&fold(&incident.tracking_id));
-        highest.is_none_or(|highest| incident.source == *highest)
-    });
+/// The same number for the same tracking id, however it is written.
+fn numbered(incidents: &[Incident]) -> Vec<Option<u32>> {
+    let mut numbers: HashMap<String, u32> = HashMap::new();
+    let number = |incident: &Incident| {
+        let next = numbers.len() as u32;
+        (!incident.tracking_id.is_empty()).then(|| *numbers.entry(fold(&incident.tracking_id)).or_insert(next))
+    };
+    incidents.iter().map(number).collect()
 }
 
 impl Incident {
-    /// Whether it impacted a usage: its service in its region, and its account or resource.
-    pub fn touches(&self, usage: &Usage) -> bool {
+    /// Whether it impacted a usage, whose region is compared by `region`: its service there, and its account or resource.
+    fn touches(&self, usage: &Usage, region: Option<&str>) -> bool {
         if self.provider != usage.provider {
             return false;
         }
         if self.on_list(usage) == Some(OnResource::ConfirmedById) {
             return true;
         }
-        let region = usage.region_key();
-        let in_region = |other: &Option<String>| match (other, &region) {
+        let in_region = |other: &Option<String>| match (other.as_deref(), region) {
             (Some(other), Some(region)) => other == region,
             _ => true,
         };

@@ -36,7 +36,7 @@ mod words;
 mod tests;
 
 pub use amounts::Amounts;
-pub use compute::{Asked, Computed, Rows, compute};
+pub use compute::{Asked, Computed, Rows, compute, explained};
 pub use entered::{DOWNTIMES_MOST, Downtime, Typed as TypedDowntime, Withdrawn, reason as reason_to_withdraw};
 pub use explain::ENTERED_BY_A_PERSON;
 pub use incidents::{Impact as ImpactOn, Incident, OnList, Source, read_incidents};

@@ -1,5 +1,7 @@
 //! One line of the answer: what may be owed for one resource, or one service, in one billing month.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -58,7 +60,7 @@ pub struct Row {
     /// Whether the terms were read in the provider's own document.
     pub verified: bool,
     /// The incidents that count, by begin.
-    pub incidents: Vec<String>,
+    pub incidents: Arc<[String]>,
     /// The ids of downtimes that a person entered and that count, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub downtimes: Vec<String>,
@@ -69,10 +71,14 @@ pub struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processed_within_seconds: Option<u64>,
     /// What the terms ask a claim to bring.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<String>,
-    /// How each figure came about, in sentences.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub evidence: Arc<[String]>,
+    /// How each figure came about, in sentences; empty where that was not asked for.
     pub explanation: Vec<String>,
+}
+
+fn is_empty(list: &Arc<[String]>) -> bool {
+    list.is_empty()
 }
 
 /// The id of a claim: derived, so that it is the same whenever and wherever it is computed.

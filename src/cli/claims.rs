@@ -213,6 +213,7 @@ impl Files {
             terms: &terms,
             at: self.at.unwrap_or_else(|| Clock::System.now()),
             rows: if all { Rows::All } else { Rows::Owed },
+            explained: true,
         });
         for note in &computed.notes {
             output::complain(&format!("warning: {}\n", one_line(note, 1_000)));

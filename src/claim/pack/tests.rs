@@ -40,11 +40,11 @@ fn row() -> Row {
         edition: text("2026-01-01"),
         provisional: false,
         verified: true,
-        incidents: vec!["ABCD-123".to_owned()],
+        incidents: ["ABCD-123".to_owned()].into(),
         downtimes: Vec::new(),
         open_case_by: None,
         processed_within_seconds: None,
-        evidence: Vec::new(),
+        evidence: [].into(),
         explanation: vec!["ABCD-123: from 2026-11-03 10:00:00Z.".to_owned()],
     }
 }
@@ -351,7 +351,7 @@ fn what_the_terms_ask_for_and_nobody_has_is_listed() {
 #[test]
 fn an_incident_without_evidence_and_a_claim_without_an_amount_are_named() {
     let (mut row, asks) = (row(), azure_asks());
-    row.incidents.push("WXYZ-9".to_owned());
+    row.incidents = ["ABCD-123", "WXYZ-9"].map(str::to_owned).into();
     row.credit = None;
     row.down_minutes = None;
     let mut pack = pack(&row, &asks);
@@ -406,7 +406,7 @@ fn other_providers_are_asked_in_neutral_words() {
 #[test]
 fn what_strangers_write_stays_where_it_belongs() {
     let (mut row, asks) = (row(), azure_asks());
-    row.incidents = vec!["../../../etc/passwd".to_owned()];
+    row.incidents = ["../../../etc/passwd".to_owned()].into();
     row.service = "a\nAmount asked: 1000000 EUR".to_owned();
     let mut pack = pack(&row, &asks);
     let mut ids = vec!["../../../etc/passwd", "/abs", "..", "nul", "a\u{0}b\n", "A\u{1}B\r"];

@@ -77,13 +77,33 @@ fn computed(usage: &str, incidents: &str, own: &str, at: &str, all: bool) -> Com
     let reading = Reading::new("incidents.yaml", incidents);
     let incidents = read_incidents(&reading, services, &knows);
     good(&reading);
-    compute(&Asked {
+    let asked = Asked {
         usages: &usages,
         incidents: &incidents,
         terms: &catalogue,
         at: at.parse().expect("a moment"),
         rows: if all { Rows::All } else { Rows::Owed },
-    })
+        explained: true,
+    };
+    let computed = compute(&asked);
+    is_explained_later(&asked, &computed);
+    computed
+}
+
+/// What is computed without explanations has the same figures, and explains each of them later in the same words.
+fn is_explained_later(asked: &Asked<'_>, whole: &Computed) {
+    let mut bare = compute(&Asked {
+        explained: false,
+        ..*asked
+    });
+    assert!(bare.rows.iter().all(|row| row.explanation.is_empty()));
+    for row in &mut bare.rows {
+        // each alone, as somebody looks at one claim
+        let mut explained = explained(asked, &[row]);
+        row.explanation = explained.remove(&row.id).expect("the claim");
+        assert!(explained.is_empty(), "nothing else is explained");
+    }
+    assert_eq!(bare, *whole);
 }
 
 /// `month available down uptime step credit last day`, a line for each row, those where nothing is owed among them.

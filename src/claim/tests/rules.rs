@@ -176,7 +176,7 @@ fn downtime_without_an_incident_is_entered_by_a_person() {
     let incidents = "incidents:\n  - { provider: azure, impact: [Virtual Machines], started: 2026-11-03 10:00, \
                      mitigated: 2026-11-03 12:00, source: person, evidence: monitoring of the shop }\n";
     let rows = computed(&usage(""), incidents, &terms(""), LATER, false).rows;
-    assert_eq!(rows[0].incidents, ["entered by a person"]);
+    assert_eq!(*rows[0].incidents, ["entered by a person"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Service credits: what may be owed, how far each claim is, and what people say of it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,6 +16,7 @@ use super::super::caller::Caller;
 use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
+use crate::assess::Assessed;
 use crate::claim::pack::Provided;
 use crate::claim::{self, Claimed, Row, Said, Unfit};
 use crate::clock::Time;
@@ -201,6 +203,29 @@ pub struct Found {
     pub claims: Vec<Listed>,
     /// About what cannot be worked out.
     pub notes: Vec<String>,
+    assessed: BTreeMap<CustomerId, Arc<Assessed>>,
+}
+
+impl Found {
+    /// Has the first of the claims say how their figures came about.
+    fn explain(&mut self, most: usize) {
+        let mut by_customer: HashMap<&str, Vec<&Row>> = HashMap::new();
+        // what is not worked out any more keeps what was said when it was
+        for listed in self.claims.iter().take(most).filter(|listed| !listed.is_gone) {
+            by_customer.entry(&listed.row.customer).or_default().push(&listed.row);
+        }
+        let mut explained = HashMap::new();
+        for (customer, rows) in by_customer {
+            if let Some(assessed) = self.assessed.get(&CustomerId::new(customer)) {
+                explained.extend(assessed.explained(&rows));
+            }
+        }
+        for listed in &mut self.claims {
+            if let Some(explanation) = explained.remove(&listed.row.id) {
+                listed.row.explanation = explanation;
+            }
+        }
+    }
 }
 
 /// The claims that are asked for, as far as the reader may see them.
@@ -224,12 +249,11 @@ pub fn found(reading: &Reading, asked: &Asked, now: Time) -> Result<Found, Refus
     let rows = assessed.values().flat_map(|assessed| &assessed.rows);
     let mut claims = listed(rows.filter(|row| asked.is_of(row)), said, now.date_naive());
     claims.retain(|listed| asked.is_so_far(listed));
+    let notes = assessed.values().flat_map(|assessed| assessed.notes.iter().cloned());
     Ok(Found {
         claims,
-        notes: assessed
-            .values()
-            .flat_map(|assessed| assessed.notes.iter().cloned())
-            .collect(),
+        notes: notes.collect(),
+        assessed,
     })
 }
 
@@ -242,10 +266,10 @@ pub fn one_of(reading: &Reading, id: &str, now: Time) -> Result<Listed, Refusal>
         id: Some(id.to_owned()),
         ..Asked::default()
     };
-    let mut claims = found(reading, &asked, now)?.claims.into_iter();
-    claims
-        .next()
-        .ok_or_else(|| Refusal::not_found("there is no such claim"))
+    let mut found = found(reading, &asked, now)?;
+    found.explain(1);
+    let first = found.claims.into_iter().next();
+    first.ok_or_else(|| Refusal::not_found("there is no such claim"))
 }
 
 /// `GET /v1/claims?customer=&month=&state=`.
@@ -257,7 +281,8 @@ pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: U
     let asked = Asked::read(&query)?;
     let now = app_state.clock.now();
     let answer = move |reading: &Reading| {
-        let found = found(reading, &asked, now)?;
+        let mut found = found(reading, &asked, now)?;
+        found.explain(CLAIMS_MOST);
         let only_first = (found.claims.len() > CLAIMS_MOST).then_some(CLAIMS_MOST);
         let claims = found.claims.into_iter().take(CLAIMS_MOST);
         Ok(Json(Answer {
