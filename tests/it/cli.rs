@@ -67,6 +67,7 @@ fn help_is_one_screen_and_says_what_each_command_is_for() {
       events       List the events that a daemon has heard, or show what became of one
       incidents    List incidents, or show one with everything said and sent about it
       correct      Correct the size, a kind or the window of an incident, with a reason
+      resources    Hand in, or list, the resources that an incident impacted
       deliveries   List deliveries, the newest first
       redeliver    Try deliveries again that ended, and those that wait at once; same ids, same content
       feeds        List the addresses of feeds: health history (Atom, JSON), maintenance (calendar)

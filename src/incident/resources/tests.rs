@@ -155,7 +155,12 @@ fn our_own_form_is_read_strictly_in_json_and_yaml() {
             "[0].id",
         ),
         ("{\"resources\": {}}", "is a list", "resources", "resources"),
-        ("{\"incidents\": []}", "no key `incidents`", "resources", "incidents"),
+        (
+            "{\"incidents\": []}",
+            "is no list of impacted resources",
+            "resources",
+            "",
+        ),
         ("[\"a\"]", "is a table of keys", "", "[0]"),
         ("\"a\"", "is expected", "resources", ""),
         ("", "names no resources", "resources", ""),
