@@ -87,26 +87,33 @@ pub async fn page(dir: &Path) {
     let receiver = Receiver::start().await;
     receiver.write_rules(&process::rules(dir), RECEIVERS);
     let daemon = Process::daemon(dir).await;
-    let began = Instant::now();
-    let mut wanted = 0;
     for communications in COMMUNICATIONS {
         let tracking_id = format!("PAGE-{communications}");
         let id = tracking_id.clone();
-        load::post_all(daemon.events(), 8, communications, move |nth| {
+        let before = receiver.count();
+        // one after the other: what is older than what was told is not told any more
+        load::post_all(daemon.events(), 1, communications, move |nth| {
             let text = events::text(nth, TEXT_BYTES);
             let minute = format!("2026-11-24T{:02}:{:02}:00Z", nth / 60, nth % 60);
             events::of_subscription(1, &id, &text).replace("2026-11-24T08:50:00Z", &minute)
         })
         .await;
-        wanted += communications * RECEIVERS;
-        while receiver.count() < wanted && began.elapsed() < GIVE_UP_AFTER {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let told = || receiver.count() - before;
+        until_quiet(told).await;
         let took = ask(&daemon, &format!("/incidents/{tracking_id}"), None).await;
         say(&json!({
-            "measure": "page of an incident", "communications": communications,
-            "deliveries": communications * RECEIVERS, "micros": percentiles(took), "rss_most_mib": daemon.rss_most_mib(),
+            "measure": "page of an incident", "communications": communications, "told": told(),
+            "micros": percentiles(took), "rss_most_mib": daemon.rss_most_mib(),
         }));
+    }
+}
+
+/// Waits until a count stays as it is.
+async fn until_quiet(count: impl Fn() -> usize) {
+    let mut last = usize::MAX;
+    while last != count() {
+        last = count();
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

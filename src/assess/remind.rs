@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{NaiveDate, NaiveTime};
 
 use super::known::Known;
-use crate::claim::{self, Amounts, Claimed, Facts, Row};
+use crate::claim::{self, Amounts, Claimed, ENTERED_BY_A_PERSON, Facts, Row};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::evaluate::own;
-use crate::event::{Awaited, Event, Kind, Reminder, Stage};
+use crate::event::{Awaited, Event, EventType, Impact, Kind, Provider, Reminder, Stage};
+use crate::incident::IncidentId;
 use crate::record::{ClaimMark, ClaimsReminder};
 
 /// How many claims an event names.
@@ -75,9 +76,9 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         };
         let (reminders, next) = claim::due(&facts, now);
         due.next = due.next.into_iter().chain(next).min();
-        // what a person entered is no incident, and may be the last one
-        let name = |id: &'_ String| known.contains_key(&(&*row.provider, id.as_str()));
-        let last = row.incidents.iter().rev().find(|id| name(id));
+        // what a person entered is no incident: it counts where nothing else does
+        let is_known = |id: &&String| known.contains_key(&(&*row.provider, id.as_str()));
+        let last = row.incidents.iter().rev().find(is_known).or(row.downtimes.last());
         let about = (&*row.provider, last.map_or("", String::as_str));
         for reminder in reminders {
             groups
@@ -87,8 +88,11 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         }
     }
     for ((kind, mark, about), claims) in groups {
-        // what rests on no incident that is still known is shown on the page of claims, and cannot be matched by a rule
-        let Some(known) = known.get(&about) else { continue };
+        let entered = of_entered(&claims);
+        // what rests on an incident that is not kept any more is shown on the page of claims
+        let Some(known) = known.get(&about).copied().or(entered.as_ref()) else {
+            continue;
+        };
         due.reminders.push(ClaimsReminder {
             event: Box::new(event(standing.customer, (kind, &mark), known, &claims, now)),
             of: claims
@@ -101,6 +105,31 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         });
     }
     due
+}
+
+/// Downtime that a person entered, as what claims are about that rest on no incident of a provider.
+fn of_entered(claims: &[&Row]) -> Option<Known> {
+    let first = claims.first()?;
+    let tracking_id = format!("downtime:{}", first.downtimes.last()?);
+    let accounts: BTreeSet<String> = claims.iter().filter_map(|row| row.subscription.clone()).collect();
+    Some(Known {
+        id: IncidentId::new(Provider::Bellwether, &tracking_id),
+        tracking_id,
+        event_type: EventType::ServiceIssue,
+        level: None,
+        title: format!("{} was down, {ENTERED_BY_A_PERSON}", first.service),
+        accounts: accounts.into_iter().collect(),
+        impact: vec![Impact {
+            service: first.service.clone(),
+            service_id: None,
+            region: first.region.clone(),
+            accounts: Vec::new(),
+        }],
+        started: None,
+        ended: None,
+        has_review: false,
+        counts: Vec::new(),
+    })
 }
 
 /// What was worked out, and what was claimed of things that are no longer in the rule files.
@@ -121,7 +150,8 @@ fn event(customer: &CustomerId, (kind, mark): (Kind, &str), known: &Known, claim
         accounts: known.accounts.clone(),
         impact_start: known.started,
         impact_end: known.ended,
-        reminder: Some(Box::new(reminder(kind, known, claims, now))),
+        // it stands in the story of its incident, where there is one
+        reminder: (known.id.provider != Provider::Bellwether).then(|| Box::new(reminder(kind, known, claims, now))),
         ..own::own(
             kind,
             Stage::Unknown,

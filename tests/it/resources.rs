@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use crate::world::{Azure, DEV, PROD, World};
 
 const RULES: &str = r#"
-rules: []
+receivers:
+  leads: [{ webhook: '{hooks}/claims' }]
+rules:
+  - { name: Credits, when: { kind: [claim possible, claim due] }, notify: leads, settle: 0s }
 terms:
   - { provider: azure, service: Virtual Machines, steps: [{ below: 99.99, credit: 10 }, { below: 99, credit: 25 }],
       claim within: 2 months after the billing month, evidence: [tracking id of the incident, request logs],
@@ -326,6 +329,18 @@ async fn downtime_without_an_incident_counts_is_explained_and_may_be_withdrawn()
     assert!(read("evidence/incident/timeline.txt").contains("Evidence: https://monitor.contoso.example/4711"));
     let claim: Value = serde_json::from_str(&read("claim.json")).expect("JSON");
     assert_eq!(claim["incidents"][0]["tracking_id"], json!(""), "{claim}");
+    // its last day is told like that of any other claim
+    world.clock.advance(chrono::Duration::days(54));
+    claims(&world).await;
+    world.settled().await;
+    let told = world.hooks.got("claims");
+    let last = told.last().expect("a reminder");
+    assert_eq!(last.body["kind"], json!("claim-due"), "{}", last.body);
+    let title = last.body["title"].as_str().expect("a title");
+    assert!(
+        title.contains("Virtual Machines was down, entered by a person"),
+        "{title}"
+    );
     // nobody else's
     let (_, others) = world.get_as(FABRIKAM, path).await;
     assert_eq!(others, json!({ "downtimes": [], "next": null }));
