@@ -218,10 +218,10 @@ fn changes_of<'r>(record: &'r Record, pieces: &'r [Piece]) -> impl Iterator<Item
 
 /// The customer who entered something that is about no incident.
 fn entered_by(change: &Change) -> Option<&CustomerId> {
-    match change {
-        Change::DowntimeEntered(downtime) => Some(&downtime.customer),
-        _ => None,
-    }
+    let Change::DowntimeEntered(downtime) = change else {
+        return None;
+    };
+    Some(&downtime.customer)
 }
 
 fn about(change: &Change) -> Option<&IncidentId> {

@@ -139,13 +139,14 @@ impl Forgotten {
 
     /// Whether it lists resources of an incident that is forgotten later: what was decided of that says nothing, either.
     fn is_of_forgotten(&self, seq: u64, input: &Input) -> bool {
-        match input {
-            Input::Commanded {
-                command: Command::ListResources { incident, .. },
-                ..
-            } => is_later(seq, self.incidents.get(incident)),
-            _ => false,
-        }
+        let Input::Commanded {
+            command: Command::ListResources { incident, .. },
+            ..
+        } = input
+        else {
+            return false;
+        };
+        is_later(seq, self.incidents.get(incident))
     }
 
     /// Empties the texts of rule files that are given back; which of the input's files the others are does not change.

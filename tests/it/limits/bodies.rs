@@ -156,13 +156,13 @@ pub fn entities() -> String {
     item("T", "", &regions)
 }
 
-/// Formatting that is opened again in every paragraph.
-pub fn reopened_formatting() -> String {
+/// Formatting that is opened again in every paragraph, in so many texts.
+pub fn reopened_formatting(count: usize) -> String {
     let names = [
         "b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u",
     ];
     let formatting: String = names.iter().map(|name| format!("<{name}>").repeat(3)).collect();
-    texts(&format!("<p>{formatting}{}", "x<p>x".repeat(9_000)), 5)
+    texts(&format!("<p>{formatting}{}", "x<p>x".repeat(9_000)), count)
 }
 
 /// The same, where it looks as if each was closed.

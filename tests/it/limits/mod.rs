@@ -226,7 +226,7 @@ async fn names_with_entities_are_soon_read() {
 
 #[tokio::test]
 async fn formatting_that_is_opened_again_in_every_paragraph_is_shown_as_text() {
-    is_taken(bodies::reopened_formatting()).await;
+    is_taken(bodies::reopened_formatting(5)).await;
 }
 
 #[tokio::test]
@@ -297,7 +297,8 @@ async fn many_back_fills_at_once_share_the_room_and_who_finds_none_comes_again()
 #[tokio::test]
 async fn a_sender_that_goes_away_takes_its_work_along() {
     let idle = Idle::start().await;
-    let body = bodies::reopened_formatting();
+    // a text that was begun is read to its end: there are many
+    let body = bodies::reopened_formatting(12);
     let before = idle.processor();
     let (status, _) = idle.post("", body.clone()).await;
     assert_eq!(status, 202);
