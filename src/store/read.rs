@@ -1,6 +1,7 @@
 //! Typed look-ups, for contexts, doors and pages.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 
 use anyhow::{Context as _, Result};
 
@@ -220,22 +221,59 @@ impl View {
         Ok(gathered)
     }
 
-    /// Everything that gathered for what was or will be told about an incident, with the receivers and customers.
-    pub fn gathered_about(&self, id: &IncidentId) -> Result<Vec<(Gathered, DeliveryItem)>> {
-        let mut parts = HashMap::new();
+    /// What events from `first` to `last` added to what was or will be told about an incident, with the receivers and
+    /// customers. What other events added is not read.
+    pub fn gathered_about(
+        &self,
+        id: &IncidentId,
+        first: Position,
+        last: Position,
+    ) -> Result<Vec<(Gathered, DeliveryItem)>> {
         let mut all = Vec::new();
-        for item in self.deliveries_about(id) {
-            let item = item?;
-            all.extend(item.first_gathered().map(|first| (first, item.clone())));
-            parts.insert((item.delivery.series.clone(), item.delivery.part), item);
-        }
-        let later: Vec<Gathered> = collect!(self.scan(&keys::gathered_about(id)), Item::Gathered(one) => one)?;
-        for one in later {
-            if let Some(item) = parts.get(&(one.series.clone(), one.part)) {
-                all.push((one, item.clone()));
+        for series in self.series_about(id)? {
+            let opened = keys::opened(id, &series);
+            for found in self.scan_other_from(&opened, &opened.clone().position(first)) {
+                let (_, Item::Delivery(item)) = found? else { continue };
+                let Some(one) = item.first_gathered() else { continue };
+                if one.event > last {
+                    break;
+                }
+                all.push((one, *item));
+            }
+            let joined = keys::gathered(id, &series);
+            let mut parts: HashMap<u32, Option<DeliveryItem>> = HashMap::new();
+            for found in self.scan_from(&joined, &joined.clone().position(first)) {
+                let Item::Gathered(one) = found? else { continue };
+                if one.event > last {
+                    break;
+                }
+                let part = match parts.entry(one.part) {
+                    Slot::Occupied(known) => known.into_mut(),
+                    Slot::Vacant(new) => new.insert(self.delivery_item(&series.delivery(one.part))?),
+                };
+                all.extend(part.clone().map(|item| (one, item)));
             }
         }
         Ok(all)
+    }
+
+    /// The series of what was or will be told about an incident; of each the first part that is met is read.
+    fn series_about(&self, id: &IncidentId) -> Result<Vec<SeriesId>> {
+        let all = keys::deliveries_of(id);
+        let mut series = Vec::new();
+        let mut from = all.clone();
+        while let Some(found) = self.scan_other_from(&all, &from).next() {
+            let (key, item) = found?;
+            from = match item {
+                Item::Delivery(one) => {
+                    let of = past(&keys::parts(id, &one.delivery.endpoint, &one.delivery.series));
+                    series.push(one.delivery.series);
+                    of
+                }
+                _ => past(&key),
+            };
+        }
+        Ok(series)
     }
 
     /// A set of accounts and impacts of an event.

@@ -298,7 +298,10 @@ pub fn story(from: &Sources<'_>, id: &IncidentId, window: Extract) -> Result<Opt
     let corrections = from.visibility.store.corrections(id)?;
     correct_kinds(&mut chapters, &corrections);
     let shown = window.of(&chapters);
-    let mut tellings = chapter::Tellings::about(from.visibility.store, id)?;
+    let events = chapters[shown.clone()]
+        .iter()
+        .flat_map(|chapter| chapter.events.iter().copied());
+    let mut tellings = chapter::Tellings::about(from.visibility.store, id, events)?;
     for chapter in &mut chapters[shown.clone()] {
         chapter::follow_up(from, &mut tellings, chapter)?;
     }
@@ -345,7 +348,8 @@ fn reminders(from: &Sources<'_>, id: &IncidentId) -> Result<Vec<Chapter>> {
         return Ok(Vec::new());
     }
     let own = IncidentId::new(Provider::Bellwether, &id.tracking_id);
-    let mut tellings = chapter::Tellings::about(from.visibility.store, &own)?;
+    let events = reminded.iter().flat_map(|(_, chapter)| chapter.events.iter().copied());
+    let mut tellings = chapter::Tellings::about(from.visibility.store, &own, events)?;
     let mut reminders = Vec::with_capacity(reminded.len());
     for (_, mut chapter) in reminded {
         chapter::follow_up(from, &mut tellings, &mut chapter)?;

@@ -111,7 +111,8 @@ pub struct Consequences {
 /// # Errors
 /// When the store cannot be read.
 pub fn consequences(from: &Sources<'_>, incident: &IncidentId, events: &[Position]) -> Result<Consequences> {
-    followed_from(from, &mut Tellings::about(from.visibility.store, incident)?, events)
+    let mut tellings = Tellings::about(from.visibility.store, incident, events.iter().copied())?;
+    followed_from(from, &mut tellings, events)
 }
 
 /// The verdicts on events, and where they led by `tellings`.
@@ -289,10 +290,17 @@ fn rulings(from: &Sources<'_>, tellings: &mut Tellings, event: Position) -> Resu
 pub(super) struct Tellings(HashMap<Position, HashMap<Position, Vec<Tells>>>);
 
 impl Tellings {
-    /// Looks them up, of all events of an incident.
-    pub(super) fn about(store: &View, incident: &IncidentId) -> Result<Self> {
+    /// Looks them up, of these events of an incident, and of others that came in between.
+    pub(super) fn about(
+        store: &View,
+        incident: &IncidentId,
+        events: impl Iterator<Item = Position> + Clone,
+    ) -> Result<Self> {
         let mut all = Self::default();
-        for (gathered, item) in store.gathered_about(incident)? {
+        let (Some(first), Some(last)) = (events.clone().min(), events.max()) else {
+            return Ok(all);
+        };
+        for (gathered, item) in store.gathered_about(incident, first, last)? {
             let of_event = all.0.entry(gathered.event).or_default();
             of_event.entry(gathered.verdict).or_default().push(Tells {
                 series: gathered.series,
