@@ -61,6 +61,8 @@ pub struct Usage {
     pub preview: bool,
     /// Where it is written.
     pub place: Place,
+    /// Where its tier is written, else its service.
+    pub tier_place: Place,
 }
 
 /// What tells one usage from all others of its customer. Two that overlap in time would claim the same twice.

@@ -234,7 +234,7 @@ impl<'t> Folder<'t> {
             for usage in &member.draft.usages {
                 if let Some(why) = terms.lacks(usage) {
                     let hint = "`bellwether claims terms` lists what is known; write your own under `terms:`";
-                    reading.warning(usage.place, &why, Some(hint));
+                    reading.warning(usage.tier_place, &why, Some(hint));
                 }
                 if let (Some(owner), Some(account)) = (owner, &usage.subscription)
                     && !owner.accounts.contains(account)

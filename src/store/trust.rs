@@ -5,12 +5,16 @@
 //! durably, before the first write; on any error of the store both signs go. Both name the store that they vouch for.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::durable::{remove_durably, write_durably};
 use crate::store::place;
+
+/// How often files are listed that are to be synced.
+const LISTED_MOST: usize = 10;
 
 /// Why the store is believed, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,21 +90,43 @@ pub fn withdraw(state: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fsyncs every file below `dir`, and the directories.
+/// Fsyncs every file below `dir`, and the directories. sled may still put a new snapshot into the place of an older one:
+/// where a file is gone before it was opened, all are listed anew.
 ///
 /// # Errors
-/// When one cannot be synced.
+/// When one cannot be synced, or they do not come to rest.
 pub fn sync_all(dir: &Path) -> Result<()> {
-    for entry in fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {
-        let entry = entry?;
-        match entry.file_type()?.is_dir() {
-            true => sync_all(&entry.path())?,
-            false => File::open(entry.path())?
-                .sync_all()
-                .with_context(|| format!("syncing {}", entry.path().display()))?,
+    for _ in 0..LISTED_MOST {
+        if sync_listed(dir)? {
+            return Ok(());
         }
     }
-    Ok(File::open(dir)?.sync_all()?)
+    anyhow::bail!("files in {} that are listed are not there", dir.display())
+}
+
+/// Whether every file that was listed was still there.
+fn sync_listed(dir: &Path) -> Result<bool> {
+    for entry in fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {
+        let path = entry?.path();
+        let synced = match path.is_dir() {
+            true => sync_listed(&path)?,
+            false => sync_file(&path).with_context(|| format!("syncing {}", path.display()))?,
+        };
+        if !synced {
+            return Ok(false);
+        }
+    }
+    File::open(dir)?.sync_all()?;
+    Ok(true)
+}
+
+/// Whether it was there.
+fn sync_file(path: &Path) -> std::io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => file.sync_all().map(|()| true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn says(sign: &Path, what: &str) -> bool {
@@ -132,6 +158,20 @@ mod tests {
         fs::create_dir_all(dir.path().join("store/1")).expect("a folder");
         place::point(dir.path(), &dir.path().join("store/1")).expect("pointed");
         dir
+    }
+
+    #[test]
+    fn a_file_that_is_gone_has_everything_listed_anew_and_one_that_never_is_there_is_an_error() {
+        let dir = state();
+        let store = dir.path().join("store");
+        fs::write(store.join("1/db"), "x").expect("a file");
+        sync_all(&store).expect("synced");
+        // listed, and not there to be opened
+        std::os::unix::fs::symlink("nowhere", store.join("1/snap")).expect("a link");
+        let error = sync_all(&store).expect_err("it is never there");
+        assert!(error.to_string().contains("are not there"), "{error:#}");
+        fs::write(store.join("1/nowhere"), "x").expect("a file");
+        sync_all(&store).expect("it came");
     }
 
     #[test]

@@ -388,7 +388,12 @@ async fn what_is_said_on_the_page_is_kept_under_the_name_of_who_signed_in() {
     let page = page.expect("an answer").text().await.expect("text");
     let behind = page.split_once("name=\"form\" value=\"").expect("a form").1;
     let form_token = behind.split_once('"').expect("a value").0;
-    let fields = [("form", form_token), ("state", "prepared")];
+    let fields = [
+        ("form", form_token),
+        ("state", "prepared"),
+        ("evidence", "tracking id of the incident"),
+        ("place", "letter.pdf"),
+    ];
     let answer = client
         .post(world.url(&path))
         .header("cookie", &cookie)
@@ -399,6 +404,8 @@ async fn what_is_said_on_the_page_is_kept_under_the_name_of_who_signed_in() {
     assert_eq!(answer.expect("an answer").status(), 303);
     let (_, claim) = world.get_as(ADA, &format!("/v1{path}")).await;
     assert_eq!(claim["history"][0]["by"], "operator-ada", "{claim}");
+    let provided = json!([{ "asked": "tracking id of the incident", "place": "letter.pdf" }]);
+    assert_eq!(claim["provided"], provided, "{claim}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

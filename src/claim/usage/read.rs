@@ -246,6 +246,10 @@ impl Reader<'_, '_> {
             free: self.flag(&fields, "free"),
             preview: self.flag(&fields, "preview"),
             place: fields.place_of("resource").unwrap_or(node.place),
+            tier_place: fields
+                .place_of("tier")
+                .or(fields.place_of("service"))
+                .unwrap_or(node.place),
         })
     }
 

@@ -351,14 +351,10 @@ fn told(claim: &Value) -> String {
             shown.push_str(&format!("  {field}: {}\n", money(claim, field)));
         }
     }
-    let asked = claim["evidence"].as_array().into_iter().flatten();
-    for asked in asked.filter_map(Value::as_str) {
-        let provided = claim["provided"].as_array().into_iter().flatten();
-        let mut place = provided
-            .filter(|one| text(one, "asked") == asked)
-            .map(|one| text(one, "place"));
-        let place = place.next().unwrap_or("nobody has said where that is");
-        let line = format!("asked for: {}: {}", one_line(asked, 300), one_line(place, 300));
+    // what the terms ask for stands in the explanation, and what of it the pack brings in the pack
+    for provided in claim["provided"].as_array().into_iter().flatten() {
+        let (asked, place) = (text(provided, "asked"), text(provided, "place"));
+        let line = format!("evidence: {}: {}", one_line(asked, 300), one_line(place, 300));
         shown.push_str(&wrapped_as(&line, "  ", "    "));
     }
     for said in claim["history"].as_array().into_iter().flatten() {

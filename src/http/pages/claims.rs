@@ -15,6 +15,7 @@ use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use crate::claim::Said;
+use crate::claim::pack::Provided;
 use crate::view::page;
 use crate::view::page::claims::List;
 
@@ -103,6 +104,14 @@ fn said(form: &Query, was_not_worth_it: bool) -> Result<Said, Refusal> {
             .filter(|text| !text.is_empty())
     };
     let is_not_worth_it = form.has("not_worth_it");
+    let evidence = text("evidence").map(|asked| Provided {
+        asked,
+        place: text("place").unwrap_or_default(),
+    });
+    if evidence.is_none() && text("place").is_some() {
+        let what = "this says where something is, and not what";
+        return Err(Refusal::bad(what).hint("choose what the terms ask for"));
+    }
     Ok(Said {
         state: text("state").map(|word| state(&word)).transpose()?,
         owner: text("owner"),
@@ -112,6 +121,6 @@ fn said(form: &Query, was_not_worth_it: bool) -> Result<Said, Refusal> {
         credited: text("credited"),
         not_worth_it: (is_not_worth_it != was_not_worth_it).then_some(is_not_worth_it),
         note: text("note").map(|note| note.replace("\r\n", "\n")),
-        evidence: Vec::new(),
+        evidence: evidence.into_iter().collect(),
     })
 }

@@ -7,8 +7,9 @@ use askama::Template;
 use chrono::NaiveDate;
 
 use super::{Frame, render};
-use crate::claim::{Amounts, Claimed, State};
+use crate::claim::{Amounts, Claimed, Row, State};
 use crate::clock::Time;
+use crate::customer::ORGANISATION;
 use crate::event::fold;
 use crate::view::claims::Listed;
 use crate::view::state::{Badge, Tone};
@@ -126,7 +127,7 @@ impl Line {
     fn of(one: &Listed, frame: &Frame, has_customers: bool) -> Self {
         let row = &one.row;
         let mut about = vec![row.month.clone()];
-        about.extend(has_customers.then(|| row.customer.clone()));
+        about.extend(named_customer(row).filter(|_| has_customers));
         about.extend(row.region.clone());
         about.extend(row.resource.as_ref().or(row.subscription.as_ref()).cloned());
         about.extend((!row.incidents.is_empty()).then(|| row.incidents.join(", ")));
@@ -332,6 +333,11 @@ fn evidence(claim: &Listed) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// Whose it is, where customers are told apart.
+fn named_customer(row: &Row) -> Option<String> {
+    (row.customer != ORGANISATION).then(|| row.customer.clone())
+}
+
 fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {
     let row = &claim.row;
     let currency = row.currency.as_deref();
@@ -351,7 +357,7 @@ fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {
         ("Fee of the month", amount(row.fee.as_deref())),
         ("Step", percent(&row.step_percent)),
         ("Case to be opened by", row.open_case_by.map(|by| frame.moment(by).text)),
-        ("Customer", Some(row.customer.clone())),
+        ("Customer", named_customer(row)),
         ("Owner", claim.standing.owner.clone()),
         ("Goes to", claim.standing.addressee.clone()),
         ("Asked", amount(claim.standing.asked())),

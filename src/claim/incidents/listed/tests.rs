@@ -50,6 +50,7 @@ fn usage(service: &str, account: Option<&str>, resource: Option<&str>) -> Usage 
         free: false,
         preview: false,
         place: Place::default(),
+        tier_place: Place::default(),
     }
 }
 
