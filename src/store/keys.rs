@@ -215,14 +215,9 @@ pub fn part(one: &Delivery) -> Key {
         .id(&one.id)
 }
 
-/// The parts of a series by the events that opened them.
-pub fn opened(id: &IncidentId, series: &SeriesId) -> Key {
-    Key::of(letter::OPENED_BY).incident(id).id(&series.0)
-}
-
 /// The parts of a series that an event opened.
 pub fn opened_by(id: &IncidentId, series: &SeriesId, event: Position) -> Key {
-    opened(id, series).position(event)
+    Key::of(letter::OPENED_BY).incident(id).id(&series.0).position(event)
 }
 
 /// What is planned, in the order in which it is due; what is told together stands together.

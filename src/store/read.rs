@@ -22,6 +22,10 @@ use crate::store::View;
 use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, SetAsideLine, VerdictLine};
 use crate::store::keys::{self, Key, letter};
 
+/// How many older parts are read in a row before the rest of their series is passed over: finding the next series takes as
+/// long as reading some.
+const OLDER_READ_MOST: usize = 8;
+
 /// Takes the items of one variant out of a scan.
 macro_rules! collect {
     ($scan:expr, $pattern:pat => $value:expr) => {
@@ -222,58 +226,58 @@ impl View {
     }
 
     /// What events from `first` to `last` added to what was or will be told about an incident, with the receivers and
-    /// customers. What other events added is not read.
+    /// customers. Most of what older events opened is not read.
     pub fn gathered_about(
         &self,
         id: &IncidentId,
         first: Position,
         last: Position,
     ) -> Result<Vec<(Gathered, DeliveryItem)>> {
-        let mut all = Vec::new();
-        for series in self.series_about(id)? {
-            let opened = keys::opened(id, &series);
-            for found in self.scan_other_from(&opened, &opened.clone().position(first)) {
-                let (_, Item::Delivery(item)) = found? else { continue };
-                let Some(one) = item.first_gathered() else { continue };
-                if one.event > last {
-                    break;
+        let is_asked = |one: &Gathered| first <= one.event && one.event <= last;
+        let mut all = self.opened_since(id, first)?;
+        all.retain(|(one, _)| is_asked(one));
+        let mut parts: HashMap<String, Option<DeliveryItem>> = HashMap::new();
+        for (_, item) in &all {
+            parts.insert(item.delivery.id.clone(), Some(item.clone()));
+        }
+        let joined: Vec<Gathered> = collect!(self.scan(&keys::gathered_about(id)), Item::Gathered(one) => one)?;
+        for one in joined.into_iter().filter(is_asked) {
+            let part = match parts.entry(one.series.delivery(one.part)) {
+                Slot::Occupied(known) => known.into_mut(),
+                Slot::Vacant(new) => {
+                    let item = self.delivery_item(new.key())?;
+                    new.insert(item)
                 }
-                all.push((one, *item));
-            }
-            let joined = keys::gathered(id, &series);
-            let mut parts: HashMap<u32, Option<DeliveryItem>> = HashMap::new();
-            for found in self.scan_from(&joined, &joined.clone().position(first)) {
-                let Item::Gathered(one) = found? else { continue };
-                if one.event > last {
-                    break;
-                }
-                let part = match parts.entry(one.part) {
-                    Slot::Occupied(known) => known.into_mut(),
-                    Slot::Vacant(new) => new.insert(self.delivery_item(&series.delivery(one.part))?),
-                };
-                all.extend(part.clone().map(|item| (one, item)));
-            }
+            };
+            all.extend(part.clone().map(|item| (one, item)));
         }
         Ok(all)
     }
 
-    /// The series of what was or will be told about an incident; of each the first part that is met is read.
-    fn series_about(&self, id: &IncidentId) -> Result<Vec<SeriesId>> {
+    /// What opened parts about an incident, of those that `first` or a later event opened; some older ones are among them.
+    fn opened_since(&self, id: &IncidentId, first: Position) -> Result<Vec<(Gathered, DeliveryItem)>> {
         let all = keys::deliveries_of(id);
-        let mut series = Vec::new();
+        let mut opened = Vec::new();
         let mut from = all.clone();
-        while let Some(found) = self.scan_other_from(&all, &from).next() {
-            let (key, item) = found?;
-            from = match item {
-                Item::Delivery(one) => {
-                    let of = past(&keys::parts(id, &one.delivery.endpoint, &one.delivery.series));
-                    series.push(one.delivery.series);
-                    of
+        'series: loop {
+            let mut older = 0;
+            for found in self.scan_other_from(&all, &from) {
+                let (_, Item::Delivery(item)) = found? else { continue };
+                let Some(one) = item.first_gathered() else { continue };
+                // the parts of a series stand the latest first
+                if one.event < first {
+                    older += 1;
+                } else {
+                    older = 0;
                 }
-                _ => past(&key),
-            };
+                if older > OLDER_READ_MOST {
+                    from = past(&keys::parts(id, &item.delivery.endpoint, &item.delivery.series));
+                    continue 'series;
+                }
+                opened.push((one, *item));
+            }
+            return Ok(opened);
         }
-        Ok(series)
     }
 
     /// A set of accounts and impacts of an event.

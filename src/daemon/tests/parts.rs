@@ -56,6 +56,14 @@ async fn each_part_of_a_long_series_follows_the_latest_and_is_told_once_also_aft
             [u64::from(one.part)]
         );
     }
+    // of any stretch of events exactly what these opened
+    for (first, last) in [(0, 299), (290, 299), (0, 4), (100, 140), (7, 7)] {
+        let of = |part: u32| told[(PARTS as usize - 1) - part as usize].event;
+        let found = view.gathered_about(&incident, of(first), of(last)).expect("reads");
+        let mut parts: Vec<u32> = found.iter().map(|(one, _)| one.part).collect();
+        parts.sort_unstable();
+        assert_eq!(parts, (first..=last).collect::<Vec<_>>());
+    }
     let in_order: Vec<String> = told.into_iter().rev().map(|one| one.id).collect();
     assert_eq!(ids, in_order, "each was told once, in its turn");
     daemon.stop().await.expect("stops");
