@@ -79,8 +79,10 @@ pub fn due(standing: &Standing<'_>, now: Time) -> Due {
         // what a person entered is no incident: it counts where nothing else does
         let is_known = |id: &&String| known.contains_key(&(&*row.provider, id.as_str()));
         let last = row.incidents.iter().rev().find(is_known).or(row.downtimes.last());
-        let about = (&*row.provider, last.map_or("", String::as_str));
+        let last = last.map_or("", String::as_str);
         for reminder in reminders {
+            let named = row.incidents.iter().find(|id| reminder.incident.as_ref() == Some(id));
+            let about = (&*row.provider, named.filter(is_known).map_or(last, String::as_str));
             groups
                 .entry((reminder.kind, reminder.mark, about))
                 .or_default()
@@ -167,7 +169,7 @@ fn event(customer: &CustomerId, (kind, mark): (Kind, &str), known: &Known, claim
 /// What it reminds of: by that it stands in the story of its incident.
 fn reminder(kind: Kind, known: &Known, claims: &[&Row], now: Time) -> Reminder {
     let (awaited, due) = match kind {
-        Kind::CaseDue => (Awaited::Case, claims.iter().filter_map(|row| row.open_case_by).min()),
+        Kind::CaseDue => (Awaited::Case, case_by(known, claims)),
         _ => (Awaited::Claim, end_of(&last_day(claims))),
     };
     Reminder {
@@ -192,7 +194,7 @@ fn title(kind: Kind, known: &Known, claims: &[&Row], now: Time) -> String {
         more => format!("{} credits", more.len()),
     };
     let what = match kind {
-        Kind::CaseDue => format!("a case must be opened by {}", case_by(claims)),
+        Kind::CaseDue => format!("a case must be opened by {}", case_by_in_words(known, claims)),
         Kind::ClaimPossible => format!("{many} may be claimed until {}", last_day(claims)),
         Kind::ClaimUnanswered => "a claim has no answer or no credit yet".to_owned(),
         _ if is_over(claims, now) => format!("the last day for {many} has passed"),
@@ -221,9 +223,18 @@ fn in_days(claims: &[&Row], now: Time) -> String {
     }
 }
 
-fn case_by(claims: &[&Row]) -> String {
-    let first = claims.iter().filter_map(|row| row.open_case_by).min();
-    first.map_or_else(String::new, |by| by.format("%-d %b %Y, %H:%M UTC").to_string())
+/// Until when a case must be opened for an incident.
+fn case_by(known: &Known, claims: &[&Row]) -> Option<Time> {
+    let cases = claims.iter().flat_map(|row| &row.cases);
+    let own = cases.clone().filter(|case| case.incident == known.tracking_id);
+    own.map(|case| case.by)
+        .min()
+        .or_else(|| cases.map(|case| case.by).max())
+}
+
+fn case_by_in_words(known: &Known, claims: &[&Row]) -> String {
+    let by = case_by(known, claims);
+    by.map_or_else(String::new, |by| by.format("%-d %b %Y, %H:%M UTC").to_string())
 }
 
 fn is_over(claims: &[&Row], now: Time) -> bool {
@@ -237,7 +248,7 @@ fn text((kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -
         Kind::CaseDue => format!(
             "The terms ask for a case with the provider soon after an incident begins: for {id} it must be opened by {}, \
              whether a credit comes of it or not.",
-            case_by(claims)
+            case_by_in_words(known, claims)
         ),
         Kind::ClaimPossible => format!(
             "A review of {id} has come. By what you use and pay for, this may be owed: {}. It must be claimed until {}.",

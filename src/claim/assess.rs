@@ -15,7 +15,7 @@ use super::explain;
 use super::incidents::Incident;
 use super::money::{self, Currency};
 use super::month::{BillingMonth, Calendar};
-use super::row::{self, Row};
+use super::row::{self, Case, Row};
 use super::state::State;
 use super::terms::{Editions, Exclusion, Measure, Per, Step, Term};
 use super::usage::Usage;
@@ -208,11 +208,17 @@ impl<'a> Month<'a, '_> {
         sum
     }
 
-    /// Until when a case must be opened, where the terms ask for one: counted from the first incident.
-    fn open_case_by(&self, assessed: &Assessment<'_>) -> Option<Time> {
-        let within = i64::try_from(assessed.term.open_case_within?).ok()?;
-        let began = assessed.incidents.iter().map(|incident| incident.started).min()?;
-        began.checked_add_signed(chrono::Duration::seconds(within))
+    /// Whether the fees of what the credit is for cannot be added up.
+    pub(super) fn has_several_currencies(&self) -> bool {
+        let mut currencies = self.members.iter().filter_map(|member| member.usage.currency);
+        let first = currencies.next();
+        currencies.any(|other| Some(other) != first)
+    }
+
+    fn open_case_by(&self, cases: &[Case]) -> Option<Time> {
+        let all = cases.iter().map(|case| case.by);
+        let ahead = all.clone().filter(|by| *by >= self.asked.at).min();
+        ahead.or_else(|| all.max())
     }
 
     fn shown(&self, assessed: &Assessment<'a>, is_owed: bool) -> Row {
@@ -240,6 +246,7 @@ impl<'a> Month<'a, '_> {
             Outcome::Nothing(_) | Outcome::Unknown(_) => Decimal::ZERO,
         };
         let code = money.map(|(_, currency)| currency).or(usage.currency);
+        let cases = assessed.cases();
         let names = assessed
             .incidents
             .iter()
@@ -276,7 +283,8 @@ impl<'a> Month<'a, '_> {
             verified: assessed.term.verified && assessed.edition.is_sure,
             incidents,
             downtimes,
-            open_case_by: self.open_case_by(assessed),
+            open_case_by: self.open_case_by(&cases),
+            cases,
             processed_within_seconds: assessed.term.processed_within,
             evidence: assessed.term.evidence.as_slice().into(),
             explanation: match self.asked.explained {
@@ -288,6 +296,24 @@ impl<'a> Month<'a, '_> {
 }
 
 impl Assessment<'_> {
+    /// The cases that the terms ask for, one for each incident: counted from its begin.
+    pub fn cases(&self) -> Vec<Case> {
+        let within = self.term.open_case_within;
+        let Some(within) = within.and_then(|seconds| i64::try_from(seconds).ok()) else {
+            return Vec::new();
+        };
+        let mut named = HashSet::new();
+        let cases = self.incidents.iter().filter_map(|incident| {
+            Some(Case {
+                incident: explain::incident_name(incident),
+                began: incident.started,
+                by: incident.started.checked_add_signed(chrono::Duration::seconds(within))?,
+            })
+        });
+        // the incidents stand by begin: of several windows of one the first counts
+        cases.filter(|case| named.insert(case.incident.clone())).collect()
+    }
+
     /// What an edition is compared by: what it pays.
     fn worth(&self) -> (u8, Decimal) {
         match &self.outcome {

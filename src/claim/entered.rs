@@ -20,6 +20,9 @@ pub const DOWNTIMES_MOST: usize = 1_000;
 /// What ended so long ago can be claimed nowhere any more, days.
 pub const DAYS_MOST: i64 = 450;
 
+/// The longest downtime, days: a mistyped year would claim every month of it.
+pub const LASTS_DAYS_MOST: i64 = 31;
+
 /// The most pieces of evidence.
 pub const EVIDENCE_MOST: usize = 20;
 
@@ -155,8 +158,19 @@ impl Typed {
         if until <= from {
             return Err(unfit(
                 "until",
-                "downtime cannot end before it begins",
-                "exchange the two times",
+                "downtime ends after it begins",
+                "look at both times; they may have to be exchanged",
+            ));
+        }
+        if until - from > chrono::Duration::days(LASTS_DAYS_MOST) {
+            let what = format!(
+                "this lasts {} days, and at most {LASTS_DAYS_MOST} are taken",
+                (until - from).num_days()
+            );
+            return Err(unfit(
+                "from",
+                &what,
+                "is the year right? Enter what lasted longer in parts",
             ));
         }
         if until > now {

@@ -315,6 +315,10 @@ fn result(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
     match &assessed.outcome {
         Outcome::Nothing(why) => format!("Nothing is owed: {why}."),
         Outcome::Unknown(why) => format!("{}.", capitalised(why)),
+        Outcome::Owed(step, None) if month.has_several_currencies() => format!(
+            "{} % of the fees may be owed; they are in several currencies, and one claim has one: write them in one.",
+            step.credit.normalize()
+        ),
         Outcome::Owed(step, None) => format!(
             "{} % of the fee may be owed; the fee of {} is not known: add it to `fees`.",
             step.credit.normalize(),
@@ -337,9 +341,9 @@ fn owed(month: &Month<'_, '_>, percent: Decimal, credit: Decimal) -> String {
 }
 
 fn deadlines(assessed: &Assessment<'_>, last_day: Option<NaiveDate>, sentences: &mut Vec<String>) {
-    if let (Some(seconds), Some(first)) = (assessed.term.open_case_within, assessed.incidents.first()) {
-        let by = first.started + chrono::Duration::seconds(seconds as i64);
-        sentences.push(format!("A case must be opened by {}.", moment(by)));
+    for case in assessed.cases().iter().take(INCIDENTS_TOLD_MOST) {
+        let (by, incident) = (moment(case.by), &case.incident);
+        sentences.push(format!("A case must be opened by {by} for {incident}."));
     }
     match (last_day, assessed.term.claim_within) {
         (Some(day), Some(within)) => sentences.push(format!("The claim must be in by {day}: {within}.")),

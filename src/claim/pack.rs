@@ -37,6 +37,8 @@ pub struct Pack<'a> {
     pub row: &'a Row,
     /// The amount asked, a decimal in the row's currency, where it is not the computed credit.
     pub amount_asked: Option<&'a str>,
+    /// By how much what would be computed now differs, where the claim was submitted with other figures.
+    pub difference: Option<String>,
     /// Who it is sent to: the provider's support, or the reseller who pays.
     pub addressee: Option<&'a str>,
     /// Who looks after it.

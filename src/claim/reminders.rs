@@ -46,6 +46,8 @@ pub struct Reminder {
     pub kind: Kind,
     /// Its mark.
     pub mark: String,
+    /// The incident that it is about, if it is about one in particular.
+    pub incident: Option<String>,
 }
 
 /// Something that is to be told at a time.
@@ -81,6 +83,7 @@ pub fn due(facts: &Facts<'_>, now: Time) -> (Vec<Reminder>, Option<Time>) {
         tell.push(Reminder {
             kind: latest.kind,
             mark: latest.mark,
+            incident: None,
         });
     }
     // who was told of the last day need not be told that there is something to claim
@@ -95,20 +98,31 @@ pub fn due(facts: &Facts<'_>, now: Time) -> (Vec<Reminder>, Option<Time>) {
 }
 
 fn untold(facts: &Facts<'_>, kind: Kind, mark: String) -> Option<Reminder> {
-    (!facts.told.contains(&mark)).then_some(Reminder { kind, mark })
+    (!facts.told.contains(&mark)).then_some(Reminder {
+        kind,
+        mark,
+        incident: None,
+    })
 }
 
-/// That a case must be opened: as soon as an incident is known, whether a step is reached yet or not.
+/// That a case must be opened, for each incident: as soon as it is known, whether a step is reached yet or not. Who has
+/// opened one did so for what had begun by then.
 fn case(facts: &Facts<'_>, state: Option<State>, now: Time) -> Vec<Reminder> {
-    let is_open = state.is_none_or(|state| state == State::Possible);
-    let is_told = facts
-        .row
-        .open_case_by
-        .is_some_and(|by| is_open && now < by + CASE_IS_TOLD);
-    let reminder = is_told
-        .then(|| untold(facts, Kind::CaseDue, "case".to_owned()))
-        .flatten();
-    reminder.into_iter().collect()
+    let is_open = |began: Time| match state {
+        None | Some(State::Possible) => true,
+        Some(State::CaseOpened) => facts.standing.since.is_some_and(|since| since < began),
+        Some(_) => false,
+    };
+    let cases = facts.row.cases.iter();
+    let due = cases.filter(|case| is_open(case.began) && now < case.by + CASE_IS_TOLD);
+    let reminders = due.filter_map(|case| {
+        let reminder = untold(facts, Kind::CaseDue, format!("case {}", case.incident))?;
+        Some(Reminder {
+            incident: Some(case.incident.clone()),
+            ..reminder
+        })
+    });
+    reminders.collect()
 }
 
 /// Days before the last day, and that it was missed.
@@ -182,6 +196,7 @@ fn midnight(day: NaiveDate) -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claim::row::Case;
     use crate::claim::{Claimed, Said};
     use crate::customer::CustomerId;
 
@@ -308,15 +323,21 @@ mod tests {
     }
 
     #[test]
-    fn a_case_is_told_at_once_while_nothing_is_owed_yet_and_not_after_it_was_opened() {
+    fn a_case_is_told_at_once_for_each_incident_and_not_after_it_was_opened() {
+        let case = |incident: &str, began: &str| Case {
+            incident: incident.to_owned(),
+            began: time(began),
+            by: time(began) + Duration::hours(24),
+        };
         let mut row = Row {
-            open_case_by: Some(time("2026-11-25T08:40:00Z")),
+            cases: vec![case("VVTQ-J98", "2026-11-24T08:40:00Z")],
             state: None,
             ..row()
         };
         let nobody = Standing::default();
-        assert_eq!(told_at(&row, &nobody, &[], "2026-11-24T09:00:00Z").0, ["case"]);
-        assert_eq!(told_at(&row, &nobody, &["case"], "2026-11-24T10:00:00Z").0, [""; 0]);
+        assert_eq!(told_at(&row, &nobody, &[], "2026-11-24T09:00:00Z").0, ["case VVTQ-J98"]);
+        let told = ["case VVTQ-J98"];
+        assert_eq!(told_at(&row, &nobody, &told, "2026-11-24T10:00:00Z").0, [""; 0]);
         assert_eq!(
             told_at(&row, &nobody, &[], "2026-12-02T08:40:00Z").0,
             [""; 0],
@@ -325,5 +346,10 @@ mod tests {
         row.state = Some(State::Possible);
         let opened = said(&[("2026-11-24T09:30:00Z", state(State::CaseOpened))]);
         assert_eq!(told_at(&row, &opened, &[], "2026-11-24T10:00:00Z").0, [""; 0]);
+        // one that begins later needs a case of its own
+        row.cases.push(case("WXYZ-9", "2026-11-25T08:00:00Z"));
+        let nobody_told = told_at(&row, &nobody, &told, "2026-11-25T08:10:00Z").0;
+        assert_eq!(nobody_told[0], "case WXYZ-9");
+        assert_eq!(told_at(&row, &opened, &told, "2026-11-25T08:10:00Z").0, ["case WXYZ-9"]);
     }
 }

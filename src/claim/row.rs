@@ -64,9 +64,13 @@ pub struct Row {
     /// The ids of downtimes that a person entered and that count, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub downtimes: Vec<String>,
-    /// Until when a case must be opened with the provider, where its terms ask for one.
+    /// Until when a case must be opened with the provider, where its terms ask for one: the next such time that has not
+    /// passed, else the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_case_by: Option<Time>,
+    /// The same for each incident that counts, by begin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<Case>,
     /// How long the provider takes for a claim by its terms, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processed_within_seconds: Option<u64>,
@@ -75,6 +79,17 @@ pub struct Row {
     pub evidence: Arc<[String]>,
     /// How each figure came about, in sentences; empty where that was not asked for.
     pub explanation: Vec<String>,
+}
+
+/// A case that the terms ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// Which incident it is about, as the row names it.
+    pub incident: String,
+    /// When that began.
+    pub began: Time,
+    /// Until when the case must be opened.
+    pub by: Time,
 }
 
 fn is_empty(list: &Arc<[String]>) -> bool {

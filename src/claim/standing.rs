@@ -171,14 +171,13 @@ impl Standing {
 
     /// What was asked for: what a person said, or what was computed when it was submitted.
     pub fn asked(&self) -> Option<&str> {
-        let frozen = || {
-            self.row
-                .as_ref()
-                .filter(|_| self.submitted.is_some())?
-                .credit
-                .as_deref()
-        };
+        let frozen = || self.submitted_row()?.credit.as_deref();
         self.asked.as_deref().or_else(frozen)
+    }
+
+    /// The figures that the claim was submitted with, if it was.
+    pub fn submitted_row(&self) -> Option<&Row> {
+        self.row.as_ref().filter(|_| self.submitted.is_some())
     }
 
     /// By how much the figure of now differs from what was asked for; `None` if it does not, or that cannot be said.

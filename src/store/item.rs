@@ -598,7 +598,7 @@ impl DeliveryItem {
         let one = &self.delivery;
         keys.push(keys::part(one));
         if self.first.is_some() {
-            keys.push(keys::opened_by(&one.incident, &one.series, one.event).id(&one.id));
+            keys.push(keys::opened(one));
         }
         match &self.progress {
             Progress::Planned { .. } if self.is_set_aside => {}

@@ -215,9 +215,30 @@ pub fn part(one: &Delivery) -> Key {
         .id(&one.id)
 }
 
+/// The parts about an incident, by series and the event that opened them.
+pub fn opened_about(id: &IncidentId) -> Key {
+    Key::of(letter::OPENED_BY).incident(id)
+}
+
 /// The parts of a series that an event opened.
 pub fn opened_by(id: &IncidentId, series: &SeriesId, event: Position) -> Key {
-    Key::of(letter::OPENED_BY).incident(id).id(&series.0).position(event)
+    opened_about(id).id(&series.0).position(event)
+}
+
+/// Where the part `one` stands among those that an event opened.
+pub fn opened(one: &Delivery) -> Key {
+    opened_by(&one.incident, &one.series, one.event).id(&one.id)
+}
+
+/// The event in a key of [`opened`], which ends with the id that `held`, the key of [`delivery`], ends with.
+pub fn opening_event(key: &[u8], held: &[u8]) -> Option<Position> {
+    let (_, id) = held.split_first()?;
+    let (rest, nth) = key.strip_suffix(id)?.split_last_chunk()?;
+    let (_, seq) = rest.split_last_chunk()?;
+    Some(Position {
+        seq: u64::from_be_bytes(*seq),
+        nth: u64::from_be_bytes(*nth).try_into().ok()?,
+    })
 }
 
 /// What is planned, in the order in which it is due; what is told together stands together.
@@ -450,6 +471,20 @@ mod tests {
             assert_eq!((unpacked_id(&bytes), bytes.len()), (Some(id), length));
         }
         assert_eq!(unpacked_id(&[1, 2, 3]), None);
+    }
+
+    #[test]
+    fn the_event_that_opened_a_part_is_read_back_from_its_key() {
+        let event = Position { seq: 258, nth: 7 };
+        let incident = IncidentId::new(crate::event::Provider::Azure, "VVTQ-J98");
+        let digits = "0123456789abcdef0123456789abcdef";
+        for series in [digits, "a series"] {
+            for id in [format!("dlv_{digits}"), "a delivery".to_owned()] {
+                let key = opened_by(&incident, &SeriesId(series.to_owned()), event).id(&id);
+                assert_eq!(opening_event(&key.0, &delivery(&id).0), Some(event));
+                assert_eq!(opening_event(&key.0, &delivery("another").0), None);
+            }
+        }
     }
 
     #[test]

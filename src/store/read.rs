@@ -1,7 +1,7 @@
 //! Typed look-ups, for contexts, doors and pages.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result};
 
@@ -21,10 +21,6 @@ use crate::rule::Revision;
 use crate::store::View;
 use crate::store::item::{DeliveryItem, EventLine, Gathered, Item, RuleFileLine, SetAsideLine, VerdictLine};
 use crate::store::keys::{self, Key, letter};
-
-/// How many older parts are read in a row before the rest of their series is passed over: finding the next series takes as
-/// long as reading some.
-const OLDER_READ_MOST: usize = 8;
 
 /// Takes the items of one variant out of a scan.
 macro_rules! collect {
@@ -225,23 +221,23 @@ impl View {
         Ok(gathered)
     }
 
-    /// What events from `first` to `last` added to what was or will be told about an incident, with the receivers and
-    /// customers. Most of what older events opened is not read.
-    pub fn gathered_about(
-        &self,
-        id: &IncidentId,
-        first: Position,
-        last: Position,
-    ) -> Result<Vec<(Gathered, DeliveryItem)>> {
-        let is_asked = |one: &Gathered| first <= one.event && one.event <= last;
-        let mut all = self.opened_since(id, first)?;
-        all.retain(|(one, _)| is_asked(one));
+    /// What these events added to what was or will be told about an incident, with the receivers and customers.
+    pub fn gathered_about(&self, id: &IncidentId, events: &HashSet<Position>) -> Result<Vec<(Gathered, DeliveryItem)>> {
+        let mut all = Vec::new();
         let mut parts: HashMap<String, Option<DeliveryItem>> = HashMap::new();
-        for (_, item) in &all {
-            parts.insert(item.delivery.id.clone(), Some(item.clone()));
+        // most are not asked for: the key says it, and reading a delivery takes many times as long
+        for found in self.scan(&keys::opened_about(id)).steps() {
+            let (key, held) = found?;
+            if !keys::opening_event(&key, &held).is_some_and(|event| events.contains(&event)) {
+                continue;
+            }
+            if let Some(Item::Delivery(item)) = self.get(&Key(held))? {
+                all.extend(item.first_gathered().map(|one| (one, DeliveryItem::clone(&item))));
+                parts.insert(item.delivery.id.clone(), Some(*item));
+            }
         }
         let joined: Vec<Gathered> = collect!(self.scan(&keys::gathered_about(id)), Item::Gathered(one) => one)?;
-        for one in joined.into_iter().filter(is_asked) {
+        for one in joined.into_iter().filter(|one| events.contains(&one.event)) {
             let part = match parts.entry(one.series.delivery(one.part)) {
                 Slot::Occupied(known) => known.into_mut(),
                 Slot::Vacant(new) => {
@@ -252,32 +248,6 @@ impl View {
             all.extend(part.clone().map(|item| (one, item)));
         }
         Ok(all)
-    }
-
-    /// What opened parts about an incident, of those that `first` or a later event opened; some older ones are among them.
-    fn opened_since(&self, id: &IncidentId, first: Position) -> Result<Vec<(Gathered, DeliveryItem)>> {
-        let all = keys::deliveries_of(id);
-        let mut opened = Vec::new();
-        let mut from = all.clone();
-        'series: loop {
-            let mut older = 0;
-            for found in self.scan_other_from(&all, &from) {
-                let (_, Item::Delivery(item)) = found? else { continue };
-                let Some(one) = item.first_gathered() else { continue };
-                // the parts of a series stand the latest first
-                if one.event < first {
-                    older += 1;
-                } else {
-                    older = 0;
-                }
-                if older > OLDER_READ_MOST {
-                    from = past(&keys::parts(id, &item.delivery.endpoint, &item.delivery.series));
-                    continue 'series;
-                }
-                opened.push((one, *item));
-            }
-            return Ok(opened);
-        }
     }
 
     /// A set of accounts and impacts of an event.

@@ -26,11 +26,11 @@ const TOKENS: [(&str, &str); 3] = [
     ("fabrikam-read", "fabrikam-read-0123456789abcdef"),
 ];
 
-const ADA: &str = TOKENS[0].1;
-const CONTOSO: &str = TOKENS[1].1;
-const FABRIKAM: &str = TOKENS[2].1;
+pub const ADA: &str = TOKENS[0].1;
+pub const CONTOSO: &str = TOKENS[1].1;
+pub const FABRIKAM: &str = TOKENS[2].1;
 
-async fn world(rules: &str) -> World {
+pub async fn world(rules: &str) -> World {
     let settings = format!(
         "secrets: {{dir}}/secrets\ntokens: {{ operate: operator-ada }}\ncustomers:\n  contoso: {{ accounts: [{PROD}], tokens: \
          contoso-read }}\n  fabrikam: {{ accounts: [{DEV}], tokens: fabrikam-read }}\n"
@@ -45,13 +45,13 @@ async fn world(rules: &str) -> World {
     world
 }
 
-async fn hear(world: &World, event: &Value) {
+pub async fn hear(world: &World, event: &Value) {
     assert_eq!(world.post_as(ADA, "/v1/events", event.to_string()).await.0, 202);
     world.settled().await;
 }
 
 /// An incident of 45 minutes, from 08:40 to 09:25 UTC on 24 November 2026.
-async fn incident(world: &World) {
+pub async fn incident(world: &World) {
     hear(world, &Azure::active().json()).await;
     world.pass(3_600).await;
     let mut over = Azure::mitigated().json();
@@ -80,6 +80,18 @@ fn told(world: &World) -> Vec<(String, String)> {
         .iter()
         .map(|hook| (text(&hook.body, "kind"), text(&hook.body, "title")))
         .collect()
+}
+
+/// The files of a claim's pack, by name.
+async fn pack_of(world: &World, id: &str) -> impl Fn(&str) -> String {
+    let path = format!("/v1/claims/{id}/pack");
+    let answer = reqwest::Client::new().get(world.url(&path)).bearer_auth(ADA).send();
+    let bytes = answer.await.expect("an answer").bytes().await.expect("a body");
+    move |name| {
+        let mut pack = zip::ZipArchive::new(std::io::Cursor::new(&bytes)).expect("a zip");
+        let file = pack.by_name(name).expect(name);
+        std::io::read_to_string(file).expect("text")
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,6 +209,19 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         ),
         "{whole}"
     );
+    // its pack is of what was submitted, and says what differs
+    let read = pack_of(&world, &id).await;
+    assert!(
+        read("request.txt").contains("We ask for a credit of 100.00 EUR"),
+        "{}",
+        read("request.txt")
+    );
+    assert!(read("request.txt").contains("The downtime is 45 minutes"));
+    assert!(
+        read("missing.txt").contains("differs by 150.00 EUR"),
+        "{}",
+        read("missing.txt")
+    );
     assert_eq!(whole["history"].as_array().map(Vec::len), Some(1));
     assert_eq!(
         (&whole["history"][0]["by"], &whole["history"][0]["note"]),
@@ -285,20 +310,39 @@ async fn where_the_terms_ask_for_a_case_that_is_said_while_the_incident_goes_on_
     assert_eq!(case.len(), 1, "{case:?}");
     assert_eq!(case[0].0, "case-due");
     assert!(case[0].1.contains("by 25 Nov 2026, 08:40 UTC"), "{case:?}");
-    let mut over = Azure::mitigated().json();
-    over["data"]["context"]["activityLog"]["properties"]["impactMitigationTime"] = json!("2026-11-24T09:25:00Z");
-    world.pass(3_600).await;
-    hear(&world, &over).await;
+    // another one of the same month and resource needs a case of its own
+    let mut other = Azure::active().json();
+    let properties = &mut other["data"]["context"]["activityLog"]["properties"];
+    properties["trackingId"] = json!("WXYZ-9");
+    properties["impactStartTime"] = json!("2026-11-24T08:45:00Z");
+    hear(&world, &other).await;
+    claims(&world, ADA, "").await;
+    let cases = told(&world);
+    assert_eq!(cases.len(), 2, "{cases:?}");
+    assert!(
+        cases[1]
+            .1
+            .starts_with("WXYZ-9: a case must be opened by 25 Nov 2026, 08:45 UTC"),
+        "{cases:?}"
+    );
+    for id in ["VVTQ-J98", "WXYZ-9"] {
+        let mut over = Azure::mitigated().json();
+        let properties = &mut over["data"]["context"]["activityLog"]["properties"];
+        properties["trackingId"] = json!(id);
+        properties["impactMitigationTime"] = json!("2026-11-24T09:25:00Z");
+        world.pass(3_600).await;
+        hear(&world, &over).await;
+    }
     world.stop().await;
     world.clock.advance(chrono::Duration::days(70));
     world.start().await;
     let rows = claims(&world, ADA, "?state=expired").await;
     assert_eq!(rows.len(), 1);
     let all = told(&world);
-    assert_eq!(all.len(), 2, "{all:?}");
-    assert!(all[1].1.contains("has passed"), "{all:?}");
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all[2].1.contains("has passed"), "{all:?}");
     claims(&world, ADA, "").await;
-    assert_eq!(told(&world).len(), 2, "told once");
+    assert_eq!(told(&world).len(), 3, "told once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -421,16 +465,7 @@ async fn a_pack_names_the_times_that_its_figures_rest_on() {
         .remove("impactMitigationTime");
     hear(&world, &over).await;
     let claim = claims(&world, ADA, "").await.remove(0);
-    let path = format!("/v1/claims/{}/pack", claim["id"].as_str().expect("an id"));
-    let answer = reqwest::Client::new()
-        .get(world.url(&path))
-        .bearer_auth(ADA)
-        .send()
-        .await;
-    let bytes = answer.expect("an answer").bytes().await.expect("a body");
-    let mut pack = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a zip");
-    let request = pack.by_name("request.txt").expect("a request");
-    let request = std::io::read_to_string(request).expect("text");
+    let request = pack_of(&world, claim["id"].as_str().expect("an id")).await("request.txt");
     let times: Vec<&str> = request.lines().filter(|line| line.starts_with("- from")).collect();
     // it was over at 09:40, when that was said
     assert_eq!(claim["down_minutes"], "60");

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Azure, DEV, PROD, World};
+use crate::credits::{self, ADA, CONTOSO, FABRIKAM, incident};
+use crate::world::{DEV, PROD, World};
 
 const RULES: &str = r#"
 receivers:
@@ -21,45 +22,10 @@ usage:
       resource: shop-2, fee: "500.00", currency: EUR }
 "#;
 
-const TOKENS: [(&str, &str); 3] = [
-    ("operator-ada", "operator-ada-0123456789abcdef"),
-    ("contoso-read", "contoso-read-0123456789abcdef"),
-    ("fabrikam-read", "fabrikam-read-0123456789abcdef"),
-];
-
-const ADA: &str = TOKENS[0].1;
-const CONTOSO: &str = TOKENS[1].1;
-const FABRIKAM: &str = TOKENS[2].1;
-
 const PATH: &str = "/v1/incidents/vvtq-j98/resources";
 
 async fn world() -> World {
-    let settings = format!(
-        "secrets: {{dir}}/secrets\ntokens: {{ operate: operator-ada }}\ncustomers:\n  contoso: {{ accounts: [{PROD}], tokens: \
-         contoso-read }}\n  fabrikam: {{ accounts: [{DEV}], tokens: fabrikam-read }}\n"
-    );
-    let mut world = World::with(&[("contoso/rules.yaml", RULES), ("fabrikam/rules.yaml", "rules: []\n")]).await;
-    let secrets = world.rules().parent().expect("a folder").join("secrets");
-    std::fs::create_dir_all(&secrets).expect("a folder");
-    for (name, token) in TOKENS {
-        std::fs::write(secrets.join(name), token).expect("a file");
-    }
-    world.change_settings(&settings).await;
-    world
-}
-
-/// An incident of 45 minutes, from 08:40 to 09:25 UTC on 24 November 2026.
-async fn incident(world: &World) {
-    hear(world, &Azure::active().json()).await;
-    world.pass(3_600).await;
-    let mut over = Azure::mitigated().json();
-    over["data"]["context"]["activityLog"]["properties"]["impactMitigationTime"] = json!("2026-11-24T09:25:00Z");
-    hear(world, &over).await;
-}
-
-async fn hear(world: &World, event: &Value) {
-    assert_eq!(world.post_as(ADA, "/v1/events", event.to_string()).await.0, 202);
-    world.settled().await;
+    credits::world(RULES).await
 }
 
 fn machine(name: &str) -> String {
@@ -389,6 +355,8 @@ async fn downtime_that_cannot_be_is_refused_with_its_field() {
         (with("until", json!("2026-11-20T10:00:00Z")), "until"),
         (with("until", json!("2026-11-24T23:00:00Z")), "until"),
         (with("from", json!("yesterday")), "from"),
+        (with("from", json!("1926-11-20T10:00:00Z")), "from"),
+        (with("from", json!("2026-10-20T10:59:59Z")), "from"),
         (with("from", Value::Null), "from"),
         (with("provider", json!("azur")), "provider"),
         (with("subscription", json!(DEV)), "subscription"),
@@ -399,17 +367,17 @@ async fn downtime_that_cannot_be_is_refused_with_its_field() {
         refused(&answer, 400, field);
     }
     let mut old = downtime();
-    (old["from"], old["until"]) = (json!("2025-01-01T00:00:00Z"), json!("2025-08-31T08:59:59Z"));
+    (old["from"], old["until"]) = (json!("2025-08-01T12:00:00Z"), json!("2025-08-31T08:59:59Z"));
     refused(
         &hand_in(&world, CONTOSO, "/v1/downtimes", old.clone()).await,
         400,
         "until",
     );
-    old["until"] = json!("2025-08-31T12:00:00Z");
+    (old["from"], old["until"]) = (json!("2025-07-31T12:00:00Z"), json!("2025-08-31T12:00:00Z"));
     assert_eq!(
         hand_in(&world, CONTOSO, "/v1/downtimes", old).await.0,
         201,
-        "450 days and no more"
+        "450 days and no more, and 31 days long"
     );
     let (_, listed) = world.get_as(CONTOSO, "/v1/downtimes").await;
     assert_eq!(listed["downtimes"].as_array().map(Vec::len), Some(1), "{listed}");

@@ -140,6 +140,13 @@ fn warnings(pack: &Pack<'_>, layout: &Layout<'_>) -> Vec<String> {
         "No amount could be computed; the page claim.html says why.",
     );
     warn(pack.addressee.is_none(), "Nobody has said to whom this claim is sent.");
+    if let Some(difference) = &pack.difference {
+        warnings.push(format!(
+            "The claim was submitted with these figures. By what is known now the credit differs by {} {}.",
+            line(difference, 60),
+            line(row.currency.as_deref().unwrap_or_default(), 10)
+        ));
+    }
     warnings.extend(not_proven(pack));
     warnings.extend(layout.incidents.iter().flat_map(left_out));
     if layout.incidents_left_out > 0 {

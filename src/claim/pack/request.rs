@@ -8,6 +8,7 @@ use super::layout::{Laid, Layout};
 use super::missing::Missing;
 use super::words::{amount, count, line, moment};
 use super::{Pack, Resource, Window};
+use crate::claim::ENTERED_BY_A_PERSON;
 use crate::customer::{OPERATOR, ORGANISATION};
 
 /// The most services, accounts or resources of one incident that the text names; the others are counted.
@@ -54,14 +55,16 @@ pub fn facts(pack: &Pack<'_>) -> Vec<(&'static str, String)> {
     let said = |text: &str| line(text, 300);
     let service = [Some(&row.service), row.tier.as_ref()];
     let service: Vec<String> = service.into_iter().flatten().map(|part| said(part)).collect();
-    let ids: Vec<String> = row.incidents.iter().take(NAMED_MOST).map(|id| said(id)).collect();
+    // what a person entered has no tracking id, and stands under what happened
+    let ids: Vec<&String> = row.incidents.iter().filter(|id| *id != ENTERED_BY_A_PERSON).collect();
+    let ids = with_others(ids.iter().take(NAMED_MOST).map(|id| said(id)).collect(), ids.len());
     let mut facts = vec![("To", said(pack.addressee.unwrap_or("the provider's support")))];
     facts.extend(form(&row.provider));
     let is_named = ![ORGANISATION, OPERATOR].contains(&row.customer.as_str());
     let known = [
         ("Customer", is_named.then(|| said(&row.customer))),
         ("Subscription", row.subscription.as_deref().map(said)),
-        ("Tracking ids", Some(with_others(ids, row.incidents.len()))),
+        ("Tracking ids", Some(ids).filter(|ids| !ids.is_empty())),
         ("Service", Some(service.join(", "))),
         ("Region", row.region.as_deref().map(said)),
         ("Resource", row.resource.as_deref().map(said)),

@@ -43,6 +43,7 @@ fn row() -> Row {
         incidents: ["ABCD-123".to_owned()].into(),
         downtimes: Vec::new(),
         open_case_by: None,
+        cases: Vec::new(),
         processed_within_seconds: None,
         evidence: [].into(),
         explanation: vec!["ABCD-123: from 2026-11-03 10:00:00Z.".to_owned()],
@@ -109,6 +110,7 @@ fn pack<'a>(row: &'a Row, asks: &'a [String]) -> Pack<'a> {
     Pack {
         row,
         amount_asked: None,
+        difference: None,
         addressee: Some("Fabrikam Reselling"),
         owner: Some("ops@contoso.example"),
         incidents: vec![incident("ABCD-123")],

@@ -296,7 +296,7 @@ fn a_case_must_be_opened_within_hours_where_the_terms_say_so() {
     assert!(
         rows[0]
             .explanation
-            .contains(&"A case must be opened by 2026-11-04 10:00:00Z.".to_owned())
+            .contains(&"A case must be opened by 2026-11-04 10:00:00Z for T-1.".to_owned())
     );
 }
 

@@ -155,6 +155,13 @@ fn two_machines_per_resource_and_per_service() {
         (rows[0].resource.as_deref(), rows[0].fee.as_deref()),
         (None, Some("1000.00"))
     );
+    // two currencies are no sum, and that is what is said
+    let dollars = TWO.replacen("EUR", "USD", 1);
+    assert_ne!(dollars, TWO);
+    let rows = computed(&dollars, FIRST_DOWN, &terms(", per: service"), LATER, false).rows;
+    assert_eq!(rows[0].credit, None);
+    let said = rows[0].explanation.join(" ");
+    assert!(said.contains("in several currencies"), "{said}");
     let rows = computed(TWO, FIRST_DOWN, &terms(""), LATER, false).rows;
     assert_eq!(rows.len(), 1, "nothing is owed for the second one");
     assert_eq!(rows[0].resource.as_deref(), Some("vm-1"));

@@ -59,7 +59,9 @@ async fn each_part_of_a_long_series_follows_the_latest_and_is_told_once_also_aft
     // of any stretch of events exactly what these opened
     for (first, last) in [(0, 299), (290, 299), (0, 4), (100, 140), (7, 7)] {
         let of = |part: u32| told[(PARTS as usize - 1) - part as usize].event;
-        let found = view.gathered_about(&incident, of(first), of(last)).expect("reads");
+        let found = view
+            .gathered_about(&incident, &(first..=last).map(of).collect())
+            .expect("reads");
         let mut parts: Vec<u32> = found.iter().map(|(one, _)| one.part).collect();
         parts.sort_unstable();
         assert_eq!(parts, (first..=last).collect::<Vec<_>>());

@@ -339,17 +339,7 @@ pub async fn say(app_state: &AppState, id: &str, by: String, said: Said) -> Resu
         said,
         row: Box::new(before.row),
     };
-    let ledger = app_state.ledger.clone();
-    // who asked may go away meanwhile: what was begun is finished
-    let written = tokio::spawn(async move {
-        for at in ledger.command(&by, Command::Claim(Box::new(claimed))).await? {
-            ledger.decided(at).await;
-        }
-        Ok::<(), Refusal>(())
-    });
-    written
-        .await
-        .map_err(|_| Refusal::later("the command could not be written down", 5))??;
+    super::carry_out(app_state, by, Command::Claim(Box::new(claimed))).await?;
     let after = stands(app_state, id).await?;
     match wanted {
         Some(state) if after.standing.state != Some(state) => {

@@ -78,17 +78,7 @@ pub async fn post(
         reason,
         first: None,
     };
-    let ledger = app_state.ledger.clone();
-    // who asked may go away meanwhile: what was begun is finished
-    let written = tokio::spawn(async move {
-        for at in ledger.command(&by, command).await? {
-            ledger.decided(at).await;
-        }
-        Ok::<(), Refusal>(())
-    });
-    written
-        .await
-        .map_err(|_| Refusal::later("the command could not be written down", 5))??;
+    super::carry_out(&app_state, by, command).await?;
     Ok((StatusCode::CREATED, Json(CorrectionLine::of(&correction))))
 }
 

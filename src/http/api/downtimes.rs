@@ -194,17 +194,7 @@ async fn told(
     command: Command,
     (customer, id): (CustomerId, String),
 ) -> Result<Option<Downtime>, Refusal> {
-    let ledger = app_state.ledger.clone();
-    // who asked may go away meanwhile: what was begun is finished
-    let written = tokio::spawn(async move {
-        for at in ledger.command(&speaker.by, command).await? {
-            ledger.decided(at).await;
-        }
-        Ok::<(), Refusal>(())
-    });
-    written
-        .await
-        .map_err(|_| Refusal::later("the command could not be written down", 5))??;
+    super::carry_out(app_state, speaker.by, command).await?;
     let known = move |reading: &Reading| Ok(reading.store.downtime(&customer, &id)?);
     app_state.read(Viewer::Operator, known).await
 }

@@ -34,6 +34,7 @@ use super::refusal::Refusal;
 use crate::customer::CustomerId;
 use crate::event::Provider;
 use crate::journal::Position;
+use crate::record::Command;
 
 /// A page of a list, by position: how many at most, and before which.
 pub struct Page {
@@ -90,6 +91,23 @@ pub fn provider(query: &Query) -> Result<Option<Provider>, Refusal> {
             .field("provider")
             .hint(format!("known: {}", known.join(", ")))
     })
+}
+
+/// Has a command written down and decided. Whoever asked may go away meanwhile: what was begun is finished.
+///
+/// # Errors
+/// When it cannot be written down.
+pub async fn carry_out(app_state: &AppState, by: String, command: Command) -> Result<(), Refusal> {
+    let ledger = app_state.ledger.clone();
+    let written = tokio::spawn(async move {
+        for at in ledger.command(&by, command).await? {
+            ledger.decided(at).await;
+        }
+        Ok::<(), Refusal>(())
+    });
+    written
+        .await
+        .map_err(|_| Refusal::later("the command could not be written down", 5))?
 }
 
 /// `GET /v1/rules`: what is in force, and what is broken.

@@ -55,7 +55,8 @@ pub async fn get(
 }
 
 fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result<Vec<u8>, Refusal> {
-    let row = &claim.row;
+    // what was submitted keeps its figures, whatever was corrected since
+    let row = claim.standing.submitted_row().unwrap_or(&claim.row);
     let provider = Provider::read(&row.provider);
     let mut incidents = Vec::new();
     let customer = CustomerId::new(&row.customer);
@@ -78,7 +79,8 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
     }
     let files = pack::files(&Pack {
         row,
-        amount_asked: claim.standing.asked.as_deref(),
+        amount_asked: claim.standing.asked(),
+        difference: claim.difference(),
         addressee: claim.standing.addressee.as_deref(),
         owner: claim.standing.owner.as_deref(),
         incidents,

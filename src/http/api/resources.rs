@@ -227,17 +227,7 @@ async fn keep(app_state: &AppState, speaker: Speaker, asked: Asked) -> Result<Ta
             resources: asked.list.resources,
             is_complete,
         };
-        let ledger = app_state.ledger.clone();
-        // who asked may go away meanwhile: what was begun is finished
-        let written = tokio::spawn(async move {
-            for at in ledger.command(&speaker.by, command).await? {
-                ledger.decided(at).await;
-            }
-            Ok::<(), Refusal>(())
-        });
-        written
-            .await
-            .map_err(|_| Refusal::later("the list could not be written down", 5))??;
+        super::carry_out(app_state, speaker.by, command).await?;
     }
     let summary = move |reading: &Reading| Ok(reading.store.resource_summary(&incident, &customer)?);
     let summary = app_state.read(viewer_of(&asked.customer), summary).await?;

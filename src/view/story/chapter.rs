@@ -290,17 +290,10 @@ fn rulings(from: &Sources<'_>, tellings: &mut Tellings, event: Position) -> Resu
 pub(super) struct Tellings(HashMap<Position, HashMap<Position, Vec<Tells>>>);
 
 impl Tellings {
-    /// Looks them up, of these events of an incident, and of others that came in between.
-    pub(super) fn about(
-        store: &View,
-        incident: &IncidentId,
-        events: impl Iterator<Item = Position> + Clone,
-    ) -> Result<Self> {
+    /// Looks them up, of these events of an incident.
+    pub(super) fn about(store: &View, incident: &IncidentId, events: impl Iterator<Item = Position>) -> Result<Self> {
         let mut all = Self::default();
-        let (Some(first), Some(last)) = (events.clone().min(), events.max()) else {
-            return Ok(all);
-        };
-        for (gathered, item) in store.gathered_about(incident, first, last)? {
+        for (gathered, item) in store.gathered_about(incident, &events.collect())? {
             let of_event = all.0.entry(gathered.event).or_default();
             of_event.entry(gathered.verdict).or_default().push(Tells {
                 series: gathered.series,
