@@ -12,6 +12,7 @@ use url::Url;
 
 use super::failure::{Exit, Failure};
 use super::output::one_line;
+use crate::customer::ORGANISATION;
 use crate::secret::Secret;
 
 /// Where a daemon listens if nobody says otherwise.
@@ -407,6 +408,14 @@ fn cursor(next: &Value) -> Option<String> {
 /// A text of an answer; empty where there is none.
 pub fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whose something is, where customers are told apart; else empty.
+pub fn named_customer(value: &Value) -> &str {
+    match text(value, "customer") {
+        ORGANISATION => "",
+        named => named,
+    }
 }
 
 /// A time of an answer, to the minute.

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::client::{Client, Server, minute, text};
+use super::client::{Client, Server, minute, named_customer, text};
 use super::failure::{Exit, Failure};
 use super::output::{self, Format, count, one_line};
 use super::problems::rendered;
@@ -183,25 +183,28 @@ fn taken(answer: &Value) -> String {
     )
 }
 
+/// What it is called, what and where it is, whose, and who listed it: a line each.
+fn resource(line: &Value) -> String {
+    let name = match text(line, "name") {
+        "" => text(line, "id"),
+        name => name,
+    };
+    let what = [text(line, "type"), text(line, "region")];
+    let what: Vec<&str> = what.into_iter().filter(|part| !part.is_empty()).collect();
+    let listed = format!("listed {} by {}", minute(line, "listed"), text(line, "by"));
+    let parts = [name, &what.join(", "), named_customer(line), &listed].map(|part| one_line(part, 300));
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}
+
 fn table(answer: &Value) -> String {
     let lines = answer["resources"].as_array().map_or(&[][..], Vec::as_slice);
     if lines.is_empty() {
         return "no impacted resources are listed\n".to_owned();
     }
-    let mut table = output::fitted(&["resource", "type", "region", "impact", "customer", "listed"]);
+    let mut table = output::fitted(&["impact", "resource"]);
     for line in lines {
-        let name = match text(line, "name") {
-            "" => text(line, "id"),
-            name => name,
-        };
-        table.add_row([
-            one_line(name, 300),
-            one_line(text(line, "type"), 100),
-            one_line(text(line, "region"), 60),
-            text(line, "impact").to_owned(),
-            one_line(text(line, "customer"), 64),
-            format!("{} by {}", minute(line, "listed"), one_line(text(line, "by"), 80)),
-        ]);
+        table.add_row([text(line, "impact").to_owned(), resource(line)]);
     }
     let mut shown = format!("{}\n{}", output::lines(&table), counts(answer));
     if answer["complete"] == false {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::super::client::{Server, minute, text};
+use super::super::client::{Server, minute, named_customer, text};
 use super::super::failure::Exit;
 use super::super::output::{self, Format, count, one_line, wrapped_as};
 use crate::clock::{Time, read_moment};
@@ -129,9 +129,12 @@ fn listed(all: &[Value]) -> String {
 
 /// What a downtime is of, why it counts, and what proves it.
 fn shown(one: &Value) -> String {
-    let what = ["customer", "provider", "service", "region", "subscription", "resource"];
-    let what = what.map(|field| one_line(text(one, field), 300));
-    let what: Vec<String> = what.into_iter().filter(|part| !part.is_empty()).collect();
+    let what = ["provider", "service", "region", "subscription", "resource"].map(|field| text(one, field));
+    let what = [named_customer(one)]
+        .into_iter()
+        .chain(what)
+        .map(|part| one_line(part, 300));
+    let what: Vec<String> = what.filter(|part| !part.is_empty()).collect();
     let mut lines = vec![
         what.join(", "),
         format!("from {} until {}", minute(one, "from"), minute(one, "until")),

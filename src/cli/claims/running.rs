@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
-use super::super::client::{Server, minute, text};
+use super::super::client::{Server, minute, named_customer, text};
 use super::super::failure::{Exit, Failure};
 use super::super::output::{self, Format, count, one_line, wrapped_as};
-use crate::customer::ORGANISATION;
 
 /// List what may be owed, and how far each claim is
 #[derive(Debug, Clone, clap::Args)]
@@ -302,11 +301,7 @@ fn what(claim: &Value) -> String {
         "" => text(claim, "subscription"),
         resource => resource,
     };
-    let customer = match text(claim, "customer") {
-        ORGANISATION => "",
-        named => named,
-    };
-    let parts = [text(claim, "service"), name, customer].map(|part| one_line(part, 200));
+    let parts = [text(claim, "service"), name, named_customer(claim)].map(|part| one_line(part, 200));
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.chain([state(claim)]).collect::<Vec<_>>().join("\n")
 }
