@@ -279,6 +279,13 @@ pub enum Command {
         /// What is told, each with the claims that it is about.
         reminders: Vec<ClaimsReminder>,
     },
+    /// Do not remind a customer of claims again of which the daemon reminded it that an archive is of.
+    RemindedElsewhere {
+        /// Whom.
+        customer: CustomerId,
+        /// Of which, and of what.
+        of: Vec<ClaimMark>,
+    },
     /// Keep a list of the resources that an incident impacted.
     ListResources {
         /// Which incident.
@@ -289,6 +296,9 @@ pub enum Command {
         resources: Vec<Resource>,
         /// Whether the list is whole.
         is_complete: bool,
+        /// Of a list out of an archive: when it was handed in first, and by whom.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<FirstSaid>,
     },
     /// Count downtime that a person enters.
     EnterDowntime(Box<Downtime>),

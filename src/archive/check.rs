@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
-    AttemptLine, CorrectionLine, DeliveryLine, EventLine, FORMAT, Header, IncidentLine, LINE_BYTES_MOST, Mark, SetLine,
-    Trailer, VERSION, VerdictLine,
+    AttemptLine, CorrectionLine, DeliveryLine, EventLine, FORMAT, Header, IncidentLine, LINE_BYTES_MOST, Mark, Saying,
+    SetLine, Trailer, Unfit, VERSION, VerdictLine,
 };
 
 /// What to do about a file that is damaged.
@@ -55,6 +55,8 @@ pub enum Read {
     Verdict(Box<VerdictLine>),
     /// A person's correction.
     Correction(Box<CorrectionLine>),
+    /// What people said of a claim, of downtime, or of resources.
+    Saying(Saying),
     /// A delivery.
     Delivery,
     /// An attempt.
@@ -177,6 +179,10 @@ pub fn parse(line: &[u8]) -> Result<Read, (usize, String)> {
         "set" => read::<SetLine>(line).map(|_| Read::Set)?,
         "verdict" => Read::Verdict(read(line)?),
         "correction" => Read::Correction(read(line)?),
+        "claim-reminders" => Read::Saying(Saying::Reminders(read(line)?)),
+        "claim" => Read::Saying(Saying::Claim(read(line)?)),
+        "downtime" => Read::Saying(Saying::Downtime(read(line)?)),
+        "resources" => Read::Saying(Saying::Resources(read(line)?)),
         "delivery" => read::<DeliveryLine>(line).map(|_| Read::Delivery)?,
         "attempt" => read::<AttemptLine>(line).map(|_| Read::Attempt)?,
         "mark" => Read::Mark(read(line)?),
@@ -268,6 +274,10 @@ pub fn check(reader: impl BufRead, seen: &mut dyn FnMut(u64)) -> Result<Checked,
             Read::Correction(correction) => {
                 check_correction(*correction, number, &line)?;
                 "correction".to_owned()
+            }
+            Read::Saying(saying) => {
+                saying.checked().map_err(|unfit| unfit_line(&unfit, number, &line))?;
+                kind_of(&line).unwrap_or_default()
             }
             Read::Incident => "incident".to_owned(),
             Read::Set => "set".to_owned(),
@@ -363,12 +373,16 @@ fn check_event(line: EventLine, number: u64, text: &[u8]) -> Result<(), Problem>
 }
 
 fn check_correction(line: CorrectionLine, number: u64, text: &[u8]) -> Result<(), Problem> {
-    line.into_correction().map(drop).map_err(|unfit| {
-        let key = format!("\"{}\":", unfit.field);
-        let column = find(text, key.as_bytes()).unwrap_or(0);
-        let what = format!("`{}`: {}", unfit.field, unfit.what);
-        problem(number, column + 1, &what, MAKE_ANOTHER)
-    })
+    line.into_correction()
+        .map(drop)
+        .map_err(|unfit| unfit_line(&unfit, number, text))
+}
+
+fn unfit_line(unfit: &Unfit, number: u64, text: &[u8]) -> Problem {
+    let key = format!("\"{}\":", unfit.field);
+    let column = find(text, key.as_bytes()).unwrap_or(0);
+    let what = format!("`{}`: {}", unfit.field, unfit.what);
+    problem(number, column + 1, &what, MAKE_ANOTHER)
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {

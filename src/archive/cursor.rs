@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::customer::CustomerId;
 use crate::incident::IncidentId;
 use crate::journal::Position;
 
@@ -12,21 +13,30 @@ use crate::journal::Position;
 pub struct Cursor {
     /// Up to which record events are in it, the same for all pages.
     pub through: u64,
-    /// The incident that was read last.
-    pub incident: IncidentId,
+    /// The incident that was read last; none: what people said of claims and downtimes, which stands before them, was not
+    /// read to its end.
+    pub incident: Option<IncidentId>,
     /// How far that was read.
     pub part: Part,
 }
 
-/// How far an incident was read.
+/// How far something was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// All of it.
     Whole,
+    /// The reminders of claims up to this customer's.
+    Reminders(CustomerId),
+    /// What was said of claims up to this one.
+    Claim(CustomerId, String),
+    /// Downtimes up to this one.
+    Downtime(CustomerId, String),
     /// Its line, and its events up to this one.
     Event(Position),
-    /// Its events, and its deliveries up to this one.
+    /// Its events, and its resources up to this one of this customer, by its key.
+    Resource(CustomerId, String),
+    /// Its events and resources, and its deliveries up to this one.
     Delivery(String),
 }
 
@@ -58,14 +68,25 @@ mod tests {
             Part::Whole,
             Part::Event(Position { seq: 12, nth: 3 }),
             Part::Delivery("dlv_1".to_owned()),
+            Part::Resource(CustomerId::new("ä b"), "/subscriptions/x".to_owned()),
+            Part::Claim(CustomerId::new("contoso"), "0f1e".to_owned()),
         ] {
+            let incident = match part {
+                Part::Claim(..) => None,
+                _ => Some(IncidentId::new(Provider::Azure, "ä/..~ \"x")),
+            };
             let cursor = Cursor {
                 through: 77,
-                incident: IncidentId::new(Provider::Azure, "ä/..~ \"x"),
+                incident,
                 part,
             };
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
+        // as it was written before there was anything else to go on from
+        let before =
+            URL_SAFE_NO_PAD.encode(r#"{"through":7,"incident":{"provider":"azure","tracking_id":"x"},"part":"whole"}"#);
+        let before: Cursor = before.parse().expect("a cursor");
+        assert_eq!(before.incident, Some(IncidentId::new(Provider::Azure, "x")));
         for wrong in ["", "x", "e30", "../../etc/passwd"] {
             assert!(wrong.parse::<Cursor>().is_err(), "{wrong}");
         }

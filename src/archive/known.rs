@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
 
-use super::EventLine;
 use super::own::as_it_goes_out;
+use super::{EventLine, Saying};
 use crate::clock::Time;
 use crate::event::{Event, Imported};
 use crate::incident::IncidentId;
@@ -63,6 +63,47 @@ pub fn new_corrections(store: &View, corrections: Vec<Correction>) -> Result<(Ve
         new.push(correction);
     }
     Ok((new, known))
+}
+
+/// Leaves what was said that is not here; how much there was that is.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn new_sayings(store: &View, sayings: Vec<Saying>) -> Result<(Vec<Saying>, usize)> {
+    let (mut new, mut known) = (Vec::new(), 0);
+    for saying in sayings {
+        match is_here(store, &saying)? {
+            true => known += 1,
+            false => new.push(saying),
+        }
+    }
+    Ok((new, known))
+}
+
+/// Whether all that was said is here, or was said anew since.
+fn is_here(store: &View, saying: &Saying) -> Result<bool> {
+    Ok(match saying {
+        Saying::Reminders(line) => store.claim_marks_untold(&line.customer, &line.of)?.is_empty(),
+        Saying::Claim(claimed) => {
+            let history = store.claimed(&claimed.customer, &claimed.claim)?;
+            history.iter().any(|one| one.is_same(claimed))
+        }
+        Saying::Downtime(downtime) => {
+            let here = store.downtime(&downtime.customer, &downtime.id)?;
+            here.is_some_and(|here| here.last_said() >= downtime.last_said())
+        }
+        Saying::Resources(line) => {
+            let id = IncidentId::new(line.provider, &line.tracking_id);
+            for resource in &line.resources {
+                let here = store.listed_resource(&id, &line.customer, &resource.key())?;
+                if here.is_none_or(|here| here.resource != *resource && here.at < line.at) {
+                    return Ok(false);
+                }
+            }
+            let summary = store.resource_summary(&id, &line.customer)?;
+            summary.is_some_and(|summary| summary.is_complete == line.complete || summary.at > line.at)
+        }
+    })
 }
 
 /// What the events of an incident are known by.

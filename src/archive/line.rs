@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::CorrectionLine;
+use super::{ClaimRemindersLine, CorrectionLine, ResourcesLine};
+use crate::claim::{Claimed, Downtime};
 use crate::clock::Time;
 use crate::event::{Event, EventType, Imported, Kind, Level, Provider};
 use crate::incident::Incident;
@@ -16,6 +17,12 @@ use crate::view::status::Kept;
 pub enum Line {
     /// The first one.
     Header(Header),
+    /// Of which claims a customer was reminded.
+    ClaimReminders(ClaimRemindersLine),
+    /// What a person said of a claim.
+    Claim(Box<Claimed>),
+    /// Downtime that a person entered.
+    Downtime(Box<Downtime>),
     /// An incident: its events and what became of them follow.
     Incident(IncidentLine),
     /// An event of the incident.
@@ -26,6 +33,8 @@ pub enum Line {
     Verdict(VerdictLine),
     /// What a person said of the incident against the provider's word.
     Correction(Box<CorrectionLine>),
+    /// Resources that the incident impacted.
+    Resources(Box<ResourcesLine>),
     /// What somebody was told of the incident.
     Delivery(Box<DeliveryLine>),
     /// A try of the delivery.
@@ -51,7 +60,7 @@ pub struct Header {
     pub through: u64,
     /// Whose part it is; none: everything.
     pub customer: Option<String>,
-    /// Only incidents of which something was heard since then, each whole.
+    /// Only incidents and claims of which something was heard or said since then, each whole.
     pub since: Option<Time>,
     /// The kinds of lines that it holds.
     pub holds: Vec<String>,

@@ -1,7 +1,7 @@
 //! The archive: all that is kept, as lines of JSON that anybody can read, and that another daemon can take in again.
 //!
-//! A file begins with a [`Header`], holds one incident after another, each with its events and what became of them, and
-//! ends with a [`Trailer`] that counts the lines and has a digest of all that stands before it, so that a file that was
+//! A file begins with a [`Header`], holds what people said of claims and downtimes, then one incident after another, each
+//! with its events and what became of them, and ends with a [`Trailer`] that counts the lines and has a digest of all that stands before it, so that a file that was
 //! cut is noticed. Marks between them say where to go on after a break. `schema` describes every line for others.
 //!
 //! - `line` is what may stand in a file; `page` is what stands behind a cursor, as far as one viewer may see it
@@ -19,13 +19,15 @@ pub mod known;
 mod line;
 mod own;
 mod page;
+mod said;
 mod schema;
 
 pub use crate::view::status::Kept;
-pub use correction::CorrectionLine;
+pub use correction::{CorrectionLine, Unfit};
 pub use cursor::Cursor;
 pub use line::{AttemptLine, DeliveryLine, EventLine, Header, IncidentLine, Line, Mark, SetLine, Trailer, VerdictLine};
 pub use page::{Asked, answer};
+pub use said::{ClaimRemindersLine, ResourcesLine, Saying};
 pub use schema::schema;
 
 use chrono::Duration;
@@ -41,8 +43,8 @@ pub const VERSION: u32 = 1;
 /// The longest line that is read, bytes: an event holds at most the body that it came in, and its text twice.
 pub const LINE_BYTES_MOST: usize = 64 << 20;
 
-/// The most events that are taken in at once.
-pub const EVENTS_TOGETHER_MOST: usize = 200;
+/// The most lines that are taken in at once.
+pub const LINES_TOGETHER_MOST: usize = 200;
 
 /// From when on is meant: a moment, or a length of time before `now` (`90d`).
 ///

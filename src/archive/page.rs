@@ -11,10 +11,12 @@ use super::correction::CorrectionLine;
 use super::cursor::{Cursor, Part};
 use super::decision::Decision;
 use super::own::as_it_goes_out;
+use super::said::{ClaimRemindersLine, RESOURCES_IN_LINE, ResourcesLine};
 use super::{
     AttemptLine, DeliveryLine, EventLine, FORMAT, Header, IncidentLine, Kept, Line, Mark, SetLine, VERSION, VerdictLine,
 };
 use crate::clock::Time;
+use crate::customer::CustomerId;
 use crate::event::Event;
 use crate::incident::correction::Corrects;
 use crate::incident::{Incident, IncidentId};
@@ -23,14 +25,15 @@ use crate::lookup;
 use crate::notification::Form;
 use crate::record::{Judged, Verdict, Why};
 use crate::store::item::{DeliveryItem, EventLine as Heard, Progress};
+use crate::store::read::listed::ListedResource;
 use crate::view::story::{self, Sources};
 use crate::view::words::{without_addresses, without_paths};
 
 /// A page ends behind so many bytes.
 const BYTES: usize = 1 << 20;
 
-/// A page looks at so many incidents at most, whether they are in it or not.
-const INCIDENTS_MOST: usize = 500;
+/// A page looks at so many incidents, claims or downtimes at most, whether they are in it or not.
+const LOOKS_MOST: usize = 500;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -64,7 +67,11 @@ fn page(from: &Sources<'_>, asked: &Asked) -> Result<Page> {
         through,
         lines: Vec::new(),
     };
-    let after = reading.read()?.map(|(incident, part)| Cursor {
+    let after = match asked.after.as_ref().is_none_or(|after| after.incident.is_none()) {
+        true => reading.begin_with_claims()?,
+        false => reading.incidents()?,
+    };
+    let after = after.map(|(incident, part)| Cursor {
         through,
         incident,
         part,
@@ -84,28 +91,127 @@ struct Reading<'a> {
 }
 
 /// Where a page ends.
-type End = (IncidentId, Part);
+type End = (Option<IncidentId>, Part);
 
 /// The events that a customer's own accounts heard of an incident; `None`: all are seen.
 type Own = Option<BTreeSet<Position>>;
 
 impl Reading<'_> {
-    fn read(&mut self) -> Result<Option<End>> {
+    /// What people said of claims and downtimes, then the incidents.
+    fn begin_with_claims(&mut self) -> Result<Option<End>> {
+        let first = Part::Reminders(CustomerId::new(""));
+        let part = self.asked.after.as_ref().map_or(first, |after| after.part.clone());
+        match self.claims(part)? {
+            Some(part) => Ok(Some((None, part))),
+            None => self.incidents(),
+        }
+    }
+
+    /// What people said of claims and downtimes behind a part; where the page ends, if that is before their end. Reminders
+    /// come first: who takes claims in must not tell of one what was told.
+    fn claims(&mut self, mut part: Part) -> Result<Option<Part>> {
+        if let Part::Reminders(after) = &part {
+            if let Some(after) = self.reminders(after)? {
+                return Ok(Some(Part::Reminders(after)));
+            }
+            part = Part::Claim(CustomerId::new(""), String::new());
+        }
+        if let Part::Claim(customer, claim) = &part {
+            if let Some(end) = self.said_of_claims(customer, claim)? {
+                return Ok(Some(end));
+            }
+            part = Part::Downtime(CustomerId::new(""), String::new());
+        }
+        match &part {
+            Part::Downtime(customer, id) => self.downtimes(customer, id),
+            _ => Ok(None),
+        }
+    }
+
+    fn said_of_claims(&mut self, customer: &CustomerId, claim: &str) -> Result<Option<Part>> {
+        let visibility = &self.from.visibility;
+        let mut after = (customer.clone(), claim.to_owned());
+        for nth in 1.. {
+            let history = visibility
+                .store
+                .claimed_after(visibility.only(), (&after.0, &after.1))?;
+            let Some(history) = history else { break };
+            if let Some(last) = history.last() {
+                after = (last.customer.clone(), last.claim.clone());
+                if self.is_since(last.at) {
+                    history
+                        .into_iter()
+                        .for_each(|one| self.push(&Line::Claim(Box::new(one))));
+                }
+            }
+            if self.is_full() || nth >= LOOKS_MOST {
+                return Ok(Some(Part::Claim(after.0, after.1)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn downtimes(&mut self, customer: &CustomerId, id: &str) -> Result<Option<Part>> {
+        let visibility = &self.from.visibility;
+        let found = visibility
+            .store
+            .downtimes(visibility.only(), Some((customer, id)), LOOKS_MOST)?;
+        let is_cut = found.len() == LOOKS_MOST;
+        let mut end = None;
+        for downtime in found {
+            end = Some(Part::Downtime(downtime.customer.clone(), downtime.id.clone()));
+            if self.is_since(downtime.last_said()) {
+                self.push(&Line::Downtime(Box::new(downtime)));
+            }
+            if self.is_full() {
+                return Ok(end);
+            }
+        }
+        Ok(end.filter(|_| is_cut))
+    }
+
+    fn reminders(&mut self, after: &CustomerId) -> Result<Option<CustomerId>> {
+        let store = self.from.visibility.store;
+        let mut after = after.clone();
+        while let Some(customer) = store.reminded_of_claims_after(self.from.visibility.only(), &after)? {
+            let marks = store.reminded_of_claims(&customer)?;
+            for of in marks.chunks(RESOURCES_IN_LINE) {
+                self.push(&Line::ClaimReminders(ClaimRemindersLine {
+                    customer: customer.clone(),
+                    of: of.to_vec(),
+                }));
+            }
+            if self.is_full() {
+                return Ok(Some(customer));
+            }
+            after = customer;
+        }
+        Ok(None)
+    }
+
+    /// Whether something was said since the time that was asked for.
+    fn is_since(&self, at: Time) -> bool {
+        self.asked.since.is_none_or(|since| at >= since)
+    }
+
+    fn incidents(&mut self) -> Result<Option<End>> {
         let store = self.from.visibility.store;
         let after = self.asked.after.as_ref();
-        if let Some(cursor) = after.filter(|cursor| cursor.part != Part::Whole)
-            && let Some(incident) = store.incident(&cursor.incident)?
-            && let Some(part) = self.incident(&incident, &cursor.part)?
+        let last = after.and_then(|cursor| cursor.incident.as_ref());
+        if let Some(part) = after.map(|cursor| &cursor.part).filter(|part| **part != Part::Whole)
+            && let Some(last) = last
+            && let Some(incident) = store.incident(last)?
+            && let Some(part) = self.incident(&incident, part)?
         {
-            return Ok(Some((incident.id, part)));
+            return Ok(Some((Some(incident.id), part)));
         }
-        for (nth, incident) in store.incidents_after(after.map(|cursor| &cursor.incident)).enumerate() {
+        for (nth, incident) in store.incidents_after(last).enumerate() {
             let incident = incident?;
             if let Some(part) = self.begin(incident.clone())? {
-                return Ok(Some((incident.id, part)));
+                return Ok(Some((Some(incident.id), part)));
             }
-            if self.is_full() || nth + 1 >= INCIDENTS_MOST {
-                return Ok(Some((incident.id, Part::Whole)));
+            if self.is_full() || nth + 1 >= LOOKS_MOST {
+                return Ok(Some((Some(incident.id), Part::Whole)));
             }
         }
         Ok(None)
@@ -137,10 +243,18 @@ impl Reading<'_> {
         self.incident(&seen, &Part::Event(none))
     }
 
-    /// Whether something of an incident was heard since the time that was asked for.
+    /// Whether something of an incident was heard, or said, since the time that was asked for.
     fn is_recent(&self, id: &IncidentId) -> Result<bool> {
         let Some(since) = self.asked.since else { return Ok(true) };
         let store = self.from.visibility.store;
+        let corrections = store.corrections(id)?.into_iter().map(|one| one.at);
+        let lists = store.resource_summaries(id)?.into_iter();
+        let lists = lists
+            .filter(|one| self.from.visibility.shows(&one.customer))
+            .map(|one| one.at);
+        if corrections.chain(lists).any(|said| said >= since) {
+            return Ok(true);
+        }
         let latest = match self.own(id)? {
             None => store.latest_event_of(id)?,
             Some(own) => match own.last() {
@@ -165,7 +279,7 @@ impl Reading<'_> {
         let id = &incident.id;
         let store = self.from.visibility.store;
         let after = match part {
-            Part::Whole => return Ok(None),
+            Part::Whole | Part::Reminders(_) | Part::Claim(..) | Part::Downtime(..) => return Ok(None),
             Part::Event(after) => {
                 let own = self.own(id)?;
                 for line in store.event_lines_of(id, Some(*after)) {
@@ -180,6 +294,15 @@ impl Reading<'_> {
                     }
                 }
                 self.corrections(incident)?;
+                if let Some(part) = self.resources(incident, None)? {
+                    return Ok(Some(part));
+                }
+                None
+            }
+            Part::Resource(customer, key) => {
+                if let Some(part) = self.resources(incident, Some((customer, key)))? {
+                    return Ok(Some(part));
+                }
                 None
             }
             Part::Delivery(after) => store.delivery_item(after)?,
@@ -209,6 +332,45 @@ impl Reading<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The impacted resources that the viewer may see behind one of them; where the page ends, if that is before their end.
+    fn resources(&mut self, incident: &Incident, after: Option<(&CustomerId, &str)>) -> Result<Option<Part>> {
+        let visibility = &self.from.visibility;
+        let summaries = visibility.store.resource_summaries(&incident.id)?;
+        if summaries.is_empty() {
+            return Ok(None);
+        }
+        let mut last = after.map(|(customer, key)| (customer.clone(), key.to_owned()));
+        loop {
+            let after = last.as_ref().map(|(customer, key)| (customer, &**key));
+            let listed =
+                visibility
+                    .store
+                    .listed_resources(&incident.id, visibility.only(), after, RESOURCES_IN_LINE)?;
+            let Some(end) = listed.last() else { return Ok(None) };
+            last = Some((end.customer.clone(), end.resource.key()));
+            // those that were handed in together stand together
+            let together = |one: &ListedResource, next: &ListedResource| {
+                (&one.customer, one.at, &one.by) == (&next.customer, next.at, &next.by)
+            };
+            for group in listed.chunk_by(together) {
+                let first = &group[0];
+                let summary = summaries.iter().find(|summary| summary.customer == first.customer);
+                self.push(&Line::Resources(Box::new(ResourcesLine {
+                    provider: incident.id.provider,
+                    tracking_id: incident.tracking_id.clone(),
+                    customer: first.customer.clone(),
+                    at: first.at,
+                    by: first.by.clone(),
+                    complete: summary.is_some_and(|summary| summary.is_complete),
+                    resources: group.iter().map(|one| one.resource.clone()).collect(),
+                })));
+            }
+            if let Some((customer, key)) = last.as_ref().filter(|_| self.is_full()) {
+                return Ok(Some(Part::Resource(customer.clone(), key.clone())));
+            }
+        }
     }
 
     fn event(&mut self, line: Heard, own: Option<&BTreeSet<Position>>) -> Result<()> {
@@ -418,18 +580,23 @@ pub fn answer(from: &Sources<'_>, asked: &Asked, made: Time, kept: Kept) -> Resu
 }
 
 fn header(from: &Sources<'_>, asked: &Asked, made: Time, kept: Kept, through: u64) -> Header {
-    let holds = match asked.with_deliveries {
-        true => &[
-            "incident",
-            "event",
-            "set",
-            "verdict",
-            "correction",
-            "delivery",
-            "attempt",
-        ][..],
-        false => &["incident", "event", "set", "verdict", "correction"],
+    let always = [
+        "claim-reminders",
+        "claim",
+        "downtime",
+        "incident",
+        "event",
+        "set",
+        "verdict",
+        "correction",
+        "resources",
+    ];
+    let deliveries: &[&str] = if asked.with_deliveries {
+        &["delivery", "attempt"]
+    } else {
+        &[]
     };
+    let holds = always.iter().chain(deliveries);
     Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -438,7 +605,7 @@ fn header(from: &Sources<'_>, asked: &Asked, made: Time, kept: Kept, through: u6
         through,
         customer: from.visibility.only().map(ToString::to_string),
         since: asked.since,
-        holds: holds.iter().map(|kind| (*kind).to_owned()).collect(),
+        holds: holds.map(|kind| (*kind).to_owned()).collect(),
         kept,
     }
 }

@@ -7,6 +7,7 @@ use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::{FORMAT, VERSION};
+use crate::claim::State;
 use crate::event::{Awaited, EventType, Form, Kind, Level, Provider, Stage};
 
 /// The JSON Schema (draft 2020-12) of each line of an archive.
@@ -14,15 +15,17 @@ pub fn schema() -> Schema {
     json_schema!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A line of a bellwether archive",
-        "description": "JSON Lines: a header, then one incident after another with its events and what became of them, then \
-            a trailer. New fields and new kinds of lines may come with any version: pass over those you do not know.",
+        "description": "JSON Lines: a header, then what people said of claims and downtimes, then one incident after another \
+            with its events and what became of them, then a trailer. New fields and new kinds of lines may come with any version: pass over those you do not know.",
         "type": "object",
         "required": ["type"],
         "properties": { "type": { "type": "string" } },
         "oneOf": [
             { "$ref": "#/$defs/header" }, { "$ref": "#/$defs/incident" }, { "$ref": "#/$defs/event_line" },
             { "$ref": "#/$defs/set" }, { "$ref": "#/$defs/verdict" }, { "$ref": "#/$defs/delivery" },
-            { "$ref": "#/$defs/attempt" }, { "$ref": "#/$defs/correction" }, { "$ref": "#/$defs/mark" }, { "$ref": "#/$defs/trailer" },
+            { "$ref": "#/$defs/attempt" }, { "$ref": "#/$defs/correction" }, { "$ref": "#/$defs/claim-reminders" },
+            { "$ref": "#/$defs/claim" }, { "$ref": "#/$defs/downtime" }, { "$ref": "#/$defs/resources" },
+            { "$ref": "#/$defs/mark" }, { "$ref": "#/$defs/trailer" },
             { "$ref": "#/$defs/other" },
         ],
         "$defs": definitions(),
@@ -40,6 +43,8 @@ fn definitions() -> Value {
             "id": of("position"), "event": of("position"), "accounts": of("accounts"),
         }), &["id", "event", "accounts"]),
         "verdict": verdict(), "delivery": delivery(), "attempt": attempt(), "correction": correction(),
+        "claim-reminders": claim_reminders(), "claim": claim(), "claim_row": claim_row(), "downtime": downtime(),
+        "resources": resources(),
         "mark": line("mark", "A place to go on from: `GET /v1/export?after=`", json!({
             "after": { "type": ["string", "null"] },
         }), &["after"]),
@@ -51,8 +56,8 @@ fn definitions() -> Value {
         "other": {
             "description": "kinds of lines of later versions",
             "properties": { "type": { "not": { "enum": [
-                "header", "incident", "event", "set", "verdict", "delivery", "attempt", "correction", "mark",
-                "trailer",
+                "header", "incident", "event", "set", "verdict", "delivery", "attempt", "correction", "claim-reminders", "claim",
+                "downtime", "resources", "mark", "trailer",
             ] } } },
         },
     })
@@ -243,6 +248,108 @@ fn correction() -> Value {
         "What a person said of the incident against the provider's word",
         properties,
         &["provider", "tracking_id", "at", "by", "reason", "corrects"],
+    )
+}
+
+fn claim_reminders() -> Value {
+    let properties = json!({
+        "customer": text(), "of": { "type": "array", "items": {
+            "type": "object", "required": ["claim", "mark"], "properties": { "claim": text(), "mark": text() },
+        } },
+    });
+    line(
+        "claim-reminders",
+        "Of which claims the customer was reminded, and of what",
+        properties,
+        &["customer", "of"],
+    )
+}
+
+fn claim() -> Value {
+    let said = json!({
+        "type": "object", "description": "what is left out stays as it was", "properties": {
+            "state": states(), "owner": text(), "addressee": text(), "asked": amount(), "granted": amount(),
+            "credited": amount(), "not_worth_it": { "type": "boolean" }, "note": text(),
+            "evidence": { "type": "array", "items": {
+                "type": "object", "required": ["asked", "place"], "properties": { "asked": text(), "place": text() },
+            } },
+        },
+    });
+    let properties = json!({
+        "customer": text(), "claim": { "type": "string", "description": "its id" }, "at": of("time"), "by": text(),
+        "said": said, "row": { "$ref": "#/$defs/claim_row", "description": "the figures as they were then" },
+        "taken_in_by": { "type": "string", "description": "who took it in, of one out of an archive" },
+    });
+    line(
+        "claim",
+        "What a person said of a claim; the oldest of each claim first",
+        properties,
+        &["customer", "claim", "at", "by", "said", "row"],
+    )
+}
+
+fn states() -> Value {
+    words(&State::ALL, State::word)
+}
+
+fn amount() -> Value {
+    json!({ "type": "string", "description": "a decimal in the claim's currency; empty: taken back" })
+}
+
+fn claim_row() -> Value {
+    let or_nothing = || json!({ "type": ["string", "null"] });
+    json!({
+        "type": "object", "required": ["id", "customer", "provider", "service", "month"], "properties": {
+            "id": text(), "customer": text(), "provider": text(), "service": text(), "tier": or_nothing(),
+            "region": or_nothing(), "subscription": or_nothing(), "resource": or_nothing(), "month": text(),
+            "available_minutes": text(), "down_minutes": or_nothing(), "uptime_percent": or_nothing(),
+            "step_percent": or_nothing(), "step_below": text(), "fee": or_nothing(), "currency": or_nothing(), "credit": or_nothing(),
+            "last_day": or_nothing(), "state": or_nothing(), "edition": or_nothing(), "provisional": { "type": "boolean" },
+            "verified": { "type": "boolean" }, "incidents": { "type": "array", "items": text() },
+            "downtimes": { "type": "array", "items": text() }, "open_case_by": of("time"),
+            "cases": { "type": "array", "items": { "type": "object", "properties": {
+                "incident": text(), "began": of("time"), "by": of("time"),
+            } } },
+            "processed_within_seconds": { "type": "integer" }, "evidence": { "type": "array", "items": text() },
+            "explanation": { "type": "array", "items": text() },
+        },
+    })
+}
+
+fn downtime() -> Value {
+    let properties = json!({
+        "id": text(), "customer": text(), "provider": text(), "service": text(), "region": text(), "subscription": text(),
+        "resource": text(), "from": of("time"), "until": of("time"), "reason": text(),
+        "evidence": { "type": "array", "items": text() }, "at": of("time"), "by": text(),
+        "withdrawn": { "type": "object", "required": ["at", "by", "reason"], "properties": {
+            "at": of("time"), "by": text(), "reason": text(),
+        } },
+        "taken_in_by": { "type": "string", "description": "who took it in, of one out of an archive" },
+    });
+    let required = [
+        "id", "customer", "provider", "service", "from", "until", "reason", "evidence", "at", "by",
+    ];
+    line("downtime", "Downtime that a person entered", properties, &required)
+}
+
+fn resources() -> Value {
+    let resource = json!({
+        "type": "object", "required": ["id", "confirmed"], "properties": {
+            "id": text(), "type": text(), "name": text(), "account": { "type": ["string", "null"] },
+            "region": { "type": ["string", "null"] }, "confirmed": { "type": "boolean" },
+        },
+    });
+    let properties = json!({
+        "provider": provider(), "tracking_id": text(), "customer": text(), "at": of("time"), "by": text(),
+        "complete": { "type": "boolean", "description": "whether the newest list of all was whole" },
+        "resources": { "type": "array", "items": resource },
+    });
+    let required = ["provider", "tracking_id", "customer", "at", "by", "resources"];
+    line(
+        "resources",
+        "Resources that the incident before it impacted",
+        properties,
+        &required,
     )
 }
 

@@ -183,10 +183,8 @@ impl Follower {
         }
         let mut used = BTreeMap::new();
         for customer in customers(&rules) {
-            let usages: Arc<[Usage]> = rules
-                .files_of(&customer)
-                .flat_map(|file| file.usages.iter().cloned())
-                .collect();
+            let usages = rules.files_of(&customer).flat_map(|file| file.usages.iter().cloned());
+            let usages: Arc<[Usage]> = claim::joined(usages).into();
             let own_terms: Vec<claim::Term> = rules
                 .files_of(&customer)
                 .flat_map(|file| file.terms.iter().cloned())

@@ -16,6 +16,7 @@ pub use said::next_update;
 pub use tone::Tone;
 
 use super::text::{digest, line, plain};
+use crate::customer::ORGANISATION;
 use crate::event::{Event, Kind, Provider};
 use crate::message::{FrozenContent, Message};
 
@@ -183,14 +184,21 @@ fn links(content: &FrozenContent, event: &Event) -> Vec<Link> {
 }
 
 fn reason(content: &FrozenContent) -> String {
-    let customer = line(content.customer.as_str(), 64);
+    // where there are no customers in the settings, the name is one of ours
+    let of_customer = match content.customer.as_str() {
+        ORGANISATION => String::new(),
+        customer => format!(" of {}", line(customer, 64)),
+    };
     if content.receiver == CONTACT {
-        return format!("You get this because you are the contact of {customer}.");
+        return match of_customer.is_empty() {
+            true => "You get this because you are the contact.".to_owned(),
+            false => format!("You get this because you are the contact{of_customer}."),
+        };
     }
     let receiver = line(&content.receiver, 80);
     let why = match rules(&content.rules) {
-        None => format!("You get this as “{receiver}” of {customer}."),
-        Some((rules, tell)) => format!("You get this because {rules} of {customer} {tell} “{receiver}”."),
+        None => format!("You get this as “{receiver}”{of_customer}."),
+        Some((rules, tell)) => format!("You get this because {rules}{of_customer} {tell} “{receiver}”."),
     };
     match content.contact.as_deref() {
         Some(contact) => format!("{why} To change what you get, ask {}.", line(contact, 254)),
@@ -221,6 +229,7 @@ mod tests {
     use super::*;
     use crate::channel::sample;
     use crate::clock::Time;
+    use crate::customer::CustomerId;
     use crate::event::{Awaited, EventType, Reminder, Stage};
 
     fn at(text: &str) -> Time {
@@ -310,6 +319,10 @@ mod tests {
         message.content.rules.clear();
         message.content.contact = None;
         assert_eq!(Words::of(&message).reason, "You get this as “platform” of contoso.");
+        message.content.customer = CustomerId::new(ORGANISATION);
+        assert_eq!(Words::of(&message).reason, "You get this as “platform”.");
+        message.content.receiver = CONTACT.to_owned();
+        assert_eq!(Words::of(&message).reason, "You get this because you are the contact.");
     }
 
     #[test]

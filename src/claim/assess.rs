@@ -242,9 +242,10 @@ impl<'a> Month<'a, '_> {
             Outcome::Owed(_, credit) => *credit,
         };
         let step = match &assessed.outcome {
-            Outcome::Owed(step, _) => step.credit,
-            Outcome::Nothing(_) | Outcome::Unknown(_) => Decimal::ZERO,
+            Outcome::Owed(step, _) => Some(step),
+            Outcome::Nothing(_) | Outcome::Unknown(_) => None,
         };
+        let pays = step.map_or(Decimal::ZERO, |step| step.credit);
         let code = money.map(|(_, currency)| currency).or(usage.currency);
         let cases = assessed.cases();
         let names = assessed
@@ -272,7 +273,8 @@ impl<'a> Month<'a, '_> {
             available_minutes: downtime::minutes(assessed.uptime.available),
             down_minutes: is_known.then(|| downtime::minutes(assessed.uptime.down)),
             uptime_percent: is_known.then(|| assessed.uptime.percent()),
-            step_percent: is_known.then(|| step.normalize().to_string()),
+            step_percent: is_known.then(|| pays.normalize().to_string()),
+            step_below: step.map(|step| step.below.normalize().to_string()),
             fee: money.map(|(fee, currency)| currency.shown(fee)),
             currency: code.map(|currency| currency.code().to_owned()),
             credit: credit.zip(code).map(|(credit, currency)| currency.shown(credit)),

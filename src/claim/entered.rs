@@ -70,6 +70,9 @@ pub struct Downtime {
     /// That it was withdrawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Withdrawn>,
+    /// Who took it in, of one out of an archive: the name of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_in_by: Option<String>,
 }
 
 /// That a person took a downtime back.
@@ -112,7 +115,13 @@ impl Typed {
     /// # Errors
     /// With the field, and what to type.
     pub fn checked(self, customer: &CustomerId, by: &str, now: Time) -> Result<Downtime, Unfit> {
-        let (from, until) = self.window(now)?;
+        self.is_recent(now)?;
+        self.shaped(customer, by, now)
+    }
+
+    /// The downtime, whenever it was.
+    fn shaped(self, customer: &CustomerId, by: &str, now: Time) -> Result<Downtime, Unfit> {
+        let (from, until) = self.window()?;
         let provider = match self.provider.trim() {
             "" => "azure".to_owned(),
             word => provider_word(word),
@@ -146,12 +155,13 @@ impl Typed {
             at: now,
             by: by.to_owned(),
             withdrawn: None,
+            taken_in_by: None,
         };
         downtime.id = downtime.digest();
         Ok(downtime)
     }
 
-    fn window(&self, now: Time) -> Result<(Time, Time), Unfit> {
+    fn window(&self) -> Result<(Time, Time), Unfit> {
         let example = "like 2026-11-24T08:40:00Z";
         let from = self.from.ok_or_else(|| unfit("from", "when did it begin?", example))?;
         let until = self.until.ok_or_else(|| unfit("until", "when was it over?", example))?;
@@ -173,6 +183,12 @@ impl Typed {
                 "is the year right? Enter what lasted longer in parts",
             ));
         }
+        Ok((from, until))
+    }
+
+    /// Whether it is over, and not too long ago.
+    fn is_recent(&self, now: Time) -> Result<(), Unfit> {
+        let (_, until) = self.window()?;
         if until > now {
             let hint = "enter it when it is over, or what of it is over";
             return Err(unfit("until", "this is not over yet: it ends in the future", hint));
@@ -181,7 +197,7 @@ impl Typed {
             let what = format!("this ended more than {DAYS_MOST} days ago, and can be claimed nowhere any more");
             return Err(unfit("until", &what, "is the year right?"));
         }
-        Ok((from, until))
+        Ok(())
     }
 }
 
@@ -203,6 +219,50 @@ impl Downtime {
         let digest = Sha256::digest(parts.join("\u{1f}"));
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         hex[..ID_CHARS].to_owned()
+    }
+
+    /// When a person said the last word of it.
+    pub fn last_said(&self) -> Time {
+        self.withdrawn.as_ref().map_or(self.at, |withdrawn| withdrawn.at)
+    }
+
+    /// What stands in an archive, if it may be kept: however long ago it was.
+    ///
+    /// # Errors
+    /// When it may not, with the field.
+    pub fn taken_from_archive(self) -> Result<Self, Unfit> {
+        let typed = Typed {
+            provider: self.provider.clone(),
+            service: self.service.clone(),
+            region: self.region.clone().unwrap_or_default(),
+            subscription: self.subscription.clone().unwrap_or_default(),
+            resource: self.resource.clone().unwrap_or_default(),
+            from: Some(self.from),
+            until: Some(self.until),
+            reason: self.reason.clone(),
+            evidence: self.evidence.clone(),
+        };
+        for (field, name) in [("customer", self.customer.as_str()), ("by", &self.by)] {
+            let name = text(field, name, NAME_CHARS_MOST)?;
+            name.ok_or_else(|| unfit(field, "nobody is named", "take the line as it was written"))?;
+        }
+        let shaped = typed.shaped(&self.customer, &self.by, self.at)?;
+        if shaped.id != self.id {
+            let hint = "take the line as it was written";
+            return Err(unfit("id", "this is the id of another downtime", hint));
+        }
+        let withdrawn = self.withdrawn.map(|one| {
+            Ok(Withdrawn {
+                reason: reason(&one.reason)?,
+                by: text("by", &one.by, NAME_CHARS_MOST)?.unwrap_or_default(),
+                ..one
+            })
+        });
+        Ok(Self {
+            withdrawn: withdrawn.transpose()?,
+            taken_in_by: self.taken_in_by,
+            ..shaped
+        })
     }
 
     /// Whether it is computed with at `now`: not withdrawn, and not too old.

@@ -93,6 +93,12 @@ pub struct Index<'i> {
 
 type Map<K> = HashMap<K, Vec<u32>>;
 
+/// Whether an incident touches anything that is used.
+pub fn is_of_any<'u>(incident: &Incident, mut usages: impl Iterator<Item = &'u Usage>) -> bool {
+    let index = Index::new(std::slice::from_ref(incident));
+    usages.any(|usage| !index.of(usage).is_empty())
+}
+
 impl<'i> Index<'i> {
     /// Of these incidents.
     pub fn new(incidents: &'i [Incident]) -> Self {

@@ -39,15 +39,15 @@ pub use amounts::Amounts;
 pub use compute::{Asked, Computed, Rows, compute, explained};
 pub use entered::{DOWNTIMES_MOST, Downtime, Typed as TypedDowntime, Withdrawn, reason as reason_to_withdraw};
 pub use explain::ENTERED_BY_A_PERSON;
-pub use incidents::{Impact as ImpactOn, Incident, OnList, Source, read_incidents};
+pub use incidents::{Impact as ImpactOn, Incident, OnList, Source, is_of_any, read_incidents};
 pub use money::rounded;
 pub use month::Calendar;
 pub use reminders::{Facts, due};
 pub use row::Row;
 pub use standing::{Claimed, Said, Standing, Unfit, by_claim};
 pub use state::State;
-pub use terms::{Catalogue, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
-pub use usage::{Beside, Costs, Identity, Usage, read_costs, read_usage, read_usage_among};
+pub use terms::{Catalogue, Exclusion, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
+pub use usage::{Beside, Costs, Identity, Usage, claimed_twice, joined, read_costs, read_usage, read_usage_among};
 pub use words::service_key;
 
 /// A billing month as it is written (`2026-10`); `None` if the text is none.

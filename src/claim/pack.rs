@@ -134,8 +134,6 @@ pub struct Communication {
     pub text: String,
     /// Its text as sanitised HTML, as [`crate::event::Event`] holds it; empty where there is none.
     pub html: String,
-    /// SHA-256 of the text as it was received, in hex.
-    pub digest: String,
 }
 
 /// The files of the pack: where each lies in it, and its bytes. `SHA256SUMS` is the last one, and `sha256sum -c` reads it.

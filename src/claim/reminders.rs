@@ -223,6 +223,7 @@ mod tests {
                 by: "ada".to_owned(),
                 said: said.clone(),
                 row: Box::new(row()),
+                taken_in_by: None,
             })
             .collect();
         Standing::of(&history)

@@ -43,6 +43,9 @@ pub struct Row {
     pub uptime_percent: Option<String>,
     /// What the step pays of the fee; `0` where no step applies.
     pub step_percent: Option<String>,
+    /// The threshold of that step, percent: it applies strictly below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_below: Option<String>,
     /// What was charged for the month.
     pub fee: Option<String>,
     /// What fee and credit are in.

@@ -70,6 +70,41 @@ pub struct Claimed {
     pub said: Said,
     /// The figures as they were then: they may be corrected later, and what it was of may no longer be in the rule files.
     pub row: Box<Row>,
+    /// Who took it in, of one out of an archive: the name of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_in_by: Option<String>,
+}
+
+impl Claimed {
+    /// Whether the same was said of the same claim by the same person at the same time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let says = |one: &Self| (one.customer.clone(), one.claim.clone(), one.at, one.by.clone());
+        says(self) == says(other) && self.said == other.said
+    }
+
+    /// What stands in an archive, if it may be kept.
+    ///
+    /// # Errors
+    /// When it may not, with the field.
+    pub fn taken_from_archive(self) -> Result<Self, Unfit> {
+        let whole = "take the line as it was written".to_owned();
+        if (self.row.id.as_str(), self.row.customer.as_str()) != (&*self.claim, self.customer.as_str()) {
+            return Err(unfit("row", "these are the figures of another claim", whole));
+        }
+        for (field, text) in [
+            ("customer", self.customer.as_str()),
+            ("claim", &self.claim),
+            ("by", &self.by),
+        ] {
+            let is_long = text.chars().count() > NAME_CHARS_MOST;
+            if text.is_empty() || is_long || text.chars().any(char::is_control) {
+                let what = format!("this has 1 to {NAME_CHARS_MOST} characters, and none that controls something");
+                return Err(unfit(field, &what, whole));
+            }
+        }
+        let said = self.said.fit_alone(&self.row)?;
+        Ok(Self { said, ..self })
+    }
 }
 
 /// How a claim stands by what was said of it.
@@ -194,13 +229,18 @@ impl Said {
     ///
     /// # Errors
     /// When it cannot, with the field.
-    pub fn fit(mut self, state: Option<State>, row: &Row) -> Result<Self, Unfit> {
+    pub fn fit(self, state: Option<State>, row: &Row) -> Result<Self, Unfit> {
+        if let Some(next) = self.state {
+            follows(state, next)?;
+        }
+        self.fit_alone(row)
+    }
+
+    /// Whether this can be said of a claim, whatever was said of it before.
+    fn fit_alone(mut self, row: &Row) -> Result<Self, Unfit> {
         if self == Self::default() {
             let hint = "a state, an owner, an addressee, an amount, a note or where evidence is".to_owned();
             return Err(unfit("state", "this says nothing of the claim", hint));
-        }
-        if let Some(next) = self.state {
-            follows(state, next)?;
         }
         let currency = row.currency.as_deref().and_then(Currency::read);
         for (field, amount) in [
@@ -298,6 +338,11 @@ fn follows(state: Option<State>, next: State) -> Result<(), Unfit> {
 fn read_amount(field: &'static str, text: &str, currency: Option<Currency>) -> Result<String, Unfit> {
     let (amount, named) =
         super::money::read_amount(text).map_err(|why| unfit(field, &why, "like 123.45".to_owned()))?;
+    let most = currency.map_or(u32::MAX, Currency::digits);
+    if amount.normalize().scale() > most {
+        let what = format!("an amount in this currency has at most {most} decimals");
+        return Err(unfit(field, &what, "the amount as it is paid".to_owned()));
+    }
     match (currency, named) {
         (Some(currency), Some(named)) if currency != named => {
             let what = format!("the claim is in {currency}, not in {named}");

@@ -86,7 +86,8 @@ impl State {
             Self::Granted => &[Credited, Denied, Withdrawn],
             // an objection is a claim that is submitted again
             Self::Denied => &[Submitted, Granted, Credited, Withdrawn],
-            Self::Credited => &[],
+            // it did not stand on the invoice after all
+            Self::Credited => &[Granted],
             // a provider may be kind
             Self::Expired => &[Submitted, Withdrawn],
             Self::Withdrawn => &[Possible, Submitted],

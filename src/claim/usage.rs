@@ -2,7 +2,7 @@
 //!
 //! They may stand in any rule file, so the other keys of such a file are passed over here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -132,6 +132,25 @@ impl Usage {
         }
     }
 
+    /// Whether both have the fees of single months of the same thing, and nothing else is said differently: what is imported
+    /// month by month.
+    fn is_by_month_with(&self, other: &Self) -> bool {
+        let is_by_month = |one: &Self| one.fee.is_none() && !one.fees.is_empty();
+        let without_fees = |one: &Self| Self {
+            fees: BTreeMap::new(),
+            resource: None,
+            service: String::new(),
+            place: Place::default(),
+            tier_place: Place::default(),
+            ..one.clone()
+        };
+        is_by_month(self) && is_by_month(other) && without_fees(self) == without_fees(other)
+    }
+
+    fn has_a_month_of(&self, other: &Self) -> bool {
+        self.fees.keys().any(|month| other.fees.contains_key(month))
+    }
+
     /// Whether both are there at the same time.
     pub fn is_beside(&self, other: &Self) -> bool {
         let starts_before = |one: &Self, other: &Self| match (one.deployed, other.removed) {
@@ -140,6 +159,43 @@ impl Usage {
         };
         starts_before(self, other) && starts_before(other, self)
     }
+}
+
+/// Of entries of one identity, in the order of `deployed`, each that would claim the same twice, behind the one that claims
+/// it already. Fees of other months of the same thing may stand beside each other.
+pub fn claimed_twice<'t, T>(same: &'t [T], usage: impl Fn(&T) -> &Usage) -> Vec<(&'t T, &'t T)> {
+    let mut twice = Vec::new();
+    let mut by_month: BTreeMap<YearMonth, &T> = BTreeMap::new();
+    let mut last: Option<&T> = None;
+    for one in same {
+        let beside = last.replace(one).filter(|before| usage(before).is_beside(usage(one)));
+        if !beside.is_some_and(|before| usage(before).is_by_month_with(usage(one))) {
+            by_month.clear();
+            twice.extend(beside.map(|before| (before, one)));
+        }
+        let months = usage(one).fees.keys();
+        let taken = months.filter_map(|month| by_month.insert(*month, one));
+        twice.extend(taken.last().map(|first| (first, one)));
+    }
+    twice
+}
+
+/// The same entries, those of one thing that differ in their months as one.
+pub fn joined(usages: impl IntoIterator<Item = Usage>) -> Vec<Usage> {
+    let mut joined: Vec<Usage> = Vec::new();
+    let mut last: HashMap<Identity, usize> = HashMap::new();
+    for usage in usages {
+        match last.get(&usage.identity()).map(|at| &mut joined[*at]) {
+            Some(before) if before.is_by_month_with(&usage) && !before.has_a_month_of(&usage) => {
+                before.fees.extend(usage.fees);
+            }
+            _ => {
+                last.insert(usage.identity(), joined.len());
+                joined.push(usage);
+            }
+        }
+    }
+    joined
 }
 
 /// By whose clocks a usage without a zone is billed.

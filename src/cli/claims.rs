@@ -208,7 +208,7 @@ impl Files {
         }
         let terms = Catalogue::shipped(&services).with_own(own);
         let computed = claim::compute(&Asked {
-            usages: &usages,
+            usages: &claim::joined(usages),
             incidents: &incidents,
             terms: &terms,
             at: self.at.unwrap_or_else(|| Clock::System.now()),

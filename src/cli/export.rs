@@ -18,15 +18,15 @@ use crate::archive::{Header, Line};
 
 /// Write everything that is kept as an archive: lines of JSON, to stdout
 ///
-/// Incidents with their events, verdicts, corrections, deliveries and attempts; `bellwether import` takes events and
-/// corrections in again. Ends with a line that counts the others, so that a file that was cut is noticed. A customer's
+/// Incidents with their events, verdicts, corrections, impacted resources, deliveries and attempts, and what people said of
+/// claims and downtimes; `bellwether import` takes in again what was heard and said. Ends with a line that counts the others, so that a file that was cut is noticed. A customer's
 /// token gets its own part.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Export {
     /// Only what this customer may see
     #[arg(long, value_name = "CUSTOMER")]
     customer: Option<String>,
-    /// Only incidents of which something was heard since then, each whole: `90d`, or a time
+    /// Only incidents and claims of which something was heard or said since then, each whole: `90d`, or a time
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Make a file whole that was cut: go on behind its last mark

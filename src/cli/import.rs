@@ -3,6 +3,7 @@
 //! The whole file is read and checked before anything is sent, so that nothing comes of one that is cut or damaged. What
 //! is there already is passed over: importing twice changes nothing.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
@@ -15,11 +16,14 @@ use super::client::{Client, Server};
 use super::failure::{Exit, Failure};
 use super::output::{self, Counter, Format, count};
 use crate::archive::check::{Lines, check, kind_of};
-use crate::archive::{EVENTS_TOGETHER_MOST, EventLine, Line};
+use crate::archive::{EventLine, LINES_TOGETHER_MOST, Line};
 use crate::event::{self, Arrival, Malformed, Source};
 
 /// How many bytes of events are sent together, unless one is larger.
 const TOGETHER_BYTES: usize = 1 << 20;
+
+/// The kinds of lines of what was said of claims, downtimes and impacted resources.
+const SAID: [&str; 4] = ["claim-reminders", "claim", "downtime", "resources"];
 
 /// The largest list of a provider that is read, bytes: it is one JSON value, and is held whole.
 const LIST_BYTES_MOST: u64 = 256 << 20;
@@ -61,6 +65,14 @@ struct Answer {
     corrections_known: u64,
     /// Corrections that stand in the file.
     corrections: u64,
+    /// Lines of what was said of claims, downtimes and impacted resources that were new.
+    said_new: u64,
+    /// Those that were there already.
+    said_known: u64,
+    /// Those that could not be taken in.
+    said_passed_over: u64,
+    /// Those that stand in the file.
+    said: u64,
     /// Events whose text was lost before the archive was made.
     lost: u64,
     /// Events whose text the provider withheld: their incidents are shown as incomplete until it comes.
@@ -178,6 +190,7 @@ fn check_archive(file: &mut File, name: &str, answer: &mut Answer) -> Result<()>
     let of = |kind: &str| checked.counts.get(kind).copied().unwrap_or_default();
     (answer.events, answer.lost) = (of("event"), checked.lost);
     answer.corrections = of("correction");
+    answer.said = SAID.into_iter().map(of).sum();
     if let Some(customer) = &checked.header.customer {
         answer.notes.push(format!(
             "this is the part of the customer `{customer}`: other accounts are not in it"
@@ -203,38 +216,72 @@ fn check_archive(file: &mut File, name: &str, answer: &mut Answer) -> Result<()>
     Ok(())
 }
 
-/// Sends the lines of events and corrections, some together; each group is taken in whole or not at all.
+/// Sends the lines of events and of what persons said, some together.
 async fn send(client: &Client, mut file: File, name: &str, answer: &mut Answer) -> Result<()> {
     file.seek(SeekFrom::Start(0)).context("going to the file's beginning")?;
     let mut lines = Lines::of(BufReader::new(file));
-    let counter = Counter::new("events");
-    let (mut group, mut events, mut done) = (Vec::new(), 0, 0);
+    let counter = Counter::new("lines");
+    let (mut group, mut together, mut done) = (Vec::new(), 0, 0);
+    let mut unknown_customers = BTreeSet::new();
     loop {
         let line = lines.next_line().map_err(|error| failed(name, error))?;
         let line = line.map(|(_, line)| line);
         let is_end = line.is_none();
-        let is_taken = |line: &Vec<u8>| matches!(kind_of(line).as_deref(), Some("event" | "correction"));
-        let next = line.filter(is_taken);
+        let next = line.filter(|line| kind_of(line).is_some_and(|kind| is_taken(&kind)));
         let bytes = next.as_ref().map_or(0, Vec::len);
-        let is_full = events == EVENTS_TOGETHER_MOST || group.len() + bytes > TOGETHER_BYTES;
-        if events > 0 && (is_end || is_full) {
+        let is_full = together == LINES_TOGETHER_MOST || group.len() + bytes > TOGETHER_BYTES;
+        if together > 0 && (is_end || is_full) {
             let taken = client.post_lines(&["import"], std::mem::take(&mut group)).await?;
             answer.new += number(&taken, "new");
             answer.known += number(&taken, "known");
             answer.corrections_new += number(&taken, "corrections_new");
             answer.corrections_known += number(&taken, "corrections_known");
-            done += events as u64;
+            answer.said_new += number(&taken, "said_new");
+            answer.said_known += number(&taken, "said_known");
+            answer.said_passed_over += number(&taken, "said_passed_over");
+            let unknown = taken["unknown_customers"].as_array().into_iter().flatten();
+            unknown_customers.extend(unknown.filter_map(|name| name.as_str().map(str::to_owned)));
+            done += together as u64;
             counter.at(done);
-            events = 0;
+            together = 0;
         }
         if let Some(line) = next {
             group.extend(line);
-            events += 1;
+            together += 1;
         }
         if is_end {
+            answer.notes.extend(not_shown_to(&unknown_customers));
             return Ok(());
         }
     }
+}
+
+/// Whether lines of this kind are taken in.
+fn is_taken(kind: &str) -> bool {
+    matches!(kind, "event" | "correction") || SAID.contains(&kind)
+}
+
+/// That customers are named which the daemon does not have.
+fn not_shown_to(customers: &BTreeSet<String>) -> Option<String> {
+    const NAMED_MOST: usize = 10;
+    let names: Vec<String> = customers
+        .iter()
+        .take(NAMED_MOST)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = customers.len().saturating_sub(NAMED_MOST);
+    let more = if more > 0 {
+        format!(" and {more} others")
+    } else {
+        String::new()
+    };
+    (!customers.is_empty()).then(|| {
+        format!(
+            "claims, downtimes or resources are of customers that this daemon does not have: {}{more}; they are kept, and shown \
+             to the operator alone until there is such a customer",
+            names.join(", ")
+        )
+    })
 }
 
 /// What of a provider's list cannot be read, with its line and column.
@@ -265,6 +312,22 @@ impl Answer {
             let corrections = count(usize::try_from(self.corrections).unwrap_or(usize::MAX), "correction");
             let (new, known) = (self.corrections_new, self.corrections_known);
             text.push_str(&format!("{corrections} of persons: {new} new, {known} there already\n"));
+        }
+        if self.said > 0 && !is_checked_only {
+            let said = count(usize::try_from(self.said).unwrap_or(usize::MAX), "line");
+            let (new, known) = (self.said_new, self.said_known);
+            text.push_str(&format!(
+                "{said} on claims, downtimes and resources: {new} new, {known} there already\n"
+            ));
+        }
+        if self.said_passed_over > 0 {
+            text.push_str(&output::wrapped(
+                &format!(
+                    "{} of them could not be taken in: something newer was said here, or their incident is not kept",
+                    self.said_passed_over
+                ),
+                "",
+            ));
         }
         if self.text_withheld > 0 {
             text.push_str(&output::wrapped(

@@ -229,6 +229,7 @@ impl Found {
             Read::Header(_)
             | Read::Set
             | Read::Correction(_)
+            | Read::Saying(_)
             | Read::Delivery
             | Read::Attempt
             | Read::Mark(_)

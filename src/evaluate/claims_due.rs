@@ -16,6 +16,17 @@ pub struct Reminding<'a> {
     pub reminders: Vec<(&'a ClaimsReminder, Vec<ClaimMark>)>,
 }
 
+/// Keeps what was told elsewhere, by the daemon that an archive is of: it is not told again here.
+pub fn keep(customer: &CustomerId, new: &[ClaimMark]) -> Vec<Change> {
+    if new.is_empty() {
+        return vec![Change::Nothing { why: Why::ToldBefore }];
+    }
+    vec![Change::RemindedOfClaims {
+        customer: customer.clone(),
+        of: new.to_vec(),
+    }]
+}
+
 /// Tells it.
 pub fn remind(reminding: &Reminding<'_>) -> Vec<Change> {
     let mut changes = Vec::new();

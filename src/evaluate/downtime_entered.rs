@@ -4,19 +4,25 @@ use crate::claim::{DOWNTIMES_MOST, Downtime, Withdrawn};
 use crate::clock::Time;
 use crate::record::{Change, Why};
 
-/// Keeps it, beside what the customer entered before.
+/// Keeps it, beside what the customer entered before. What comes out of an archive keeps its time, and replaces only what
+/// is older.
 pub fn enter(downtime: &Downtime, known: &[Downtime], now: Time) -> Vec<Change> {
     let before = known.iter().find(|one| one.id == downtime.id);
-    if before.is_some_and(|before| before.is_same(downtime)) {
+    let is_archived = downtime.taken_in_by.is_some();
+    let is_said = |before: &Downtime| match is_archived {
+        true => before.last_said() >= downtime.last_said(),
+        false => before.is_same(downtime),
+    };
+    if before.is_some_and(is_said) {
         return nothing(Why::SaidBefore);
     }
     let others = known.iter().filter(|one| one.id != downtime.id && one.counts(now));
-    if others.count() >= DOWNTIMES_MOST {
+    if downtime.counts(now) && others.count() >= DOWNTIMES_MOST {
         let most = u32::try_from(DOWNTIMES_MOST).unwrap_or(u32::MAX);
         return nothing(Why::TooMany { most });
     }
     vec![Change::DowntimeEntered(Box::new(Downtime {
-        at: now,
+        at: if is_archived { downtime.at } else { now },
         ..downtime.clone()
     }))]
 }

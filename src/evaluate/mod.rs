@@ -30,10 +30,11 @@
 
 use crate::claim::{Claimed, Downtime};
 use crate::clock::Time;
+use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, Standing};
 use crate::event::Event;
 use crate::journal::Position;
-use crate::record::{Change, Input, Why};
+use crate::record::{Change, ClaimMark, Input, Why};
 use crate::rule::RuleSet;
 
 pub(crate) mod attempt_finished;
@@ -132,6 +133,13 @@ pub enum Case<'a> {
     },
     /// A customer is to be reminded of claims.
     ClaimsDue(claims_due::Reminding<'a>),
+    /// A customer was reminded of claims by another daemon.
+    RemindedElsewhere {
+        /// Which.
+        customer: &'a CustomerId,
+        /// Of what, as far as it was not told here.
+        new: Vec<ClaimMark>,
+    },
     /// The machine's clock jumped forward, by so much.
     ClockJumped(chrono::Duration),
     /// Something could not be decided.
@@ -169,6 +177,7 @@ pub fn evaluate(case: &Case<'_>, rules: &RuleSet, now: Time) -> Vec<Change> {
         Case::DowntimeEntered { downtime, known } => downtime_entered::enter(downtime, known, now),
         Case::DowntimeWithdrawn { known, by, reason } => downtime_entered::withdraw(known.as_ref(), by, reason, now),
         Case::ClaimsDue(reminding) => claims_due::remind(reminding),
+        Case::RemindedElsewhere { customer, new } => claims_due::keep(customer, new),
         Case::ClockJumped(by) => clock_jumped::jumped(*by, now),
         Case::SetAside(trouble) => set_aside::set_aside(trouble, now),
         Case::AttemptsUndecided(attempts) => {

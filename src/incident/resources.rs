@@ -54,6 +54,24 @@ impl Resource {
         }
     }
 
+    /// Whether it may be kept as it is.
+    ///
+    /// # Errors
+    /// When it may not: why.
+    pub fn is_kept(&self) -> Result<(), String> {
+        let (account, region) = (self.account.as_deref(), self.region.as_deref());
+        let texts = [&*self.kind, &self.name, account.unwrap_or(""), region.unwrap_or("")];
+        let is_long = self.id.len() > ID_BYTES_MOST || texts.iter().any(|text| text.chars().count() > TEXT_CHARS_MOST);
+        let is_plain = |text: &str| !text.chars().any(char::is_control);
+        match !self.key().is_empty() && !is_long && is_plain(&self.id) && texts.into_iter().all(is_plain) {
+            true => Ok(()),
+            false => Err(format!(
+                "the id of a resource has 1 to {ID_BYTES_MOST} bytes, what else is said of it at most {TEXT_CHARS_MOST} \
+                 characters, and none of them controls something"
+            )),
+        }
+    }
+
     /// What it is compared and kept by.
     pub fn key(&self) -> String {
         resource_key(&self.id)

@@ -18,8 +18,8 @@ use crate::durable;
 pub(super) const HEADER: usize = 48;
 /// The format this version writes. It grows with what may stand in a record: a version that does not know it does not
 /// read a part of what a segment says and take that for all of it. What is read: this one and every earlier one. 2: what
-/// notifications share is written once.
-pub(super) const FORMAT: u32 = 3;
+/// notifications share is written once. 4: claims, downtimes and impacted resources, also out of an archive.
+pub(super) const FORMAT: u32 = 4;
 const MAGIC: &[u8; 8] = b"bw-jrnl\n";
 /// How many bytes one entry of the index stands for, at least: what a random read reads too much.
 const STRETCH_BYTES: u64 = 16 * 1024;

@@ -197,11 +197,16 @@ impl Writer {
                 let reminding = view.claims_to_remind_of(customer, reminders)?;
                 self.made(of, &Case::ClaimsDue(reminding))
             }
+            Command::RemindedElsewhere { customer, of: marks } => {
+                let new = view.claim_marks_untold(customer, marks)?;
+                self.made(of, &Case::RemindedElsewhere { customer, new })
+            }
             Command::ListResources {
                 incident,
                 customer,
                 resources,
                 is_complete,
+                first,
             } => {
                 let listing = Listing {
                     incident,
@@ -209,6 +214,7 @@ impl Writer {
                     by,
                     resources,
                     is_complete: *is_complete,
+                    first: first.as_ref(),
                     known: view.resources_known(incident, customer, resources)?,
                 };
                 self.made(of, &Case::ResourcesListed(listing))

@@ -49,6 +49,7 @@ variants! {
         Command::Correct { .. } => "command correct",
         Command::Claim(_) => "command claim",
         Command::RemindOfClaims { .. } => "command remind-of-claims",
+        Command::RemindedElsewhere { .. } => "command reminded-elsewhere",
         Command::ListResources { .. } => "command list-resources",
         Command::EnterDowntime(_) => "command enter-downtime",
         Command::WithdrawDowntime { .. } => "command withdraw-downtime",

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::claim::{Catalogue, Identity, Usage};
+use crate::claim::{self, Catalogue, Exclusion, Identity, Usage};
 use crate::customer::CustomerId;
 use crate::problem::{Place, Problem, Severity};
 
@@ -151,7 +151,7 @@ impl<'t> Folder<'t> {
             .sort_by(|one, other| one.draft.reading.file.cmp(other.draft.reading.file));
         self.refuse_too_many();
         self.refuse_claimed_twice();
-        self.warn_of_usage(customer);
+        self.say_what_usage_lacks(customer);
         let all = self.names(true);
         self.resolve(&all);
         self.hold_back();
@@ -205,28 +205,51 @@ impl<'t> Folder<'t> {
         }
         for mut same in known.into_values().filter(|same| same.len() > 1) {
             same.sort_by_key(|(_, usage)| usage.deployed);
-            for pair in same.windows(2) {
-                let [(first, one), (second, other)] = pair else {
-                    continue;
-                };
+            for ((first, one), (second, other)) in claim::claimed_twice(&same, |(_, usage)| *usage) {
                 // within a file it was said when that was read
-                if first.draft.reading.file != second.draft.reading.file && one.is_beside(other) {
+                if first.draft.reading.file != second.draft.reading.file {
                     let (name, line, file) = (other.name(), one.place.line, first.draft.reading.file);
                     let what = format!("`{name}` would be claimed twice: it is on line {line} of {file} already");
-                    let hint = "keep one entry, or end the first with `removed:` where the second is `deployed:`";
+                    let hint = "keep one entry, or end the first with `removed:` where the second is `deployed:`; files of \
+                                single months (`fees:` without `fee:`) may stand beside each other";
                     second.draft.reading.error(other.place, &what, Some(hint));
                 }
             }
         }
     }
 
-    /// Says of usage for which nothing can be worked out why: no terms, or an account that nobody hears of here.
-    fn warn_of_usage(&self, customer: &CustomerId) {
+    /// A credit for a service as a whole is of the sum of its fees, so these are in one currency.
+    fn refuse_two_currencies(&self, terms: &Catalogue) {
+        let mut known: HashMap<Identity, (&Member<'_>, &Usage)> = HashMap::new();
+        for member in &self.files {
+            let usages = member.draft.usages.iter().filter(|usage| usage.currency.is_some());
+            for usage in usages.filter(|usage| terms.sums_up(usage)) {
+                let (first, one) = known.entry(usage.identity_of_service()).or_insert((member, usage));
+                if let (Some(currency), Some(other)) = (one.currency, usage.currency)
+                    && currency != other
+                    && one.is_beside(usage)
+                {
+                    let (service, line, file) = (&usage.service, one.place.line, first.draft.reading.file);
+                    let what = format!(
+                        "fees of {service} in two currencies: {other} here, {currency} on line {line} of {file}; its credit \
+                         is for the service as a whole"
+                    );
+                    let hint = "write them in the currency of the bill, or name the `subscription:` of each";
+                    member.draft.reading.error(usage.place, &what, Some(hint));
+                }
+            }
+        }
+    }
+
+    /// Says of usage for which nothing can be worked out why: no terms, an account that nobody hears of here, or fees that
+    /// cannot be added up.
+    fn say_what_usage_lacks(&self, customer: &CustomerId) {
         if self.files.iter().all(|member| member.draft.usages.is_empty()) {
             return;
         }
         let own = self.files.iter().flat_map(|member| member.draft.terms.iter().cloned());
         let terms = Catalogue::shipped(&self.settings.catalogue).with_own(own.collect());
+        self.refuse_two_currencies(&terms);
         let known = self.settings.customers.by_name.as_ref();
         let owner = known.and_then(|known| known.get(customer));
         for member in &self.files {
@@ -235,6 +258,19 @@ impl<'t> Folder<'t> {
                 if let Some(why) = terms.lacks(usage) {
                     let hint = "`bellwether claims terms` lists what is known; write your own under `terms:`";
                     reading.warning(usage.tier_place, &why, Some(hint));
+                }
+                for (is_so, what, word) in [
+                    (usage.free, Exclusion::Free, "free"),
+                    (usage.preview, Exclusion::Preview, "preview"),
+                ] {
+                    if is_so && !terms.excludes(usage, what) {
+                        let what = format!(
+                            "`{word}: true` changes nothing: the terms of {} leave that in",
+                            usage.service
+                        );
+                        let hint = format!("`exclude: [{word}]` in its terms; leave the key out where it is paid for");
+                        reading.warning(usage.place, &what, Some(&hint));
+                    }
                 }
                 if let (Some(owner), Some(account)) = (owner, &usage.subscription)
                     && !owner.accounts.contains(account)

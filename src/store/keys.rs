@@ -336,9 +336,14 @@ pub fn claimed(customer: &CustomerId, claim: &str) -> Key {
     all_claimed().text(customer.as_str()).text(claim)
 }
 
+/// What customers were reminded of, of their claims.
+pub fn all_reminded_of_claims() -> Key {
+    Key::of(letter::REMINDED_OF_CLAIM)
+}
+
 /// What a customer was reminded of, of its claims.
 pub fn reminded_of_claims(customer: &CustomerId) -> Key {
-    Key::of(letter::REMINDED_OF_CLAIM).text(customer.as_str())
+    all_reminded_of_claims().text(customer.as_str())
 }
 
 pub fn reminded_of_claim(customer: &CustomerId, claim: &str) -> Key {

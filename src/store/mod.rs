@@ -457,9 +457,14 @@ impl View {
         self.scan_from(prefix, prefix)
     }
 
-    /// The items whose keys begin with `prefix`, from `from` on.
+    /// The items whose keys begin with `prefix`, from `from` on, wherever that is.
     pub fn scan_from(&self, prefix: &Key, from: &Key) -> Scan<'_> {
-        let bounds = (Bound::Included(from.0.clone()), end_of(&prefix.0));
+        let end = end_of(&prefix.0);
+        let begin = match &end {
+            Bound::Excluded(end) => (&from.0).min(end),
+            Bound::Included(_) | Bound::Unbounded => &from.0,
+        };
+        let bounds = (Bound::Included(begin.max(&prefix.0).clone()), end);
         Scan::new(Stored::range(self.tree(), bounds.clone()), self.overlay.range(bounds))
     }
 

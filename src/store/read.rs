@@ -152,6 +152,35 @@ impl View {
         collect!(self.scan(&keys::reminded_of_claims(customer)), Item::RemindedOfClaim { of, .. } => of)
     }
 
+    /// What was said of the claim behind another one, of a customer or of all; none behind the last one.
+    pub fn claimed_after(
+        &self,
+        customer: Option<&CustomerId>,
+        after: (&CustomerId, &str),
+    ) -> Result<Option<Vec<Claimed>>> {
+        let all = keys::all_claimed();
+        let prefix = customer.map_or_else(|| all.clone(), |one| all.clone().text(one.as_str()));
+        let next = self.scan_from(&prefix, &past(&keys::claimed(after.0, after.1))).next();
+        match next.transpose()? {
+            Some(Item::Claimed { claimed, .. }) => self.claimed(&claimed.customer, &claimed.claim).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The customer behind another one that was reminded of claims; none behind the last one.
+    pub fn reminded_of_claims_after(
+        &self,
+        customer: Option<&CustomerId>,
+        after: &CustomerId,
+    ) -> Result<Option<CustomerId>> {
+        let prefix = customer.map_or_else(keys::all_reminded_of_claims, keys::reminded_of_claims);
+        let next = self.scan_from(&prefix, &past(&keys::reminded_of_claims(after))).next();
+        Ok(next.transpose()?.and_then(|item| match item {
+            Item::RemindedOfClaim { customer, .. } => Some(customer),
+            _ => None,
+        }))
+    }
+
     /// Whether a customer was told this of a claim.
     pub fn was_reminded_of_claim(&self, customer: &CustomerId, of: &ClaimMark) -> Result<bool> {
         self.has(&keys::reminded_of_claim(customer, &of.claim).text(&of.mark))

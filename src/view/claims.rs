@@ -92,6 +92,7 @@ mod tests {
                 ..Said::default()
             },
             row: Box::new(row(id)),
+            taken_in_by: None,
         };
         (id.to_owned(), vec![said])
     }

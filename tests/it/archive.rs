@@ -8,6 +8,7 @@ use assert_cmd::Command;
 use assert_cmd::assert::Assert;
 use serde_json::{Value, json};
 
+use crate::credits;
 use crate::world::{Azure, DEV, PROD, World};
 
 const RULES: &str = r#"
@@ -577,6 +578,350 @@ async fn what_persons_corrected_goes_out_and_comes_in_with_who_said_it_and_when(
     let refused = stderr(&typed(&new, &["import", "-"], damaged.as_bytes()).code(1));
     let place = format!("stdin:{}:", nth.expect("a line") + 1);
     assert!(refused.contains(&place) && refused.contains("`size`"), "{refused}");
+}
+
+/// What is said of claims, downtimes and resources: of credits that one customer is owed.
+const CREDITS: &str = r#"
+receivers: { leads: [{ webhook: '{hooks}/claims' }] }
+rules:
+  - { name: Credits, when: { kind: [claim possible, claim due] }, notify: leads, settle: 0s }
+terms:
+  - { provider: azure, service: Virtual Machines, steps: [{ below: 99.99, credit: 10 }],
+      claim within: 2 months after the billing month, evidence: [request logs], source: our agreement, checked: 2026-11-01,
+      verified: true }
+usage:
+  - { provider: azure, service: Virtual Machines, region: East US, subscription: 11111111-aaaa-4bbb-8ccc-111111111111,
+      resource: shop-1, fee: "1000.00", currency: EUR }
+"#;
+
+fn as_ada(world: &World, arguments: &[&str], stdin: &[u8]) -> Assert {
+    let token = world.dir.path().join("secrets/operator-ada").display().to_string();
+    typed(world, &[arguments, &["--token-file", &token]].concat(), stdin)
+}
+
+/// What the operator reads at a path that is no JSON.
+async fn fetch(world: &World, path: &str) -> String {
+    let answer = reqwest::Client::new()
+        .get(world.url(path))
+        .bearer_auth(credits::ADA)
+        .send();
+    answer.await.expect("an answer").text().await.expect("text")
+}
+
+/// Has the operator say something of a customer's.
+async fn said_by_ada(world: &World, path: &str, body: Value) -> Value {
+    let (status, answer) = world.post_as(credits::ADA, path, body.to_string()).await;
+    assert!(status < 300, "{status}: {answer}");
+    world.settled().await;
+    answer
+}
+
+/// A daemon in which an incident is over, and somebody said something of everything that may be claimed.
+async fn with_claims() -> (World, String) {
+    let world = credits::world(CREDITS).await;
+    credits::incident(&world).await;
+    world.pass(86_400).await;
+    let review = Azure {
+        at: "2026-11-25T09:00:00Z",
+        ..Azure::preliminary()
+    };
+    credits::hear(&world, &review.json()).await;
+    let (_, claims) = world.get_as(credits::ADA, "/v1/claims").await;
+    world.settled().await;
+    let id = claims["claims"][0]["id"].as_str().expect("a claim").to_owned();
+    assert_eq!(world.hooks.got("claims").len(), 1, "that something may be owed is told");
+    for said in [
+        json!({ "state": "case-opened", "owner": "Grace", "note": "case 4711" }),
+        json!({ "evidence": [{ "asked": "request logs", "place": "logs/2026-11" }] }),
+        json!({ "state": "submitted", "addressee": "the reseller" }),
+    ] {
+        said_by_ada(&world, &format!("/v1/claims/{id}"), said).await;
+        world.pass(60).await;
+    }
+    let down = json!({
+        "service": "Virtual Machines", "from": "2026-11-20T08:00:00Z", "until": "2026-11-20T08:30:00Z",
+        "reason": "it did not answer", "evidence": ["a graph"],
+    });
+    let entered = said_by_ada(&world, "/v1/downtimes?customer=contoso", down.clone()).await;
+    let (other, mine) = (
+        entered["id"].as_str().expect("an id"),
+        json!({ "reason": "it was ours" }),
+    );
+    said_by_ada(&world, &format!("/v1/downtimes/{other}/withdraw"), mine).await;
+    let longer = json!({ "until": "2026-11-20T09:00:00Z" });
+    let longer = [down, longer]
+        .into_iter()
+        .flat_map(|one| one.as_object().expect("an object").clone());
+    said_by_ada(&world, "/v1/downtimes?customer=contoso", longer.collect()).await;
+    let machines = |count: usize, impact: &str| {
+        let machine = |nth: usize| json!({ "id": format!("vm-{nth:04}"), "name": "ä machine", "impact": impact });
+        json!({ "resources": (0..count).map(machine).collect::<Vec<Value>>() })
+    };
+    let path = "/v1/incidents/vvtq-j98/resources?customer=contoso";
+    said_by_ada(&world, path, machines(1_200, "potential")).await;
+    world.pass(60).await;
+    said_by_ada(&world, path, machines(700, "confirmed")).await;
+    (world, id)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_of_claims_downtimes_and_resources_goes_out_and_comes_in_as_it_was_said() {
+    let (old, id) = with_claims().await;
+    let archive = stdout(&as_ada(&old, &["export"], b"").code(0));
+    the_schema_describes(&archive);
+    let counted = counts(&archive);
+    let of = |kind: &str| counted.get(kind).copied().unwrap_or_default();
+    assert_eq!(
+        (of("claim-reminders"), of("claim"), of("downtime")),
+        (1, 3, 2),
+        "{counted:?}"
+    );
+    // those of a list stand together, at most 500 in a line
+    assert_eq!(of("resources"), 4, "{counted:?}");
+
+    let new = credits::world(CREDITS).await;
+    new.pass(7 * 86_400).await;
+    let check = stdout(&as_ada(&new, &["import", "-", "--check"], archive.as_bytes()).code(0));
+    assert!(check.contains("is sound"), "{check}");
+    let taken = stdout(&as_ada(&new, &["import", "-"], archive.as_bytes()).code(0));
+    assert!(
+        taken.contains("\n10 lines on claims, downtimes and resources: 10 new, 0 there already\n"),
+        "{taken}"
+    );
+    let both = async |path: &str| {
+        let (_, before) = old.get_as(credits::ADA, path).await;
+        let (_, after) = new.get_as(credits::ADA, path).await;
+        new.settled().await;
+        (before, after)
+    };
+    let (before, after) = both(&format!("/v1/claims/{id}")).await;
+    assert_eq!(before["history"].as_array().map(Vec::len), Some(3), "{before}");
+    let without_who_took_it_in = |mut answer: Value, list: &str| {
+        for one in answer[list].as_array_mut().expect("a list") {
+            one.as_object_mut().expect("an object").remove("taken_in_by");
+        }
+        answer
+    };
+    assert_eq!(after["history"][0]["taken_in_by"], "operator-ada", "{after}");
+    let page = fetch(&new, &format!("/claims/{id}")).await;
+    assert!(
+        page.contains("operator-ada, taken in from an archive by operator-ada"),
+        "{page}"
+    );
+    let after = without_who_took_it_in(after, "history");
+    for key in [
+        "history",
+        "state",
+        "owner",
+        "addressee",
+        "provided",
+        "credit",
+        "incidents",
+    ] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    let (before, after) = both("/v1/downtimes?customer=contoso").await;
+    assert!(
+        after.to_string().contains("\"taken_in_by\":\"operator-ada\""),
+        "{after}"
+    );
+    assert_eq!(before["downtimes"].as_array().map(Vec::len), Some(2));
+    assert_eq!(before, without_who_took_it_in(after, "downtimes"));
+    let (before, after) = both("/v1/incidents/VVTQ-J98/resources?limit=1000").await;
+    assert_eq!(before, after);
+    assert_eq!(
+        before["impacted_resources"],
+        json!({ "confirmed": 700, "potential": 500 })
+    );
+    // what the former daemon reminded of is not told again, and nothing of it is new
+    new.pass(60).await;
+    assert_eq!(new.hooks.got("claims").len(), 0);
+    for world in [&new, &old] {
+        let twice = stdout(&as_ada(world, &["import", "-"], archive.as_bytes()).code(0));
+        assert!(twice.contains(": 0 new, 10 there already\n"), "{twice}");
+    }
+    // what is said later stands, whatever an older archive says
+    said_by_ada(&new, &format!("/v1/claims/{id}"), json!({ "state": "acknowledged" })).await;
+    said_by_ada(
+        &new,
+        "/v1/incidents/vvtq-j98/resources?customer=contoso",
+        json!([{ "id": "vm-0000", "impact": "potential" }]),
+    )
+    .await;
+    let again = stdout(&as_ada(&new, &["import", "-"], archive.as_bytes()).code(0));
+    assert!(again.contains(": 0 new, 10 there already\n"), "{again}");
+    let (_, claim) = new.get_as(credits::ADA, &format!("/v1/claims/{id}")).await;
+    assert_eq!(claim["state"], "acknowledged");
+    // and a word of before that is not known here comes too late
+    let line = archive
+        .lines()
+        .find(|line| line.contains("\"type\":\"claim\""))
+        .expect("a line");
+    let late = line.replace("case 4711", "case 4712");
+    let (status, answer) = new.post_as(credits::ADA, "/v1/import", late).await;
+    assert_eq!(
+        (status, &answer["said_new"], &answer["said_passed_over"]),
+        (200, &json!(0), &json!(1)),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_and_is_refused_where_it_is_wrong() {
+    let (world, id) = with_claims().await;
+    let archive = stdout(&as_ada(&world, &["export"], b"").code(0));
+    let secrets = world.dir.path().join("secrets");
+    for (token, is_own) in [("contoso-read", true), ("fabrikam-read", false)] {
+        let file = secrets.join(token).display().to_string();
+        let part = stdout(&typed(&world, &["export", "--token-file", &file], b"").code(0));
+        let words = [&*id, "Grace", "it was ours", "vm-0001", "\"type\":\"claim"];
+        assert!(
+            words.iter().all(|word| part.contains(word) == is_own),
+            "{token}: {part}"
+        );
+    }
+    // a page of any of them ends where the next one begins
+    let mut pages = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = fetch(&world, &format!("/v1/export{after}")).await;
+        let (body, mark) = page.trim_end().rsplit_once('\n').unwrap_or(("", page.trim_end()));
+        pages.push(body.to_owned());
+        let mark: Value = serde_json::from_str(mark).expect("a mark");
+        match mark["after"].as_str() {
+            Some(next) => after = format!("?after={next}"),
+            None => break,
+        }
+    }
+    let whole: Vec<&str> = pages.iter().flat_map(|page| page.lines()).skip(1).collect();
+    let kinds = |line: &&str| !line.contains("\"type\":\"mark\"") && !line.contains("\"type\":\"trailer\"");
+    assert_eq!(whole, archive.lines().skip(1).filter(kinds).collect::<Vec<_>>());
+    // since when something was said
+    let nothing = stdout(&as_ada(&world, &["export", "--since", "2027-01-01"], b"").code(0));
+    assert_eq!(counts(&nothing).get("claim"), None);
+    let line = |kind: &str| {
+        let of = format!("\"type\":\"{kind}\"");
+        archive
+            .lines()
+            .find(|line| line.contains(&of))
+            .expect("a line")
+            .to_owned()
+    };
+    let cases = [
+        (
+            line("claim").replace(&format!("\"claim\":\"{id}\""), "\"claim\":\"another\""),
+            "row",
+            "another claim",
+        ),
+        (
+            line("claim").replace("\"Grace\"", &format!("\"{}\"", "x".repeat(201))),
+            "owner",
+            "at most 200",
+        ),
+        (
+            line("downtime").replace("2026-11-20T08:00:00Z", "2026-11-20T07:00:00Z"),
+            "id",
+            "another downtime",
+        ),
+        (
+            line("downtime").replace("[\"a graph\"]", "[]"),
+            "evidence",
+            "needs evidence",
+        ),
+        (
+            line("resources").replace("ä machine", "\\u0007"),
+            "resources",
+            "controls something",
+        ),
+        (
+            line("claim-reminders").replace("\"mark\":\"possible\"", "\"mark\":\"\""),
+            "of",
+            "1 to 200",
+        ),
+    ];
+    for (wrong, field, what) in &cases {
+        let (status, answer) = world.post_as(credits::ADA, "/v1/import", wrong.clone()).await;
+        let said = answer["error"]["what"].as_str().unwrap_or_default();
+        let place = json!(format!("line 1, `{field}`"));
+        assert_eq!((status, &answer["error"]["field"]), (400, &place), "{answer}: {wrong}");
+        assert!(said.contains(what), "{answer}");
+    }
+    let nth = archive.lines().position(|one| one == line("downtime")).expect("a line") + 1;
+    let damaged = archive.replacen("[\"a graph\"]", "[]", 1);
+    let refused = stderr(&as_ada(&world, &["import", "-", "--check"], damaged.as_bytes()).code(1));
+    assert!(
+        refused.contains(&format!("stdin:{nth}:")) && refused.contains("`evidence`"),
+        "{refused}"
+    );
+    // another customer's are kept for the operator, and it is said
+    let theirs = line("downtime").replace("contoso", "tailspin");
+    let (status, answer) = world.post_as(credits::ADA, "/v1/import", theirs).await;
+    assert_eq!(
+        (status, &answer["error"]["field"]),
+        (400, &json!("line 1, `id`")),
+        "{answer}"
+    );
+    let theirs = line("claim").replace("contoso", "tailspin");
+    let (status, answer) = world.post_as(credits::ADA, "/v1/import", theirs).await;
+    assert_eq!(
+        (status, &answer["unknown_customers"], &answer["said_new"]),
+        (200, &json!(["tailspin"]), &json!(1)),
+        "{answer}"
+    );
+    assert_eq!(
+        world.get_as(credits::CONTOSO, "/v1/claims?customer=tailspin").await.0,
+        404
+    );
+}
+
+/// `tests/fixtures/state-5.tar.zst` was written under [`CREDITS`] by the version before an archive had anything of claims
+/// (journal format 3, store schema 7), and stopped on 30 November at 12:07.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_of_claims_to_the_version_before_is_there_and_goes_out() {
+    for without in [&[][..], &["store", "store.boot", "store.clean"][..]] {
+        let mut world = credits::world(CREDITS).await;
+        world.stop().await;
+        fs::remove_dir_all(world.state()).expect("is removed");
+        let packed = fs::File::open("tests/fixtures/state-5.tar.zst").expect("a fixture");
+        let unpacked = zstd::Decoder::new(packed).expect("is packed");
+        tar::Archive::new(unpacked).unpack(world.state()).expect("unpacks");
+        for name in without {
+            let path = world.state().join(name);
+            let removed = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.expect("is removed");
+        }
+        world.clock.advance(chrono::Duration::days(7));
+        world.start().await;
+        let (_, claims) = world.get_as(credits::ADA, "/v1/claims").await;
+        world.settled().await;
+        let claim = &claims["claims"][0];
+        assert_eq!(
+            (&claim["state"], &claim["asked"], &claim["owner"]),
+            (&json!("submitted"), &json!("100.00"), &json!("Grace")),
+            "{claims}"
+        );
+        assert_eq!(claim["provided"][0]["place"], "logs/2026-11");
+        let (_, story) = world.get_as(credits::ADA, "/v1/incidents/VVTQ-J98").await;
+        assert_eq!(story["impacted_resources"], json!({ "confirmed": 1, "potential": 1 }));
+        let archive = stdout(&as_ada(&world, &["export"], b"").code(0));
+        let counted = counts(&archive);
+        let of = |kind: &str| counted.get(kind).copied().unwrap_or_default();
+        assert_eq!(
+            [
+                of("claim-reminders"),
+                of("claim"),
+                of("downtime"),
+                of("resources"),
+                of("correction")
+            ],
+            [1, 2, 1, 1, 1],
+            "{archive}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -164,6 +164,7 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
     for (wrong, field) in [
         (json!({ "asked": "1,000" }), "asked"),
         (json!({ "asked": "10 USD" }), "asked"),
+        (json!({ "asked": "10.001" }), "asked"),
         (json!({ "owner": "x".repeat(201) }), "owner"),
         (json!({ "stat": "submitted" }), "stat"),
         (json!({ "state": "expired" }), "state"),
@@ -217,6 +218,12 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         read("request.txt")
     );
     assert!(read("request.txt").contains("The downtime is 45 minutes"));
+    assert!(read("request.txt").contains("For an uptime below 99.99 % the terms"));
+    let timeline = read("evidence/VVTQ-J98/timeline.txt");
+    assert!(
+        timeline.contains("by a person's correction of operator-ada on 2026-11-2"),
+        "{timeline}"
+    );
     assert!(
         read("missing.txt").contains("differs by 150.00 EUR"),
         "{}",
@@ -239,6 +246,9 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
     let credited = json!({ "state": "credited", "credited": "EUR 95.5" });
     let (status, answer) = say(&world, &id, credited).await;
     assert_eq!((status, &answer["credited"]), (200, &json!("95.50")), "{answer}");
+    // it did not stand on the invoice after all
+    let (status, answer) = say(&world, &id, json!({ "state": "granted", "credited": "" })).await;
+    assert_eq!((status, &answer["state"]), (200, &json!("granted")), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -367,6 +377,54 @@ async fn usage_and_terms_in_rule_files_are_checked_like_rules_and_the_last_good_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fees_come_month_by_month_in_files_of_their_own_and_a_sum_is_in_one_currency() {
+    let by_month = |month: &str, fee: &str| {
+        format!(
+            "usage:\n  - {{ provider: azure, service: Virtual Machines, region: East US, subscription: {PROD}, resource: \
+             shop-1,\n      fees: {{ {month}: \"{fee}\" }}, currency: EUR }}\n"
+        )
+    };
+    let rules = &RULES[..RULES.find("usage:").expect("usage")];
+    let world = world(rules).await;
+    world.write_rules("contoso/2026-10.yaml", &by_month("2026-10", "10.00"));
+    world.write_rules("contoso/2026-11.yaml", &by_month("2026-11", "1000.00"));
+    world.reload().await;
+    incident(&world).await;
+    let rows = claims(&world, CONTOSO, "").await;
+    assert_eq!((rows.len(), &rows[0]["credit"]), (1, &json!("100.00")), "{rows:?}");
+    world.write_rules("contoso/again.yaml", &by_month("2026-11", "7"));
+    let reloaded = world.reload().await;
+    let (_, rules) = world.get_as(ADA, "/v1/rules").await;
+    let twice = "`shop-1` would be claimed twice: it is on line 2 of contoso/2026-11.yaml already";
+    assert!(rules.to_string().contains(twice), "{rules}: {reloaded:?}");
+    // where a credit is for a service as a whole, its fees are added up
+    let per_service = "terms:\n  - { provider: azure, service: Batch, per: service, steps: [{ below: 99.9, credit: 10 }],\n      \
+                       claim within: 30 days after the month, source: ours, checked: 2026-11-01, verified: true }\nusage:\n";
+    let batch = |name: &str, currency: &str| {
+        format!(
+            "  - {{ provider: azure, service: Batch, subscription: {PROD}, resource: {name}, fee: \"5\", currency: \
+             {currency} }}\n"
+        )
+    };
+    let two = format!("{per_service}{}{}", batch("one", "EUR"), batch("two", "USD"));
+    std::fs::remove_file(world.rules().join("contoso/again.yaml")).expect("is removed");
+    world.write_rules("contoso/batch.yaml", &two);
+    world.reload().await;
+    let (_, rules) = world.get_as(ADA, "/v1/rules").await;
+    let report = rules["broken"][0]["report"].as_str().unwrap_or_default();
+    for said in [
+        "batch.yaml:6:92",
+        "fees of Batch in two currencies: USD here, EUR on line 5 of contoso/batch.yaml",
+    ] {
+        assert!(report.contains(said), "{report}");
+    }
+    world.write_rules("contoso/batch.yaml", &two.replace("USD", "EUR"));
+    world.reload().await;
+    let (_, rules) = world.get_as(ADA, "/v1/rules").await;
+    assert_eq!(rules["broken"], json!([]), "{rules}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pack_of_a_claim_has_what_was_said_and_is_its_customers_alone() {
     let world = world(RULES).await;
     incident(&world).await;
@@ -479,7 +537,9 @@ async fn a_pack_names_the_times_that_its_figures_rest_on() {
 async fn usage_for_which_nothing_can_be_worked_out_is_said_beforehand() {
     let dir = tempfile::tempdir().expect("a folder");
     let usage = "rules: []\nusage:\n  - { provider: azure, service: Quantum Toaster, fee: \"5\", currency: EUR }\n  - { provider: \
-                 azure, service: Virtual Machines, fee: \"5\", currency: EUR }\n";
+                 azure, service: Virtual Machines, fee: \"5\", currency: EUR }\n  - { provider: azure, service: Batch, free: true \
+                 }\nterms:\n  - { provider: azure, service: Batch, steps: [{ below: 99.9, credit: 10 }], claim within: 30 days \
+                 after the month, source: ours, checked: 2026-11-01, verified: true }\n";
     std::fs::write(dir.path().join("rules.yaml"), usage).expect("a file");
     let checked = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("bellwether"))
         .args(["check".as_ref(), dir.path().as_os_str()])
@@ -489,6 +549,10 @@ async fn usage_for_which_nothing_can_be_worked_out_is_said_beforehand() {
         + &String::from_utf8_lossy(&checked.get_output().stdout);
     assert!(said.contains("no terms are known for Quantum Toaster"), "{said}");
     assert!(said.contains("has terms by tier"), "{said}");
+    assert!(
+        said.contains("`free: true` changes nothing: the terms of Batch leave that in"),
+        "{said}"
+    );
     assert!(said.contains("rules.yaml:3:"), "{said}");
 }
 

@@ -37,12 +37,12 @@ fn timeline(incident: &Laid<'_>) -> String {
         let communication = said.communication;
         let _ = writeln!(
             text,
-            "{}  {}\n  {}\n  received {}, SHA-256 of the text as received: {}\n  {}",
+            "{}  {}\n  {}\n  received {}, SHA-256 of the text: {}\n  {}",
             moment(communication.published),
             communication.kind.word(),
             line(&communication.title, 500),
             moment(communication.heard),
-            line(&communication.digest, 64),
+            said.digest,
             said.file
         );
     }
@@ -69,13 +69,15 @@ fn entry(entered: &Entered) -> String {
 
 fn communication(said: &Said<'_>) -> String {
     let communication = said.communication;
+    // what stands before the text: five lines, one that says it is cut, and an empty one
+    let first = if said.bytes_left_out > 0 { 8 } else { 7 };
     let mut text = format!(
-        "Title:     {}\nKind:      {}\nPublished: {}\nReceived:  {}\nSHA-256:   {} (of the text as received)\n",
+        "Title:     {}\nKind:      {}\nPublished: {}\nReceived:  {}\nSHA-256:   {} (of the text from line {first} on)\n",
         line(&communication.title, 500),
         communication.kind.word(),
         moment(communication.published),
         moment(communication.heard),
-        line(&communication.digest, 64),
+        said.digest,
     );
     if said.bytes_left_out > 0 {
         let left_out = count(said.bytes_left_out, "byte");

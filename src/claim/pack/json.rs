@@ -52,7 +52,7 @@ fn communication(said: &Said<'_>) -> Value {
         "received": communication.heard,
         "kind": communication.kind.word(),
         "title": communication.title,
-        "sha256_as_received": communication.digest,
+        "text_sha256": said.digest,
         "file": said.file,
         "bytes_left_out": said.bytes_left_out,
     })

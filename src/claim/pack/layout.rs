@@ -1,5 +1,7 @@
 //! What goes into the pack and where, within the limits; whatever is left out is counted.
 
+use sha2::{Digest, Sha256};
+
 use super::path::{Once, part};
 use super::words::{beginning, lines};
 use super::{Communication, Evidence, Pack, Resource};
@@ -50,6 +52,8 @@ pub struct Said<'p> {
     pub text: String,
     /// How many bytes of the text are left out.
     pub bytes_left_out: usize,
+    /// SHA-256 of the text as it stands in its file, with the end of its last line, in hex.
+    pub digest: String,
 }
 
 /// What may still be taken in.
@@ -98,10 +102,13 @@ impl Room {
         let kept = beginning(&communication.text, TEXT_BYTES_MOST.min(self.text_bytes));
         self.text_bytes -= kept.len();
         let when = communication.published.format("%Y%m%dT%H%M%SZ");
+        let text = lines(kept);
+        let digest = Sha256::new_with_prefix(&text).chain_update("\n").finalize();
         Said {
             communication,
             file: format!("{folder}/{:04}-{when}-{}.txt", nth + 1, communication.kind.word()),
-            text: lines(kept),
+            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            text,
             bytes_left_out: communication.text.len() - kept.len(),
         }
     }

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::event::fold;
 
-use super::Pack;
 use super::layout::{Laid, Layout};
 use super::words::{count, line};
+use super::{Pack, Resource};
 use crate::claim::State;
+use crate::incident::resources::{resource_key, resource_name};
 
 /// What is missing, and what is not sure.
 #[derive(Debug)]
@@ -148,6 +149,12 @@ fn warnings(pack: &Pack<'_>, layout: &Layout<'_>) -> Vec<String> {
         ));
     }
     warnings.extend(not_proven(pack));
+    warnings.extend(
+        layout
+            .incidents
+            .iter()
+            .filter_map(|incident| not_on_list(pack, incident)),
+    );
     warnings.extend(layout.incidents.iter().flat_map(left_out));
     if layout.incidents_left_out > 0 {
         let left_out = count(layout.incidents_left_out, "more incident");
@@ -165,6 +172,29 @@ fn not_proven<'a>(pack: &'a Pack<'_>) -> impl Iterator<Item = String> + 'a {
     unknown
         .filter(move |id| !is_there(id) && !is_nameless(id))
         .map(|id| format!("There is no evidence of the incident {} in this pack.", line(id, 200)))
+}
+
+/// That a list of impacted resources, which goes with the claim, does not bear it out.
+fn not_on_list(pack: &Pack<'_>, incident: &Laid<'_>) -> Option<String> {
+    let claimed = pack.row.resource.as_deref()?;
+    let key = resource_key(claimed);
+    let of_name = |listed: &&Resource| {
+        let other = resource_key(&listed.id);
+        other == key || resource_name(&other) == resource_name(&key)
+    };
+    let listed: Vec<&Resource> = incident.resources.iter().filter(of_name).collect();
+    let (name, claimed) = (line(&incident.evidence.tracking_id, 200), line(claimed, 300));
+    let is_cut = incident.resources.is_empty() || incident.resources_left_out > 0;
+    match () {
+        () if listed.iter().any(|one| one.confirmed) => None,
+        () if !listed.is_empty() => Some(format!(
+            "The list of resources that {name} impacted has {claimed} as potentially impacted only."
+        )),
+        () if is_cut => None,
+        () => Some(format!(
+            "The list of resources that {name} impacted, which is in this pack, does not name {claimed}."
+        )),
+    }
 }
 
 fn left_out(incident: &Laid<'_>) -> Vec<String> {

@@ -55,7 +55,7 @@ struct Communication<'p> {
     kind: &'static str,
     published: String,
     heard: String,
-    digest: String,
+    digest: &'p str,
     file: &'p str,
     body: Body<'p>,
 }
@@ -141,7 +141,7 @@ fn communication<'p>(said: &'p super::layout::Said<'_>, room: &mut usize) -> Com
         kind: communication.kind.word(),
         published: moment(communication.published),
         heard: moment(communication.heard),
-        digest: line(&communication.digest, 64),
+        digest: &said.digest,
         file: &said.file,
         body: if has_room { body } else { Body::InItsFile },
     }

@@ -141,7 +141,7 @@ pub fn lasted(window: &Window) -> String {
         Some(until) => format!("until {}", moment(until)),
         None => "and still going on".to_owned(),
     };
-    format!("from {} {until}, {}", moment(window.from), line(&window.said_by, 200))
+    format!("from {} {until}, {}", moment(window.from), line(&window.said_by, 1_500))
 }
 
 fn resource(resource: &Resource) -> String {
@@ -194,8 +194,12 @@ pub fn calculation(pack: &Pack<'_>) -> Vec<String> {
     let edition = edition.unwrap_or_default();
     if let (Some(step), Some(fee), Some(credit)) = (&row.step_percent, &row.fee, amount(row, None)) {
         let currency = said(row.currency.as_deref().unwrap_or(""));
+        let uptime = match &row.step_below {
+            Some(below) => format!("an uptime below {} %", said(below)),
+            None => "this uptime".to_owned(),
+        };
         sentences.push(format!(
-            "For this uptime the terms{edition} pay {} % of the monthly fee: {} {currency} x {} / 100 = {credit}, rounded half up, \
+            "For {uptime} the terms{edition} pay {} % of the monthly fee: {} {currency} x {} / 100 = {credit}, rounded half up, \
              and at most the fee.",
             said(step),
             said(fee),

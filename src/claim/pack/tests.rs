@@ -10,7 +10,8 @@ use super::layout::{COMMUNICATIONS_MOST, RESOURCES_MOST, TEXT_BYTES_MOST, TEXTS_
 use super::*;
 use crate::claim::State;
 
-const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+/// `printf 'What went wrong\n' | sha256sum`
+const DIGEST: &str = "331d4e3b252235e7ce7225757bd88c30c715c528b89a163d46d84ad0135f0740";
 
 fn time(text: &str) -> Time {
     text.parse().expect(text)
@@ -32,6 +33,7 @@ fn row() -> Row {
         down_minutes: text("45"),
         uptime_percent: text("99.89583"),
         step_percent: text("10"),
+        step_below: text("99.99"),
         fee: text("120.05"),
         currency: text("EUR"),
         credit: text("12.01"),
@@ -58,7 +60,6 @@ fn said(kind: Kind, title: &str, text: &str) -> Communication {
         title: title.to_owned(),
         text: text.to_owned(),
         html: String::new(),
-        digest: DIGEST.to_owned(),
     }
 }
 
@@ -194,7 +195,7 @@ fn everything_that_a_billing_clerk_needs_is_there() {
 
     In the billing month 2026-11 the maximum available minutes are 43200. The downtime is 45 minutes; times that overlap count once.
     Uptime = (43200 - 45) / 43200 x 100 = 99.89583 %, cut off after five decimals.
-    For this uptime the terms (edition 2026-01-01) pay 10 % of the monthly fee: 120.05 EUR x 10 / 100 = 12.01 EUR, rounded half up, and at most the fee.
+    For an uptime below 99.99 % the terms (edition 2026-01-01) pay 10 % of the monthly fee: 120.05 EUR x 10 / 100 = 12.01 EUR, rounded half up, and at most the fee.
     We ask for a credit of 12.01 EUR.
 
     Evidence
@@ -220,11 +221,11 @@ fn everything_that_a_billing_clerk_needs_is_there() {
 
     2026-11-03 10:20:00Z  update
       We look into it
-      received 2026-11-03 10:20:07Z, SHA-256 of the text as received: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      received 2026-11-03 10:20:07Z, SHA-256 of the text: d1a67ad05891238ad394d219eb83d888bc40c144fff5012e8b5f3ae2006ff1e7
       evidence/ABCD-123/0001-20261103T102000Z-update.txt
     2026-11-03 10:20:00Z  final-review
       PIR: network
-      received 2026-11-03 10:20:07Z, SHA-256 of the text as received: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      received 2026-11-03 10:20:07Z, SHA-256 of the text: 331d4e3b252235e7ce7225757bd88c30c715c528b89a163d46d84ad0135f0740
       evidence/ABCD-123/0002-20261103T102000Z-final-review.txt
     "#);
     insta::assert_snapshot!(files["evidence/ABCD-123/0001-20261103T102000Z-update.txt"], @r#"
@@ -232,7 +233,7 @@ fn everything_that_a_billing_clerk_needs_is_there() {
     Kind:      update
     Published: 2026-11-03 10:20:00Z
     Received:  2026-11-03 10:20:07Z
-    SHA-256:   9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 (of the text as received)
+    SHA-256:   d1a67ad05891238ad394d219eb83d888bc40c144fff5012e8b5f3ae2006ff1e7 (of the text from line 7 on)
 
     It is <down> & out
     "#);
@@ -250,7 +251,7 @@ fn programs_and_paper_say_the_same() {
     let json: serde_json::Value = serde_json::from_str(&files["claim.json"]).expect("JSON");
     assert_eq!(json["claim"], serde_json::to_value(&row).expect("a row"));
     assert_eq!(json["amount_asked"], "12.01");
-    assert_eq!(json["incidents"][0]["communications"][1]["sha256_as_received"], DIGEST);
+    assert_eq!(json["incidents"][0]["communications"][1]["text_sha256"], DIGEST);
     let file = json["incidents"][0]["communications"][1]["file"]
         .as_str()
         .expect("a path");
@@ -291,6 +292,48 @@ fn the_same_claim_is_the_same_bytes_and_its_sums_are_right() {
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(sums.contains(&format!("{hex}  {path}\n")), "{path}");
     }
+}
+
+#[test]
+fn the_digest_of_a_communication_is_that_of_its_text_in_the_pack() {
+    use sha2::{Digest as _, Sha256};
+    let (row, asks) = (row(), azure_asks());
+    let mut pack = pack(&row, &asks);
+    let strange = "one\r\ntwo\u{7}\u{202e}three\n\n".to_owned();
+    pack.incidents[0].communications[0].text = strange;
+    pack.incidents[0].communications[1].text = "x".repeat(TEXT_BYTES_MOST + 1);
+    let files = opened(&pack);
+    let json: serde_json::Value = serde_json::from_str(&files["claim.json"]).expect("JSON");
+    for (nth, first) in [(0, 7), (1, 8)] {
+        let said = &json["incidents"][0]["communications"][nth];
+        let text = &files[said["file"].as_str().expect("a path")];
+        holds(text, &[&format!("(of the text from line {first} on)")]);
+        // `tail -n +7 FILE | sha256sum`
+        let tail: String = text.split_inclusive('\n').skip(first - 1).collect();
+        let hex: String = Sha256::digest(tail).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(said["text_sha256"], hex);
+    }
+}
+
+#[test]
+fn a_list_of_resources_that_does_not_bear_a_claim_out_is_said() {
+    let (mut row, asks) = (row(), azure_asks());
+    let missing = |row: &Row| opened(&pack(row, &asks))["missing.txt"].clone();
+    assert!(!missing(&row).contains("The list of resources"));
+    row.resource = Some("/subscriptions/11111111-aaaa-4bbb-8ccc-111111111111/x/PE-1/".to_owned());
+    assert!(!missing(&row).contains("The list of resources"));
+    row.resource = Some("pe-2".to_owned());
+    holds(
+        &missing(&row),
+        &["ABCD-123 impacted has pe-2 as potentially impacted only"],
+    );
+    row.resource = Some("pe-3".to_owned());
+    holds(
+        &missing(&row),
+        &["ABCD-123 impacted, which is in this pack, does not name pe-3."],
+    );
+    row.resource = None;
+    assert!(!missing(&row).contains("The list of resources"));
 }
 
 #[test]

@@ -210,6 +210,18 @@ impl Catalogue {
         self.own.values().chain(self.shipped.values()).flatten()
     }
 
+    /// Whether a credit is of all fees of the service together, by any edition of its terms.
+    pub fn sums_up(&self, usage: &Usage) -> bool {
+        let editions = self.editions(&usage.provider, &usage.service_key, usage.tier.as_deref());
+        editions.is_ok_and(|Editions(all)| all.iter().any(|term| term.per == Per::Service))
+    }
+
+    /// Whether any edition of the terms leaves something out; where there are no terms, nothing is known of it.
+    pub fn excludes(&self, usage: &Usage, what: Exclusion) -> bool {
+        let editions = self.editions(&usage.provider, &usage.service_key, usage.tier.as_deref());
+        editions.map_or(true, |Editions(all)| all.iter().any(|term| term.excludes(what)))
+    }
+
     /// Why there are no terms for what somebody uses; `None` if there are.
     pub fn lacks(&self, usage: &Usage) -> Option<String> {
         let editions = self.editions(&usage.provider, &usage.service_key, usage.tier.as_deref());

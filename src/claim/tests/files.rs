@@ -3,15 +3,19 @@
 use super::*;
 
 fn of_usage(text: &str) -> String {
+    let reading = Reading::new("usage.yaml", text);
+    usages(&reading);
+    told(&reading)
+}
+
+fn usages(reading: &Reading<'_>) -> Vec<Usage> {
     let knows = |word: &str| knows_provider(word, SHIPPED.iter());
     let beside = Beside {
         customer: "contoso",
         services: &SERVICES,
         knows_provider: &knows,
     };
-    let reading = Reading::new("usage.yaml", text);
-    read_usage(&reading, &beside);
-    told(&reading)
+    read_usage(reading, &beside).0
 }
 
 fn of_terms(text: &str) -> String {
@@ -99,6 +103,61 @@ fn a_resource_that_would_be_claimed_twice() {
     assert_eq!(two(", removed: 2026-11-02", ", deployed: 2026-11-02"), "");
     assert_eq!(two(", customer: a", ", customer: b"), "");
     assert_eq!(two(", subscription: sub-a", ", subscription: sub-b"), "");
+}
+
+#[test]
+fn fees_of_other_months_may_stand_beside_each_other_and_no_month_twice() {
+    let all = |entries: &[&str]| {
+        let entry =
+            |more: &&str| format!("  - {{ provider: azure, service: Virtual Machines, resource: vm-1{more} }}\n");
+        of_usage(&format!("usage:\n{}", entries.iter().map(entry).collect::<String>()))
+    };
+    let [october, november] = [
+        ", fees: { 2026-10: \"1\" }, currency: EUR",
+        ", fees: { 2026-11: \"2\" }, currency: EUR",
+    ];
+    let both = ", fees: { 2026-10: \"1\", 2026-12: \"3\" }, currency: EUR";
+    assert_eq!(all(&[october, november]), "");
+    assert!(
+        all(&[october, november, october])
+            .starts_with("usage.yaml:4:51: `vm-1` would be claimed twice: it is on line 2")
+    );
+    assert!(
+        all(&[both, november, october]).starts_with("usage.yaml:4:51: `vm-1` would be claimed twice: it is on line 2")
+    );
+    for other in [
+        november.replace("EUR", "USD"),
+        format!("{november}, billing day: 2"),
+        format!("{november}, tier: x"),
+        format!("{november}, fee: \"1\""),
+        String::new(),
+    ] {
+        assert!(all(&[october, &other]).contains("would be claimed twice"), "{other}");
+    }
+}
+
+#[test]
+fn entries_of_single_months_are_one_usage() {
+    let usage = |resource: &str, month: &str| {
+        let text = format!(
+            "usage: [{{ provider: azure, service: vm, resource: {resource}, fees: {{ {month}: \"1\" }}, currency: EUR }}]"
+        );
+        usages(&Reading::new("usage.yaml", &text)).remove(0)
+    };
+    let all = [
+        ("a", "2026-10"),
+        ("b", "2026-10"),
+        ("A", "2026-11"),
+        ("b", "2026-10"),
+        ("a", "2026-12"),
+    ];
+    let joined = joined(all.map(|(resource, month)| usage(resource, month)));
+    let months: Vec<(&str, usize)> = joined
+        .iter()
+        .map(|one| (one.resource.as_deref().unwrap_or(""), one.fees.len()))
+        .collect();
+    // a month that is there twice was refused before; here no fee is lost
+    assert_eq!(months, [("a", 3), ("b", 1), ("b", 1)]);
 }
 
 #[test]

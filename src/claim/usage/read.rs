@@ -17,7 +17,7 @@ use crate::problem::yaml::{self, Node, Value};
 use super::super::money::{Currency, read_amount};
 use super::super::month::{Calendar, YearMonth};
 use super::super::words::{checked, day, given, is_nothing, list_of, moment, needed, provider_word, service_key, word};
-use super::{Identity, Usage, ZONE, resource_key, subscription_of};
+use super::{Identity, Usage, ZONE, claimed_twice, resource_key, subscription_of};
 
 /// The keys of a file with a usage in it: those of rule files are read elsewhere.
 const FILE: Keys = Keys {
@@ -465,10 +465,11 @@ fn refuse_twice(reading: &Reading<'_>, usages: &[Usage]) {
     }
     for mut same in by_identity.into_values().filter(|same| same.len() > 1) {
         same.sort_by_key(|usage| (usage.deployed, usage.place));
-        for pair in same.windows(2).filter(|pair| pair[0].is_beside(pair[1])) {
-            let (first, second) = match pair[0].place <= pair[1].place {
-                true => (pair[0], pair[1]),
-                false => (pair[1], pair[0]),
+        for (one, other) in claimed_twice(&same, |usage| usage) {
+            let (first, second) = if one.place <= other.place {
+                (one, other)
+            } else {
+                (other, one)
             };
             let what = format!(
                 "`{}` would be claimed twice: it is on line {} already",

@@ -78,7 +78,10 @@ impl Downtime {
             "evidence": self.evidence,
         });
         let answer = self.server.client()?.send(&["downtimes"], &self.query(), &body).await?;
-        self.show(&answer, "counts from now on")
+        match text(&answer, "note") {
+            "" => self.show(&answer, "counts from now on"),
+            _ => self.show(&answer, "is kept"),
+        }
     }
 
     async fn withdraw(&self, id: &str) -> Result<Exit> {
@@ -142,6 +145,7 @@ fn shown(one: &Value) -> String {
     ];
     let evidence = one["evidence"].as_array().into_iter().flatten();
     lines.extend(evidence.map(|one| format!("evidence: {}", one_line(one.as_str().unwrap_or_default(), 1_000))));
+    lines.extend(Some(one_line(text(one, "note"), 500)).filter(|note| !note.is_empty()));
     if let Some(withdrawn) = one.get("withdrawn").filter(|withdrawn| withdrawn.is_object()) {
         let (by, reason) = (said(withdrawn, "by"), said(withdrawn, "reason"));
         lines.push(format!("withdrawn {} by {by}: {reason}", minute(withdrawn, "at")));

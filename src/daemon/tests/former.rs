@@ -125,7 +125,7 @@ async fn goes_on(place: &Place) {
     let formats: BTreeSet<u8> = formats.collect();
     assert_eq!(
         formats,
-        BTreeSet::from([1, 3]),
+        BTreeSet::from([1, 4]),
         "what is written now stands in segments of a new format"
     );
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Reminding;
 use crate::customer::CustomerId;
-use crate::record::ClaimsReminder;
+use crate::record::{ClaimMark, ClaimsReminder};
 use crate::store::View;
 
 impl View {
@@ -19,17 +19,25 @@ impl View {
     ) -> Result<Reminding<'a>> {
         let mut told = Vec::new();
         for reminder in reminders {
-            let mut new = Vec::new();
-            for mark in &reminder.of {
-                if !self.was_reminded_of_claim(customer, mark)? {
-                    new.push(mark.clone());
-                }
-            }
-            told.push((reminder, new));
+            told.push((reminder, self.claim_marks_untold(customer, &reminder.of)?));
         }
         Ok(Reminding {
             customer,
             reminders: told,
         })
+    }
+
+    /// Those of the marks under which nothing was told.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn claim_marks_untold(&self, customer: &CustomerId, marks: &[ClaimMark]) -> Result<Vec<ClaimMark>> {
+        let mut untold = Vec::new();
+        for mark in marks {
+            if !self.was_reminded_of_claim(customer, mark)? {
+                untold.push(mark.clone());
+            }
+        }
+        Ok(untold)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::ResourcesKnown;
+use super::{KnownResource, ResourcesKnown};
 use crate::customer::CustomerId;
 use crate::incident::IncidentId;
 use crate::incident::resources::Resource;
@@ -24,7 +24,11 @@ impl View {
         let mut resources = BTreeMap::new();
         for resource in listed {
             let key = resource.key();
-            let known = self.resource(incident, customer, &key)?;
+            let known = self.listed_resource(incident, customer, &key)?;
+            let known = known.map(|known| KnownResource {
+                at: known.at,
+                resource: known.resource,
+            });
             resources.extend(known.map(|known| (key, known)));
         }
         Ok(ResourcesKnown {

@@ -22,7 +22,7 @@ fn resource(id: &str, confirmed: bool) -> Resource {
 
 /// What is known after these changes, and why nothing came of them.
 fn apply(
-    known: &mut BTreeMap<String, Resource>,
+    known: &mut BTreeMap<String, KnownResource>,
     summary: &mut Option<ResourceSummary>,
     changes: Vec<Change>,
 ) -> Option<Why> {
@@ -30,7 +30,9 @@ fn apply(
         match change {
             Change::ResourcesListed(listed) => {
                 assert!(listed.resources.len() <= IN_ONE_CHANGE);
-                known.extend(listed.resources.into_iter().map(|one| (one.key(), one)));
+                let at = listed.at;
+                let listed = listed.resources.into_iter();
+                known.extend(listed.map(|resource| (resource.key(), KnownResource { at, resource })));
             }
             Change::ResourcesCounted(counted) => *summary = Some(counted),
             Change::Nothing { why } => return Some(why),
@@ -43,7 +45,7 @@ fn apply(
 fn keep_with(
     resources: &[Resource],
     is_complete: bool,
-    known: &BTreeMap<String, Resource>,
+    known: &BTreeMap<String, KnownResource>,
     summary: Option<&ResourceSummary>,
 ) -> Vec<Change> {
     let listing = Listing {
@@ -52,6 +54,7 @@ fn keep_with(
         by: "ada",
         resources,
         is_complete,
+        first: None,
         known: ResourcesKnown {
             has_incident: true,
             summary: summary.cloned(),
@@ -108,7 +111,11 @@ fn as_many_are_kept_as_are_allowed_and_not_one_more() {
         "{too_many:?}"
     );
     assert_eq!(keep_with(&one, true, &BTreeMap::new(), Some(&nearly)).len(), 2);
-    let known = BTreeMap::from([("a".to_owned(), resource("a", false))]);
+    let known = KnownResource {
+        at: time(),
+        resource: resource("a", false),
+    };
+    let known = BTreeMap::from([("a".to_owned(), known)]);
     let full = ResourceSummary { potential: 1, ..nearly };
     assert_eq!(
         keep_with(&one, true, &known, Some(&full)).len(),
@@ -127,7 +134,7 @@ proptest! {
             let list: Vec<Resource> = list.iter().map(|(id, confirmed)| resource(id, *confirmed)).collect();
             let changes = keep_with(&list, true, &known, summary.as_ref());
             apply(&mut known, &mut summary, changes);
-            let confirmed = known.values().filter(|one| one.confirmed).count();
+            let confirmed = known.values().filter(|one| one.resource.confirmed).count();
             let counted = summary.as_ref().map_or((0, 0), |one| (one.confirmed as usize, one.potential as usize));
             prop_assert_eq!(counted, (confirmed, known.len() - confirmed));
         }

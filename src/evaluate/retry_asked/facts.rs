@@ -45,6 +45,7 @@ impl View {
                 | Command::Correct { .. }
                 | Command::Claim(_)
                 | Command::RemindOfClaims { .. }
+                | Command::RemindedElsewhere { .. }
                 | Command::ListResources { .. }
                 | Command::EnterDowntime(_)
                 | Command::WithdrawDowntime { .. },

@@ -92,6 +92,9 @@ pub struct Whole {
 struct SaidLine {
     at: Time,
     by: String,
+    /// Who took it in, of one out of an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_in_by: Option<String>,
     #[serde(flatten)]
     said: Said,
 }
@@ -125,6 +128,7 @@ impl Whole {
         let history = listed.history.iter().map(|one| SaidLine {
             at: one.at,
             by: one.by.clone(),
+            taken_in_by: one.taken_in_by.clone(),
             said: one.said.clone(),
         });
         Self {
@@ -269,7 +273,11 @@ pub fn one_of(reading: &Reading, id: &str, now: Time) -> Result<Listed, Refusal>
     let mut found = found(reading, &asked, now)?;
     found.explain(1);
     let first = found.claims.into_iter().next();
-    first.ok_or_else(|| Refusal::not_found("there is no such claim"))
+    first.ok_or_else(|| {
+        Refusal::not_found("there is no such claim").hint(
+            "`bellwether claims list` lists them; one that nobody spoke of goes when nothing is owed by it any more",
+        )
+    })
 }
 
 /// `GET /v1/claims?customer=&month=&state=`.
@@ -338,6 +346,7 @@ pub async fn say(app_state: &AppState, id: &str, by: String, said: Said) -> Resu
         by: by.clone(),
         said,
         row: Box::new(before.row),
+        taken_in_by: None,
     };
     super::carry_out(app_state, by, Command::Claim(Box::new(claimed))).await?;
     let after = stands(app_state, id).await?;

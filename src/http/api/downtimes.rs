@@ -41,13 +41,29 @@ pub struct Answer {
     next: Option<String>,
 }
 
+/// What was entered, and what is to be known of it.
+#[derive(Serialize)]
+pub struct Entered {
+    #[serde(flatten)]
+    downtime: Downtime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// What is known before it is entered.
+struct Before {
+    /// Whether the same is there already.
+    was_there: bool,
+    note: Option<String>,
+}
+
 /// `POST /v1/downtimes?customer=`.
 pub async fn post(
     State(app_state): State<Arc<AppState>>,
     caller: Caller,
     uri: Uri,
     body: Bytes,
-) -> Result<(StatusCode, Json<Downtime>), Refusal> {
+) -> Result<(StatusCode, Json<Entered>), Refusal> {
     let speaker = app_state.speaker(&caller)?;
     let query = Query::of(&uri);
     query.only(&["customer", "token"])?;
@@ -57,7 +73,7 @@ pub async fn post(
     let downtime = typed.checked(&customer, &speaker.by, now).map_err(unfit)?;
     let (asked, whose) = (downtime.clone(), viewer_of(&customer));
     let check = move |reading: &Reading| may_be_entered(reading, &asked, now);
-    let was_there = app_state.read(whose, check).await?;
+    let Before { was_there, note } = app_state.read(whose, check).await?;
     let command = Command::EnterDowntime(Box::new(downtime.clone()));
     let kept = told(
         &app_state,
@@ -67,8 +83,10 @@ pub async fn post(
     )
     .await?;
     match kept.filter(|kept| kept.is_same(&downtime)) {
-        Some(kept) if was_there => Ok((StatusCode::OK, Json(kept))),
-        Some(kept) => Ok((StatusCode::CREATED, Json(kept))),
+        Some(downtime) => {
+            let status = if was_there { StatusCode::OK } else { StatusCode::CREATED };
+            Ok((status, Json(Entered { downtime, note })))
+        }
         None => Err(Refusal::new(
             StatusCode::CONFLICT,
             "somebody else entered or withdrew something meanwhile",
@@ -77,11 +95,11 @@ pub async fn post(
     }
 }
 
-/// Whether the same is there already.
+/// Whether it may be entered, and what is to be known of it.
 ///
 /// # Errors
 /// When there is no such provider, the account is not the customer's, or there are too many.
-fn may_be_entered(reading: &Reading, downtime: &Downtime, now: Time) -> Result<bool, Refusal> {
+fn may_be_entered(reading: &Reading, downtime: &Downtime, now: Time) -> Result<Before, Refusal> {
     let terms = Catalogue::shipped(&reading.rules.catalogue);
     let own = reading.rules.files_of(&downtime.customer);
     let own: Vec<&claim::Term> = own.flat_map(|file| &file.terms).collect();
@@ -105,7 +123,24 @@ fn may_be_entered(reading: &Reading, downtime: &Downtime, now: Time) -> Result<b
             .field("service")
             .hint("withdraw some, or enter one that is longer"));
     }
-    Ok(known.iter().any(|one| one.is_same(downtime)))
+    Ok(Before {
+        was_there: known.iter().any(|one| one.is_same(downtime)),
+        note: unused(reading, downtime),
+    })
+}
+
+/// That nothing is computed of a downtime, because the rule files name nothing that it touches.
+fn unused(reading: &Reading, downtime: &Downtime) -> Option<String> {
+    let incident = downtime.incident(&reading.rules.catalogue);
+    let files = reading.rules.files_of(&downtime.customer);
+    let is_used = claim::is_of_any(&incident, files.flat_map(|file| &file.usages));
+    (!is_used).then(|| {
+        format!(
+            "no `usage:` in the rule files of {} is of this service, region, subscription and resource: nothing is computed of it \
+             until one is",
+            downtime.customer
+        )
+    })
 }
 
 /// `GET /v1/downtimes?customer=&limit=&after=`.

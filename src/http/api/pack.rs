@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 
 use super::super::AppState;
 use super::super::caller::Caller;
@@ -20,6 +19,7 @@ use crate::claim::{Downtime, ENTERED_BY_A_PERSON, Source};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION, Viewer};
 use crate::event::Provider;
+use crate::incident::correction::Corrects;
 use crate::incident::resources::KEPT_MOST;
 use crate::incident::reviews::Terms;
 use crate::view::claims::Listed;
@@ -150,12 +150,13 @@ fn windows(story: &Story, terms: &Terms, now: Time) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     if let Some((from, until, source)) = counted {
         let end_is_told = source == Source::Metadata && said.end.is_none() && until.is_some();
+        let correction = corrected(story).filter(|_| source == Source::Correction);
         windows.push(Window {
             from,
             until,
             said_by: match end_is_told {
                 true => "by the provider's metadata; its end by the provider's last statement".to_owned(),
-                false => source.said_by().to_owned(),
+                false => correction.unwrap_or_else(|| source.said_by().to_owned()),
             },
         });
     }
@@ -171,18 +172,24 @@ fn windows(story: &Story, terms: &Terms, now: Time) -> Vec<Window> {
     windows
 }
 
+/// Who corrected when impact began and ended, and why, as it ends a sentence.
+fn corrected(story: &Story) -> Option<String> {
+    let mut corrections = story.corrections.iter().rev();
+    let last = corrections.find(|one| matches!(one.corrects, Corrects::Window { .. }))?;
+    let (by, at) = (&last.by, last.at.format("%Y-%m-%d"));
+    Some(format!("by a person's correction of {by} on {at}: {}", last.reason))
+}
+
 fn communication(chapter: &Chapter) -> Communication {
     let (text, html) = chapter
         .event
         .as_ref()
         .map_or_else(Default::default, |event| (event.text.clone(), event.html.clone()));
-    let digest = Sha256::digest(text.as_bytes());
     Communication {
         published: chapter.published,
         heard: chapter.heard,
         kind: chapter.kind,
         title: chapter.title.clone(),
-        digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         text,
         html,
     }

@@ -177,7 +177,12 @@ fn asked(
     if kept + new > KEPT_MOST {
         return Err(too_many(kept));
     }
-    let is_other = |one: &&Resource| known.resources.get(&one.key()).is_some_and(|before| before != *one);
+    let is_other = |one: &&Resource| {
+        known
+            .resources
+            .get(&one.key())
+            .is_some_and(|before| before.resource != **one)
+    };
     Ok(Asked {
         incident: incident.id,
         tracking_id: incident.tracking_id,
@@ -226,6 +231,7 @@ async fn keep(app_state: &AppState, speaker: Speaker, asked: Asked) -> Result<Ta
             customer: asked.customer.clone(),
             resources: asked.list.resources,
             is_complete,
+            first: None,
         };
         super::carry_out(app_state, speaker.by, command).await?;
     }

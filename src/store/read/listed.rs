@@ -27,8 +27,9 @@ pub struct ListedResource {
 
 impl View {
     /// A resource that an incident impacted, by its key.
-    pub fn resource(&self, id: &IncidentId, customer: &CustomerId, key: &str) -> Result<Option<Resource>> {
-        one!(self, &keys::resources_of(id, customer).text(key), Item::Resource { resource, .. } => resource)
+    pub fn listed_resource(&self, id: &IncidentId, customer: &CustomerId, key: &str) -> Result<Option<ListedResource>> {
+        let key = keys::resources_of(id, customer).text(key);
+        one!(self, &key, Item::Resource { customer, at, by, resource, .. } => ListedResource { customer, at, by, resource })
     }
 
     /// The resources that an incident impacted, listed for a customer, in the order of their keys.

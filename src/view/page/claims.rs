@@ -270,7 +270,10 @@ impl SaidLine {
         words.extend(said.note.clone());
         Self {
             at: frame.moment(one.at),
-            by: one.by.clone(),
+            by: match &one.taken_in_by {
+                Some(taken_in) => format!("{}, taken in from an archive by {taken_in}", one.by),
+                None => one.by.clone(),
+            },
             words: words.join("; "),
         }
     }
