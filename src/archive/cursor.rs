@@ -18,6 +18,9 @@ pub struct Cursor {
     pub incident: Option<IncidentId>,
     /// How far that was read.
     pub part: Part,
+    /// Of which daemon's archive, and of whose part, where that can be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// How far something was read.
@@ -79,6 +82,7 @@ mod tests {
                 through: 77,
                 incident,
                 part,
+                of: Some("abc".to_owned()),
             };
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }

@@ -44,6 +44,25 @@ pub struct Asked {
     pub with_deliveries: bool,
     /// Behind what.
     pub after: Option<Cursor>,
+    /// Of which daemon, and whose part: what its marks carry, where that is known.
+    pub of: Option<String>,
+}
+
+impl Asked {
+    /// Whether it goes on where it began.
+    ///
+    /// # Errors
+    /// When the mark is of another daemon, or of another one's part.
+    pub fn goes_on(&self) -> Result<(), &'static str> {
+        let began = self.after.as_ref().and_then(|after| after.of.as_ref());
+        match began.zip(self.of.as_ref()).is_none_or(|(began, of)| began == of) {
+            true => Ok(()),
+            false => Err(
+                "this archive was begun by another daemon, or with a token that reads another part: go on with the one that it was \
+                 begun with, or begin a new file",
+            ),
+        }
+    }
 }
 
 /// Lines, and where to go on.
@@ -75,6 +94,7 @@ fn page(from: &Sources<'_>, asked: &Asked) -> Result<Page> {
         through,
         incident,
         part,
+        of: asked.of.clone(),
     });
     Ok(Page {
         lines: reading.lines,

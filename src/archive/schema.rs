@@ -301,7 +301,7 @@ fn claim_row() -> Value {
     json!({
         "type": "object", "required": ["id", "customer", "provider", "service", "month"], "properties": {
             "id": text(), "customer": text(), "provider": text(), "service": text(), "tier": or_nothing(),
-            "region": or_nothing(), "subscription": or_nothing(), "resource": or_nothing(), "month": text(),
+            "region": or_nothing(), "subscription": or_nothing(), "resource": or_nothing(), "month": text(), "billing_period": text(), "terms_source": text(),
             "available_minutes": text(), "down_minutes": or_nothing(), "uptime_percent": or_nothing(),
             "step_percent": or_nothing(), "step_below": text(), "fee": or_nothing(), "currency": or_nothing(), "credit": or_nothing(),
             "last_day": or_nothing(), "state": or_nothing(), "edition": or_nothing(), "provisional": { "type": "boolean" },

@@ -157,7 +157,7 @@ impl Follower {
     fn look_at(&mut self, customer: &CustomerId, now: Time) -> Result<()> {
         let (said, downtimes) = {
             let view = self.sources.ledger.view();
-            let said = claim::by_claim(view.all_claimed(Some(customer))?);
+            let said = view.all_claimed(Some(customer))?;
             (said, view.downtimes_of(customer)?)
         };
         self.work_out(customer, &said, &downtimes, now);

@@ -159,7 +159,7 @@ fn event(customer: &CustomerId, (kind, mark): (Kind, &str), known: &Known, claim
             Stage::Unknown,
             customer,
             &known.tracking_id,
-            title(kind, known, claims, now),
+            title((kind, mark), known, claims, now),
             &text,
             now,
         )
@@ -188,19 +188,26 @@ fn end_of(day: &str) -> Option<Time> {
     Some(next.and_time(NaiveTime::MIN).and_utc())
 }
 
-fn title(kind: Kind, known: &Known, claims: &[&Row], now: Time) -> String {
+fn title((kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -> String {
     let many = match claims {
         [_] => "a credit".to_owned(),
         more => format!("{} credits", more.len()),
     };
     let what = match kind {
         Kind::CaseDue => format!("a case must be opened by {}", case_by_in_words(known, claims)),
+        Kind::ClaimPossible if more_than(mark).is_some() => "more may be owed than was asked for".to_owned(),
         Kind::ClaimPossible => format!("{many} may be claimed until {}", last_day(claims)),
         Kind::ClaimUnanswered => "a claim has no answer or no credit yet".to_owned(),
         _ if is_over(claims, now) => format!("the last day for {many} has passed"),
         _ => format!("the last day for {many} is {}", in_days(claims, now)),
     };
     format!("{}: {what} – {}", known.tracking_id, known.title)
+}
+
+/// The day on which less was asked for than is owed, if a mark is of that.
+fn more_than(mark: &str) -> Option<&str> {
+    let (what, day) = mark.split_once(' ')?;
+    (what == claim::MORE).then_some(day)
 }
 
 fn last_day(claims: &[&Row]) -> String {
@@ -250,6 +257,12 @@ fn text((kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -
              whether a credit comes of it or not.",
             case_by_in_words(known, claims)
         ),
+        Kind::ClaimPossible if let Some(day) = more_than(mark) => format!(
+            "By what is known now, {id} among it, more is owed than was asked for on {day}: {}. What was not asked for \
+             must be claimed until {}.",
+            sums(claims),
+            last_day(claims)
+        ),
         Kind::ClaimPossible => format!(
             "A review of {id} has come. By what you use and pay for, this may be owed: {}. It must be claimed until {}.",
             sums(claims),
@@ -279,6 +292,10 @@ fn text((kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -
     };
     let to_do = match kind {
         Kind::CaseDue => "Open a case with the provider, then `bellwether claims state ID case-opened`.",
+        Kind::ClaimPossible if more_than(mark).is_some() => {
+            "`bellwether claims show ID` says what was asked for and what differs; ask for the rest, then `bellwether claims \
+             state ID submitted --asked AMOUNT`, with all that was asked for by then."
+        }
         Kind::ClaimUnanswered => {
             "Ask the provider, or the reseller who pays; then say how far it is: `bellwether claims state ID granted` (or \
              denied, credited)."

@@ -221,18 +221,29 @@ impl<'a> Month<'a, '_> {
         ahead.or_else(|| all.max())
     }
 
+    /// The last day on which the claim may be in. Where it is counted from each incident, the next one that has not passed,
+    /// else the last one: an old incident must not take a later one along.
+    fn last_day(&self, assessed: &Assessment<'a>) -> Option<NaiveDate> {
+        let within = assessed.term.claim_within?;
+        let began = assessed.down.iter().map(|span| self.calendar.date(span.from));
+        let began: Vec<NaiveDate> = match assessed.down.is_empty() {
+            true => vec![self.month.first],
+            false => began.collect(),
+        };
+        let days = began
+            .into_iter()
+            .filter_map(|began| within.last_day(&self.month, self.calendar, began));
+        let today = self.calendar.date(self.asked.at);
+        days.clone().filter(|day| *day >= today).min().or_else(|| days.max())
+    }
+
     fn shown(&self, assessed: &Assessment<'a>, is_owed: bool) -> Row {
         let usage = self.members[0].usage;
         let identity = match self.per {
             Per::Resource => usage.identity(),
             Per::Service => usage.identity_of_service(),
         };
-        let began = assessed
-            .down
-            .first()
-            .map_or(self.month.first, |span| self.calendar.date(span.from));
-        let last_day = assessed.term.claim_within;
-        let last_day = last_day.and_then(|within| within.last_day(&self.month, self.calendar, began));
+        let last_day = self.last_day(assessed);
         let is_over = last_day.is_some_and(|last_day| self.calendar.date(self.asked.at) > last_day);
         let is_known = !matches!(assessed.outcome, Outcome::Unknown(_));
         let money = self.money();
@@ -270,6 +281,12 @@ impl<'a> Month<'a, '_> {
             subscription: usage.subscription.clone(),
             resource: usage.resource.clone().filter(|_| self.per == Per::Resource),
             month: self.month.name.to_string(),
+            billing_period: Some(format!(
+                "{} to {} ({})",
+                self.month.first,
+                self.month.last,
+                self.calendar.zone.name()
+            )),
             available_minutes: downtime::minutes(assessed.uptime.available),
             down_minutes: is_known.then(|| downtime::minutes(assessed.uptime.down)),
             uptime_percent: is_known.then(|| assessed.uptime.percent()),
@@ -281,6 +298,7 @@ impl<'a> Month<'a, '_> {
             last_day: last_day.map(|day| day.to_string()),
             state: is_owed.then_some(if is_over { State::Expired } else { State::Possible }),
             edition: assessed.term.edition_name(),
+            terms_source: assessed.term.source.clone(),
             provisional: self.month.end > self.asked.at,
             verified: assessed.term.verified && assessed.edition.is_sure,
             incidents,

@@ -42,12 +42,14 @@ pub use explain::ENTERED_BY_A_PERSON;
 pub use incidents::{Impact as ImpactOn, Incident, OnList, Source, is_of_any, read_incidents};
 pub use money::rounded;
 pub use month::Calendar;
-pub use reminders::{Facts, due};
+pub use reminders::{Facts, MORE, due};
 pub use row::Row;
-pub use standing::{Claimed, Said, Standing, Unfit, by_claim};
+pub use standing::{Claimed, Said, Standing, Unfit};
 pub use state::State;
 pub use terms::{Catalogue, Exclusion, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
-pub use usage::{Beside, Costs, Identity, Usage, claimed_twice, joined, read_costs, read_usage, read_usage_among};
+pub use usage::{
+    Beside, Costs, Identity, Usage, claimed_twice, joined, read_costs, read_usage, read_usage_among, said_twice,
+};
 pub use words::service_key;
 
 /// A billing month as it is written (`2026-10`); `None` if the text is none.

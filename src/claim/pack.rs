@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 use crate::event::Kind;
 
-use super::row::Row;
+use super::row::{Case, Row};
 
 mod archive;
 mod evidence;
@@ -49,6 +49,8 @@ pub struct Pack<'a> {
     pub term_evidence: &'a [String],
     /// What of it a person says is there.
     pub provided: &'a [Provided],
+    /// The incidents for which nobody has said that a case was opened, where the terms ask for one.
+    pub cases_to_open: Vec<Case>,
     /// When the pack is made.
     pub made: Time,
     /// The version of the program.
@@ -141,10 +143,7 @@ pub fn files(pack: &Pack<'_>) -> Vec<(String, Vec<u8>)> {
     let layout = layout::Layout::of(pack);
     let missing = missing::Missing::of(pack, &layout);
     let mut files = vec![
-        (
-            "request.txt".to_owned(),
-            request::text(pack, &layout, &missing).into_bytes(),
-        ),
+        ("request.txt".to_owned(), request::text(pack, &layout).into_bytes()),
         ("missing.txt".to_owned(), missing.text(pack).into_bytes()),
         (
             "claim.html".to_owned(),

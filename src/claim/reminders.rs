@@ -26,6 +26,9 @@ const CASE_IS_TOLD: Duration = Duration::days(7);
 /// How long a provider takes where its terms do not say it, seconds: 45 days.
 const PROCESSED_WITHIN: u64 = 45 * 24 * 60 * 60;
 
+/// What the mark begins with of being told that more is owed than was asked for on the day that stands behind it.
+pub const MORE: &str = "more";
+
 /// What is known of a claim.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -65,9 +68,10 @@ pub fn due(facts: &Facts<'_>, now: Time) -> (Vec<Reminder>, Option<Time>) {
         return (Vec::new(), None);
     }
     let Some(state) = facts.standing.counts(facts.row.state) else {
-        return (case(facts, None, now), None);
+        return (case(facts, now), None);
     };
-    let mut tell = case(facts, Some(state), now);
+    let mut tell = case(facts, now);
+    tell.extend(more(facts, state));
     let mut coming: Vec<Coming> = Vec::new();
     if state.is_before_submission() || state == State::Expired {
         coming.extend(last_days(facts));
@@ -105,16 +109,19 @@ fn untold(facts: &Facts<'_>, kind: Kind, mark: String) -> Option<Reminder> {
     })
 }
 
+/// That by what is known when the month is over more is owed than was asked for: a later incident, or a correction.
+fn more(facts: &Facts<'_>, state: State) -> Option<Reminder> {
+    let is_final = state != State::Expired && !facts.row.provisional;
+    facts.standing.still_to_ask(facts.row).filter(|_| is_final)?;
+    let day = facts.standing.submitted?.date_naive();
+    untold(facts, Kind::ClaimPossible, format!("{MORE} {day}"))
+}
+
 /// That a case must be opened, for each incident: as soon as it is known, whether a step is reached yet or not. Who has
-/// opened one did so for what had begun by then.
-fn case(facts: &Facts<'_>, state: Option<State>, now: Time) -> Vec<Reminder> {
-    let is_open = |began: Time| match state {
-        None | Some(State::Possible) => true,
-        Some(State::CaseOpened) => facts.standing.since.is_some_and(|since| since < began),
-        Some(_) => false,
-    };
-    let cases = facts.row.cases.iter();
-    let due = cases.filter(|case| is_open(case.began) && now < case.by + CASE_IS_TOLD);
+/// opened one, or handed the claim in, did so for the incidents that were known by then.
+fn case(facts: &Facts<'_>, now: Time) -> Vec<Reminder> {
+    let cases = facts.standing.cases_to_open(facts.row);
+    let due = cases.filter(|case| now < case.by + CASE_IS_TOLD);
     let reminders = due.filter_map(|case| {
         let reminder = untold(facts, Kind::CaseDue, format!("case {}", case.incident))?;
         Some(Reminder {
@@ -347,6 +354,13 @@ mod tests {
         row.state = Some(State::Possible);
         let opened = said(&[("2026-11-24T09:30:00Z", state(State::CaseOpened))]);
         assert_eq!(told_at(&row, &opened, &[], "2026-11-24T10:00:00Z").0, [""; 0]);
+        let prepared = said(&[("2026-11-24T09:30:00Z", state(State::Prepared))]);
+        assert_eq!(
+            told_at(&row, &prepared, &[], "2026-11-24T10:00:00Z").0,
+            ["case VVTQ-J98"]
+        );
+        let withdrawn = said(&[("2026-11-24T09:30:00Z", state(State::Withdrawn))]);
+        assert_eq!(told_at(&row, &withdrawn, &[], "2026-11-24T10:00:00Z").0, [""; 0]);
         // one that begins later needs a case of its own
         row.cases.push(case("WXYZ-9", "2026-11-25T08:00:00Z"));
         let nobody_told = told_at(&row, &nobody, &told, "2026-11-25T08:10:00Z").0;

@@ -35,6 +35,9 @@ pub struct Row {
     pub resource: Option<String>,
     /// The month in which the billing month begins.
     pub month: String,
+    /// Its first and last date, and by whose clocks: `2026-11-15 to 2026-12-14 (Europe/Berlin)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_period: Option<String>,
     /// Minutes in which it was to be available.
     pub available_minutes: String,
     /// Minutes of these that count as down.
@@ -58,6 +61,9 @@ pub struct Row {
     pub state: Option<State>,
     /// The edition of the terms.
     pub edition: Option<String>,
+    /// Where the terms stand: an agreement, or the provider's document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms_source: Option<String>,
     /// Whether the month is not over.
     pub provisional: bool,
     /// Whether the terms were read in the provider's own document.

@@ -1,6 +1,6 @@
 //! What people said of a claim, one word after another, and how it stands by that.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::event::fold;
 
 use super::money::Currency;
 use super::pack::Provided;
-use super::row::Row;
+use super::row::{Case, Row};
 use super::state::State;
 
 /// The longest name of an owner or addressee, characters.
@@ -128,19 +128,12 @@ pub struct Standing {
     pub credited: Option<String>,
     /// Whether nobody is reminded of it.
     pub is_not_worth_it: bool,
+    /// The incidents of which a case was opened, or the claim submitted.
+    pub cases: BTreeSet<String>,
     /// What of the things that the terms ask for is there, and where.
     pub provided: Vec<Provided>,
     /// The figures as they were at the submission, or when something was said last.
     pub row: Option<Row>,
-}
-
-/// What was said, by claim.
-pub fn by_claim(said: Vec<Claimed>) -> BTreeMap<String, Vec<Claimed>> {
-    let mut by_claim: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
-    for one in said {
-        by_claim.entry(one.claim.clone()).or_default().push(one);
-    }
-    by_claim
 }
 
 /// Why something cannot be said of a claim.
@@ -170,6 +163,13 @@ impl Standing {
             (self.state, self.since) = (Some(state), Some(one.at));
             if state == State::Submitted {
                 self.submitted = Some(one.at);
+                // who hands it in finds it worth the work
+                self.is_not_worth_it = false;
+            }
+            if state == State::CaseOpened || state.is_after_submission() {
+                self.cases.extend(one.row.incidents.iter().cloned());
+                self.cases
+                    .extend(one.row.cases.iter().map(|case| case.incident.clone()));
             }
         }
         let is_frozen = self.submitted.is_some() && said.state != Some(State::Submitted);
@@ -210,6 +210,27 @@ impl Standing {
         self.asked.as_deref().or_else(frozen)
     }
 
+    /// The incidents for which a case is still to be opened, each with the last moment for it.
+    pub fn cases_to_open<'r>(&self, row: &'r Row) -> impl Iterator<Item = &'r Case> {
+        let is_pursued = self.state != Some(State::Withdrawn) && !self.is_not_worth_it;
+        let open = row
+            .cases
+            .iter()
+            .filter(|case| is_pursued && !self.cases.contains(&case.incident));
+        open.collect::<Vec<_>>().into_iter()
+    }
+
+    /// What is still to be asked for of a claim that was submitted: by what is known now more is owed.
+    pub fn still_to_ask(&self, now: &Row) -> Option<Decimal> {
+        let is_asked = self
+            .state
+            .is_some_and(|state| state.is_open() || state == State::Credited);
+        let difference = self.difference(now).filter(|_| is_asked)?;
+        Decimal::from_str_exact(&difference)
+            .ok()
+            .filter(|more| more.is_sign_positive())
+    }
+
     /// The figures that the claim was submitted with, if it was.
     pub fn submitted_row(&self) -> Option<&Row> {
         self.row.as_ref().filter(|_| self.submitted.is_some())
@@ -233,7 +254,9 @@ impl Said {
         if let Some(next) = self.state {
             follows(state, next)?;
         }
-        self.fit_alone(row)
+        let said = self.fit_alone(row)?;
+        said.asks_for_something(row)?;
+        Ok(said)
     }
 
     /// Whether this can be said of a claim, whatever was said of it before.
@@ -270,6 +293,25 @@ impl Said {
             *provided = fit_evidence(provided, row)?;
         }
         Ok(self)
+    }
+
+    /// What is asked for is something, and at most what was charged.
+    fn asks_for_something(&self, row: &Row) -> Result<(), Unfit> {
+        let decimal = |text: &str| Decimal::from_str_exact(text).ok();
+        let Some(asked) = self.asked.as_deref().and_then(decimal) else {
+            return Ok(());
+        };
+        if asked.is_zero() {
+            let hint = "`not_worth_it` says that nothing is asked for".to_owned();
+            return Err(unfit("asked", "this asks for nothing", hint));
+        }
+        match row.fee.as_deref().and_then(decimal).filter(|fee| asked > *fee) {
+            Some(fee) => {
+                let what = format!("this is more than the month's fee, {fee}: no credit exceeds that");
+                Err(unfit("asked", &what, "is there a digit too many?".to_owned()))
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -82,12 +82,13 @@ impl State {
             Self::CaseOpened => &[Prepared, Submitted, Withdrawn],
             Self::Prepared => &[CaseOpened, Submitted, Withdrawn],
             Self::Submitted => &[Acknowledged, Granted, Denied, Credited, Withdrawn],
-            Self::Acknowledged => &[Granted, Denied, Credited, Withdrawn],
-            Self::Granted => &[Credited, Denied, Withdrawn],
+            // what is owed more, by a later incident of the month, is asked for by submitting it again
+            Self::Acknowledged => &[Granted, Denied, Credited, Submitted, Withdrawn],
+            Self::Granted => &[Credited, Denied, Submitted, Withdrawn],
             // an objection is a claim that is submitted again
             Self::Denied => &[Submitted, Granted, Credited, Withdrawn],
             // it did not stand on the invoice after all
-            Self::Credited => &[Granted],
+            Self::Credited => &[Granted, Submitted],
             // a provider may be kind
             Self::Expired => &[Submitted, Withdrawn],
             Self::Withdrawn => &[Possible, Submitted],
@@ -97,6 +98,12 @@ impl State {
     /// Whether it is still to be handed in.
     pub fn is_before_submission(self) -> bool {
         matches!(self, Self::Possible | Self::CaseOpened | Self::Prepared)
+    }
+
+    /// Whether it was handed in, whatever came of it.
+    pub fn is_after_submission(self) -> bool {
+        use State::{Acknowledged, Credited, Denied, Granted, Submitted};
+        matches!(self, Submitted | Acknowledged | Granted | Denied | Credited)
     }
 
     /// Whether somebody still has to do something, or to answer.

@@ -20,7 +20,7 @@ mod read;
 
 pub use crate::incident::resources::{resource_key, resource_name, subscription_of};
 pub use costs::{Costs, read_costs};
-pub use read::{Beside, read_usage, read_usage_among};
+pub use read::{Beside, read_usage, read_usage_among, said_twice};
 
 /// One service, or one resource of it, that a customer pays for.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,6 +147,54 @@ impl Usage {
         is_by_month(self) && is_by_month(other) && without_fees(self) == without_fees(other)
     }
 
+    /// Whether the other one names the same in other words than by the same identity: this one is the longer, the other the
+    /// shorter or the wider.
+    fn is_part_of_the_same(&self, other: &Self) -> bool {
+        if self.identity() == other.identity() || self.customer != other.customer {
+            return false;
+        }
+        let is_same_or_open = |one: Option<&str>, other: Option<&str>| one == other || one.is_none() || other.is_none();
+        if !is_same_or_open(self.subscription.as_deref(), other.subscription.as_deref()) {
+            return false;
+        }
+        match (&self.resource, &other.resource) {
+            (Some(one), Some(other)) => {
+                let (one, other) = (resource_key(one), resource_key(other));
+                one == other || !one.contains('/') || !other.contains('/')
+            }
+            // the service as a whole, and a resource of it
+            (None, Some(_)) => {
+                let (region, tier) = (self.region_key(), self.tier.as_deref().map(fold));
+                let (of_region, of_tier) = (other.region_key(), other.tier.as_deref().map(fold));
+                is_same_or_open(region.as_deref(), of_region.as_deref()) && (tier.is_none() || tier == of_tier)
+            }
+            // what has no account is of all of them
+            (None, None) => {
+                self.region_key() == other.region_key()
+                    && self.tier.as_deref().map(fold) == other.tier.as_deref().map(fold)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    /// What is said differently of the same thing, of which both have other months.
+    pub fn differs_by_month_from(&self, other: &Self) -> Option<&'static str> {
+        let is_by_month = |one: &Self| one.fee.is_none() && !one.fees.is_empty();
+        if !is_by_month(self) || !is_by_month(other) || self.has_a_month_of(other) {
+            return None;
+        }
+        let tier = |one: &Self| one.tier.as_deref().map(fold);
+        [
+            ("tier", tier(self) != tier(other)),
+            ("region", self.region_key() != other.region_key()),
+            ("currency", self.currency != other.currency),
+            ("billing day", self.calendar.day != other.calendar.day),
+            ("zone", self.calendar.zone != other.calendar.zone),
+        ]
+        .into_iter()
+        .find_map(|(key, is_other)| is_other.then_some(key))
+    }
+
     fn has_a_month_of(&self, other: &Self) -> bool {
         self.fees.keys().any(|month| other.fees.contains_key(month))
     }
@@ -161,12 +209,64 @@ impl Usage {
     }
 }
 
-/// Of entries of one identity, in the order of `deployed`, each that would claim the same twice, behind the one that claims
-/// it already. Fees of other months of the same thing may stand beside each other.
-pub fn claimed_twice<'t, T>(same: &'t [T], usage: impl Fn(&T) -> &Usage) -> Vec<(&'t T, &'t T)> {
+/// Entries that would claim the same twice, each behind the one that claims it already.
+pub fn claimed_twice<T>(all: &[T], usage: impl Fn(&T) -> &Usage) -> Vec<(&T, &T)> {
+    let mut by_identity: HashMap<Identity, Vec<&T>> = HashMap::new();
+    for one in all {
+        by_identity.entry(usage(one).identity()).or_default().push(one);
+    }
+    let mut twice = Vec::new();
+    for mut same in by_identity.into_values().filter(|same| same.len() > 1) {
+        same.sort_by_key(|one| (usage(one).deployed, usage(one).place));
+        twice.extend(twice_by_identity(&same, &usage));
+    }
+    twice.extend(twice_by_other_words(all, &usage));
+    twice
+}
+
+/// How many entries one entry is compared with that may mean the same in other words.
+const COMPARED_MOST: usize = 64;
+
+/// Entries that name the same thing in other words: a resource by its name and by its whole id, with its account and
+/// without, or as a part of its whole service.
+fn twice_by_other_words<'t, T>(all: &'t [T], usage: &impl Fn(&T) -> &Usage) -> Vec<(&'t T, &'t T)> {
+    let last_part = |used: &Usage| {
+        let key = resource_key(used.resource.as_deref()?);
+        Some(resource_name(&key).to_owned())
+    };
+    let mut by_word: HashMap<(&str, &str, Option<String>), Vec<usize>> = HashMap::new();
+    for (nth, one) in all.iter().enumerate() {
+        let used = usage(one);
+        let key = (used.provider.as_str(), used.service_key.as_str(), last_part(used));
+        by_word.entry(key).or_default().push(nth);
+    }
+    let mut twice = Vec::new();
+    for (nth, one) in all.iter().enumerate() {
+        let used = usage(one);
+        let of_name = last_part(used).map(Some);
+        let others = of_name.into_iter().chain([None]).filter_map(|name| {
+            let key = (used.provider.as_str(), used.service_key.as_str(), name);
+            by_word.get(&key)
+        });
+        let mut others = others.flatten().take(COMPARED_MOST);
+        let other = others.find(|other| {
+            let before = usage(&all[**other]);
+            // each pair of equals is said once
+            let is_first = before.resource.is_some() != used.resource.is_some() || **other < nth;
+            is_first && before.is_part_of_the_same(used) && before.is_beside(used)
+        });
+        twice.extend(other.map(|other| (&all[*other], one)));
+    }
+    twice
+}
+
+/// Of entries of one identity, in the order of `deployed`. Fees of other months of the same thing may stand beside each
+/// other.
+fn twice_by_identity<'t, T>(same: &[&'t T], usage: &impl Fn(&T) -> &Usage) -> Vec<(&'t T, &'t T)> {
     let mut twice = Vec::new();
     let mut by_month: BTreeMap<YearMonth, &T> = BTreeMap::new();
     let mut last: Option<&T> = None;
+    let same = same.iter().copied();
     for one in same {
         let beside = last.replace(one).filter(|before| usage(before).is_beside(usage(one)));
         if !beside.is_some_and(|before| usage(before).is_by_month_with(usage(one))) {

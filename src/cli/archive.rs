@@ -21,6 +21,7 @@ use crate::journal::{self, Journal};
 use crate::ledger::Past;
 use crate::rule::RuleSet;
 use crate::rule::check::Deciding;
+use crate::secret::{LinkKey, Sealer};
 use crate::store::{Store, rebuild};
 use crate::view::story::Sources;
 use crate::view::visibility::Visibility;
@@ -54,6 +55,8 @@ pub struct State {
     past: Past,
     settings: Settings,
     now: Time,
+    /// The key of this state directory, if it lies there.
+    links: Option<LinkKey>,
     _journal: Journal,
     _dir: tempfile::TempDir,
     _lock: StateLock,
@@ -145,6 +148,9 @@ impl State {
         }
         let lock = StateLock::take(state).map_err(|error| in_use(state, error))?;
         let (settings, _) = rules::settings(config, &Flags::default())?;
+        let key = state.join("state.key");
+        let sealer = key.is_file().then(|| Sealer::open(&key, true).ok()).flatten();
+        let links = sealer.map(|sealer| LinkKey::of(&sealer));
         let options = journal::Options::default();
         let (journal, _) = Journal::open(&journal, options).context("opening the journal")?;
         let dir = tempfile::tempdir().context("making a place for a store")?;
@@ -172,6 +178,7 @@ impl State {
             past,
             settings,
             now: Clock::System.now(),
+            links,
             _journal: journal,
             _dir: dir,
             _lock: lock,
@@ -182,15 +189,17 @@ impl State {
         let usage = |why: String| Failure::new(Exit::Usage, why);
         let since = wanted.since.as_deref().map(|text| archive::since(text, self.now));
         let after = after.map(|text| text.parse().map_err(|why: &str| usage(why.to_owned())));
-        let asked = Asked {
-            since: since.transpose().map_err(|why| usage(format!("--since: {why}")))?,
-            with_deliveries: wanted.with_deliveries,
-            after: after.transpose()?,
-        };
         let viewer = match &wanted.customer {
             None => Viewer::Operator,
             Some(name) => self.customer(name)?,
         };
+        let asked = Asked {
+            of: self.links.as_ref().map(|links| links.archive(viewer.customer())),
+            since: since.transpose().map_err(|why| usage(format!("--since: {why}")))?,
+            with_deliveries: wanted.with_deliveries,
+            after: after.transpose()?,
+        };
+        asked.goes_on().map_err(|why| usage(why.to_owned()))?;
         let sources = Sources {
             visibility: Visibility::of(self.store.view(), &self.settings.customers, &viewer),
             journal: &self.reader,

@@ -4,22 +4,31 @@ use crate::claim::{Claimed, Standing};
 use crate::clock::Time;
 use crate::record::{Change, Why};
 
-/// Keeps it. What comes out of an archive keeps its time, and comes behind what was said here only if it is newer.
+/// Keeps it.
 pub fn keep(claimed: &Claimed, before: &[Claimed], now: Time) -> Vec<Change> {
-    let is_archived = claimed.taken_in_by.is_some();
-    if is_archived && before.iter().any(|one| one.is_same(claimed)) {
-        return nothing(Why::SaidBefore);
+    if claimed.taken_in_by.is_some() {
+        return take_in(claimed, before);
     }
-    let is_overtaken = is_archived && before.last().is_some_and(|last| last.at > claimed.at);
     let state = Standing::of(before).counts(claimed.row.state);
     match claimed.said.clone().fit(state, &claimed.row) {
-        Ok(said) if !is_overtaken => vec![Change::Claimed(Box::new(Claimed {
-            at: if is_archived { claimed.at } else { now },
+        Ok(said) => vec![Change::Claimed(Box::new(Claimed {
+            at: now,
             said,
             ..claimed.clone()
         }))],
         // somebody else was quicker: whoever asked reads how it stands
-        Ok(_) | Err(_) => nothing(Why::ClaimStandsOtherwise),
+        Err(_) => nothing(Why::ClaimStandsOtherwise),
+    }
+}
+
+/// What comes out of an archive could be said when it was said, and stands among what was said here by its time.
+fn take_in(claimed: &Claimed, before: &[Claimed]) -> Vec<Change> {
+    if before.iter().any(|one| one.is_same(claimed)) {
+        return nothing(Why::SaidBefore);
+    }
+    match claimed.clone().taken_from_archive() {
+        Ok(claimed) => vec![Change::Claimed(Box::new(claimed))],
+        Err(_) => nothing(Why::ClaimStandsOtherwise),
     }
 }
 

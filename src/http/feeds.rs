@@ -19,13 +19,14 @@ use super::{AppState, EmailAddress, LinkKey};
 use crate::channel::calendar::published::published;
 use crate::clock::Time;
 use crate::customer::{CustomerId, ORGANISATION, Viewer};
-use crate::event::EventType;
+use crate::event::{EventType, Provider};
 use crate::incident::reviews::Terms;
 use crate::incident::{Incident, IncidentId};
 use crate::notification::hash;
 use crate::view::feed::{Feed, Gathered};
 use crate::view::filter::{Filter, PARAMETERS};
 use crate::view::page::feeds::Addresses;
+use crate::view::story::{Heard, Whose};
 
 /// How many incidents are looked for at once.
 const AT_ONCE: usize = 200;
@@ -233,9 +234,50 @@ impl Incidents<'_> {
     }
 }
 
+impl Incidents<'_> {
+    /// Our own incidents that remind of something and of which something was said since then.
+    fn each_reminder(
+        &self,
+        since: Time,
+        mut add: impl FnMut(&IncidentId) -> anyhow::Result<()>,
+    ) -> Result<(), Refusal> {
+        let from = self.reading.sources();
+        for candidate in from.visibility.candidates(None).take(INCIDENTS_MOST) {
+            let candidate = candidate?;
+            if candidate.updated < since {
+                break;
+            }
+            if candidate.id.provider == Provider::Bellwether && candidate.kind.is_reminder() {
+                add(&candidate.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the filter lets an incident through.
+    fn is_asked(&self, id: &IncidentId) -> anyhow::Result<bool> {
+        let from = self.reading.sources();
+        let whose = Whose {
+            is_whole: from.visibility.is_whole(),
+            only: from.visibility.only(),
+        };
+        let hearings = from.visibility.hearings(id)?;
+        let Some(mut heard) = Heard::of(&from, id)? else {
+            return Ok(false);
+        };
+        let outline = heard.outline(whose, &hearings, &self.reading.rules.catalogue, (self.terms, self.now))?;
+        Ok(outline.is_some_and(|outline| self.filter.matches(&outline.facts, self.now)))
+    }
+}
+
 fn feed(gathered: &Gathered<'_>, incidents: &Incidents<'_>) -> Result<Feed, Refusal> {
     let mut entries = Vec::new();
     incidents.each(|incident| gathered.add(&mut entries, incident))?;
+    if let Some(since) = Gathered::room_since(&entries) {
+        incidents.each_reminder(since, |own| {
+            gathered.add_reminders(&mut entries, own, |id| incidents.is_asked(id))
+        })?;
+    }
     Ok(Feed::of(gathered.customer.clone(), entries))
 }
 

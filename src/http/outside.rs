@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use chrono_tz::Tz;
@@ -48,7 +48,8 @@ pub async fn around(State(app_state): State<Arc<AppState>>, request: Request, ne
     let path = request.uri().path().to_owned();
     let wants_page = wants_page(&method, &path, request.headers());
     let frame = wants_page.then(|| {
-        let mut frame = frame(&app_state, &path, zone::chosen(request.headers()), false);
+        let mut frame = frame(&app_state, request.uri(), zone::chosen(request.headers()), false);
+        frame.back = None;
         frame.sign_in = Some(signing_in::leading_back(&method, request.uri()));
         frame
     });
@@ -100,8 +101,9 @@ fn wish(accepts: &str, form: &str) -> u32 {
     named.max().unwrap_or_default()
 }
 
-/// What a page at this path has around it.
-pub fn frame(app_state: &AppState, path: &str, zone: Option<Tz>, has_list: bool) -> Frame {
+/// What a page at this address has around it.
+pub fn frame(app_state: &AppState, uri: &Uri, zone: Option<Tz>, has_list: bool) -> Frame {
+    let path = uri.path();
     let depth = path.matches('/').count().saturating_sub(1);
     Frame {
         root: if depth == 0 {
@@ -114,11 +116,12 @@ pub fn frame(app_state: &AppState, path: &str, zone: Option<Tz>, has_list: bool)
         sign_in: None,
         now: app_state.clock.now(),
         zone,
+        back: zone::way_back(uri),
     }
 }
 
 /// What a page has around it for this reader.
-pub fn frame_for(app_state: &AppState, path: &str, caller: &Caller, reader: &Reader) -> Frame {
+pub fn frame_for(app_state: &AppState, uri: &Uri, caller: &Caller, reader: &Reader) -> Frame {
     let customers = app_state.ledger.rules().customers.by_name.clone().unwrap_or_default();
     let chosen = reader.viewer.customer().filter(|_| reader.may_choose);
     Frame {
@@ -134,14 +137,15 @@ pub fn frame_for(app_state: &AppState, path: &str, caller: &Caller, reader: &Rea
                 false => Vec::new(),
             },
             form_token: reader.form_token.clone(),
-            here: path
+            here: uri
+                .path()
                 .trim_start_matches('/')
                 .split('/')
                 .next()
                 .unwrap_or_default()
                 .to_owned(),
         }),
-        ..frame(app_state, path, caller.zone, true)
+        ..frame(app_state, uri, caller.zone, true)
     }
 }
 

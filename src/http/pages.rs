@@ -38,7 +38,7 @@ pub async fn incidents(
     let known: Vec<&str> = PARAMETERS.into_iter().chain(["before", "token", "as"]).collect();
     query.only(&known)?;
     let before = query.one("before").map(cursor).transpose()?;
-    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     let viewer = reader.viewer;
     let terms = app_state.settings.reviews.clone();
     let html = move |reading: &Reading| {
@@ -119,16 +119,17 @@ pub async fn incident(
     let window = Extract {
         before: before.transpose()?,
         most: page::TOLD_MOST,
+        events: page::TOLD_EVENTS_MOST,
     };
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let (viewer, frame) = match caller.link {
         Some(_) => {
             let viewer = app_state.opener(&caller, provider, &tracking_id)?;
-            (viewer, frame(&app_state, uri.path(), caller.zone, false))
+            (viewer, frame(&app_state, &uri, caller.zone, false))
         }
         None => {
             let reader = app_state.reading(&caller)?;
-            let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+            let frame = frame_for(&app_state, &uri, &caller, &reader);
             (reader.viewer, frame)
         }
     };
@@ -162,7 +163,7 @@ fn query_kept(query: &Query) -> Vec<(&'static str, String)> {
 /// `GET /feeds`: where the feeds of the customers are that the reader may see.
 pub async fn feeds(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Html<String>, Refusal> {
     let reader = app_state.reading(&caller)?;
-    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     let feeds = super::feeds::of_viewer(&app_state, &reader.viewer);
     Ok(Html(page::feeds::feeds(&frame, &feeds)))
 }

@@ -52,12 +52,24 @@ pub async fn choose(uri: Uri) -> Result<Response, Refusal> {
     Ok((StatusCode::SEE_OTHER, headers).into_response())
 }
 
+/// The first parts of paths of pages.
+const PAGES: [&str; 6] = ["incidents", "deliveries", "claims", "rules", "why", "feeds"];
+
+/// Where somebody comes back to who chooses a zone on the page at this address, below the top. An address with a token in
+/// it is put into no other one.
+pub fn way_back(uri: &Uri) -> Option<String> {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let has_token = Query::of(uri).one("token").is_some();
+    (!has_token).then(|| format!("{}{query}", uri.path().trim_start_matches('/')))
+}
+
 /// A page of ours to go back to: a path below the top, or the top with a query. Everything else leads to the top.
 fn address(back: &str) -> String {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '"' | '<' | '>');
+    let first = back.split(['?', '/']).next().unwrap_or_default();
     let is_ours = back.len() <= BACK_BYTES_MOST
         && back.chars().all(is_plain)
-        && (back.starts_with('?') || back.starts_with("incidents/"))
+        && (back.starts_with('?') || PAGES.contains(&first))
         && !back.contains("..");
     match is_ours {
         true => format!("./{back}"),
@@ -112,6 +124,10 @@ mod tests {
                 "incidents/0NTJ-VV8?provider=azure",
                 "./incidents/0NTJ-VV8?provider=azure",
             ),
+            ("claims/0f1e?as=contoso", "./claims/0f1e?as=contoso"),
+            ("deliveries", "./deliveries"),
+            ("sign-out", "./"),
+            ("v1/status", "./"),
             ("", "./"),
             ("//evil.example", "./"),
             ("https://evil.example", "./"),

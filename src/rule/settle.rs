@@ -189,31 +189,21 @@ impl<'t> Folder<'t> {
 
     /// Files of a folder may not claim the same resource for the same time.
     fn refuse_claimed_twice(&self) {
-        let mut known: HashMap<Identity, Vec<(&Member<'_>, &Usage)>> = HashMap::new();
-        let mut count = 0;
+        let mut all: Vec<(&Member<'_>, &Usage)> = Vec::new();
         for member in &self.files {
-            let usages = &member.draft.usages;
-            count += usages.len();
-            if count > MAX_USAGES {
+            all.extend(member.draft.usages.iter().map(|usage| (member, usage)));
+            if all.len() > MAX_USAGES {
+                let count = all.len();
                 let what = format!("a folder has at most {MAX_USAGES} entries of usage; with this file it has {count}");
                 let hint = "an entry without `resource:` is all of a service in an account";
                 return member.draft.reading.error(Place::default(), &what, Some(hint));
             }
-            for usage in usages {
-                known.entry(usage.identity()).or_default().push((member, usage));
-            }
         }
-        for mut same in known.into_values().filter(|same| same.len() > 1) {
-            same.sort_by_key(|(_, usage)| usage.deployed);
-            for ((first, one), (second, other)) in claim::claimed_twice(&same, |(_, usage)| *usage) {
-                // within a file it was said when that was read
-                if first.draft.reading.file != second.draft.reading.file {
-                    let (name, line, file) = (other.name(), one.place.line, first.draft.reading.file);
-                    let what = format!("`{name}` would be claimed twice: it is on line {line} of {file} already");
-                    let hint = "keep one entry, or end the first with `removed:` where the second is `deployed:`; files of \
-                                single months (`fees:` without `fee:`) may stand beside each other";
-                    second.draft.reading.error(other.place, &what, Some(hint));
-                }
+        for ((first, one), (second, other)) in claim::claimed_twice(&all, |(_, usage)| *usage) {
+            // within a file it was said when that was read
+            if first.draft.reading.file != second.draft.reading.file {
+                let (what, hint) = claim::said_twice((one, Some(first.draft.reading.file)), other);
+                second.draft.reading.error(other.place, &what, Some(&hint));
             }
         }
     }

@@ -59,6 +59,13 @@ impl LinkKey {
         format!("{customer}~{}", URL_SAFE.encode(&mac[..16]))
     }
 
+    /// What the marks of an archive carry, so that a file is gone on with where it was begun: by this state directory, and
+    /// for the same reader (a customer, or everybody's).
+    pub fn archive(&self, of: Option<&CustomerId>) -> String {
+        let parts = ["marks of an archive", of.map_or("", CustomerId::as_str)];
+        URL_SAFE.encode(&mac(self.0.as_slice(), &parts).into_bytes()[..9])
+    }
+
     /// Whose feeds are called this, where `generation` says which names count today.
     pub fn opens_feed(&self, name: &str, generation: impl FnOnce(&CustomerId) -> Option<u32>) -> Option<CustomerId> {
         let (customer, _) = name.rsplit_once('~')?;

@@ -1,7 +1,7 @@
 //! Typed look-ups, for contexts, doors and pages.
 
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use anyhow::{Context as _, Result};
 
@@ -132,19 +132,32 @@ impl View {
 
     /// What persons said of an incident, the oldest first.
     pub fn corrections(&self, id: &IncidentId) -> Result<Vec<Correction>> {
-        collect!(self.scan(&keys::corrections(id)), Item::Correction { correction, .. } => correction)
+        let kept: Result<Vec<Correction>> =
+            collect!(self.scan(&keys::corrections(id)), Item::Correction { correction, .. } => correction);
+        Ok(as_said(kept?, |one| one.at, |one| one.taken_in_by.is_some()))
     }
 
     /// What was said of a claim, the oldest first.
     pub fn claimed(&self, customer: &CustomerId, claim: &str) -> Result<Vec<Claimed>> {
-        collect!(self.scan(&keys::claimed(customer, claim)), Item::Claimed { claimed, .. } => *claimed)
+        let kept: Result<Vec<Claimed>> =
+            collect!(self.scan(&keys::claimed(customer, claim)), Item::Claimed { claimed, .. } => *claimed);
+        Ok(as_said(kept?, |one| one.at, |one| one.taken_in_by.is_some()))
     }
 
-    /// What was said of claims, one after another: of a customer, or of all.
-    pub fn all_claimed(&self, customer: Option<&CustomerId>) -> Result<Vec<Claimed>> {
+    /// What was said of claims, by claim, the oldest first: of a customer, or of all.
+    pub fn all_claimed(&self, customer: Option<&CustomerId>) -> Result<BTreeMap<String, Vec<Claimed>>> {
         let all = keys::all_claimed();
         let prefix = customer.map_or_else(|| all.clone(), |one| all.clone().text(one.as_str()));
-        collect!(self.scan(&prefix), Item::Claimed { claimed, .. } => *claimed)
+        let mut by_claim: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
+        for item in self.scan(&prefix) {
+            if let Item::Claimed { claimed, .. } = item? {
+                by_claim.entry(claimed.claim.clone()).or_default().push(*claimed);
+            }
+        }
+        for said in by_claim.values_mut() {
+            *said = as_said(std::mem::take(said), |one| one.at, |one| one.taken_in_by.is_some());
+        }
+        Ok(by_claim)
     }
 
     /// What a customer was reminded of, of its claims.
@@ -695,6 +708,26 @@ impl Iterator for Heads<'_> {
 }
 
 /// The first key behind everything that begins with `key`.
+/// What was kept, in the order in which it was said: what was taken in from an archive stands before what was said here
+/// later. The others stay as they are, because a clock may have been set back.
+fn as_said<T>(kept: Vec<T>, at: impl Fn(&T) -> Time, is_taken_in: impl Fn(&T) -> bool) -> Vec<T> {
+    let (taken_in, said): (Vec<T>, Vec<T>) = kept.into_iter().partition(is_taken_in);
+    if taken_in.is_empty() {
+        return said;
+    }
+    let mut all: Vec<T> = Vec::with_capacity(taken_in.len() + said.len());
+    let mut taken_in = taken_in.into_iter().collect::<VecDeque<T>>();
+    taken_in.make_contiguous().sort_by_key(&at);
+    for one in said {
+        while let Some(earlier) = taken_in.pop_front_if(|earlier| at(earlier) <= at(&one)) {
+            all.push(earlier);
+        }
+        all.push(one);
+    }
+    all.extend(taken_in);
+    all
+}
+
 fn past(key: &Key) -> Key {
     match crate::store::end_of(&key.0) {
         std::ops::Bound::Excluded(end) => Key(end),

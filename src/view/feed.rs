@@ -81,10 +81,62 @@ impl Gathered<'_> {
         // reminders of what it owes stand in its story, as on its page
         let said = said.into_iter().chain(story::reminded(self.from, &incident.id)?);
         let wanted = said.filter(|(_, chapter)| self.is_wanted(chapter));
-        entries.extend(
-            wanted.map(|(communication, chapter)| Entry::of(self.customer, &incident, &communication, &chapter, &link)),
-        );
+        for (communication, chapter) in wanted {
+            self.push(
+                entries,
+                Entry::of(self.customer, &incident, &communication, &chapter, &link),
+            );
+        }
         Ok(entries.len() < ENTRIES_MOST)
+    }
+
+    /// Adds the reminders of what an incident owes, of which our own incident is; the other one may be older than all that
+    /// there is room for. `is_asked` says whether it is one that the filter lets through.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn add_reminders(
+        &self,
+        entries: &mut Vec<Entry>,
+        own: &IncidentId,
+        is_asked: impl Fn(&IncidentId) -> Result<bool>,
+    ) -> Result<()> {
+        for provider in story::reminded_providers(self.from, own)? {
+            let id = IncidentId::new(provider, &own.tracking_id);
+            let incident = self.from.visibility.store.incident(&id)?;
+            let Some(incident) = incident.filter(|incident| !incident.test) else {
+                continue;
+            };
+            let Some((incident, _)) = story::said(self.from, incident)? else {
+                continue;
+            };
+            if !is_asked(&id)? {
+                continue;
+            }
+            let link = (self.link)(&incident);
+            for (communication, chapter) in story::reminded(self.from, &id)? {
+                if self.is_wanted(&chapter) {
+                    self.push(
+                        entries,
+                        Entry::of(self.customer, &incident, &communication, &chapter, &link),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Since when something must have been published to be among those that there is room for; `None`: there is room.
+    pub fn room_since(entries: &[Entry]) -> Option<Time> {
+        let mut published: Vec<Time> = entries.iter().map(|entry| entry.published).collect();
+        published.sort_unstable_by(|one, other| other.cmp(one));
+        published.get(ENTRIES_MOST - 1).copied()
+    }
+
+    fn push(&self, entries: &mut Vec<Entry>, entry: Entry) {
+        if !entries.iter().any(|known| known.id == entry.id) {
+            entries.push(entry);
+        }
     }
 
     /// Adds a planned maintenance; says whether there is room for more.

@@ -53,10 +53,15 @@ pub struct Frame {
     pub now: Time,
     /// In which zone times are shown beside UTC.
     pub zone: Option<Tz>,
+    /// Where a reader who chooses another zone comes back to, below the top; none: no zone is chosen here.
+    pub back: Option<String>,
 }
 
 /// How many communications of an incident are on one page.
 pub const TOLD_MOST: usize = 20;
+
+/// How many events brought those on one page, but for the first one.
+pub const TOLD_EVENTS_MOST: usize = 2_000;
 
 /// What a page has around it for one reader.
 #[derive(Debug, Clone)]
@@ -114,7 +119,7 @@ const PAGES: [(&str, &str); 6] = [
 ];
 
 /// Zones that are offered; any other one can be typed.
-pub const ZONES: [&str; 24] = [
+const ZONES: [&str; 24] = [
     "Africa/Johannesburg",
     "Africa/Lagos",
     "America/Chicago",
@@ -142,6 +147,16 @@ pub const ZONES: [&str; 24] = [
 ];
 
 impl Frame {
+    /// The zone's name; empty for UTC alone.
+    pub fn zone_name(&self) -> &'static str {
+        self.zone.map_or("", chrono_tz::Tz::name)
+    }
+
+    /// The zones that are offered.
+    pub fn zones(&self) -> &'static [&'static str] {
+        &ZONES
+    }
+
     /// A moment as its reader sees it.
     pub fn moment(&self, at: Time) -> Moment {
         Moment::in_zone(at, self.zone)

@@ -16,7 +16,7 @@ pub use became::{Became, Fate};
 pub use chapter::{consequences, silent};
 pub use outline::{Heard, Listed, Outline, Whose};
 pub use own_part::OwnPart;
-pub use said::{reminded, said};
+pub use said::{reminded, reminded_providers, said};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -28,7 +28,7 @@ use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::delivery::{Attempt, Delivery, End, Standing, State};
 use crate::event::{Arrival, Event, Impact, Kind, Provider, Stage};
-use crate::incident::correction::{Correction, kind_of};
+use crate::incident::correction::{Correction, Corrects, kind_of};
 use crate::incident::{Entry, Hearing, Incident, IncidentId, worst};
 use crate::journal;
 use crate::journal::Position;
@@ -253,17 +253,18 @@ pub struct Extract {
     pub before: Option<Position>,
     /// How many.
     pub most: usize,
+    /// How many events brought them, but for the first one: what followed from each is looked up, and an incident of many
+    /// accounts may have brought every communication a thousand times.
+    pub events: usize,
 }
 
 impl Extract {
-    /// All of them.
-    pub const ALL: Self = Self {
-        before: None,
-        most: usize::MAX,
-    };
-
     /// None of them: only what was said is of interest.
-    pub const NOTHING: Self = Self { before: None, most: 0 };
+    pub const NOTHING: Self = Self {
+        before: None,
+        most: 0,
+        events: 0,
+    };
 }
 
 impl Story {
@@ -295,7 +296,7 @@ pub fn story(from: &Sources<'_>, id: &IncidentId, window: Extract) -> Result<Opt
         chapters.push(chapter::said(from, &entry, &heard)?);
     }
     sort(&mut chapters);
-    let corrections = from.visibility.store.corrections(id)?;
+    let corrections = corrections_of(from, id, &chapters)?;
     correct_kinds(&mut chapters, &corrections);
     let shown = window.of(&chapters);
     let events = chapters[shown.clone()]
@@ -330,6 +331,16 @@ pub fn story(from: &Sources<'_>, id: &IncidentId, window: Extract) -> Result<Opt
         impacted: Impacted::of(&from.visibility, id)?,
         shown,
     }))
+}
+
+/// What persons said of an incident: of communications that the viewer did not hear, nothing.
+fn corrections_of(from: &Sources<'_>, id: &IncidentId, chapters: &[Chapter]) -> Result<Vec<Correction>> {
+    let mut corrections = from.visibility.store.corrections(id)?;
+    corrections.retain(|one| match &one.corrects {
+        Corrects::Kind { communication, .. } => chapters.iter().any(|chapter| chapter.communication == *communication),
+        Corrects::Size { .. } | Corrects::Window { .. } | Corrects::Requested {} => true,
+    });
+    Ok(corrections)
 }
 
 /// Each communication is what a person says that it is.
@@ -372,7 +383,7 @@ pub fn spoken(from: &Sources<'_>, known: Incident) -> Result<Option<Story>> {
         chapters.push(chapter::said(from, &entry, &heard)?);
     }
     sort(&mut chapters);
-    let corrections = from.visibility.store.corrections(&known.id)?;
+    let corrections = corrections_of(from, &known.id, &chapters)?;
     correct_kinds(&mut chapters, &corrections);
     Ok(Some(Story {
         incident: as_told(known, &chapters),
@@ -400,7 +411,13 @@ impl Extract {
             Some(None) => chapters.len(),
             Some(Some(nth)) => nth + 1,
         };
-        from..chapters.len().min(from.saturating_add(self.most))
+        let mut events = 0;
+        let is_room = |(nth, chapter): &(usize, &Chapter)| {
+            events += chapter.events.len();
+            *nth == 0 || events <= self.events
+        };
+        let shown = chapters[from..].iter().take(self.most).enumerate().take_while(is_room);
+        from..from + shown.count()
     }
 }
 

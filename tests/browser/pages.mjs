@@ -100,6 +100,11 @@ try {
   await tabTo('.incidents h3 a');
   await enter();
   await look('incident');
+  await tabTo('#zone');
+  await page.keyboard.type('Asia/Tokyo');
+  await enter();
+  await says('Times in brackets are those of Asia/Tokyo');
+  await says('TODAY-1');
   await page.goto(`${base}/claims`);
   await says('TODAY-1');
   await says('shop-1');

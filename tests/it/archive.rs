@@ -752,18 +752,89 @@ async fn what_was_said_of_claims_downtimes_and_resources_goes_out_and_comes_in_a
     assert!(again.contains(": 0 new, 10 there already\n"), "{again}");
     let (_, claim) = new.get_as(credits::ADA, &format!("/v1/claims/{id}")).await;
     assert_eq!(claim["state"], "acknowledged");
-    // and a word of before that is not known here comes too late
+    // and a word of before that is not known here stands where it was said
     let line = archive
         .lines()
         .find(|line| line.contains("\"type\":\"claim\""))
         .expect("a line");
-    let late = line.replace("case 4711", "case 4712");
-    let (status, answer) = new.post_as(credits::ADA, "/v1/import", late).await;
+    let earlier = line.replace("case 4711", "case 4712");
+    let (status, answer) = new.post_as(credits::ADA, "/v1/import", earlier).await;
+    assert_eq!((status, &answer["said_new"]), (200, &json!(1)), "{answer}");
+    let (_, claim) = new.get_as(credits::ADA, &format!("/v1/claims/{id}")).await;
+    let history = claim["history"].as_array().expect("a list");
+    let states: Vec<&Value> = history.iter().map(|one| &one["state"]).collect();
     assert_eq!(
-        (status, &answer["said_new"], &answer["said_passed_over"]),
-        (200, &json!(0), &json!(1)),
-        "{answer}"
+        states,
+        [
+            &json!("case-opened"),
+            &json!("case-opened"),
+            &Value::Null,
+            &json!("submitted"),
+            &json!("acknowledged")
+        ]
     );
+    assert_eq!(claim["state"], "acknowledged");
+}
+
+/// Whoever moves to another daemon may have said something there before the archive is taken in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_here_meanwhile_and_what_an_archive_says_stand_together_in_their_order() {
+    let (old, id) = with_claims().await;
+    let window =
+        |end: &str| json!({ "window": { "start": "2026-11-24T08:40:00Z", "end": end }, "reason": "our graph" });
+    let corrections = "/v1/incidents/VVTQ-J98/corrections";
+    said_by_ada(&old, corrections, window("2026-11-24T10:00:00Z")).await;
+    let archive = stdout(&as_ada(&old, &["export"], b"").code(0));
+    let new = credits::world(CREDITS).await;
+    credits::incident(&new).await;
+    new.pass(7 * 86_400).await;
+    said_by_ada(
+        &new,
+        &format!("/v1/claims/{id}"),
+        json!({ "note": "hello from the new daemon" }),
+    )
+    .await;
+    said_by_ada(&new, corrections, window("2026-11-24T11:00:00Z")).await;
+    let taken = stdout(&as_ada(&new, &["import", "-"], archive.as_bytes()).code(0));
+    assert!(taken.contains("10 new, 0 there already"), "{taken}");
+    let (_, claim) = new.get_as(credits::ADA, &format!("/v1/claims/{id}")).await;
+    new.settled().await;
+    assert_eq!(
+        (&claim["state"], &claim["owner"]),
+        (&json!("submitted"), &json!("Grace")),
+        "{claim}"
+    );
+    let history = claim["history"].as_array().expect("a list");
+    assert_eq!(history[3]["note"], "hello from the new daemon", "{claim}");
+    let (_, story) = new.get_as(credits::ADA, "/v1/incidents/VVTQ-J98").await;
+    assert_eq!(story["window"]["person"]["end"], "2026-11-24T11:00:00Z", "{story}");
+    assert_eq!(story["corrections"].as_array().map(Vec::len), Some(2));
+}
+
+/// A file is gone on with where it was begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_not_gone_on_with_by_another_daemon_nor_with_another_part() {
+    let (old, _) = with_claims().await;
+    // a mark stands where pages end, so there is to be more than one page
+    let many = |nth: usize| json!({ "id": format!("{nth:04}-{}", "x".repeat(900)), "impact": "potential" });
+    let list = json!({ "resources": (0..2_000).map(many).collect::<Vec<Value>>() });
+    said_by_ada(&old, "/v1/incidents/vvtq-j98/resources?customer=contoso", list).await;
+    let archive = stdout(&as_ada(&old, &["export"], b"").code(0));
+    let mark = archive.find("{\"type\":\"mark\"").expect("a mark");
+    let end = mark + archive[mark..].find('\n').expect("its end") + 1;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("cut.jsonl");
+    let file = path.to_str().expect("text");
+    let token = |name: &str| old.dir.path().join("secrets").join(name).display().to_string();
+    fs::write(&path, &archive[..end + 20]).expect("a file");
+    let other = credits::world(CREDITS).await;
+    let refused = stderr(&as_ada(&other, &["export", "--resume", file], b"").code(1));
+    assert!(refused.contains("begun by another daemon"), "{refused}");
+    let part = ["export", "--resume", file, "--token-file", &token("contoso-read")];
+    let refused = stderr(&typed(&old, &part, b"").code(1));
+    assert!(refused.contains("reads another part"), "{refused}");
+    as_ada(&old, &["export", "--resume", file], b"").code(0);
+    assert_eq!(fs::read_to_string(&path).expect("a file"), archive);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

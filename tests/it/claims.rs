@@ -60,7 +60,7 @@ fn rows_for_programs_have_the_names_that_scripts_know() {
             "region": "East US", "subscription": "11111111-aaaa-4bbb-8ccc-111111111111", "resource": "pe-1",
             "evidence": null, "processed_within_seconds": 3_888_000,
             "month": "2026-11", "available_minutes": "43200", "down_minutes": "45", "uptime_percent": "99.89583",
-            "step_percent": "10", "step_below": "99.99", "fee": "120.05", "currency": "EUR", "credit": "12.01", "last_day": "2027-01-30",
+            "billing_period": "2026-11-01 to 2026-11-30 (UTC)", "terms_source": "https://aka.ms/csla", "step_percent": "10", "step_below": "99.99", "fee": "120.05", "currency": "EUR", "credit": "12.01", "last_day": "2027-01-30",
             "state": "possible", "edition": null, "provisional": false, "verified": true, "incidents": ["ABCD-123"],
             "explanation": null,
         })

@@ -88,6 +88,45 @@ async fn a_corrected_size_owes_what_it_owes_is_told_in_time_and_says_who_said_so
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_correction_of_a_communication_is_shown_to_those_who_heard_it() {
+    let world = world().await;
+    // fabrikam alone hears more of it, and that is corrected
+    let mut theirs = Azure {
+        subscription: DEV,
+        text: "<p>It is not over for one of you.</p>".into(),
+        at: "2026-11-24T10:40:00Z",
+        ..Azure::active()
+    }
+    .json();
+    theirs["data"]["context"]["activityLog"]["properties"]["communicationId"] = json!("11000007654321");
+    assert_eq!(
+        world.post_as(TOKENS[0].1, "/v1/events", theirs.to_string()).await.0,
+        202
+    );
+    world.settled().await;
+    let (status, answer) = correct(
+        &world,
+        json!({ "kind": "mitigation", "reason": "fabrikam says that it is over" }),
+    )
+    .await;
+    assert_eq!(status, 201, "{answer}");
+    let all = incident(&world, 0).await;
+    assert_eq!(all["corrections"][0]["corrects"], "kind", "{all}");
+    let own = incident(&world, 1).await;
+    assert!(
+        !own.to_string().contains("fabrikam") && own["corrections"] == json!([]),
+        "{own}"
+    );
+    let page = |token: usize| {
+        let page = reqwest::Client::new().get(world.url("/incidents/VVTQ-J98"));
+        page.bearer_auth(TOKENS[token].1).send()
+    };
+    let text = async |token: usize| page(token).await.expect("an answer").text().await.expect("a page");
+    assert!(text(0).await.contains("fabrikam says"));
+    assert!(!text(1).await.contains("fabrikam says"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_corrected_window_and_kind_count_beside_what_the_provider_said() {
     let world = world().await;
     let said = json!({ "start": "2026-11-24T08:41:00Z", "end": "2026-11-24T09:20:00Z" });

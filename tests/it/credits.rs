@@ -138,6 +138,13 @@ async fn what_an_incident_owes_is_worked_out_for_whom_it_touched_and_shown_to_no
     );
     assert_eq!(claims(&world, ADA, "?month=2026-10").await.len(), 0);
     assert_eq!(claims(&world, FABRIKAM, "").await.len(), 0);
+    // a mistyped name must not look as if nothing were owed
+    let (status, answer) = world.get_as(ADA, "/v1/claims?customer=contosso").await;
+    assert_eq!(
+        (status, &answer["error"]["field"]),
+        (404, &json!("customer")),
+        "{answer}"
+    );
     for path in [format!("/v1/claims/{id}"), "/v1/claims?customer=contoso".to_owned()] {
         let (status, answer) = world.get_as(FABRIKAM, &path).await;
         assert_eq!(status, 404, "{path}: {answer}");
@@ -165,6 +172,8 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         (json!({ "asked": "1,000" }), "asked"),
         (json!({ "asked": "10 USD" }), "asked"),
         (json!({ "asked": "10.001" }), "asked"),
+        (json!({ "asked": "1000.01" }), "asked"),
+        (json!({ "asked": "0" }), "asked"),
         (json!({ "owner": "x".repeat(201) }), "owner"),
         (json!({ "stat": "submitted" }), "stat"),
         (json!({ "state": "expired" }), "state"),
@@ -353,6 +362,94 @@ async fn where_the_terms_ask_for_a_case_that_is_said_while_the_incident_goes_on_
     assert!(all[2].1.contains("has passed"), "{all:?}");
     claims(&world, ADA, "").await;
     assert_eq!(told(&world).len(), 3, "told once");
+}
+
+/// A month may have more than one incident, and the second one comes when the claim is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_incident_of_the_month_needs_a_case_of_its_own_and_is_asked_for_too() {
+    let rules = RULES.replace("processed within", "open case within: 24h, processed within");
+    let world = world(&rules).await;
+    incident(&world).await;
+    let id = claims(&world, ADA, "").await[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let later = async |tracking_id: &str, stage: Azure, until: Option<&str>| {
+        let mut event = stage.json();
+        let properties = &mut event["data"]["context"]["activityLog"]["properties"];
+        properties["trackingId"] = json!(tracking_id);
+        properties["impactStartTime"] = json!("2026-11-24T10:00:00Z");
+        if let Some(until) = until {
+            properties["impactMitigationTime"] = json!(until);
+        }
+        hear(&world, &event).await;
+        claims(&world, ADA, "").await;
+    };
+    let missing = async || pack_of(&world, &id).await("missing.txt");
+    assert!(
+        missing()
+            .await
+            .contains("a case about VVTQ-J98: it must be opened by 2026-11-25 08:40:00Z")
+    );
+    let cases = || told(&world).iter().filter(|(kind, _)| kind == "case-due").count();
+    assert_eq!(cases(), 1);
+    // who prepares a claim has opened no case yet
+    say(&world, &id, json!({ "state": "prepared" })).await;
+    world.pass(600).await;
+    later("WXYZ-9", Azure::active(), None).await;
+    assert_eq!(cases(), 2);
+    assert!(missing().await.contains("WXYZ-9 is still going on"));
+    say(&world, &id, json!({ "state": "case-opened" })).await;
+    assert!(!missing().await.contains("a case about"), "{}", missing().await);
+    later("WXYZ-9", Azure::mitigated(), Some("2026-11-24T10:10:00Z")).await;
+    say(&world, &id, json!({ "state": "submitted" })).await;
+    later("UVWX-7", Azure::active(), None).await;
+    assert_eq!(cases(), 3);
+    let page = || reqwest::Client::new().get(world.url("/claims")).bearer_auth(ADA).send();
+    let page = async || page().await.expect("an answer").text().await.expect("a page");
+    assert!(
+        page().await.contains("a case must be opened by 25 Nov 2026, 10:00 UTC"),
+        "{}",
+        page().await
+    );
+    world.pass(9 * 3_600).await;
+    // nine hours: 25 % of 1,000.00, and 100.00 were asked for; it is told when the month is over
+    later("UVWX-7", Azure::mitigated(), Some("2026-11-24T19:00:00Z")).await;
+    let more = || {
+        told(&world)
+            .into_iter()
+            .filter(|(_, title)| title.contains("more may be owed"))
+            .count()
+    };
+    assert_eq!(more(), 0);
+    world.clock.advance(chrono::Duration::days(8));
+    let rows = claims(&world, ADA, "").await;
+    assert_eq!(
+        (&rows[0]["difference"], &rows[0]["credit"]),
+        (&json!("150.00"), &json!("250.00")),
+        "{rows:?}"
+    );
+    assert_eq!(more(), 1, "{:?}", told(&world));
+    assert!(
+        page().await.contains("data-label=\"Still to claim\">150.00 EUR<"),
+        "{}",
+        page().await
+    );
+    claims(&world, ADA, "").await;
+    assert_eq!(more(), 1, "told once");
+    say(&world, &id, json!({ "state": "granted", "granted": "100" })).await;
+    let (status, answer) = say(&world, &id, json!({ "state": "submitted", "asked": "250" })).await;
+    assert_eq!(
+        (status, &answer["asked"], &answer["difference"]),
+        (200, &json!("250.00"), &Value::Null),
+        "{answer}"
+    );
+    // what was granted before is of what was asked before
+    assert!(
+        !page().await.contains("data-label=\"Granted\">100.00 EUR<"),
+        "{}",
+        page().await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

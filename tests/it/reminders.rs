@@ -146,6 +146,52 @@ async fn a_review_is_told_when_it_is_due_soon_and_when_it_is_late_and_never_agai
     assert_eq!(other["incidents"], json!([]));
 }
 
+/// A feed has room for a hundred communications; what a reminder is about may be older than all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_feed_has_the_reminder_of_an_incident_that_is_older_than_all_else_in_it() {
+    let world = World::with(&[("contoso/rules.yaml", RULES)]).await;
+    world.hear(&Azure::active().json()).await;
+    world.hear(&mitigated(PROMISE)).await;
+    world.pass(DAY).await;
+    for nth in 0..101 {
+        let mut other = Azure {
+            text: format!("<p>News {nth}.</p>"),
+            at: "2026-11-25T09:00:00Z",
+            ..Azure::active()
+        }
+        .json();
+        other["data"]["context"]["activityLog"]["properties"]["trackingId"] = json!(format!("OTHER-{nth}"));
+        world.hear(&other).await;
+    }
+    let feeds = world.get("/v1/feeds").await;
+    let feed = feeds["feeds"][0]["json"].as_str().expect("an address").to_owned();
+    let path = feed.find("/feeds/").map(|at| feed[at..].to_owned()).expect("a path");
+    let titles = async |query: &str| {
+        let feed = world.get(&format!("{path}{query}")).await;
+        let items = feed["items"].as_array().expect("a list").clone();
+        let titles = items
+            .iter()
+            .map(|item| item["title"].as_str().expect("a title").to_owned());
+        titles.collect::<Vec<String>>()
+    };
+    let before = titles("").await;
+    assert_eq!(before.len(), 100);
+    assert!(
+        before.iter().all(|title| title.contains("may be unreachable")),
+        "{before:?}"
+    );
+    // of the reminders, the newest is the one that the review is overdue
+    world.pass(3 * DAY).await;
+    let after = titles("").await;
+    assert_eq!(after.len(), 100);
+    assert!(after[0].contains("VVTQ-J98: the preliminary"), "{after:?}");
+    let other = titles("?service=Storage").await;
+    assert_eq!(other.len(), 0, "{other:?}");
+    assert!(titles("?service=Virtual+Machines").await[0].contains("VVTQ-J98: the preliminary"));
+    let kind = titles("?kind=update").await;
+    assert!(kind.iter().all(|title| !title.contains("the preliminary")), "{kind:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_was_off_tells_once_that_it_is_overdue_and_not_that_it_was_due() {
     let mut world = World::with(&[("contoso/rules.yaml", RULES)]).await;

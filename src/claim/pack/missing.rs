@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::event::fold;
 
 use super::layout::{Laid, Layout};
-use super::words::{count, line};
+use super::words::{count, line, moment};
 use super::{Pack, Resource};
 use crate::claim::State;
 use crate::incident::resources::{resource_key, resource_name};
@@ -47,11 +47,6 @@ impl<'p> Missing<'p> {
         self.items.iter().filter(|item| item.place.is_none())
     }
 
-    /// Whether somebody should look before the claim is sent.
-    pub fn is_anything(&self) -> bool {
-        !self.warnings.is_empty() || self.items_missing().next().is_some()
-    }
-
     /// `missing.txt`.
     pub fn text(&self, pack: &Pack<'_>) -> String {
         let mut text = format!("What is missing from claim {}, and what is not sure\n\n", pack.row.id);
@@ -79,9 +74,14 @@ impl<'p> Missing<'p> {
         for warning in &self.warnings {
             let _ = writeln!(text, "- {warning}");
         }
+        text.push_str(FOR_WHOM);
         text
     }
 }
+
+/// Which files are for whom.
+const FOR_WHOM: &str = "\nrequest.txt and the folder evidence/ go to the provider; this file, claim.html and claim.json are for you, and say \
+                        what is not sure.\n";
 
 /// Where a person says it is.
 fn provided(pack: &Pack<'_>, asked: &str) -> Option<String> {
@@ -140,6 +140,17 @@ fn warnings(pack: &Pack<'_>, layout: &Layout<'_>) -> Vec<String> {
         row.credit.is_none(),
         "No amount could be computed; the page claim.html says why.",
     );
+    for case in &pack.cases_to_open {
+        let (name, by) = (line(&case.incident, 200), moment(case.by));
+        warnings.push(match case.by < pack.made {
+            true => format!(
+                "The terms ask for a case about {name}, to be opened by {by}, and nobody has said that one was: without it the \
+                 provider may deny the claim."
+            ),
+            false => format!("The terms ask for a case about {name}: it must be opened by {by}."),
+        });
+    }
+    let mut warn = |is: bool, sentence: &str| warnings.extend(is.then(|| sentence.to_owned()));
     warn(pack.addressee.is_none(), "Nobody has said to whom this claim is sent.");
     if let Some(difference) = &pack.difference {
         warnings.push(format!(
@@ -205,6 +216,14 @@ fn left_out(incident: &Laid<'_>) -> Vec<String> {
         sentences.push(what.to_owned());
     } else if incident.evidence.communications.is_empty() {
         sentences.push(format!("No communication of the provider about {name} is known here."));
+    }
+    if incident
+        .evidence
+        .windows
+        .first()
+        .is_some_and(|window| window.until.is_none())
+    {
+        sentences.push(format!("{name} is still going on: the figures will change."));
     }
     if incident.communications_left_out > 0 {
         let left_out = count(incident.communications_left_out, "communication");

@@ -5,9 +5,8 @@
 use std::fmt::Write as _;
 
 use super::layout::{Laid, Layout};
-use super::missing::Missing;
 use super::words::{amount, count, line, moment};
-use super::{Pack, Resource, Window};
+use super::{Pack, Resource, Row, Window};
 use crate::claim::ENTERED_BY_A_PERSON;
 use crate::customer::{OPERATOR, ORGANISATION};
 
@@ -21,11 +20,8 @@ const AZURE_REQUEST: &str = "https://go.microsoft.com/fwlink/p/?linkid=2202692";
 const ENTERED: &str = "Downtime without an incident of the provider";
 
 /// The text of the support request.
-pub fn text(pack: &Pack<'_>, layout: &Layout<'_>, missing: &Missing<'_>) -> String {
+pub fn text(pack: &Pack<'_>, layout: &Layout<'_>) -> String {
     let mut text = String::new();
-    if missing.is_anything() {
-        text.push_str("(Read missing.txt first, and take this line out before the request is sent.)\n\n");
-    }
     text.push_str("Request for a service credit\n\n");
     for (label, value) in facts(pack) {
         let _ = writeln!(text, "{:<15} {value}", format!("{label}:"));
@@ -68,7 +64,7 @@ pub fn facts(pack: &Pack<'_>) -> Vec<(&'static str, String)> {
         ("Service", Some(service.join(", "))),
         ("Region", row.region.as_deref().map(said)),
         ("Resource", row.resource.as_deref().map(said)),
-        ("Billing month", Some(said(&row.month))),
+        ("Billing month", Some(billing_month(row))),
         ("Amount asked", amount(row, pack.amount_asked)),
         ("To be in by", row.last_day.as_deref().map(said)),
         ("Our contact", pack.owner.map(said)),
@@ -76,6 +72,15 @@ pub fn facts(pack: &Pack<'_>) -> Vec<(&'static str, String)> {
     ];
     facts.extend(known.into_iter().filter_map(|(label, value)| Some((label, value?))));
     facts
+}
+
+/// `2026-11`, or with its dates: `2026-11: 2026-11-15 to 2026-12-14 (Europe/Berlin)`.
+fn billing_month(row: &Row) -> String {
+    let month = line(&row.month, 300);
+    match &row.billing_period {
+        Some(period) => format!("{month}: {}", line(period, 300)),
+        None => month,
+    }
 }
 
 /// What sort of request it is, in the words of the provider's form where they are known.
@@ -190,8 +195,13 @@ pub fn calculation(pack: &Pack<'_>) -> Vec<String> {
     let edition = row
         .edition
         .as_deref()
-        .map(|edition| format!(" (edition {})", said(edition)));
-    let edition = edition.unwrap_or_default();
+        .map(|edition| format!("edition {}", said(edition)));
+    let source = row.terms_source.as_deref().map(|source| line(source, 500));
+    let named: Vec<String> = source.into_iter().chain(edition).collect();
+    let edition = match named.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", named.join(", ")),
+    };
     if let (Some(step), Some(fee), Some(credit)) = (&row.step_percent, &row.fee, amount(row, None)) {
         let currency = said(row.currency.as_deref().unwrap_or(""));
         let uptime = match &row.step_below {

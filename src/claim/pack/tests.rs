@@ -29,6 +29,7 @@ fn row() -> Row {
         subscription: text("11111111-aaaa-4bbb-8ccc-111111111111"),
         resource: text("pe-1"),
         month: "2026-11".to_owned(),
+        billing_period: text("2026-11-01 to 2026-11-30 (UTC)"),
         available_minutes: "43200".to_owned(),
         down_minutes: text("45"),
         uptime_percent: text("99.89583"),
@@ -40,6 +41,7 @@ fn row() -> Row {
         last_day: text("2027-01-30"),
         state: Some(State::Possible),
         edition: text("2026-01-01"),
+        terms_source: text("our agreement"),
         provisional: false,
         verified: true,
         incidents: ["ABCD-123".to_owned()].into(),
@@ -117,6 +119,7 @@ fn pack<'a>(row: &'a Row, asks: &'a [String]) -> Pack<'a> {
         incidents: vec![incident("ABCD-123")],
         term_evidence: asks,
         provided: &[],
+        cases_to_open: Vec::new(),
         made: time("2026-12-05T00:00:00Z"),
         version: "0.1.0",
     }
@@ -177,7 +180,7 @@ fn everything_that_a_billing_clerk_needs_is_there() {
     Service:        Private Endpoint
     Region:         East US
     Resource:       pe-1
-    Billing month:  2026-11
+    Billing month:  2026-11: 2026-11-01 to 2026-11-30 (UTC)
     Amount asked:   12.01 EUR
     To be in by:    2027-01-30
     Our contact:    ops@contoso.example
@@ -195,7 +198,7 @@ fn everything_that_a_billing_clerk_needs_is_there() {
 
     In the billing month 2026-11 the maximum available minutes are 43200. The downtime is 45 minutes; times that overlap count once.
     Uptime = (43200 - 45) / 43200 x 100 = 99.89583 %, cut off after five decimals.
-    For an uptime below 99.99 % the terms (edition 2026-01-01) pay 10 % of the monthly fee: 120.05 EUR x 10 / 100 = 12.01 EUR, rounded half up, and at most the fee.
+    For an uptime below 99.99 % the terms (our agreement, edition 2026-01-01) pay 10 % of the monthly fee: 120.05 EUR x 10 / 100 = 12.01 EUR, rounded half up, and at most the fee.
     We ask for a credit of 12.01 EUR.
 
     Evidence
@@ -212,6 +215,8 @@ fn everything_that_a_billing_clerk_needs_is_there() {
     - tracking id of the incident: request.txt
     - services and resources that were impacted: request.txt
     - dates and times of the impact: request.txt
+
+    request.txt and the folder evidence/ go to the provider; this file, claim.html and claim.json are for you, and say what is not sure.
     "#);
     insta::assert_snapshot!(files["evidence/ABCD-123/timeline.txt"], @r#"
     Timeline of ABCD-123
@@ -316,6 +321,31 @@ fn the_digest_of_a_communication_is_that_of_its_text_in_the_pack() {
 }
 
 #[test]
+fn cases_that_nobody_opened_and_what_goes_on_are_said() {
+    let (row, asks) = (row(), azure_asks());
+    let mut pack = pack(&row, &asks);
+    let case = |incident: &str, by: &str| Case {
+        incident: incident.to_owned(),
+        began: time("2026-11-03T10:00:00Z"),
+        by: time(by),
+    };
+    pack.cases_to_open = vec![
+        case("ABCD-123", "2026-11-04T10:00:00Z"),
+        case("EFGH-456", "2026-12-05T10:00:00Z"),
+    ];
+    pack.incidents[0].windows[0].until = None;
+    let said = &opened(&pack)["missing.txt"];
+    holds(
+        said,
+        &[
+            "a case about ABCD-123, to be opened by 2026-11-04 10:00:00Z, and nobody has said that one was",
+            "a case about EFGH-456: it must be opened by 2026-12-05 10:00:00Z",
+            "ABCD-123 is still going on",
+        ],
+    );
+}
+
+#[test]
 fn a_list_of_resources_that_does_not_bear_a_claim_out_is_said() {
     let (mut row, asks) = (row(), azure_asks());
     let missing = |row: &Row| opened(&pack(row, &asks))["missing.txt"].clone();
@@ -349,7 +379,7 @@ fn figures_that_rest_on_unverified_terms_say_so() {
         &["Before this is sent", "rest on unverified terms"],
     );
     holds(&files["claim.json"], &["rest on unverified terms"]);
-    assert!(files["request.txt"].starts_with("(Read missing.txt first"));
+    assert!(files["request.txt"].starts_with("Request for a service credit"));
     assert!(!files["request.txt"].contains("unverified"), "the provider reads it");
 }
 

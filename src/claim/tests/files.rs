@@ -125,14 +125,78 @@ fn fees_of_other_months_may_stand_beside_each_other_and_no_month_twice() {
     assert!(
         all(&[both, november, october]).starts_with("usage.yaml:4:51: `vm-1` would be claimed twice: it is on line 2")
     );
-    for other in [
-        november.replace("EUR", "USD"),
-        format!("{november}, billing day: 2"),
-        format!("{november}, tier: x"),
-        format!("{november}, fee: \"1\""),
-        String::new(),
-    ] {
+    for other in [format!("{november}, fee: \"1\""), String::new()] {
         assert!(all(&[october, &other]).contains("would be claimed twice"), "{other}");
+    }
+}
+
+#[test]
+fn one_thing_in_other_words_is_claimed_once_too() {
+    let all = |entries: &[&str]| {
+        let entry = |more: &&str| format!("  - {{ provider: azure, service: Virtual Machines{more} }}\n");
+        of_usage(&format!("usage:\n{}", entries.iter().map(entry).collect::<String>()))
+    };
+    const ACCOUNT: &str = "11111111-aaaa-4bbb-8ccc-111111111111";
+    let id = format!(
+        ", resource: /subscriptions/{ACCOUNT}/resourceGroups/a/providers/Microsoft.Compute/virtualMachines/VM-1"
+    );
+    let other_group = id.replace("/a/", "/b/");
+    let named = format!(", resource: vm-1, subscription: {ACCOUNT}");
+    let whole = format!(", subscription: {ACCOUNT}");
+    let west = format!("{whole}, region: West US");
+    let east_vm = format!("{named}, region: East US");
+    for pair in [
+        [&*id, &*named],
+        [&id, ", resource: vm-1"],
+        [&named, ", resource: vm-1"],
+        [&whole, &named],
+        [&named, &whole],
+        [", region: East US", &east_vm],
+        [&whole, ""],
+    ] {
+        let told = all(&pair);
+        assert_eq!(told.matches("would be claimed twice").count(), 1, "{pair:?}: {told}");
+        assert!(told.starts_with("usage.yaml:3:"), "{told}");
+    }
+    let elsewhere = named.replace("1111", "2222");
+    let ended = format!("{named}, removed: 2026-11-01");
+    let begun = format!("{id}, deployed: 2026-11-01");
+    for pair in [
+        [&*id, &*other_group],
+        [&named, ", resource: vm-2"],
+        [&elsewhere, &named],
+        [&west, &east_vm],
+        [&ended, &begun],
+        [", tier: single", ", tier: two"],
+    ] {
+        assert_eq!(all(&pair), "", "{pair:?}");
+    }
+}
+
+#[test]
+fn months_that_differ_in_something_else_say_in_what() {
+    let all = |first: &str, second: &str| {
+        let entry = |month: &str, more: &str| {
+            format!(
+                "  - {{ provider: azure, service: vm, resource: vm-1, fees: {{ {month}: \"1\" }}, currency: EUR{more} }}\n"
+            )
+        };
+        of_usage(&format!(
+            "usage:\n{}{}",
+            entry("2026-10", first),
+            entry("2026-11", second)
+        ))
+    };
+    for (first, second, key) in [
+        (", tier: single", "", "tier"),
+        ("", ", region: East US", "region"),
+        ("", ", billing day: 15", "billing day"),
+        ("", ", zone: Europe/Berlin", "zone"),
+    ] {
+        let told = all(first, second);
+        let what =
+            format!("`vm-1` has another `{key}` than on line 2, where it has other months (hint: months of one thing");
+        assert!(told.contains(&what), "{told}");
     }
 }
 

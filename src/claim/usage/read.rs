@@ -17,7 +17,7 @@ use crate::problem::yaml::{self, Node, Value};
 use super::super::money::{Currency, read_amount};
 use super::super::month::{Calendar, YearMonth};
 use super::super::words::{checked, day, given, is_nothing, list_of, moment, needed, provider_word, service_key, word};
-use super::{Identity, Usage, ZONE, claimed_twice, resource_key, subscription_of};
+use super::{Usage, ZONE, claimed_twice, resource_key, subscription_of};
 
 /// The keys of a file with a usage in it: those of rule files are read elsewhere.
 const FILE: Keys = Keys {
@@ -459,26 +459,37 @@ fn by_month<'n>(reading: &Reading<'_>, node: &'n Node) -> Option<Vec<(YearMonth,
 
 /// The same thing may not be claimed twice for the same time.
 fn refuse_twice(reading: &Reading<'_>, usages: &[Usage]) {
-    let mut by_identity: HashMap<Identity, Vec<&Usage>> = HashMap::new();
-    for usage in usages {
-        by_identity.entry(usage.identity()).or_default().push(usage);
+    for (one, other) in claimed_twice(usages, |usage| usage) {
+        let (first, second) = if one.place <= other.place {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let (what, hint) = said_twice((first, None), second);
+        reading.error(second.place, &what, Some(&hint));
     }
-    for mut same in by_identity.into_values().filter(|same| same.len() > 1) {
-        same.sort_by_key(|usage| (usage.deployed, usage.place));
-        for (one, other) in claimed_twice(&same, |usage| usage) {
-            let (first, second) = if one.place <= other.place {
-                (one, other)
-            } else {
-                (other, one)
-            };
-            let what = format!(
-                "`{}` would be claimed twice: it is on line {} already",
-                second.name(),
-                first.place.line
-            );
-            let hint = "keep one entry; after a change of tier or price end the first with `removed:` where the second \
-                        is `deployed:`, or give its fees by month";
-            reading.error(second.place, &what, Some(hint));
-        }
+}
+
+/// What to say of an entry that claims again what the first one claims, in this file or another one, and what to do.
+pub fn said_twice((first, file): (&Usage, Option<&str>), second: &Usage) -> (String, String) {
+    let place = match file {
+        Some(file) => format!("line {} of {file}", first.place.line),
+        None => format!("line {}", first.place.line),
+    };
+    if let Some(key) = second.differs_by_month_from(first) {
+        let what = format!(
+            "`{}` has another `{key}` than on {place}, where it has other months",
+            second.name()
+        );
+        let hint = format!("months of one thing are put together if all else is the same: write one `{key}` in both");
+        return (what, hint);
     }
+    let what = format!("`{}` would be claimed twice: it is on {place} already", second.name());
+    let of = match first.name() == second.name() {
+        true => String::new(),
+        false => format!(", as `{}`", first.name()),
+    };
+    let hint = "keep one entry. What was charged in single months goes into `fees:`; one resource may be named in one way \
+                alone, and not also as a part of its whole service";
+    (format!("{what}{of}"), hint.to_owned())
 }

@@ -124,7 +124,13 @@ impl List {
         }
         match self.format {
             Format::Json => output::print_json(&answer)?,
-            Format::Text => output::print(&table(answer["claims"].as_array().map_or(&[], Vec::as_slice)))?,
+            Format::Text => {
+                let claims = answer["claims"].as_array().map_or(&[][..], Vec::as_slice);
+                match claims.is_empty() && !query.is_empty() {
+                    true => output::print("no claim is like that\n")?,
+                    false => output::print(&table(claims))?,
+                }
+            }
         }
         Ok(Exit::Fine)
     }

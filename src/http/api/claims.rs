@@ -21,6 +21,7 @@ use crate::claim::pack::Provided;
 use crate::claim::{self, Claimed, Row, Said, Unfit};
 use crate::clock::Time;
 use crate::customer::{CustomerId, Viewer};
+use crate::problem::meant::meant;
 use crate::record::Command;
 use crate::view::claims::{Listed, listed};
 
@@ -244,11 +245,14 @@ pub fn found(reading: &Reading, asked: &Asked, now: Time) -> Result<Found, Refus
         return Err(Refusal::not_found("there is no such customer"));
     }
     let whose = own.or(asked.customer.as_ref());
+    if let (None, Some(asked)) = (own, &asked.customer) {
+        is_customer(reading, asked)?;
+    }
     let busy = |busy: crate::assess::Busy| Refusal::later(format!("{busy}; try again in a few seconds"), 5);
     let mut assessed = reading.assessor.all(&reading.ledger).map_err(busy)?;
     assessed.retain(|customer, _| whose.is_none_or(|whose| whose == customer));
     // what was decided while this waited is counted, so the store is looked at as it is now
-    let mut said = claim::by_claim(reading.ledger.view().all_claimed(whose)?);
+    let mut said = reading.ledger.view().all_claimed(whose)?;
     said.retain(|_, history| history.last().is_some_and(|one| asked.is_of(&one.row)));
     let rows = assessed.values().flat_map(|assessed| &assessed.rows);
     let mut claims = listed(rows.filter(|row| asked.is_of(row)), said, now.date_naive());
@@ -258,6 +262,23 @@ pub fn found(reading: &Reading, asked: &Asked, now: Time) -> Result<Found, Refus
         claims,
         notes: notes.collect(),
         assessed,
+    })
+}
+
+/// # Errors
+/// When there is no such customer: a mistyped name must not look as if nothing were owed.
+fn is_customer(reading: &Reading, asked: &CustomerId) -> Result<(), Refusal> {
+    let Some(known) = &reading.rules.customers.by_name else {
+        return Ok(());
+    };
+    if known.contains_key(asked) || asked.is_operator() || reading.past().knows(asked)? {
+        return Ok(());
+    }
+    let names = known.keys().map(CustomerId::as_str);
+    let refusal = Refusal::not_found("there is no such customer").field("customer");
+    Err(match meant(asked.as_str(), names) {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Deliveries: what is on its way, what arrived, what is dead, and trying a dead one again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -23,7 +23,7 @@ use crate::delivery::{State as Standing, StateWord};
 use crate::event::Provider;
 use crate::incident::IncidentId;
 use crate::record::Command;
-use crate::view::story::{self, Extract, Tracked};
+use crate::view::story::Tracked;
 
 /// A list of deliveries.
 #[derive(Serialize)]
@@ -256,46 +256,40 @@ fn of_state(
     Ok(before)
 }
 
-/// All about the incidents of one tracking id.
+/// The newest about the incidents of one tracking id, one more than asked for: there may be very many, so each is looked at
+/// by itself.
 fn of_incident(reading: &Reading, asked: &Asked, tracking_id: &str) -> Result<Vec<Tracked>, Refusal> {
-    let mut all = BTreeMap::new();
-    for provider in Provider::ALL {
-        let incident = IncidentId::new(*provider, tracking_id);
-        let story = story::story(&reading.sources(), &incident, Extract::ALL)?;
-        if story.is_none() {
-            all.extend(tests(reading, &incident)?);
-        }
-        let tracked = story
-            .into_iter()
-            .flat_map(|story| story.chapters)
-            .flat_map(|chapter| chapter.deliveries);
-        all.extend(tracked.map(|tracked| (tracked.delivery.id.clone(), tracked)));
-    }
+    let sources = reading.sources();
     let before = asked
         .before
         .as_ref()
-        .map(|(created, id)| (created.timestamp_micros(), id.as_str()));
-    let wanted = all.into_values().filter(|one| {
-        asked.states.contains(&one.standing.state.word())
-            && asked
-                .customer
-                .as_ref()
-                .is_none_or(|asked| *asked == one.delivery.customer)
-            && before.is_none_or(|before| key(one) < before)
-    });
-    Ok(wanted.collect())
-}
-
-/// The deliveries of a test: no incident is made of it.
-fn tests(reading: &Reading, id: &IncidentId) -> Result<Vec<(String, Tracked)>, Refusal> {
-    let sources = reading.sources();
-    let mut tests = Vec::new();
-    for item in reading.store.deliveries_about(id) {
-        let delivery = item?.delivery;
-        if delivery.is_test() && sources.visibility.shows(&delivery.customer) {
-            let found = Tracked::find(&reading.store, &delivery.id)?;
-            tests.extend(found.map(|tracked| (delivery.id, tracked.for_viewer(&sources.visibility))));
+        .map(|(created, id)| (created.timestamp_micros(), id.clone()));
+    let mut newest: BTreeSet<(i64, String)> = BTreeSet::new();
+    for provider in Provider::ALL {
+        let incident = IncidentId::new(*provider, tracking_id);
+        let is_heard = !sources.visibility.hearings(&incident)?.is_empty();
+        for item in reading.store.deliveries_about(&incident) {
+            let item = item?;
+            let customer = &item.delivery.customer;
+            // of a test no incident is made, and so nobody heard of it
+            let is_seen = (is_heard || item.delivery.is_test()) && sources.visibility.shows(customer);
+            let is_asked = asked.customer.as_ref().is_none_or(|asked| asked == customer)
+                && item
+                    .standing()
+                    .is_some_and(|standing| asked.states.contains(&standing.state.word()));
+            let key = (item.delivery.created.timestamp_micros(), item.delivery.id);
+            if is_seen && is_asked && before.as_ref().is_none_or(|before| key < *before) {
+                newest.insert(key);
+            }
+            if newest.len() > asked.limit + 1 {
+                newest.pop_first();
+            }
         }
     }
-    Ok(tests)
+    let mut tracked = Vec::with_capacity(newest.len());
+    for (_, id) in newest {
+        let found = Tracked::find(&reading.store, &id)?;
+        tracked.extend(found.map(|tracked| tracked.for_viewer(&sources.visibility)));
+    }
+    Ok(tracked)
 }

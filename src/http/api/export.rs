@@ -25,7 +25,10 @@ pub async fn get(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Ur
     let now = app_state.clock.now();
     let since = query.one("since").map(|text| archive::since(text, now));
     let after = query.one("after").map(str::parse::<Cursor>);
+    let named = query.one("customer").map(CustomerId::new);
+    let (viewer, is_named_by_operator) = on_behalf(viewer, named)?;
     let asked = Asked {
+        of: Some(app_state.links.archive(viewer.customer())),
         since: since.transpose().map_err(|why| Refusal::bad(why).field("since"))?,
         with_deliveries: match query.one("deliveries") {
             None | Some("yes") => true,
@@ -34,8 +37,7 @@ pub async fn get(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Ur
         },
         after: after.transpose().map_err(|why| Refusal::bad(why).field("after"))?,
     };
-    let named = query.one("customer").map(CustomerId::new);
-    let (viewer, is_named_by_operator) = on_behalf(viewer, named)?;
+    asked.goes_on().map_err(|why| Refusal::bad(why).field("after"))?;
     let kept = app_state.settings.kept;
     let answer = move |reading: &Reading| {
         let customer = reading.viewer.customer().filter(|_| is_named_by_operator);

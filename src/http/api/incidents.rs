@@ -28,6 +28,9 @@ pub const LIST_DEFAULT: usize = 50;
 /// The most that are listed at once.
 pub const LIST_MOST: usize = 1_000;
 
+/// How many events of one incident an answer tells what followed from them.
+const FOLLOWED_MOST: usize = 5_000;
+
 /// How many incidents are looked at for one answer while there is no index: the list then goes on from there.
 const LOOKED_AT_MOST: usize = 2_000;
 
@@ -98,7 +101,7 @@ pub fn filter_of(query: &Query, reading: &Reading, now: Time, zone: chrono_tz::T
     })
 }
 
-/// `GET /v1/incidents/{tracking_id}`
+/// `GET /v1/incidents/{tracking_id}?before=`: what followed from the newest communications, or from those before one.
 pub async fn one(
     State(app_state): State<Arc<AppState>>,
     Path(tracking_id): Path<String>,
@@ -106,13 +109,19 @@ pub async fn one(
     uri: Uri,
 ) -> Result<Json<WholeIncident>, Refusal> {
     let query = Query::of(&uri);
-    query.only(&["provider", "token", "link"])?;
+    query.only(&["provider", "before", "token", "link"])?;
     let provider = super::provider(&query)?;
+    let before = query.one("before").map(|at| at.parse().map_err(|_| not_a_cursor()));
+    let window = Extract {
+        before: before.transpose()?,
+        most: usize::MAX,
+        events: FOLLOWED_MOST,
+    };
     let tracking_id = IncidentId::of_segment(&tracking_id).to_owned();
     let viewer = app_state.opener(&caller, provider, &tracking_id)?;
     let (terms, now) = (app_state.settings.reviews.clone(), app_state.clock.now());
     let answer = move |reading: &Reading| {
-        let story = find(&reading.sources(), provider, &tracking_id, Extract::ALL)?;
+        let story = find(&reading.sources(), provider, &tracking_id, window)?;
         Ok(Json(WholeIncident::of(story, &terms, now)))
     };
     app_state.read_story(viewer, answer).await

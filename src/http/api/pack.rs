@@ -86,6 +86,7 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
         incidents,
         term_evidence: &row.evidence,
         provided: &claim.standing.provided,
+        cases_to_open: claim.standing.cases_to_open(row).cloned().collect(),
         made: now,
         version: env!("CARGO_PKG_VERSION"),
     });

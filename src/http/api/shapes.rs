@@ -1,5 +1,7 @@
 //! The shapes of answers. What stands here is a promise to programs: fields are added, never renamed or removed.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::owed::{CorrectionLine, ProgressLines, RevisionLine};
@@ -79,6 +81,8 @@ pub struct WholeIncident {
     reminders: Vec<EntryLine>,
     revisions: Vec<RevisionLine>,
     entries: Vec<EntryLine>,
+    /// What to give as `before` to learn what followed from the communications behind those of which it is told here.
+    next: Option<String>,
 }
 
 /// Whether it is over in the reader's own part, and what says so.
@@ -112,6 +116,9 @@ struct AffectedLine {
 
 #[derive(Serialize)]
 struct EntryLine {
+    /// Whether what followed from it is told in another answer (`next`), and not here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    followed_elsewhere: bool,
     kind: Kind,
     /// What was read of it, where a person says otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -318,9 +325,26 @@ impl WholeIncident {
             for_you: story.own_part.as_ref().map(OwnPartLine::of),
             accounts: story.accounts,
             impact: story.impact.into_iter().map(AffectedLine::of).collect(),
-            entries: story.chapters.into_iter().map(EntryLine::of).collect(),
+            next: next(&story.chapters, &story.shown),
+            entries: entries(story.chapters, &story.shown),
         }
     }
+}
+
+/// All that was said; what followed from it, of those that are shown.
+fn entries(chapters: Vec<Chapter>, shown: &Range<usize>) -> Vec<EntryLine> {
+    let entries = chapters.into_iter().enumerate().map(|(nth, chapter)| EntryLine {
+        followed_elsewhere: !shown.contains(&nth),
+        ..EntryLine::of(chapter)
+    });
+    entries.collect()
+}
+
+/// The last one that is shown, if there are more behind it.
+fn next(chapters: &[Chapter], shown: &Range<usize>) -> Option<String> {
+    let last = chapters.get(shown.end.checked_sub(1)?)?;
+    let first = last.events.first().filter(|_| shown.end < chapters.len())?;
+    Some(first.to_string())
 }
 
 impl OwnPartLine {
@@ -370,6 +394,7 @@ impl EntryLine {
             None => (None, None, Vec::new(), None, Vec::new(), Vec::new()),
         };
         Self {
+            followed_elsewhere: false,
             kind: chapter.kind,
             kind_read: chapter.kind_read,
             tags,

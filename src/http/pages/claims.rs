@@ -26,7 +26,7 @@ pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: U
     let known: Vec<&str> = Asked::PARAMETERS.into_iter().chain(["token", "as"]).collect();
     query.only(&known)?;
     let asked = Asked::read(&query)?;
-    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     let has_customers = reader.viewer.customer().is_none();
     let html = move |reading: &Reading| {
         let found = found(reading, &asked, frame.now)?;
@@ -51,7 +51,7 @@ pub async fn one(
 ) -> Result<Html<String>, Refusal> {
     let reader = app_state.reading(&caller)?;
     Query::of(&uri).only(&["token", "as"])?;
-    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     let may_operate = reader.may_operate;
     let html = move |reading: &Reading| {
         let claim = one_of(reading, &id, frame.now)?;
@@ -87,7 +87,7 @@ pub async fn post(
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
         }
         Err(refusal) if refusal.status.is_client_error() => {
-            let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+            let frame = frame_for(&app_state, &uri, &caller, &reader);
             let wrong = (refusal.what.clone(), refusal.hint.clone().unwrap_or_default());
             let html = page::claims::one(&frame, &before, true, Some(wrong));
             Ok((refusal.status, Html(html)).into_response())

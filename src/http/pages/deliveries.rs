@@ -32,7 +32,7 @@ pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: U
         "again",
     ])?;
     let asked = Asked::read(&query)?;
-    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     let again = query.one("again").filter(|id| id.len() <= 200).map(str::to_owned);
     let state = query.one("state").map(str::to_owned);
     let kept = query.without(&["before", "token", "again", "state", "as"]);

@@ -38,7 +38,7 @@ pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: U
         service: named(&query, "service")?,
         region: named(&query, "region")?,
     };
-    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     let (now, passed_over) = (app_state.clock.now(), app_state.ledger.figures().passed_over());
     let html = move |reading: &Reading| {
         let visibility = reading.sources().visibility;

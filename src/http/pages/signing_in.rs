@@ -12,7 +12,7 @@ use super::super::form;
 use super::super::outside::{WholePage, frame, frame_for};
 use super::super::query::Query;
 use super::super::refusal::Refusal;
-use crate::view::page::{self, signing_in::SignIn};
+use crate::view::page::{self, Frame, signing_in::SignIn};
 
 /// The longest address that is come back to, bytes.
 const BACK_BYTES_MOST: usize = 2_000;
@@ -20,7 +20,7 @@ const BACK_BYTES_MOST: usize = 2_000;
 /// `GET /sign-in?to=/incidents/…`
 pub async fn form(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Html<String> {
     let to = Query::of(&uri).one("to").and_then(own_path).unwrap_or_default();
-    Html(shown(&app_state, &caller, uri.path(), &to, None))
+    Html(shown(&app_state, &caller, &uri, &to, None))
 }
 
 /// `POST /sign-in`: keeps a session in the browser and leads back.
@@ -29,7 +29,7 @@ pub async fn sign_in(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     let form = form::read(&app_state, &caller, request, form::SMALL_BYTES).await?;
     let to = form.one("to").and_then(own_path).unwrap_or_default();
     match app_state.sign_in(&caller, form.one("token").unwrap_or_default()) {
@@ -40,7 +40,7 @@ pub async fn sign_in(
             Ok(response)
         }
         Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => {
-            let html = shown(&app_state, &caller, &path, &to, Some(&refusal.what));
+            let html = shown(&app_state, &caller, &uri, &to, Some(&refusal.what));
             let mut response = (StatusCode::UNAUTHORIZED, Html(html)).into_response();
             response.extensions_mut().insert(WholePage);
             Ok(response)
@@ -67,14 +67,16 @@ pub async fn sign_out(
     Ok(response)
 }
 
-fn shown(app_state: &AppState, caller: &Caller, path: &str, to: &str, wrong: Option<&str>) -> String {
+fn shown(app_state: &AppState, caller: &Caller, uri: &Uri, to: &str, wrong: Option<&str>) -> String {
     let can_sign_in = app_state.can_sign_in(caller);
     // `?as=` of somebody unknown must not keep anybody from signing in
     let reader = app_state.reading(caller).ok();
     let frame = match &reader {
-        Some(reader) => frame_for(app_state, path, caller, reader),
-        None => frame(app_state, path, caller.zone, false),
+        Some(reader) => frame_for(app_state, uri, caller, reader),
+        None => frame(app_state, uri, caller.zone, false),
     };
+    // one comes back to where one wanted to go, not to here
+    let frame = Frame { back: None, ..frame };
     page::signing_in::sign_in(&frame, &SignIn { to, wrong, can_sign_in })
 }
 

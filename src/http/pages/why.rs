@@ -51,7 +51,7 @@ pub async fn ask(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Ur
         None => None,
         Some(id) => Some(id.trim().parse().map_err(|_| no_such_event())?),
     };
-    let frame = frame_for(&app_state, uri.path(), &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     shown(&app_state, frame, reader, asked, move |reading| match at {
         None => Ok(Vec::new()),
         Some(at) => Ok(vec![heard(reading, at)?]),
@@ -67,7 +67,7 @@ pub async fn pasted(
 ) -> Result<Html<String>, Refusal> {
     // who may not read learns that before anything is read of its text
     app_state.reading(&caller)?;
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     let most = app_state.settings.body_bytes * ENCODED + form::SMALL_BYTES;
     let form = form::read(&app_state, &caller, request, most).await?;
     let reader = app_state.posting(&caller, &form)?;
@@ -88,7 +88,7 @@ pub async fn pasted(
         Err(refusal) => return Err(refusal),
     };
     (asked.pasted, asked.more) = (text, more);
-    let frame = frame_for(&app_state, &path, &caller, &reader);
+    let frame = frame_for(&app_state, &uri, &caller, &reader);
     shown(&app_state, frame, reader, asked, move |_| Ok(events)).await
 }
 

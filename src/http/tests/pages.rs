@@ -237,6 +237,49 @@ async fn every_page_shows_times_in_the_readers_zone_beside_utc() {
 }
 
 #[tokio::test]
+async fn a_zone_is_chosen_on_any_page_and_one_comes_back_to_it() {
+    let two = Two::open(settings_of_two()).await;
+    let place = &two.place;
+    let session = place.sign_in("contoso-reads").await;
+    for (path, root) in [
+        ("/?type=Service+issue", "./"),
+        ("/incidents/CONTOSO-1?provider=azure", "../"),
+        ("/deliveries", "./"),
+        ("/claims", "./"),
+        ("/rules?account=x", "./"),
+        ("/why", "./"),
+        ("/feeds", "./"),
+    ] {
+        let page = place.browse(LOCAL, path, &[("cookie", &session)]).await.text;
+        assert!(page.contains(&format!("action=\"{root}zone\"")), "{path}");
+        let back = path.trim_start_matches('/').replace('&', "&#38;");
+        assert!(
+            page.contains(&format!("name=\"back\" value=\"{back}\"")),
+            "{path}: {page}"
+        );
+        let back: String = url::form_urlencoded::byte_serialize(path.trim_start_matches('/').as_bytes()).collect();
+        let kept = place
+            .browse(
+                LOCAL,
+                &format!("/zone?zone=Asia%2FTokyo&back={back}"),
+                &[("cookie", &session)],
+            )
+            .await;
+        let to = format!(".{path}");
+        assert_eq!(
+            (kept.status.as_u16(), kept.header(axum::http::header::LOCATION)),
+            (303, &*to),
+            "{path}"
+        );
+    }
+    // an address with a token in it is put into no other one, nor is that of a page that is none
+    for path in ["/?token=contoso-reads", "/nowhere", "/sign-in"] {
+        let page = place.browse(LOCAL, path, &[("cookie", &session)]).await.text;
+        assert!(!page.contains("name=\"back\""), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_provider_wrote_is_not_said_to_be_english() {
     let two = Two::open(settings_of_two()).await;
     let place = &two.place;

@@ -97,8 +97,9 @@ pub fn list(frame: &Frame, list: &List<'_>) -> String {
 
 fn sections(frame: &Frame, list: &List<'_>) -> Vec<Section> {
     let is_soon = |one: &&Listed| {
-        one.state.is_some_and(State::is_before_submission)
-            && days_left(one, frame.now).is_some_and(|left| left <= SOON_DAYS)
+        let is_unsaid = one.state.is_some_and(State::is_before_submission);
+        let is_last = is_unsaid && days_left(one, frame.now).is_some_and(|left| left <= SOON_DAYS);
+        is_last || case_by(one, frame.now).is_some()
     };
     let (open, history): (Vec<&Listed>, Vec<&Listed>) = list.claims.iter().partition(|one| one.is_open());
     let (soon, open): (Vec<&Listed>, Vec<&Listed>) = open.into_iter().partition(is_soon);
@@ -139,8 +140,15 @@ impl Line {
             what: row.service.clone(),
             about: about.join(" · "),
             credit: money(row.credit.as_deref(), row.currency.as_deref()),
-            until: until(row.last_day.as_deref(), left),
-            is_soon: left.is_some_and(|left| left <= SOON_DAYS),
+            until: match case_by(one, frame.now) {
+                Some(by) => format!(
+                    "a case must be opened by {}; {}",
+                    frame.moment(by).text,
+                    until(row.last_day.as_deref(), left)
+                ),
+                None => until(row.last_day.as_deref(), left),
+            },
+            is_soon: left.is_some_and(|left| left <= SOON_DAYS) || case_by(one, frame.now).is_some(),
         }
     }
 }
@@ -169,6 +177,12 @@ fn badges(one: &Listed) -> Vec<Badge> {
         badges.extend(is_so.then(|| badge(word, Tone::Quiet)));
     }
     badges
+}
+
+/// Until when the next case must be opened that nobody has opened yet, as long as it can be.
+fn case_by(one: &Listed, now: Time) -> Option<Time> {
+    let cases = one.standing.cases_to_open(&one.row);
+    cases.map(|case| case.by).filter(|by| *by > now).min()
 }
 
 fn days_left(one: &Listed, now: Time) -> Option<i64> {
@@ -218,9 +232,19 @@ fn sums(claims: &[Listed]) -> Vec<Sum> {
             if one.is_open() && one.state.is_some_and(State::is_before_submission) {
                 open.add(one.row.credit.as_deref(), currency);
             }
-            asked.add(one.standing.asked(), currency);
-            granted.add(one.standing.granted.as_deref(), currency);
-            credited.add(one.standing.credited.as_deref(), currency);
+            let more = one.standing.still_to_ask(&one.row).map(|more| more.to_string());
+            open.add(more.as_deref(), currency);
+            // what was said before it was denied, or taken back, is history
+            let is = |states: &[State]| one.state.is_some_and(|state| states.contains(&state));
+            if one.state.is_some_and(State::is_after_submission) {
+                asked.add(one.standing.asked(), currency);
+            }
+            if is(&[State::Granted, State::Credited]) {
+                granted.add(one.standing.granted.as_deref(), currency);
+            }
+            if is(&[State::Credited]) {
+                credited.add(one.standing.credited.as_deref(), currency);
+            }
         }
         Sum {
             month: month.to_owned(),

@@ -223,6 +223,7 @@ mod tests {
             sign_in: None,
             now: time("2026-11-09T22:30:00Z"),
             zone: None,
+            back: None,
         };
         let due = Some("2026-11-07T22:30:00Z");
         let asked_for = Owed {

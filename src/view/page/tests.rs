@@ -29,6 +29,7 @@ fn frame() -> Frame {
         sign_in: None,
         now: time("2026-11-24T12:00:00Z"),
         zone: None,
+        back: None,
     }
 }
 

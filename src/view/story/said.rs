@@ -1,10 +1,13 @@
 //! What was said of an incident, without what followed from it: for feeds, which tell the same to everybody of a customer.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::{Chapter, Sources, as_told, by_communication, chapter, correct_kinds, own, sort};
 use crate::event::Provider;
 use crate::incident::{Incident, IncidentId};
+use crate::lookup;
 
 /// Communications, each with its id.
 pub type Communications = Vec<(String, Chapter)>;
@@ -63,6 +66,19 @@ pub fn reminded(from: &Sources<'_>, id: &IncidentId) -> Result<Communications> {
     }
     newest_first(&mut reminded);
     Ok(reminded)
+}
+
+/// The providers of whose incidents an incident of our own reminds.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn reminded_providers(from: &Sources<'_>, own: &IncidentId) -> Result<BTreeSet<Provider>> {
+    let mut providers = BTreeSet::new();
+    for hearing in from.visibility.hearings(own)? {
+        let event = lookup::unless_lost(lookup::event(from.journal, hearing.event))?;
+        providers.extend(event.and_then(|event| Some(event.reminder?.of)));
+    }
+    Ok(providers)
 }
 
 fn newest_first(said: &mut Communications) {
