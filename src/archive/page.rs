@@ -221,6 +221,7 @@ impl Reading<'_> {
         if let Some(part) = after.map(|cursor| &cursor.part).filter(|part| **part != Part::Whole)
             && let Some(last) = last
             && let Some(incident) = store.incident(last)?
+            && self.is_heard(last)?
             && let Some(part) = self.incident(&incident, part)?
         {
             return Ok(Some((Some(incident.id), part)));
@@ -235,6 +236,12 @@ impl Reading<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the viewer may know of an incident: a mark may be made up.
+    fn is_heard(&self, id: &IncidentId) -> Result<bool> {
+        let visibility = &self.from.visibility;
+        Ok(visibility.is_whole() || !visibility.hearings(id)?.is_empty())
     }
 
     fn is_full(&self) -> bool {

@@ -1,6 +1,8 @@
 //! What people said beside the incidents: which resources were impacted. What they said of claims and downtimes stands in a
 //! file as it is kept ([`Claimed`], [`Downtime`]).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Unfit;
@@ -16,8 +18,11 @@ use crate::record::{ClaimMark, Command};
 /// How many resources stand in one line.
 pub const RESOURCES_IN_LINE: usize = 500;
 
-/// The longest name, id or mark, characters.
+/// The longest name or id, characters.
 const NAME_CHARS_MOST: usize = 200;
+
+/// The longest mark, characters: some hold a tracking id.
+const MARK_CHARS_MOST: usize = 400;
 
 /// Of which claims a customer was reminded, and of what: another daemon need not tell it again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,23 +77,32 @@ impl Saying {
         };
         Ok(match self {
             Self::Reminders(line) => {
-                let names = line.of.iter().flat_map(|one| [&*one.claim, &*one.mark]);
-                names
-                    .chain([line.customer.as_str()])
-                    .try_for_each(|name| named("of", name))?;
+                named("customer", line.customer.as_str(), NAME_CHARS_MOST)?;
+                if line.of.len() > RESOURCES_IN_LINE {
+                    let what = format!("a line has at most {RESOURCES_IN_LINE} reminders");
+                    return Err(unfit("of", what));
+                }
+                for one in &line.of {
+                    named("of", &one.claim, NAME_CHARS_MOST)?;
+                    named("of", &one.mark, MARK_CHARS_MOST)?;
+                }
                 Self::Reminders(line)
             }
             Self::Claim(claimed) => Self::Claim(Box::new(claimed.taken_from_archive().map_err(of_claim)?)),
             Self::Downtime(downtime) => Self::Downtime(Box::new(downtime.taken_from_archive().map_err(of_claim)?)),
             Self::Resources(line) => {
-                named("customer", line.customer.as_str())?;
-                named("by", &line.by)?;
+                named("customer", line.customer.as_str(), NAME_CHARS_MOST)?;
+                named("by", &line.by, NAME_CHARS_MOST)?;
                 if line.resources.is_empty() || line.resources.len() > TOGETHER_MOST {
                     let what = format!("a line has 1 to {TOGETHER_MOST} resources");
                     return Err(unfit("resources", what));
                 }
                 let is_kept = line.resources.iter().try_for_each(Resource::is_kept);
                 is_kept.map_err(|what| unfit("resources", what))?;
+                let mut keys = BTreeSet::new();
+                if !line.resources.iter().all(|one| keys.insert(one.key())) {
+                    return Err(unfit("resources", "a resource is named twice".to_owned()));
+                }
                 Self::Resources(line)
             }
         })
@@ -133,11 +147,11 @@ impl Saying {
     }
 }
 
-fn named(field: &'static str, name: &str) -> Result<(), Unfit> {
-    let is_long = name.chars().count() > NAME_CHARS_MOST;
+fn named(field: &'static str, name: &str, most: usize) -> Result<(), Unfit> {
+    let is_long = name.chars().count() > most;
     match name.is_empty() || is_long || name.chars().any(char::is_control) {
         true => {
-            let what = format!("a name has 1 to {NAME_CHARS_MOST} characters, and none that controls something");
+            let what = format!("a name has 1 to {most} characters, and none that controls something");
             Err(unfit(field, what))
         }
         false => Ok(()),

@@ -158,6 +158,7 @@ impl Follower {
         let (said, downtimes) = {
             let view = self.sources.ledger.view();
             let said = view.all_claimed(Some(customer))?;
+            let said = said.into_iter().map(|((_, claim), said)| (claim, said)).collect();
             (said, view.downtimes_of(customer)?)
         };
         self.work_out(customer, &said, &downtimes, now);

@@ -258,8 +258,8 @@ fn text((kind, mark): (Kind, &str), known: &Known, claims: &[&Row], now: Time) -
             case_by_in_words(known, claims)
         ),
         Kind::ClaimPossible if let Some(day) = more_than(mark) => format!(
-            "By what is known now, {id} among it, more is owed than was asked for on {day}: {}. What was not asked for \
-             must be claimed until {}.",
+            "By what is known now, {id} among it, more is owed than was asked for on {day}: {} altogether. What was not \
+             asked for must be claimed until {}.",
             sums(claims),
             last_day(claims)
         ),

@@ -80,6 +80,8 @@ pub struct Evidence {
     pub accounts: Vec<String>,
     /// The customer's resources that were impacted, as far as they are known.
     pub resources: Vec<Resource>,
+    /// Whether the newest list of them was whole: of another one nothing follows from what it leaves out.
+    pub is_list_whole: bool,
     /// From when until when, and by whose word.
     pub windows: Vec<Window>,
     /// What the provider said of it, in the order in which it was published.

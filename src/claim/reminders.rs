@@ -71,7 +71,7 @@ pub fn due(facts: &Facts<'_>, now: Time) -> (Vec<Reminder>, Option<Time>) {
         return (case(facts, now), None);
     };
     let mut tell = case(facts, now);
-    tell.extend(more(facts, state));
+    tell.extend(more(facts, state, now));
     let mut coming: Vec<Coming> = Vec::new();
     if state.is_before_submission() || state == State::Expired {
         coming.extend(last_days(facts));
@@ -82,7 +82,7 @@ pub fn due(facts: &Facts<'_>, now: Time) -> (Vec<Reminder>, Option<Time>) {
     coming.retain(|one| one.at <= now && one.until.is_none_or(|until| now < until));
     // the latest stands for those before it
     if let Some(latest) = coming.pop()
-        && !facts.told.contains(&latest.mark)
+        && !is_told(facts.told, &latest.mark)
     {
         tell.push(Reminder {
             kind: latest.kind,
@@ -94,11 +94,21 @@ pub fn due(facts: &Facts<'_>, now: Time) -> (Vec<Reminder>, Option<Time>) {
     let is_known = facts
         .told
         .iter()
-        .any(|mark| mark.starts_with("due-") || mark == "missed");
+        .any(|mark| mark.starts_with("due-") || mark.starts_with("missed"));
     if state == State::Possible && facts.has_review && tell.is_empty() && !is_known {
         tell.extend(untold(facts, Kind::ClaimPossible, "possible".to_owned()));
     }
     (tell, next)
+}
+
+/// Whether something was told of a day: a claim may have more than one last day, where each incident has its own. Marks of
+/// before name no day, and count as long as there are no others.
+fn is_told(told: &BTreeSet<String>, mark: &str) -> bool {
+    let Some((what, _)) = mark.split_once(' ') else {
+        return told.contains(mark);
+    };
+    let is_of_what = |one: &String| one.strip_prefix(what).is_some_and(|rest| rest.starts_with(' '));
+    told.contains(mark) || (told.contains(what) && !told.iter().any(is_of_what))
 }
 
 fn untold(facts: &Facts<'_>, kind: Kind, mark: String) -> Option<Reminder> {
@@ -110,8 +120,14 @@ fn untold(facts: &Facts<'_>, kind: Kind, mark: String) -> Option<Reminder> {
 }
 
 /// That by what is known when the month is over more is owed than was asked for: a later incident, or a correction.
-fn more(facts: &Facts<'_>, state: State) -> Option<Reminder> {
-    let is_final = state != State::Expired && !facts.row.provisional;
+fn more(facts: &Facts<'_>, state: State, now: Time) -> Option<Reminder> {
+    let last_day = facts
+        .row
+        .last_day
+        .as_deref()
+        .and_then(|day| day.parse::<NaiveDate>().ok());
+    let is_in_time = last_day.is_none_or(|last_day| last_day >= now.date_naive());
+    let is_final = state != State::Expired && !facts.row.provisional && is_in_time;
     facts.standing.still_to_ask(facts.row).filter(|_| is_final)?;
     let day = facts.standing.submitted?.date_naive();
     untold(facts, Kind::ClaimPossible, format!("{MORE} {day}"))
@@ -145,15 +161,15 @@ fn last_days(facts: &Facts<'_>) -> Vec<Coming> {
     let over = midnight(last_day) + Duration::days(1);
     let before = DAYS_BEFORE.map(|days| Coming {
         kind: Kind::ClaimDue,
-        mark: format!("due-{days}"),
+        mark: format!("due-{days} {last_day}"),
         at: midnight(last_day) - Duration::days(days),
         until: Some(over),
     });
     // who was reminded in time knows
-    let is_known = before.iter().any(|one| facts.told.contains(&one.mark));
+    let is_known = before.iter().any(|one| is_told(facts.told, &one.mark));
     let missed = (!is_known).then(|| Coming {
         kind: Kind::ClaimDue,
-        mark: "missed".to_owned(),
+        mark: format!("missed {last_day}"),
         at: over,
         until: Some(over + MISSED_IS_TOLD),
     });
@@ -262,21 +278,27 @@ mod tests {
         let at = |told: &[&str], at: &str| told_at(&row(), &nobody, told, at).0;
         assert_eq!(at(&[], "2026-12-01T00:00:00Z"), ["possible"]);
         assert_eq!(at(&["possible"], "2027-01-15T23:59:59Z"), [""; 0]);
-        assert_eq!(at(&["possible"], "2027-01-16T00:00:00Z"), ["due-14"]);
+        assert_eq!(at(&["possible"], "2027-01-16T00:00:00Z"), ["due-14 2027-01-30"]);
         assert_eq!(at(&["possible", "due-14"], "2027-01-26T23:59:59Z"), [""; 0]);
-        assert_eq!(at(&["possible", "due-14"], "2027-01-27T00:00:00Z"), ["due-3"]);
+        assert_eq!(
+            at(&["possible", "due-14 2027-01-30"], "2027-01-27T00:00:00Z"),
+            ["due-3 2027-01-30"]
+        );
         // the daemon was off in between: only the latest, and the last day still counts
-        assert_eq!(at(&["possible"], "2027-01-30T23:59:59Z"), ["due-3"]);
+        assert_eq!(at(&["possible"], "2027-01-30T23:59:59Z"), ["due-3 2027-01-30"]);
         assert_eq!(
             at(&[], "2027-01-20T00:00:00Z"),
-            ["due-14"],
+            ["due-14 2027-01-30"],
             "and not that it is possible, too"
         );
         // nobody was told in time: that it was missed is said once, and not for ever
-        assert_eq!(at(&[], "2027-01-31T00:00:00Z"), ["missed"]);
+        assert_eq!(at(&[], "2027-01-31T00:00:00Z"), ["missed 2027-01-30"]);
         assert_eq!(at(&["due-3"], "2027-01-31T00:00:00Z"), [""; 0]);
         assert_eq!(at(&["missed"], "2027-02-01T00:00:00Z"), [""; 0]);
         assert_eq!(at(&["possible"], "2027-03-02T00:00:00Z"), [""; 0]);
+        // where each incident has a last day of its own, that of a later one is told, too
+        let earlier = ["possible", "due-14 2027-01-10", "due-3 2027-01-10"];
+        assert_eq!(at(&earlier, "2027-01-20T00:00:00Z"), ["due-14 2027-01-30"]);
         let next = told_at(&row(), &nobody, &["possible"], "2026-12-01T00:00:00Z").1;
         assert_eq!(next, Some(time("2027-01-16T00:00:00Z")));
     }

@@ -102,8 +102,9 @@ impl Claimed {
                 return Err(unfit(field, &what, whole));
             }
         }
-        let said = self.said.fit_alone(&self.row)?;
-        Ok(Self { said, ..self })
+        // as it was written: the version that wrote it may have taken amounts in another form
+        self.said.clone().fit_alone(&self.row)?;
+        Ok(self)
     }
 }
 
@@ -160,17 +161,7 @@ impl Standing {
     fn add(&mut self, one: &Claimed) {
         let said = one.said.clone();
         if let Some(state) = said.state {
-            (self.state, self.since) = (Some(state), Some(one.at));
-            if state == State::Submitted {
-                self.submitted = Some(one.at);
-                // who hands it in finds it worth the work
-                self.is_not_worth_it = false;
-            }
-            if state == State::CaseOpened || state.is_after_submission() {
-                self.cases.extend(one.row.incidents.iter().cloned());
-                self.cases
-                    .extend(one.row.cases.iter().map(|case| case.incident.clone()));
-            }
+            self.goes_on(state, one);
         }
         let is_frozen = self.submitted.is_some() && said.state != Some(State::Submitted);
         if !is_frozen || self.row.is_none() {
@@ -192,6 +183,34 @@ impl Standing {
                 .retain(|known| fold(&known.asked) != fold(&provided.asked));
             self.provided
                 .extend(Some(provided).filter(|provided| !provided.place.is_empty()));
+        }
+    }
+
+    /// That somebody said how far it is.
+    fn goes_on(&mut self, state: State, one: &Claimed) {
+        if matches!(state, State::CaseOpened | State::Submitted) {
+            self.cases.extend(one.row.incidents.iter().cloned());
+            self.cases
+                .extend(one.row.cases.iter().map(|case| case.incident.clone()));
+        }
+        if state == State::CaseOpened && self.state.is_some_and(State::is_after_submission) {
+            return;
+        }
+        (self.state, self.since) = (Some(state), Some(one.at));
+        match state {
+            State::Submitted => {
+                self.submitted = Some(one.at);
+                // what is asked for now is what is owed now, unless somebody says otherwise
+                self.asked = None;
+                // who hands it in finds it worth the work
+                self.is_not_worth_it = false;
+            }
+            // it begins anew: what was said of it was a slip
+            State::Possible => {
+                (self.submitted, self.asked, self.granted, self.credited) = (None, None, None, None);
+                self.cases.clear();
+            }
+            _ => {}
         }
     }
 
@@ -222,10 +241,8 @@ impl Standing {
 
     /// What is still to be asked for of a claim that was submitted: by what is known now more is owed.
     pub fn still_to_ask(&self, now: &Row) -> Option<Decimal> {
-        let is_asked = self
-            .state
-            .is_some_and(|state| state.is_open() || state == State::Credited);
-        let difference = self.difference(now).filter(|_| is_asked)?;
+        let is_pursued = |state: State| state.is_after_submission() && state != State::Denied;
+        let difference = self.difference(now).filter(|_| self.state.is_some_and(is_pursued))?;
         Decimal::from_str_exact(&difference)
             .ok()
             .filter(|more| more.is_sign_positive())
@@ -255,8 +272,27 @@ impl Said {
             follows(state, next)?;
         }
         let said = self.fit_alone(row)?;
+        said.has_payable_amounts(row)?;
         said.asks_for_something(row)?;
         Ok(said)
+    }
+
+    /// Amounts have the decimals of their currency.
+    fn has_payable_amounts(&self, row: &Row) -> Result<(), Unfit> {
+        let currency = row.currency.as_deref().and_then(Currency::read);
+        let most = currency.map_or(u32::MAX, Currency::digits);
+        for (field, amount) in [
+            ("asked", &self.asked),
+            ("granted", &self.granted),
+            ("credited", &self.credited),
+        ] {
+            let amount = amount.as_deref().and_then(|text| Decimal::from_str_exact(text).ok());
+            if amount.is_some_and(|amount| amount.normalize().scale() > most) {
+                let what = format!("an amount in this currency has at most {most} decimals");
+                return Err(unfit(field, &what, "the amount as it is paid".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Whether this can be said of a claim, whatever was said of it before.
@@ -380,11 +416,6 @@ fn follows(state: Option<State>, next: State) -> Result<(), Unfit> {
 fn read_amount(field: &'static str, text: &str, currency: Option<Currency>) -> Result<String, Unfit> {
     let (amount, named) =
         super::money::read_amount(text).map_err(|why| unfit(field, &why, "like 123.45".to_owned()))?;
-    let most = currency.map_or(u32::MAX, Currency::digits);
-    if amount.normalize().scale() > most {
-        let what = format!("an amount in this currency has at most {most} decimals");
-        return Err(unfit(field, &what, "the amount as it is paid".to_owned()));
-    }
     match (currency, named) {
         (Some(currency), Some(named)) if currency != named => {
             let what = format!("the claim is in {currency}, not in {named}");

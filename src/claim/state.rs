@@ -79,16 +79,26 @@ impl State {
         use State::{Acknowledged, CaseOpened, Credited, Denied, Granted, Possible, Prepared, Submitted, Withdrawn};
         match self {
             Self::Possible => &[CaseOpened, Prepared, Submitted, Withdrawn],
-            Self::CaseOpened => &[Prepared, Submitted, Withdrawn],
+            // another incident of the month needs another case
+            Self::CaseOpened => &[CaseOpened, Prepared, Submitted, Withdrawn],
             Self::Prepared => &[CaseOpened, Submitted, Withdrawn],
-            Self::Submitted => &[Acknowledged, Granted, Denied, Credited, Withdrawn],
-            // what is owed more, by a later incident of the month, is asked for by submitting it again
-            Self::Acknowledged => &[Granted, Denied, Credited, Submitted, Withdrawn],
-            Self::Granted => &[Credited, Denied, Submitted, Withdrawn],
+            // what is owed more, by a later incident of the month, is asked for by submitting it again; that a case was opened
+            // for one is kept, and changes nothing of how far the claim is
+            Self::Submitted => &[
+                Acknowledged,
+                Granted,
+                Denied,
+                Credited,
+                Submitted,
+                CaseOpened,
+                Withdrawn,
+            ],
+            Self::Acknowledged => &[Granted, Denied, Credited, Submitted, CaseOpened, Withdrawn],
+            Self::Granted => &[Credited, Denied, Submitted, CaseOpened, Withdrawn],
             // an objection is a claim that is submitted again
-            Self::Denied => &[Submitted, Granted, Credited, Withdrawn],
+            Self::Denied => &[Submitted, Granted, Credited, CaseOpened, Withdrawn],
             // it did not stand on the invoice after all
-            Self::Credited => &[Granted, Submitted],
+            Self::Credited => &[Granted, Submitted, CaseOpened],
             // a provider may be kind
             Self::Expired => &[Submitted, Withdrawn],
             Self::Withdrawn => &[Possible, Submitted],
@@ -122,7 +132,12 @@ mod tests {
             assert_eq!(State::read(state.word()), Some(state));
             assert_eq!(State::read(&state.name().to_uppercase()), Some(state));
             assert!(!state.next().contains(&State::Expired), "{state:?}");
-            assert!(!state.next().contains(&state), "{state:?} follows itself");
+            let may_be_said_again = [State::CaseOpened, State::Submitted].contains(&state);
+            assert_eq!(
+                state.next().contains(&state),
+                may_be_said_again,
+                "{state:?} follows itself"
+            );
             let json = serde_json::to_value(state).expect("JSON");
             assert_eq!(json, state.word());
         }

@@ -170,8 +170,9 @@ impl Usage {
             }
             // what has no account is of all of them
             (None, None) => {
-                self.region_key() == other.region_key()
-                    && self.tier.as_deref().map(fold) == other.tier.as_deref().map(fold)
+                let (region, of_region) = (self.region_key(), other.region_key());
+                let tier = |one: &Self| one.tier.as_deref().map(fold);
+                is_same_or_open(region.as_deref(), of_region.as_deref()) && tier(self) == tier(other)
             }
             (Some(_), None) => false,
         }
@@ -180,7 +181,8 @@ impl Usage {
     /// What is said differently of the same thing, of which both have other months.
     pub fn differs_by_month_from(&self, other: &Self) -> Option<&'static str> {
         let is_by_month = |one: &Self| one.fee.is_none() && !one.fees.is_empty();
-        if !is_by_month(self) || !is_by_month(other) || self.has_a_month_of(other) {
+        let is_same = self.identity() == other.identity();
+        if !is_same || !is_by_month(self) || !is_by_month(other) || self.has_a_month_of(other) {
             return None;
         }
         let tier = |one: &Self| one.tier.as_deref().map(fold);
@@ -224,6 +226,15 @@ pub fn claimed_twice<T>(all: &[T], usage: impl Fn(&T) -> &Usage) -> Vec<(&T, &T)
     twice
 }
 
+/// Whose entries are looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Account<'u> {
+    /// Those of this account, or those that name none.
+    Named(Option<&'u str>),
+    /// All.
+    Any,
+}
+
 /// How many entries one entry is compared with that may mean the same in other words.
 const COMPARED_MOST: usize = 64;
 
@@ -234,21 +245,31 @@ fn twice_by_other_words<'t, T>(all: &'t [T], usage: &impl Fn(&T) -> &Usage) -> V
         let key = resource_key(used.resource.as_deref()?);
         Some(resource_name(&key).to_owned())
     };
-    let mut by_word: HashMap<(&str, &str, Option<String>), Vec<usize>> = HashMap::new();
+    // of one account, of none, and of any: what names no account is of all of them
+    let mut by_word: HashMap<(&str, &str, Option<String>, Account<'_>), Vec<usize>> = HashMap::new();
     for (nth, one) in all.iter().enumerate() {
         let used = usage(one);
-        let key = (used.provider.as_str(), used.service_key.as_str(), last_part(used));
-        by_word.entry(key).or_default().push(nth);
+        let (provider, service) = (used.provider.as_str(), used.service_key.as_str());
+        for account in [Account::Named(used.subscription.as_deref()), Account::Any] {
+            let key = (provider, service, last_part(used), account);
+            by_word.entry(key).or_default().push(nth);
+        }
     }
     let mut twice = Vec::new();
     for (nth, one) in all.iter().enumerate() {
         let used = usage(one);
         let of_name = last_part(used).map(Some);
-        let others = of_name.into_iter().chain([None]).filter_map(|name| {
-            let key = (used.provider.as_str(), used.service_key.as_str(), name);
+        let accounts = match used.subscription.as_deref() {
+            Some(account) => vec![Account::Named(Some(account)), Account::Named(None)],
+            None => vec![Account::Any],
+        };
+        let names = of_name.into_iter().chain([None]);
+        let keys = names.flat_map(|name| accounts.iter().map(move |account| (name.clone(), *account)));
+        let others = keys.filter_map(|(name, account)| {
+            let key = (used.provider.as_str(), used.service_key.as_str(), name, account);
             by_word.get(&key)
         });
-        let mut others = others.flatten().take(COMPARED_MOST);
+        let mut others = others.flat_map(|same| same.iter().take(COMPARED_MOST));
         let other = others.find(|other| {
             let before = usage(&all[**other]);
             // each pair of equals is said once

@@ -323,7 +323,7 @@ impl Answer {
         if self.said_passed_over > 0 {
             text.push_str(&output::wrapped(
                 &format!(
-                    "{} of them could not be taken in: something newer was said here, or their incident is not kept",
+                    "{} of them could not be taken in: their incident is not kept here, more are kept than may be, or their time has not come",
                     self.said_passed_over
                 ),
                 "",

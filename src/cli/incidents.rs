@@ -1,5 +1,7 @@
 //! `bellwether incidents`: what happened, the newest first; or one incident with everything said and sent about it.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use serde_json::Value;
 
@@ -111,13 +113,41 @@ impl Incidents {
             .into_iter()
             .collect();
         let client = self.server.client()?;
-        let incident = client.get(&["incidents", &IncidentId::segment(id)], &query).await?;
+        let path = ["incidents", &IncidentId::segment(id)];
+        let mut incident = client.get(&path, &query).await?;
+        // what followed from very many events comes in parts
+        while let Some(next) = incident["next"].as_str().map(str::to_owned) {
+            let older: Vec<_> = query.iter().cloned().chain([("before", next.clone())]).collect();
+            let older = client.get(&path, &older).await?;
+            add_older(&mut incident, older);
+            if incident["next"].as_str() == Some(&*next) {
+                break;
+            }
+        }
         if self.format == Format::Json {
             output::print_json(&incident)?;
             return Ok(Exit::Fine);
         }
         output::print(&told(&incident, output::columns()))?;
         Ok(Exit::Fine)
+    }
+}
+
+/// Puts what an answer tells of older communications in the place of what was left out.
+fn add_older(incident: &mut Value, mut older: Value) {
+    incident["next"] = older["next"].take();
+    let followed = |entry: &Value| entry["followed_elsewhere"] != true;
+    let older = older["entries"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let mut older: HashMap<String, Value> = older
+        .into_iter()
+        .filter(followed)
+        .filter_map(|entry| Some((entry["events"][0].as_str()?.to_owned(), entry)))
+        .collect();
+    for entry in incident["entries"].as_array_mut().into_iter().flatten() {
+        let known = entry["events"][0].as_str().and_then(|first| older.remove(first));
+        if let Some(known) = known.filter(|_| !followed(entry)) {
+            *entry = known;
+        }
     }
 }
 

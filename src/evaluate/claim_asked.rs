@@ -7,7 +7,7 @@ use crate::record::{Change, Why};
 /// Keeps it.
 pub fn keep(claimed: &Claimed, before: &[Claimed], now: Time) -> Vec<Change> {
     if claimed.taken_in_by.is_some() {
-        return take_in(claimed, before);
+        return take_in(claimed, before, now);
     }
     let state = Standing::of(before).counts(claimed.row.state);
     match claimed.said.clone().fit(state, &claimed.row) {
@@ -21,14 +21,15 @@ pub fn keep(claimed: &Claimed, before: &[Claimed], now: Time) -> Vec<Change> {
     }
 }
 
-/// What comes out of an archive could be said when it was said, and stands among what was said here by its time.
-fn take_in(claimed: &Claimed, before: &[Claimed]) -> Vec<Change> {
+/// What comes out of an archive could be said when it was said, and stands among what was said here by its time. What was
+/// said by a clock that was ahead would stand behind all that is said here.
+fn take_in(claimed: &Claimed, before: &[Claimed], now: Time) -> Vec<Change> {
     if before.iter().any(|one| one.is_same(claimed)) {
         return nothing(Why::SaidBefore);
     }
     match claimed.clone().taken_from_archive() {
-        Ok(claimed) => vec![Change::Claimed(Box::new(claimed))],
-        Err(_) => nothing(Why::ClaimStandsOtherwise),
+        Ok(claimed) if claimed.at <= now => vec![Change::Claimed(Box::new(claimed))],
+        Ok(_) | Err(_) => nothing(Why::ClaimStandsOtherwise),
     }
 }
 

@@ -144,14 +144,15 @@ impl View {
         Ok(as_said(kept?, |one| one.at, |one| one.taken_in_by.is_some()))
     }
 
-    /// What was said of claims, by claim, the oldest first: of a customer, or of all.
-    pub fn all_claimed(&self, customer: Option<&CustomerId>) -> Result<BTreeMap<String, Vec<Claimed>>> {
+    /// What was said of claims, by whose they are and by claim, the oldest first: of a customer, or of all.
+    pub fn all_claimed(&self, customer: Option<&CustomerId>) -> Result<BTreeMap<(CustomerId, String), Vec<Claimed>>> {
         let all = keys::all_claimed();
         let prefix = customer.map_or_else(|| all.clone(), |one| all.clone().text(one.as_str()));
-        let mut by_claim: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
+        let mut by_claim: BTreeMap<(CustomerId, String), Vec<Claimed>> = BTreeMap::new();
         for item in self.scan(&prefix) {
             if let Item::Claimed { claimed, .. } = item? {
-                by_claim.entry(claimed.claim.clone()).or_default().push(*claimed);
+                let claim = (claimed.customer.clone(), claimed.claim.clone());
+                by_claim.entry(claim).or_default().push(*claimed);
             }
         }
         for said in by_claim.values_mut() {
@@ -707,7 +708,6 @@ impl Iterator for Heads<'_> {
     }
 }
 
-/// The first key behind everything that begins with `key`.
 /// What was kept, in the order in which it was said: what was taken in from an archive stands before what was said here
 /// later. The others stay as they are, because a clock may have been set back.
 fn as_said<T>(kept: Vec<T>, at: impl Fn(&T) -> Time, is_taken_in: impl Fn(&T) -> bool) -> Vec<T> {
@@ -728,6 +728,7 @@ fn as_said<T>(kept: Vec<T>, at: impl Fn(&T) -> Time, is_taken_in: impl Fn(&T) ->
     all
 }
 
+/// The first key behind everything that begins with `key`.
 fn past(key: &Key) -> Key {
     match crate::store::end_of(&key.0) {
         std::ops::Bound::Excluded(end) => Key(end),

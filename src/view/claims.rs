@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use crate::claim::{Claimed, Row, Standing, State};
+use crate::customer::CustomerId;
 
 /// One claim.
 #[derive(Debug, Clone)]
@@ -36,11 +37,14 @@ impl Listed {
 /// What was worked out, with what was said, by claim; `today` is the day on which what is not worked out any more expires.
 pub fn listed<'r>(
     rows: impl Iterator<Item = &'r Row>,
-    mut said: BTreeMap<String, Vec<Claimed>>,
+    mut said: BTreeMap<(CustomerId, String), Vec<Claimed>>,
     today: NaiveDate,
 ) -> Vec<Listed> {
     let mut all: Vec<Listed> = rows
-        .map(|row| of(row.clone(), said.remove(&row.id).unwrap_or_default(), false))
+        .map(|row| {
+            let said = said.remove(&(CustomerId::new(&row.customer), row.id.clone()));
+            of(row.clone(), said.unwrap_or_default(), false)
+        })
         .collect();
     for history in said.into_values() {
         let Some(mut row) = Standing::of(&history).row else {
@@ -70,7 +74,6 @@ fn of(row: Row, history: Vec<Claimed>, is_gone: bool) -> Listed {
 mod tests {
     use super::*;
     use crate::claim::Said;
-    use crate::customer::CustomerId;
 
     fn row(id: &str) -> Row {
         serde_json::from_value(serde_json::json!({
@@ -81,7 +84,7 @@ mod tests {
         .expect("a row")
     }
 
-    fn prepared(id: &str) -> (String, Vec<Claimed>) {
+    fn prepared(id: &str) -> ((CustomerId, String), Vec<Claimed>) {
         let said = Claimed {
             customer: CustomerId::new("contoso"),
             claim: id.to_owned(),
@@ -94,7 +97,7 @@ mod tests {
             row: Box::new(row(id)),
             taken_in_by: None,
         };
-        (id.to_owned(), vec![said])
+        ((CustomerId::new("contoso"), id.to_owned()), vec![said])
     }
 
     #[test]

@@ -101,26 +101,28 @@ impl Gathered<'_> {
         own: &IncidentId,
         is_asked: impl Fn(&IncidentId) -> Result<bool>,
     ) -> Result<()> {
+        let kinds = &self.filter.kinds;
+        if !kinds.is_empty() && !kinds.iter().any(|kind| kind.is_reminder()) {
+            return Ok(());
+        }
         for provider in story::reminded_providers(self.from, own)? {
             let id = IncidentId::new(provider, &own.tracking_id);
+            // what is not wanted costs no more than to look
+            let mut reminded = story::reminded(self.from, &id)?;
+            reminded.retain(|(_, chapter)| self.is_wanted(chapter));
             let incident = self.from.visibility.store.incident(&id)?;
-            let Some(incident) = incident.filter(|incident| !incident.test) else {
-                continue;
-            };
-            let Some((incident, _)) = story::said(self.from, incident)? else {
-                continue;
-            };
+            let incident = incident.filter(|incident| !incident.test && !reminded.is_empty());
+            let Some(incident) = incident else { continue };
             if !is_asked(&id)? {
                 continue;
             }
+            let Some((incident, _)) = story::said(self.from, incident)? else {
+                continue;
+            };
             let link = (self.link)(&incident);
-            for (communication, chapter) in story::reminded(self.from, &id)? {
-                if self.is_wanted(&chapter) {
-                    self.push(
-                        entries,
-                        Entry::of(self.customer, &incident, &communication, &chapter, &link),
-                    );
-                }
+            for (communication, chapter) in reminded {
+                let entry = Entry::of(self.customer, &incident, &communication, &chapter, &link);
+                self.push(entries, entry);
             }
         }
         Ok(())

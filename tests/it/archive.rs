@@ -840,6 +840,15 @@ async fn a_file_is_not_gone_on_with_by_another_daemon_nor_with_another_part() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_and_is_refused_where_it_is_wrong() {
     let (world, id) = with_claims().await;
+    // so much that a page ends among the downtimes
+    for nth in 0..55 {
+        let evidence: Vec<String> = (0..20).map(|one| format!("{one} {}", "x".repeat(990))).collect();
+        let down = json!({
+            "service": "Batch", "from": format!("2026-11-20T10:{nth:02}:00Z"), "until": format!("2026-11-20T10:{nth:02}:30Z"),
+            "reason": "it did not answer", "evidence": evidence,
+        });
+        said_by_ada(&world, "/v1/downtimes?customer=contoso", down).await;
+    }
     let archive = stdout(&as_ada(&world, &["export"], b"").code(0));
     let secrets = world.dir.path().join("secrets");
     for (token, is_own) in [("contoso-read", true), ("fabrikam-read", false)] {
@@ -867,7 +876,10 @@ async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_an
     let whole: Vec<&str> = pages.iter().flat_map(|page| page.lines()).skip(1).collect();
     let kinds = |line: &&str| !line.contains("\"type\":\"mark\"") && !line.contains("\"type\":\"trailer\"");
     assert_eq!(whole, archive.lines().skip(1).filter(kinds).collect::<Vec<_>>());
+    assert!(pages.len() > 1, "{}", pages.len());
     // since when something was said
+    let recent = counts(&stdout(&as_ada(&world, &["export", "--since", "1h"], b"").code(0)));
+    assert_eq!((recent["claim"], recent["downtime"]), (3, 57), "{recent:?}");
     let nothing = stdout(&as_ada(&world, &["export", "--since", "2027-01-01"], b"").code(0));
     assert_eq!(counts(&nothing).get("claim"), None);
     let line = |kind: &str| {
@@ -878,6 +890,8 @@ async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_an
             .expect("a line")
             .to_owned()
     };
+    let graph = archive.lines().find(|line| line.contains("[\"a graph\"]"));
+    let graph = graph.expect("a downtime").to_owned();
     let cases = [
         (
             line("claim").replace(&format!("\"claim\":\"{id}\""), "\"claim\":\"another\""),
@@ -890,15 +904,11 @@ async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_an
             "at most 200",
         ),
         (
-            line("downtime").replace("2026-11-20T08:00:00Z", "2026-11-20T07:00:00Z"),
+            graph.replace("2026-11-20T08:00:00Z", "2026-11-20T07:00:00Z"),
             "id",
             "another downtime",
         ),
-        (
-            line("downtime").replace("[\"a graph\"]", "[]"),
-            "evidence",
-            "needs evidence",
-        ),
+        (graph.replace("[\"a graph\"]", "[]"), "evidence", "needs evidence"),
         (
             line("resources").replace("ä machine", "\\u0007"),
             "resources",
@@ -917,7 +927,7 @@ async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_an
         assert_eq!((status, &answer["error"]["field"]), (400, &place), "{answer}: {wrong}");
         assert!(said.contains(what), "{answer}");
     }
-    let nth = archive.lines().position(|one| one == line("downtime")).expect("a line") + 1;
+    let nth = archive.lines().position(|one| one == graph).expect("a line") + 1;
     let damaged = archive.replacen("[\"a graph\"]", "[]", 1);
     let refused = stderr(&as_ada(&world, &["import", "-", "--check"], damaged.as_bytes()).code(1));
     assert!(
@@ -925,7 +935,7 @@ async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_an
         "{refused}"
     );
     // another customer's are kept for the operator, and it is said
-    let theirs = line("downtime").replace("contoso", "tailspin");
+    let theirs = graph.replace("contoso", "tailspin");
     let (status, answer) = world.post_as(credits::ADA, "/v1/import", theirs).await;
     assert_eq!(
         (status, &answer["error"]["field"]),

@@ -393,13 +393,18 @@ async fn a_later_incident_of_the_month_needs_a_case_of_its_own_and_is_asked_for_
     );
     let cases = || told(&world).iter().filter(|(kind, _)| kind == "case-due").count();
     assert_eq!(cases(), 1);
-    // who prepares a claim has opened no case yet
+    // who prepares a claim has opened no case for another incident yet
+    say(&world, &id, json!({ "state": "case-opened" })).await;
     say(&world, &id, json!({ "state": "prepared" })).await;
     world.pass(600).await;
     later("WXYZ-9", Azure::active(), None).await;
     assert_eq!(cases(), 2);
     assert!(missing().await.contains("WXYZ-9 is still going on"));
-    say(&world, &id, json!({ "state": "case-opened" })).await;
+    assert!(missing().await.contains("a case about WXYZ-9"), "{}", missing().await);
+    for _ in 0..2 {
+        let (status, answer) = say(&world, &id, json!({ "state": "case-opened" })).await;
+        assert_eq!(status, 200, "as the reminder says: {answer}");
+    }
     assert!(!missing().await.contains("a case about"), "{}", missing().await);
     later("WXYZ-9", Azure::mitigated(), Some("2026-11-24T10:10:00Z")).await;
     say(&world, &id, json!({ "state": "submitted" })).await;
@@ -437,16 +442,36 @@ async fn a_later_incident_of_the_month_needs_a_case_of_its_own_and_is_asked_for_
     );
     claims(&world, ADA, "").await;
     assert_eq!(more(), 1, "told once");
-    say(&world, &id, json!({ "state": "granted", "granted": "100" })).await;
-    let (status, answer) = say(&world, &id, json!({ "state": "submitted", "asked": "250" })).await;
-    assert_eq!(
-        (status, &answer["asked"], &answer["difference"]),
-        (200, &json!("250.00"), &Value::Null),
-        "{answer}"
-    );
-    // what was granted before is of what was asked before
+    // a case may be opened for a claim that was handed in, and that is how far it stays
+    let (status, answer) = say(&world, &id, json!({ "state": "case-opened" })).await;
+    assert_eq!((status, &answer["state"]), (200, &json!("submitted")), "{answer}");
+    assert!(!page().await.contains("a case must be opened"), "{}", page().await);
+    say(&world, &id, json!({ "granted": "100", "state": "granted" })).await;
+    for state in ["submitted", "submitted"] {
+        let (status, answer) = say(&world, &id, json!({ "state": state })).await;
+        assert_eq!(
+            (status, &answer["asked"], &answer["difference"]),
+            (200, &json!("250.00"), &Value::Null),
+            "{answer}"
+        );
+    }
     assert!(
-        !page().await.contains("data-label=\"Granted\">100.00 EUR<"),
+        page().await.contains("data-label=\"Granted\">100.00 EUR<"),
+        "{}",
+        page().await
+    );
+    // a slip begins anew
+    for state in ["withdrawn", "possible"] {
+        let (status, answer) = say(&world, &id, json!({ "state": state })).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let (_, answer) = world.get_as(ADA, &format!("/v1/claims/{id}")).await;
+    assert_eq!(
+        (&answer["granted"], &answer["asked"], &answer["difference"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert!(
+        page().await.contains("data-label=\"Still to claim\">250.00 EUR<"),
         "{}",
         page().await
     );

@@ -191,11 +191,13 @@ fn not_on_list(pack: &Pack<'_>, incident: &Laid<'_>) -> Option<String> {
     let key = resource_key(claimed);
     let of_name = |listed: &&Resource| {
         let other = resource_key(&listed.id);
-        other == key || resource_name(&other) == resource_name(&key)
+        let are_whole_ids = other.contains('/') && key.contains('/');
+        other == key || (!are_whole_ids && resource_name(&other) == resource_name(&key))
     };
     let listed: Vec<&Resource> = incident.resources.iter().filter(of_name).collect();
     let (name, claimed) = (line(&incident.evidence.tracking_id, 200), line(claimed, 300));
-    let is_cut = incident.resources.is_empty() || incident.resources_left_out > 0;
+    let says_nothing = !incident.resources.iter().any(|one| one.confirmed);
+    let is_cut = !incident.evidence.is_list_whole || incident.resources_left_out > 0 || says_nothing;
     match () {
         () if listed.iter().any(|one| one.confirmed) => None,
         () if !listed.is_empty() => Some(format!(

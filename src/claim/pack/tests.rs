@@ -88,6 +88,7 @@ fn incident(tracking_id: &str) -> Evidence {
         }],
         accounts: vec!["11111111-aaaa-4bbb-8ccc-111111111111".to_owned()],
         resources: vec![resource("pe-1", true), resource("pe-2", false)],
+        is_list_whole: true,
         windows: vec![Window {
             from: time("2026-11-03T10:00:00Z"),
             until: Some(time("2026-11-03T10:45:00Z")),
@@ -362,8 +363,16 @@ fn a_list_of_resources_that_does_not_bear_a_claim_out_is_said() {
         &missing(&row),
         &["ABCD-123 impacted, which is in this pack, does not name pe-3."],
     );
+    // in another group it is another one
+    row.resource = Some("/subscriptions/11111111-aaaa-4bbb-8ccc-111111111111/y/pe-1".to_owned());
+    holds(&missing(&row), &["does not name /subscriptions"]);
     row.resource = None;
     assert!(!missing(&row).contains("The list of resources"));
+    // a list that goes on elsewhere leaves nothing out
+    row.resource = Some("pe-3".to_owned());
+    let mut cut = pack(&row, &asks);
+    cut.incidents[0].is_list_whole = false;
+    assert!(!opened(&cut)["missing.txt"].contains("The list of resources"));
 }
 
 #[test]

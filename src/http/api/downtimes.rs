@@ -18,7 +18,7 @@ use super::super::refusal::Refusal;
 use super::whose::{after, may_name, next, viewer_of, whose, whose_are_read};
 use crate::claim::{self, Catalogue, DOWNTIMES_MOST, Downtime, TypedDowntime, Unfit, reason_to_withdraw};
 use crate::clock::{Time, read_moment};
-use crate::customer::{CustomerId, Viewer};
+use crate::customer::{CustomerId, ORGANISATION, Viewer};
 use crate::record::Command;
 
 /// How many are listed unless asked otherwise.
@@ -134,11 +134,14 @@ fn unused(reading: &Reading, downtime: &Downtime) -> Option<String> {
     let incident = downtime.incident(&reading.rules.catalogue);
     let files = reading.rules.files_of(&downtime.customer);
     let is_used = claim::is_of_any(&incident, files.flat_map(|file| &file.usages));
+    let whose = match downtime.customer.as_str() {
+        ORGANISATION => String::new(),
+        customer => format!(" of {customer}"),
+    };
     (!is_used).then(|| {
         format!(
-            "no `usage:` in the rule files of {} is of this service, region, subscription and resource: nothing is computed of it \
-             until one is",
-            downtime.customer
+            "no `usage:` in the rule files{whose} is of this service, region, subscription and resource: nothing is computed of \
+             it until one is"
         )
     })
 }

@@ -64,7 +64,11 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
         match find(&reading.sources(), provider, id, Extract::NOTHING) {
             Ok(story) => {
                 let resources = reading.store.resources_of(&story.incident.id, &customer, KEPT_MOST)?;
-                incidents.push(evidence(&story, resources, terms, now));
+                let summary = reading.store.resource_summary(&story.incident.id, &customer)?;
+                incidents.push(Evidence {
+                    is_list_whole: summary.is_some_and(|summary| summary.is_complete),
+                    ..evidence(&story, resources, terms, now)
+                });
             }
             // its retention is over: the figures stay
             Err(refusal) if refusal.status == StatusCode::NOT_FOUND => incidents.push(Evidence {
@@ -109,6 +113,7 @@ fn evidence(story: &Story, resources: Vec<Resource>, terms: &Terms, now: Time) -
             .collect(),
         accounts: story.accounts.clone(),
         resources,
+        is_list_whole: false,
         windows: windows(story, terms, now),
         communications,
         entered: None,

@@ -235,14 +235,10 @@ fn sums(claims: &[Listed]) -> Vec<Sum> {
             let more = one.standing.still_to_ask(&one.row).map(|more| more.to_string());
             open.add(more.as_deref(), currency);
             // what was said before it was denied, or taken back, is history
-            let is = |states: &[State]| one.state.is_some_and(|state| states.contains(&state));
-            if one.state.is_some_and(State::is_after_submission) {
+            let is_pursued = |state: State| state.is_after_submission() && state != State::Denied;
+            if one.state.is_some_and(is_pursued) {
                 asked.add(one.standing.asked(), currency);
-            }
-            if is(&[State::Granted, State::Credited]) {
                 granted.add(one.standing.granted.as_deref(), currency);
-            }
-            if is(&[State::Credited]) {
                 credited.add(one.standing.credited.as_deref(), currency);
             }
         }
