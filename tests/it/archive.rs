@@ -917,7 +917,7 @@ async fn what_was_said_of_claims_is_cut_to_its_customer_goes_on_after_a_break_an
         (
             line("claim-reminders").replace("\"mark\":\"possible\"", "\"mark\":\"\""),
             "of",
-            "1 to 200",
+            "1 to 400",
         ),
     ];
     for (wrong, field, what) in &cases {
