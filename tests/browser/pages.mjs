@@ -104,7 +104,7 @@ try {
   await page.keyboard.type('Asia/Tokyo');
   await enter();
   await says('Times in brackets are those of Asia/Tokyo');
-  await says('TODAY-1');
+  if (!page.url().includes('/incidents/')) throw new Error(`choosing a zone leads to ${page.url()}`);
   await page.goto(`${base}/claims`);
   await says('TODAY-1');
   await says('shop-1');
