@@ -96,11 +96,20 @@ fn occurrence(text: &str, published: Time, before: &[Hearing], told: &[Entry]) -
 
 /// How often a text was told already: to the account, or, where more was heard than is looked at, to anybody.
 fn tellings(text: &str, before: &[Hearing], told: &[Entry]) -> usize {
-    let is_cut = before.len() >= HEARINGS_MOST;
-    let by_account = before.iter().map(|one| &one.communication);
-    let by_anybody = told.iter().map(|one| &one.communication).filter(|_| is_cut);
-    let last = by_account.chain(by_anybody).filter_map(|one| nth_of(text, one)).max();
-    last.map_or(0, |nth| nth + 1)
+    let by_account = before.iter().filter_map(|one| nth_of(text, &one.communication));
+    let next = by_account.max().map_or(0, |nth| nth + 1);
+    if before.len() < HEARINGS_MOST {
+        return next;
+    }
+    let by_anybody = told
+        .iter()
+        .filter_map(|one| Some((nth_of(text, &one.communication)?, one.published)));
+    let Some((nth, published)) = by_anybody.max() else {
+        return next;
+    };
+    // what others heard of late the account hears now, unless it has heard what was said after that
+    let has_gone_on = before.iter().any(|one| one.published > published);
+    next.max(if has_gone_on { nth + 1 } else { nth })
 }
 
 /// Which telling of the text a communication is, if it is one of it.
@@ -182,6 +191,73 @@ mod tests {
             let heard = self.heard.get(account).into_iter().flatten();
             heard.into_iter().any(|one| one.visible == visible)
         }
+    }
+
+    /// Which communication an account hears, among the latest that it heard and all that the incident knows.
+    fn heard_by(account: usize, told: &mut Told, entries: &mut Vec<Entry>, text: u8, minute: i64) -> String {
+        let mut names = [false; 2];
+        names[account] = true;
+        let event = event((text, minute, names));
+        for before in told.heard.values_mut() {
+            let old = before.len().saturating_sub(HEARINGS_MOST);
+            before.drain(..old);
+        }
+        let placed = place(&event, &told.heard, entries);
+        told.events += 1;
+        let account = accounts_of(&event).remove(0);
+        told.heard.entry(account.clone()).or_default().push(Hearing {
+            incident: crate::incident::IncidentId::of(&event),
+            account,
+            source: None,
+            published: event.published,
+            communication: placed.communication.clone(),
+            kind: event.kind,
+            visible: visible_digest(&event),
+            arrival: event.arrival,
+            event: Position {
+                seq: told.events,
+                nth: 0,
+            },
+            impact: Vec::new(),
+            as_event: false,
+        });
+        if !entries.iter().any(|one| one.communication == placed.communication) {
+            entries.push(Entry {
+                incident: crate::incident::IncidentId::of(&event),
+                communication: placed.communication.clone(),
+                published: event.published,
+                published_said: None,
+                kind: event.kind,
+                stage: event.stage,
+                title: event.title.clone(),
+                event: Position {
+                    seq: told.events,
+                    nth: 0,
+                },
+                heard: event.published,
+                arrival: event.arrival,
+                sessions: Vec::new(),
+            });
+        }
+        placed.communication
+    }
+
+    #[test]
+    fn what_accounts_hear_one_after_another_is_one_communication_however_much_each_heard_before() {
+        let (mut told, mut entries) = (Told::default(), Vec::new());
+        let mut hear = |account, text, minute| heard_by(account, &mut told, &mut entries, text, minute);
+        let updates = u8::try_from(2 * HEARINGS_MOST).expect("few");
+        for update in 0..updates {
+            let minute = i64::from(update);
+            assert_eq!(hear(0, update, minute), hear(1, update, minute), "{update}");
+        }
+        // told again after so many others: told once more, and to each account the same
+        let again = hear(0, 0, 1_000);
+        assert!(again.ends_with(".1"), "{again}");
+        assert_eq!(hear(1, 0, 1_000), again);
+        // a copy that comes seconds later is no third telling
+        assert_eq!(hear(0, 1, 2_000), hear(1, 1, 2_001));
+        assert_eq!(entries.len(), usize::from(updates) + 2);
     }
 
     fn tellings() -> impl Strategy<Value = Vec<Telling>> {
