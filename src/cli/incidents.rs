@@ -300,6 +300,20 @@ mod tests {
     }
 
     #[test]
+    fn what_followed_from_older_communications_takes_the_place_of_what_was_left_out() {
+        let entry = |event: &str, deliveries: usize, elsewhere: bool| json!({ "events": [event], "deliveries": vec![1; deliveries], "followed_elsewhere": elsewhere });
+        let mut all = json!({
+            "entries": [entry("9.0", 2, false), entry("5.0", 0, true), entry("2.0", 0, true)], "next": "9.0",
+        });
+        let older = json!({
+            "entries": [entry("9.0", 0, true), entry("5.0", 3, false), entry("2.0", 0, true)], "next": "5.0",
+        });
+        add_older(&mut all, older);
+        let entries = json!([entry("9.0", 2, false), entry("5.0", 3, false), entry("2.0", 0, true)]);
+        assert_eq!(all, json!({ "entries": entries, "next": "5.0" }));
+    }
+
+    #[test]
     fn incidents_are_shown_one_a_line() {
         insta::assert_snapshot!(shown(&[incident()]), @r"
         TRACKING ID  STATUS     UPDATED            WHAT

@@ -22,7 +22,7 @@
 //! a person speaks of a claim  ──▶ claim_asked        kept, if the claim is so far
 //! resources are listed        ──▶ resources_listed   kept with their incident, each in place of what was said before
 //! a person enters downtime    ──▶ downtime_entered   it counts like an incident, until it is withdrawn
-//! claims are to be told of    ──▶ claims_due         by events of our own, each once
+//! claims are to be told of    ──▶ claims_due         by events of our own, each once, also where another daemon told it
 //! it could not be decided     ──▶ set_aside          listed, told to the operator, and everything else goes on
 //! that is to be tried again   ──▶ retry_asked
 //! a test was asked for        ──▶ test_asked         this receiver is told, and nothing else

@@ -165,6 +165,15 @@ mod tests {
             if placed.repeat_of.is_some() {
                 return false;
             }
+            self.remember(event, &placed);
+            true
+        }
+
+        fn remember(&mut self, event: &Event, placed: &Placed) {
+            let at = Position {
+                seq: self.events,
+                nth: 0,
+            };
             for account in accounts_of(event) {
                 let hearing = Hearing {
                     incident: crate::incident::IncidentId::of(event),
@@ -175,16 +184,12 @@ mod tests {
                     kind: event.kind,
                     visible: visible_digest(event),
                     arrival: event.arrival,
-                    event: Position {
-                        seq: self.events,
-                        nth: 0,
-                    },
+                    event: at,
                     impact: Vec::new(),
                     as_event: false,
                 };
                 self.heard.entry(account).or_default().push(hearing);
             }
-            true
         }
 
         fn knows(&self, account: &str, visible: &str) -> bool {
@@ -204,23 +209,7 @@ mod tests {
         }
         let placed = place(&event, &told.heard, entries);
         told.events += 1;
-        let account = accounts_of(&event).remove(0);
-        told.heard.entry(account.clone()).or_default().push(Hearing {
-            incident: crate::incident::IncidentId::of(&event),
-            account,
-            source: None,
-            published: event.published,
-            communication: placed.communication.clone(),
-            kind: event.kind,
-            visible: visible_digest(&event),
-            arrival: event.arrival,
-            event: Position {
-                seq: told.events,
-                nth: 0,
-            },
-            impact: Vec::new(),
-            as_event: false,
-        });
+        told.remember(&event, &placed);
         if !entries.iter().any(|one| one.communication == placed.communication) {
             entries.push(Entry {
                 incident: crate::incident::IncidentId::of(&event),

@@ -411,13 +411,18 @@ impl Extract {
             Some(None) => chapters.len(),
             Some(Some(nth)) => nth + 1,
         };
-        let mut events = 0;
-        let is_room = |(nth, chapter): &(usize, &Chapter)| {
-            events += chapter.events.len();
-            *nth == 0 || events <= self.events
+        let events = chapters[from..].iter().map(|chapter| chapter.events.len());
+        from..from + self.fit(events)
+    }
+
+    /// How many communications it shows of some that so many events brought each: at least one.
+    fn fit(self, events: impl Iterator<Item = usize>) -> usize {
+        let mut sum = 0;
+        let is_room = |(nth, events): &(usize, usize)| {
+            sum += events;
+            *nth == 0 || sum <= self.events
         };
-        let shown = chapters[from..].iter().take(self.most).enumerate().take_while(is_room);
-        from..from + shown.count()
+        events.take(self.most).enumerate().take_while(is_room).count()
     }
 }
 
@@ -500,4 +505,27 @@ fn impact(hearings: &[Hearing], events: &HashMap<Position, Vec<Impact>>) -> Vec<
         accounts,
     });
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_communications_are_told_as_their_events_leave_room_for_and_never_none() {
+        let of = |most: usize, room: usize, events: &[usize]| {
+            let window = Extract {
+                before: None,
+                most,
+                events: room,
+            };
+            window.fit(events.iter().copied())
+        };
+        assert_eq!(of(20, 2_000, &[1_000, 1_000, 1]), 2, "just as many");
+        assert_eq!(of(20, 2_000, &[1_000, 1_001, 1]), 1);
+        assert_eq!(of(20, 2_000, &[9_000, 1]), 1);
+        assert_eq!(of(2, 2_000, &[1, 1, 1]), 2);
+        assert_eq!(of(20, 2_000, &[]), 0);
+        assert_eq!(Extract::NOTHING.fit([1].into_iter()), 0);
+    }
 }

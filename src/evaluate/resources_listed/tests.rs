@@ -48,13 +48,23 @@ fn keep_with(
     known: &BTreeMap<String, KnownResource>,
     summary: Option<&ResourceSummary>,
 ) -> Vec<Change> {
+    keep_as(None, resources, is_complete, known, summary)
+}
+
+fn keep_as(
+    first: Option<&FirstSaid>,
+    resources: &[Resource],
+    is_complete: bool,
+    known: &BTreeMap<String, KnownResource>,
+    summary: Option<&ResourceSummary>,
+) -> Vec<Change> {
     let listing = Listing {
         incident: &IncidentId::new(Provider::Azure, "T-1"),
         customer: &CustomerId::new("contoso"),
         by: "ada",
         resources,
         is_complete,
-        first: None,
+        first,
         known: ResourcesKnown {
             has_incident: true,
             summary: summary.cloned(),
@@ -85,6 +95,46 @@ fn the_same_list_again_changes_nothing_and_another_word_replaces() {
     let cut = keep_with(&[resource("a", true)], false, &known, summary.as_ref());
     assert_eq!(apply(&mut known, &mut summary, cut), None);
     assert!(!summary.expect("a summary").is_complete);
+}
+
+#[test]
+fn what_an_archive_lists_keeps_its_time_and_replaces_only_what_is_older() {
+    let first = |at: &str| FirstSaid {
+        at: at.parse().expect("a time"),
+        by: "grace".to_owned(),
+    };
+    let (mut known, mut summary) = (BTreeMap::new(), None);
+    let here = keep_with(&[resource("a", true)], true, &known, None);
+    apply(&mut known, &mut summary, here);
+    // older than what is here: what is new of it is kept, and the rest stays
+    let older = first("2026-11-20T10:00:00Z");
+    let list = [resource("a", false), resource("b", false)];
+    let changes = keep_as(Some(&older), &list, false, &known, summary.as_ref());
+    assert_eq!(apply(&mut known, &mut summary, changes), None);
+    assert!(known["a"].resource.confirmed && known["b"].at == older.at);
+    let newest = summary.clone().expect("a summary");
+    assert_eq!(
+        (
+            newest.confirmed,
+            newest.potential,
+            newest.is_complete,
+            newest.at,
+            &*newest.by
+        ),
+        (1, 1, true, time(), "ada")
+    );
+    let again = keep_as(Some(&older), &list, false, &known, summary.as_ref());
+    assert_eq!(apply(&mut known, &mut summary, again), Some(Why::SaidBefore));
+    // newer: it replaces, under its own time and name
+    let newer = first("2026-11-25T10:00:00Z");
+    let changes = keep_as(Some(&newer), &list, false, &known, summary.as_ref());
+    assert_eq!(apply(&mut known, &mut summary, changes), None);
+    let newest = summary.expect("a summary");
+    assert!(!known["a"].resource.confirmed && known["a"].at == newer.at);
+    assert_eq!(
+        (newest.confirmed, newest.potential, newest.is_complete, &*newest.by),
+        (0, 2, false, "grace")
+    );
 }
 
 #[test]
