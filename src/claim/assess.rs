@@ -31,8 +31,20 @@ pub(super) struct Month<'a, 'm> {
     pub available: Vec<Span>,
 }
 
+/// An edition of the terms that may be chosen for a month.
+pub(super) struct Candidate<'a> {
+    /// The entry that leads to it: the last one where there are several.
+    usage: &'a Usage,
+    term: &'a Term,
+    chosen: Chosen,
+    /// It may be chosen if something was down here.
+    part: Span,
+}
+
 /// The month under one edition of the terms.
 pub(super) struct Assessment<'a> {
+    /// The entry that leads to these terms.
+    pub usage: &'a Usage,
     pub term: &'a Term,
     pub edition: Chosen,
     /// The incidents that count.
@@ -77,8 +89,8 @@ pub(super) enum Because {
 
 impl<'a> Month<'a, '_> {
     /// The row, if it is wanted.
-    pub fn row(&self, editions: &Editions<'a>) -> Option<Row> {
-        let assessed = self.assess(editions);
+    pub fn row(&self, under: &[Candidate<'a>]) -> Option<Row> {
+        let assessed = self.assess(under)?;
         let is_owed = match &assessed.outcome {
             Outcome::Nothing(_) => false,
             Outcome::Unknown(_) | Outcome::Owed(..) => true,
@@ -86,39 +98,46 @@ impl<'a> Month<'a, '_> {
         (is_owed || self.asked.rows != Rows::Owed).then(|| self.shown(&assessed, is_owed))
     }
 
-    /// The month under the edition that pays most among those in force during counted downtime.
-    fn assess(&self, editions: &Editions<'a>) -> Assessment<'a> {
-        let governing = governing(&self.members, &self.month, self.calendar);
+    /// The month under the edition that pays most among those in force during counted downtime; where nothing was down,
+    /// under the last one.
+    fn assess(&self, under: &[Candidate<'a>]) -> Option<Assessment<'a>> {
         let mut best: Option<Assessment<'a>> = None;
-        let count = governing.len();
-        for (part, mut chosen) in governing {
-            let (term, is_sure) = editions.on(chosen.day);
-            chosen.is_sure = is_sure;
-            let assessed = self.under(term, chosen);
-            let counts = count == 1 || !common(&assessed.down, &[part]).is_empty();
+        for candidate in under {
+            let assessed = self.under(candidate);
+            let counts = under.len() == 1 || !common(&assessed.down, &[candidate.part]).is_empty();
             let is_better = |best: &Assessment<'_>| assessed.worth() >= best.worth();
             if counts && best.as_ref().is_none_or(is_better) {
                 best = Some(assessed);
             }
         }
-        best.unwrap_or_else(|| {
-            let (term, is_sure) = editions.on(self.month.first);
-            let chosen = Chosen {
-                day: self.month.first,
-                because: Because::Nothing,
-                is_sure,
-            };
-            self.under(term, chosen)
-        })
+        best.or_else(|| under.last().map(|last| self.under(last)))
     }
 
-    fn under(&self, term: &'a Term, edition: Chosen) -> Assessment<'a> {
+    fn under(&self, candidate: &Candidate<'a>) -> Assessment<'a> {
+        let term = candidate.term;
+        let (incidents, spans) = self.counted(term);
+        let down = common(&term.down_minute.counted(&merged(spans)), &self.available);
+        let uptime = Uptime {
+            available: total(&self.available),
+            down: total(&down),
+        };
+        let outcome = self.outcome(term, uptime, &incidents);
+        Assessment {
+            usage: candidate.usage,
+            term,
+            edition: candidate.chosen,
+            incidents,
+            down,
+            uptime,
+            outcome,
+        }
+    }
+
+    /// The incidents of the month that count under these terms, and when they were.
+    fn counted(&self, term: &Term) -> (Vec<&'a Incident>, Vec<Span>) {
         let (mut incidents, mut spans) = (Vec::new(), Vec::new());
-        for member in self
-            .members
-            .iter()
-            .filter(|member| exclusion(term, member.usage).is_none())
-        {
+        let members = self.members.iter();
+        for member in members.filter(|member| exclusion(term, member.usage).is_none()) {
             let life = deployed(member.usage);
             for incident in member.incidents.iter().filter(|incident| is_downtime(incident, term)) {
                 let until = incident.mitigated.unwrap_or(self.asked.at).min(self.asked.at);
@@ -132,22 +151,9 @@ impl<'a> Month<'a, '_> {
                 }
             }
         }
-        let down = common(&term.down_minute.counted(&merged(spans)), &self.available);
-        let uptime = Uptime {
-            available: total(&self.available),
-            down: total(&down),
-        };
         incidents.retain(|incident| self.is_of_month(incident));
         in_order(&mut incidents);
-        let outcome = self.outcome(term, uptime, &incidents);
-        Assessment {
-            term,
-            edition,
-            incidents,
-            down,
-            uptime,
-            outcome,
-        }
+        (incidents, spans)
     }
 
     fn is_of_month(&self, incident: &Incident) -> bool {
@@ -196,16 +202,29 @@ impl<'a> Month<'a, '_> {
 
     /// The fee of the month for all that the credit is for; `None` if that of any part is not known.
     pub(super) fn money(&self) -> Option<(Decimal, Currency)> {
-        let mut sum: Option<(Decimal, Currency)> = None;
-        for member in &self.members {
-            let (fee, currency) = (member.usage.fee_of(&self.month)?, member.usage.currency?);
-            sum = match sum {
-                None => Some((fee, currency)),
-                Some((total, of)) if of == currency => Some((total.checked_add(fee)?, currency)),
-                Some(_) => return None,
-            };
+        let first = self.members.first()?.usage.currency?;
+        let (mut charged, mut price) = (Decimal::ZERO, Decimal::ZERO);
+        for usage in self.members.iter().map(|member| member.usage) {
+            let (fee, currency) = (usage.fee_of(&self.month)?, usage.currency?);
+            if currency != first {
+                return None;
+            }
+            match self.is_price_of_a_whole_month(usage) {
+                true => price = price.max(fee),
+                false => charged = charged.checked_add(fee)?,
+            }
         }
-        sum
+        Some((charged.max(price), first))
+    }
+
+    /// Whether a fee is what a month costs, though the entry is one of several for one resource: such fees are not added up.
+    fn is_price_of_a_whole_month(&self, usage: &Usage) -> bool {
+        self.is_in_parts() && !usage.fees.contains_key(&self.month.name)
+    }
+
+    /// Whether it is one resource with several entries in this month.
+    pub(super) fn is_in_parts(&self) -> bool {
+        self.per == Per::Resource && self.members.len() > 1
     }
 
     /// Whether the fees of what the credit is for cannot be added up.
@@ -238,7 +257,7 @@ impl<'a> Month<'a, '_> {
     }
 
     fn shown(&self, assessed: &Assessment<'a>, is_owed: bool) -> Row {
-        let usage = self.members[0].usage;
+        let usage = assessed.usage;
         let identity = match self.per {
             Per::Resource => usage.identity(),
             Per::Service => usage.identity_of_service(),
@@ -387,8 +406,40 @@ fn deployed(usage: &Usage) -> Span {
     }
 }
 
+/// The editions that may be chosen for entries with the same terms.
+pub(super) fn candidates<'a>(
+    members: &[&Member<'a>],
+    editions: &Editions<'a>,
+    month: &BillingMonth,
+) -> Vec<Candidate<'a>> {
+    let Some(first) = members.first() else {
+        return Vec::new();
+    };
+    let lives = members.iter().map(|member| deployed(member.usage));
+    let life = lives.reduce(|one, other| Span {
+        from: one.from.min(other.from),
+        until: one.until.max(other.until),
+    });
+    let parts = governing(members, month).into_iter();
+    let within = parts.filter_map(|(part, chosen)| Some((part.within(life?)?, chosen)));
+    let candidate = |(part, mut chosen): (Span, Chosen)| {
+        let (term, is_sure) = editions.on(chosen.day);
+        chosen.is_sure = is_sure;
+        Candidate {
+            usage: first.usage,
+            term,
+            chosen,
+            part,
+        }
+    };
+    within.map(candidate).collect()
+}
+
 /// Which day decides about the edition, and for which part of the month.
-pub(super) fn governing(members: &[&Member<'_>], month: &BillingMonth, calendar: Calendar) -> Vec<(Span, Chosen)> {
+pub(super) fn governing(members: &[&Member<'_>], month: &BillingMonth) -> Vec<(Span, Chosen)> {
+    let Some(calendar) = members.first().map(|member| member.usage.calendar) else {
+        return Vec::new();
+    };
     let usages = members.iter().map(|member| member.usage);
     let deployed = usages.clone().map(|usage| usage.deployed).min().flatten();
     let deployed = deployed.map(|time| calendar.date(time));

@@ -2,7 +2,8 @@
 //!
 //! Overlapping incidents count once; only time counts in which the thing was deployed; an incident over a boundary
 //! belongs to two billing months. Where a renewal within a month leads to two editions of the terms, each that was in
-//! force during counted downtime may be chosen, and the one that pays more is.
+//! force during counted downtime may be chosen, and the one that pays more is. A resource that moved to another tier or
+//! price has an entry for each: its months are counted once, over all of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use rust_decimal::Decimal;
 
 use crate::clock::Time;
 
-use super::assess::{Month, available, governing};
+use super::assess::{Candidate, Month, available, candidates, governing};
 use super::downtime::merged;
 use super::explain;
 use super::incidents::{Incident, Index, OnResource};
@@ -61,6 +62,8 @@ pub struct Computed {
 pub(super) struct Member<'a> {
     pub usage: &'a Usage,
     pub incidents: Vec<&'a Incident>,
+    /// Whether other entries are of the same resource at other times.
+    pub is_in_parts: bool,
 }
 
 impl Member<'_> {
@@ -73,20 +76,32 @@ impl Member<'_> {
 /// Computes what may be owed.
 pub fn compute(asked: &Asked<'_>) -> Computed {
     let index = Index::new(asked.incidents);
+    let in_parts = resources_in_parts(asked.usages);
+    let mut parts: BTreeMap<(Identity, u8, &str), Vec<Member<'_>>> = BTreeMap::new();
     let mut groups: BTreeMap<(Identity, u8, &str), Vec<Member<'_>>> = BTreeMap::new();
     let mut left_out: BTreeMap<(&str, String, OnResource), Vec<&Usage>> = BTreeMap::new();
     for usage in asked.usages {
-        let key = (
-            usage.identity_of_service(),
-            usage.calendar.day,
-            usage.calendar.zone.name(),
-        );
+        let key = |identity: Identity| (identity, usage.calendar.day, usage.calendar.zone.name());
         let (incidents, others) = by_list(usage, index.of(usage));
         for (incident, says) in others {
             let of = (usage.customer.as_str(), explain::incident_name(incident), says);
             left_out.entry(of).or_default().push(usage);
         }
-        groups.entry(key).or_default().push(Member { usage, incidents });
+        let is_in_parts = is_of_a_time(usage) && in_parts.contains(&key(usage.identity()));
+        if is_in_parts {
+            let part = Member {
+                usage,
+                incidents: incidents.clone(),
+                is_in_parts,
+            };
+            parts.entry(key(usage.identity())).or_default().push(part);
+        }
+        let member = Member {
+            usage,
+            incidents,
+            is_in_parts,
+        };
+        groups.entry(key(usage.identity_of_service())).or_default().push(member);
     }
     let mut computed = Computed::default();
     for ((_, incident, says), usages) in left_out {
@@ -97,6 +112,10 @@ pub fn compute(asked: &Asked<'_>) -> Computed {
     let mut touched = HashMap::new();
     for members in groups.into_values() {
         group(asked, &members, &mut touched, &mut computed);
+    }
+    for mut members in parts.into_values() {
+        members.sort_by_key(|member| (member.usage.deployed, member.usage.place));
+        resource_in_parts(asked, &members, &mut touched, &mut computed);
     }
     computed.rows = once_each(std::mem::take(&mut computed.rows), asked.explained);
     computed
@@ -142,7 +161,32 @@ fn group<'a>(
     let Some(usage) = members.first().map(|member| member.usage) else {
         return;
     };
-    let calendar = usage.calendar;
+    let months = months(asked, members, usage.calendar, touched);
+    if months.is_empty() {
+        return;
+    }
+    let editions = match asked
+        .terms
+        .editions(&usage.provider, &usage.service_key, usage.tier.as_deref())
+    {
+        Ok(editions) => editions,
+        Err(why) => {
+            computed.notes.insert(explain::no_terms(usage, &why));
+            return;
+        }
+    };
+    for name in months {
+        month(asked, members, &editions, usage.calendar.named(name), computed);
+    }
+}
+
+/// The billing months of which rows are wanted.
+fn months(
+    asked: &Asked<'_>,
+    members: &[Member<'_>],
+    calendar: Calendar,
+    touched: &mut HashMap<Calendar, BTreeSet<YearMonth>>,
+) -> BTreeSet<YearMonth> {
     let mut months = BTreeSet::new();
     for incident in members.iter().flat_map(|member| &member.incidents) {
         add_months(&mut months, calendar, incident, asked.at);
@@ -158,21 +202,51 @@ fn group<'a>(
         });
         months.extend(of_all.iter().copied());
     }
-    if months.is_empty() {
+    months
+}
+
+/// Whether it is not there always.
+fn is_of_a_time(usage: &Usage) -> bool {
+    usage.resource.is_some() && (usage.deployed.is_some() || usage.removed.is_some())
+}
+
+/// Resources with several entries, one after the other: with another tier, region or price.
+fn resources_in_parts(usages: &[Usage]) -> HashSet<(Identity, u8, &str)> {
+    let mut seen = HashSet::new();
+    let of_times = usages.iter().filter(|usage| is_of_a_time(usage));
+    let keys = of_times.map(|usage| (usage.identity(), usage.calendar.day, usage.calendar.zone.name()));
+    keys.filter(|key| !seen.insert(key.clone())).collect()
+}
+
+/// The entries of one resource, in the order of time: each month is one, whatever it was for parts of it.
+fn resource_in_parts<'a>(
+    asked: &Asked<'a>,
+    members: &[Member<'a>],
+    touched: &mut HashMap<Calendar, BTreeSet<YearMonth>>,
+    computed: &mut Computed,
+) {
+    let Some(calendar) = members.first().map(|member| member.usage.calendar) else {
         return;
-    }
-    let editions = match asked
-        .terms
-        .editions(&usage.provider, &usage.service_key, usage.tier.as_deref())
-    {
-        Ok(editions) => editions,
-        Err(why) => {
-            computed.notes.insert(explain::no_terms(usage, &why));
-            return;
-        }
     };
-    for name in months {
-        month(asked, members, &editions, calendar.named(name), computed);
+    // what has no terms was said where the entries of its service were looked at
+    let editions = |usage: &'a Usage| {
+        let tier = usage.tier.as_deref();
+        asked.terms.editions(&usage.provider, &usage.service_key, tier).ok()
+    };
+    let known: Vec<_> = members
+        .iter()
+        .filter_map(|member| Some((member, editions(member.usage)?)))
+        .collect();
+    for name in months(asked, members, calendar, touched) {
+        let month = calendar.named(name);
+        let (mut present, mut under) = (Vec::new(), Vec::new());
+        for (member, editions) in &known {
+            if !available(member.usage, &month).is_empty() && per(&[member], editions, &month) == Per::Resource {
+                present.push(*member);
+                under.extend(candidates(&[member], editions, &month));
+            }
+        }
+        computed.rows.extend(row(asked, Per::Resource, present, &under, month));
     }
 }
 
@@ -197,40 +271,55 @@ fn month<'a>(
         .iter()
         .filter(|member| !available(member.usage, &month).is_empty())
         .collect();
-    let Some(first) = present.first() else { return };
-    let calendar = first.usage.calendar;
-    let last = governing(&present, &month, calendar).pop();
-    let (term, _) = editions.on(last.map_or(month.first, |(_, chosen)| chosen.day));
-    let of = |members: Vec<&'_ Member<'a>>| -> Option<Row> {
-        let is_touched = members.iter().any(|member| !member.incidents.is_empty());
-        if !is_touched && asked.rows != Rows::All {
-            return None;
-        }
-        let available = merged(
-            members
-                .iter()
-                .flat_map(|member| available(member.usage, &month))
-                .collect(),
-        );
-        let month = Month {
-            asked,
-            calendar,
-            month,
-            per: term.per,
-            members,
-            available,
-        };
-        month.row(editions)
+    if present.is_empty() {
+        return;
+    }
+    let one = |members: Vec<&Member<'a>>| {
+        let under = candidates(&members, editions, &month);
+        row(asked, per(&present, editions, &month), members, &under, month)
     };
-    match term.per {
-        Per::Resource => computed
-            .rows
-            .extend(present.into_iter().filter_map(|member| of(vec![member]))),
-        Per::Service => computed.rows.extend(of(present)),
+    match per(&present, editions, &month) {
+        Per::Resource => {
+            let whole = present.iter().filter(|member| !member.is_in_parts);
+            computed.rows.extend(whole.filter_map(|member| one(vec![*member])));
+        }
+        Per::Service => computed.rows.extend(one(present.clone())),
     }
 }
 
-/// The rows in order, and each claim once: of two entries for one resource and month the one that pays more.
+/// What a credit is for, by the terms that are the last ones in force in a month.
+fn per(members: &[&Member<'_>], editions: &Editions<'_>, month: &BillingMonth) -> Per {
+    let last = governing(members, month).pop();
+    let (term, _) = editions.on(last.map_or(month.first, |(_, chosen)| chosen.day));
+    term.per
+}
+
+/// The month of one resource, or of one service as a whole.
+fn row<'a>(
+    asked: &Asked<'a>,
+    per: Per,
+    members: Vec<&Member<'a>>,
+    under: &[Candidate<'a>],
+    month: BillingMonth,
+) -> Option<Row> {
+    let is_touched = members.iter().any(|member| !member.incidents.is_empty());
+    if members.is_empty() || !is_touched && asked.rows != Rows::All {
+        return None;
+    }
+    let available = members.iter().flat_map(|member| available(member.usage, &month));
+    let month = Month {
+        asked,
+        calendar: members[0].usage.calendar,
+        month,
+        per,
+        available: merged(available.collect()),
+        members,
+    };
+    month.row(under)
+}
+
+/// The rows in order, and each claim once: of two entries for one resource and month that are billed on other days, the
+/// one that pays more.
 fn once_each(rows: Vec<Row>, are_explained: bool) -> Vec<Row> {
     let mut by_id: HashMap<String, Row> = HashMap::with_capacity(rows.len());
     for row in rows {

@@ -86,7 +86,8 @@ pub fn no_step(term: &Term) -> String {
 /// What was left out because the same resource and month is claimed once.
 pub fn claimed_once(left: &Row) -> String {
     format!(
-        "Another entry for the same resource and month ({}, credit {}) is left out: one claim for each.",
+        "Another entry for the same resource and month, billed on other days ({}, credit {}), is left out: one claim for \
+         each.",
         left.tier.as_deref().unwrap_or("no tier"),
         left.credit.as_deref().unwrap_or("unknown")
     )
@@ -128,6 +129,7 @@ pub(super) fn sentences(month: &Month<'_, '_>, assessed: &Assessment<'_>, last_d
     incidents(month, assessed, &mut sentences);
     left_out(month, assessed, &mut sentences);
     sentences.push(time(month, assessed));
+    sentences.extend(month.is_in_parts().then(|| in_parts(month, assessed)));
     sentences.push(terms(assessed));
     sentences.push(edition(assessed));
     sentences.push(result(month, assessed));
@@ -259,6 +261,34 @@ fn time(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
         month.month.last,
         month.calendar.zone,
         uptime.percent()
+    )
+}
+
+/// What of several entries for one resource counts.
+fn in_parts(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
+    let parts = month.members.iter().map(|member| {
+        let usage = member.usage;
+        let tier = usage.tier.as_deref().map(|tier| format!("{tier} "));
+        let from = usage.deployed.filter(|from| *from > month.month.start);
+        let until = usage.removed.filter(|until| *until < month.month.end);
+        let times = match (from, until) {
+            (Some(from), Some(until)) => format!("from {} until {}", moment(from), moment(until)),
+            (None, Some(until)) => format!("until {}", moment(until)),
+            (Some(from), None) => format!("from {}", moment(from)),
+            (None, None) => "all month".to_owned(),
+        };
+        format!("{}{times}", tier.unwrap_or_default())
+    });
+    let parts: Vec<String> = parts.collect();
+    let terms = match &assessed.usage.tier {
+        Some(tier) => format!("the terms of {tier} count: of those during whose time it was down they pay the most"),
+        None => "of the terms during whose time it was down those count that pay the most".to_owned(),
+    };
+    format!(
+        "It has {} entries in this month ({}), which are one claim; {terms}. What `fees:` names for the month is added up, and \
+         of what `fee:` names the highest counts.",
+        parts.len(),
+        parts.join("; ")
     )
 }
 

@@ -1,17 +1,20 @@
 //! `kill -9` at random instants: every event that was accepted is told, and what is told twice is told the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::process::{Process, client, post, serve, tell_everything, until};
+use crate::process::{Process, client, post, serve, tell_everything};
 use crate::world::Hooks;
 
 const KILLS: u64 = 100;
 
 /// Who posts at once.
 const POSTERS: u64 = 8;
+
+/// The longest that nothing more is told while something is left to tell.
+const UNTOLD_MOST: Duration = Duration::from_mins(1);
 
 /// The longest that a daemon lives after it listens, milliseconds.
 const LIFE_MOST_MS: u64 = 250;
@@ -38,11 +41,7 @@ async fn whatever_was_accepted_is_told_however_often_the_daemon_is_killed() {
         behind += usize::from(accepted.iter().any(|id| !told.contains(id)));
     }
     let process = Process::start(&serve(&state, &rules));
-    until(&format!("accepted and not told (seed {seed})"), || {
-        let told = incidents(&hooks);
-        accepted.iter().all(|id| told.contains(id))
-    })
-    .await;
+    wait_until_told(&accepted, &hooks, &process, seed).await;
     let deliveries = deliveries(&client, &process.url).await;
     let pid = process.pid();
     process.stop(pid);
@@ -55,6 +54,30 @@ async fn whatever_was_accepted_is_told_however_often_the_daemon_is_killed() {
     );
     assert!(accepted.len() > KILLS as usize, "too little was going on (seed {seed})");
     assert!(behind > 0, "no kill hit anything (seed {seed})");
+}
+
+/// Waits as long as something more is told; where nothing is any more, says what is left and what the daemon logged.
+async fn wait_until_told(accepted: &BTreeSet<String>, hooks: &Hooks, process: &Process, seed: u64) {
+    let (mut fewest, mut since) = (usize::MAX, Instant::now());
+    loop {
+        let told = incidents(hooks);
+        let left: Vec<_> = accepted.difference(&told).collect();
+        if left.is_empty() {
+            return;
+        }
+        if left.len() < fewest {
+            (fewest, since) = (left.len(), Instant::now());
+        }
+        assert!(
+            since.elapsed() < UNTOLD_MOST,
+            "accepted and not told (seed {seed}): {} of {}, {:?}\n{}",
+            left.len(),
+            accepted.len(),
+            &left[..left.len().min(10)],
+            process.log()
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Each posts one event after the other until the daemon is gone; what was accepted comes back.

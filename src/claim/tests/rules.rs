@@ -242,18 +242,86 @@ fn a_small_credit_is_not_paid_where_the_terms_say_so() {
     assert_eq!(rows("10.10")[0].credit.as_deref(), Some("1.01"));
 }
 
+/// A machine that moved from tier a to tier b on 16 November. `fees` are the keys of its fee before and after.
+fn moved(fees: [&str; 2]) -> String {
+    let [before, after] = fees;
+    format!(
+        "usage:
+  - {{ provider: azure, service: Virtual Machines, tier: a, resource: vm-1, {before}, currency: EUR, removed: 2026-11-16 }}
+  - {{ provider: azure, service: Virtual Machines, tier: b, resource: vm-1, {after}, currency: EUR, deployed: 2026-11-16 }}
+"
+    )
+}
+
 #[test]
-fn one_resource_and_month_is_claimed_once() {
-    // moved to another tier on 16 November: two entries, one claim, and the one that pays more
-    let usage = "usage:
-  - { provider: azure, service: Virtual Machines, tier: a, resource: vm-1, fee: 500, currency: EUR, removed: 2026-11-16 }
-  - { provider: azure, service: Virtual Machines, tier: b, resource: vm-1, fee: 700, currency: EUR, deployed: 2026-11-16 }
+fn a_month_of_a_resource_that_moved_to_another_tier_is_one() {
+    let of = |fees: [&str; 2], windows: &[(&str, &str)]| {
+        let rows = computed(&moved(fees), &down(windows), &terms(""), LATER, false).rows;
+        let shown = |row: &Row| {
+            let of_row = [&row.credit, &row.fee, &row.down_minutes];
+            let texts = of_row.map(|text| text.clone().unwrap_or_default());
+            format!(
+                "{} of {} for {} min, {}",
+                texts[0], texts[1], texts[2], row.available_minutes
+            )
+        };
+        rows.iter().map(shown).collect::<Vec<_>>()
+    };
+    let prices = ["fee: 500", "fee: 700"];
+    let (first, second) = (
+        ("2026-11-03 10:00", "2026-11-03 14:00"),
+        ("2026-11-20 10:00", "2026-11-20 14:00"),
+    );
+    // 240 of 43,200 min: uptime 99.44 %, 10 %. Of its half of the month it would be 98.89 %, 25 %.
+    assert_eq!(of(prices, &[first]), ["70.00 of 700.00 for 240 min, 43200"]);
+    // 480 of 43,200 min: uptime 98.89 %, 25 %
+    assert_eq!(of(prices, &[first, second]), ["175.00 of 700.00 for 480 min, 43200"]);
+    // what was charged for the two parts is added up: 25 % of 250 + 350
+    let charged = ["fees: { 2026-11: 250 }", "fees: { 2026-11: 350 }"];
+    assert_eq!(of(charged, &[first, second]), ["150.00 of 600.00 for 480 min, 43200"]);
+    // and the month after has one tier: 3 h of 44,640 min = 0.40 %, 10 % of 700
+    let later = ("2026-12-03 10:00", "2026-12-03 13:00");
+    assert_eq!(of(prices, &[later]), ["70.00 of 700.00 for 180 min, 44640"]);
+    // over the moment of the move: once, on both sides of it
+    let over = ("2026-11-15 22:00", "2026-11-16 02:00");
+    assert_eq!(of(prices, &[over]), ["70.00 of 700.00 for 240 min, 43200"]);
+}
+
+#[test]
+fn of_a_resource_that_moved_the_terms_count_in_whose_time_it_was_down() {
+    let own = "terms:
+  - { provider: azure, service: Virtual Machines, tier: a, claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }
+  - { provider: azure, service: Virtual Machines, tier: b, claim within: 2 months after the billing month, steps: [{ below: 99.99, credit: 50 }] }
 ";
+    let of =
+        |windows: &[(&str, &str)]| computed(&moved(["fee: 500", "fee: 700"]), &down(windows), own, LATER, true).rows;
+    // 60 of 43,200 min = 99.86 %
+    let (early, late) = (
+        ("2026-11-03 10:00", "2026-11-03 11:00"),
+        ("2026-11-20 10:00", "2026-11-20 11:00"),
+    );
+    let said = |windows: &[(&str, &str)]| {
+        let rows = of(windows);
+        assert_eq!(rows.len(), 1);
+        let of_row = [&rows[0].tier, &rows[0].step_percent, &rows[0].credit];
+        of_row.map(|text| text.clone().unwrap_or_default()).join(" ")
+    };
+    assert_eq!(said(&[early]), "a 10 70.00");
+    assert_eq!(said(&[late]), "b 50 350.00");
+    assert_eq!(said(&[early, late]), "b 50 350.00");
+    let rows = of(&[early, late]);
+    insta::assert_snapshot!(rows[0].explanation[3], @"It has 2 entries in this month (a until 2026-11-16 00:00:00Z; b from 2026-11-16 00:00:00Z), which are one claim; the terms of b count: of those during whose time it was down they pay the most. What `fees:` names for the month is added up, and of what `fee:` names the highest counts.");
+}
+
+#[test]
+fn what_is_billed_on_another_day_is_claimed_once() {
+    let usage = moved(["fee: 500", "billing day: 1, fee: 700"])
+        .replace("fee: 500", "billing day: 1, zone: Europe/Berlin, fee: 500");
     let incidents = down(&[
         ("2026-11-03 10:00", "2026-11-03 14:00"),
         ("2026-11-20 10:00", "2026-11-20 14:00"),
     ]);
-    let rows = computed(usage, &incidents, &terms(""), LATER, false).rows;
+    let rows = computed(&usage, &incidents, &terms(""), LATER, false).rows;
     // 240 of 21,600 min = 1.11 %: 25 % of 700, or of 500.
     assert_eq!(
         rows.iter().map(|row| row.credit.as_deref()).collect::<Vec<_>>(),
