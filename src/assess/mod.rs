@@ -126,6 +126,12 @@ impl Assessor {
         Ok((assessor, thread))
     }
 
+    /// Whether what may be owed is worked out for a customer, or for anybody. Waits for nothing.
+    pub fn is_for(&self, customer: Option<&CustomerId>) -> bool {
+        let customers = &self.lock().customers;
+        customer.map_or(!customers.is_empty(), |customer| customers.contains_key(customer))
+    }
+
     /// What may be owed to whom, with everything that was decided before this was asked. Blocks until that is worked out.
     ///
     /// # Errors

@@ -101,7 +101,10 @@ pub fn read_amount(text: &str) -> Result<(Decimal, Option<Currency>), String> {
         }
     };
     if number.starts_with('-') {
-        return Err("a fee is not negative: enter what was charged, before refunds".to_owned());
+        return Err(
+            "a fee is not negative: enter what was charged less what was refunded, and 0 where more was refunded"
+                .to_owned(),
+        );
     }
     match plain(number) {
         Some(amount) => Ok((amount, currency)),

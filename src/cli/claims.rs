@@ -321,6 +321,10 @@ fn sums(rows: &[Row]) -> String {
         .count();
     let sums = sums.parts();
     let mut text = match sums.is_empty() {
+        true if open.is_empty() => match rows.iter().any(|row| row.state.is_some()) {
+            true => "nothing may be claimed any more: the last days are over\n".to_owned(),
+            false => "nothing is owed\n".to_owned(),
+        },
         true => format!("{}: no amount can be said\n", count(open.len(), "claim")),
         false => format!("{}: {} may be owed\n", count(open.len(), "claim"), sums.join(" and ")),
     };

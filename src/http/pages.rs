@@ -134,6 +134,7 @@ pub async fn incident(
         }
     };
     let terms = app_state.settings.reviews.clone();
+    let is_reader = caller.link.is_none();
     let html = move |reading: &Reading| {
         let from = reading.sources();
         let story = find(&from, provider, &tracking_id, window)?;
@@ -146,6 +147,7 @@ pub async fn incident(
             &names,
             own,
             &query_kept(&query),
+            is_reader && reading.assessor.is_for(own),
         )))
     };
     app_state.read_story(viewer, html).await

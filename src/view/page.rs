@@ -23,9 +23,9 @@ use self::owed::OwedLine;
 use self::rows::{Fact, Told, Where};
 use crate::clock::Time;
 use crate::customer::CustomerId;
-use crate::event::{Arrival, Provider};
-use crate::incident::IncidentId;
+use crate::event::{Arrival, EventType, Provider};
 use crate::incident::reviews::Terms;
+use crate::incident::{Incident, IncidentId};
 use crate::journal::Position;
 use crate::store::read::listed::ListedResource;
 use crate::view::state::Badge;
@@ -190,6 +190,8 @@ struct OneIncident<'a> {
     impacted: ImpactedPart<'a>,
     /// Whether the texts are ours, and no provider's.
     is_ours: bool,
+    /// Where the service credits are that rest on it.
+    credits: Option<String>,
 }
 
 /// The resources that an incident impacted.
@@ -238,6 +240,7 @@ pub fn incident(
     names: &dyn Fn(&str) -> Vec<String>,
     own: Option<&CustomerId>,
     address: &[(&'static str, String)],
+    may_ask_for_credits: bool,
 ) -> String {
     let incident = &story.incident;
     let newest_with_text = story.chapters.iter().position(|chapter| chapter.event.is_some());
@@ -288,7 +291,24 @@ pub fn incident(
         is_incomplete: story.is_incomplete(),
         impacted: ImpactedPart::of(story, frame),
         is_ours: incident.id.provider == Provider::Bellwether,
+        credits: (may_ask_for_credits && may_be_owed_for(incident.event_type)).then(|| credits_of(incident, frame)),
     })
+}
+
+/// Whether events of a type count as downtime by any terms.
+fn may_be_owed_for(event_type: EventType) -> bool {
+    match event_type {
+        EventType::ServiceIssue | EventType::PlannedMaintenance => true,
+        EventType::HealthAdvisory | EventType::SecurityAdvisory | EventType::Billing | EventType::Other => false,
+    }
+}
+
+/// Where the service credits are that rest on an incident.
+fn credits_of(incident: &Incident, frame: &Frame) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("incident", &incident.tracking_id)
+        .finish();
+    format!("{}claims?{query}{}", frame.root, frame.chosen("&"))
 }
 
 /// Where the communications before those shown are.

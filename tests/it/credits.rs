@@ -137,6 +137,8 @@ async fn what_an_incident_owes_is_worked_out_for_whom_it_touched_and_shown_to_no
         1
     );
     assert_eq!(claims(&world, ADA, "?month=2026-10").await.len(), 0);
+    assert_eq!(claims(&world, ADA, "?incident=vvtq-j98").await.len(), 1);
+    assert_eq!(claims(&world, ADA, "?incident=VVTQ-J99").await.len(), 0);
     assert_eq!(claims(&world, FABRIKAM, "").await.len(), 0);
     // a mistyped name must not look as if nothing were owed
     let (status, answer) = world.get_as(ADA, "/v1/claims?customer=contosso").await;
@@ -608,8 +610,24 @@ async fn what_is_said_on_the_page_is_kept_under_the_name_of_who_signed_in() {
     assert_eq!(sign_in.status(), 303);
     let cookie = sign_in.headers()["set-cookie"].to_str().expect("text");
     let cookie = cookie.split(';').next().expect("a cookie").to_owned();
-    let page = client.get(world.url(&path)).header("cookie", &cookie).send().await;
-    let page = page.expect("an answer").text().await.expect("text");
+    let page_of = async |path: &str| {
+        let page = client.get(world.url(path)).header("cookie", &cookie).send().await;
+        page.expect("an answer").text().await.expect("text")
+    };
+    // from the incident one comes to what may be claimed because of it
+    let of_incident = "/claims?incident=VVTQ-J98";
+    assert!(
+        page_of("/incidents/VVTQ-J98")
+            .await
+            .contains(&format!("..{of_incident}\""))
+    );
+    assert!(
+        page_of(of_incident)
+            .await
+            .contains(&format!("..{path}\"").replace("../", ""))
+    );
+    assert!(!page_of("/claims?incident=VVTQ-J99").await.contains(&path[1..]));
+    let page = page_of(&path).await;
     let behind = page.split_once("name=\"form\" value=\"").expect("a form").1;
     let form_token = behind.split_once('"').expect("a value").0;
     let fields = [

@@ -1,6 +1,7 @@
 //! The daemon as a process of its own: what only a process can show, like being killed.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -99,7 +100,9 @@ impl Process {
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("a process");
-        self.child.wait().expect("a process");
+        let status = self.child.wait().expect("a process");
+        // one that ended by itself before is another matter
+        assert_eq!(status.signal(), Some(9), "{status}:\n{}", self.log());
     }
 
     /// Asks `pid` (it, or what it wraps) to stop, and waits until it has.

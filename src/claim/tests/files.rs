@@ -71,7 +71,7 @@ fn mistakes_in_a_usage() {
     usage.yaml:2:87: the month 2026-01 is here twice (hint: keep one fee for each month)
     usage.yaml:2:67: a fee without a currency (hint: `currency: EUR`, beside the fee)
     usage.yaml:2:72: `1,000` is no amount: write it without separators of thousands, and with a point before the cents (1234.50)
-    usage.yaml:2:72: a fee is not negative: enter what was charged, before refunds
+    usage.yaml:2:72: a fee is not negative: enter what was charged less what was refunded, and 0 where more was refunded
     usage.yaml:2:85: `EURO` is no currency: three letters of ISO 4217, such as EUR
     usage.yaml:2:80: `billing day` is a whole number from 1 to 31
     usage.yaml:2:73: `Europe/Berlim` is no time zone (hint: did you mean `Europe/Berlin`?)

@@ -7,7 +7,7 @@
 //! - `document` writes the YAML that [`super::read_usage`] reads
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use rust_decimal::Decimal;
@@ -199,10 +199,12 @@ pub fn read_costs(
     calendar: Calendar,
     services: &Services,
 ) -> Result<Costs, Vec<Problem>> {
+    let mut input = BufReader::new(input);
+    let line_of = Lines::of(&mut input);
     let mut reader = ReaderBuilder::new().from_reader(input);
     let columns = match reader.headers() {
         Ok(names) => Columns::find(names).map_err(|wrong| vec![wrong.problem(file, 1, names)])?,
-        Err(error) => return Err(vec![unreadable(file, &error)]),
+        Err(error) => return Err(vec![unreadable(file, &error, line_of)]),
     };
     let names = reader.headers().cloned().unwrap_or_default();
     let mut costs = Costs {
@@ -221,12 +223,12 @@ pub fn read_costs(
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => {
-                problems.push(unreadable(file, &error));
+                problems.push(unreadable(file, &error, line_of));
                 break;
             }
         }
         costs.rows += 1;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |at| line_of.row(at));
         let charge = columns.charge(&record, calendar, services, &mut known);
         if let Err(wrong) = charge.and_then(|charge| costs.add(charge, line)) {
             problems.push(wrong.named(&names).problem(file, line, &record));
@@ -254,8 +256,31 @@ impl Costs {
 }
 
 /// A problem with the file as such: it is no CSV, no text, or cut.
-fn unreadable(file: &str, error: &csv::Error) -> Problem {
-    let line = error.position().map_or(1, csv::Position::line);
+/// How lines are counted.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    /// Whether a carriage return ends a row, and the line feed behind it is not counted yet where the next row begins.
+    are_one_behind: bool,
+}
+
+impl Lines {
+    /// Looks at the first line, and takes nothing.
+    fn of(input: &mut impl BufRead) -> Self {
+        let start = input.fill_buf().unwrap_or_default();
+        let end = start.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        Self {
+            are_one_behind: end.is_some_and(|end| start[end..].starts_with(b"\r\n")),
+        }
+    }
+
+    /// Where a row stands.
+    fn row(self, at: &csv::Position) -> u64 {
+        at.line() + u64::from(self.are_one_behind && at.record() > 0)
+    }
+}
+
+fn unreadable(file: &str, error: &csv::Error, lines: Lines) -> Problem {
+    let line = error.position().map_or(1, |at| lines.row(at));
     let (what, hint) = match error.kind() {
         ErrorKind::UnequalLengths { expected_len, len, .. } => (
             format!("this row has {len} columns, and the first line names {expected_len}"),

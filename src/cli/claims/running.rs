@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::client::{Server, minute, named_customer, text};
 use super::super::failure::{Exit, Failure};
 use super::super::output::{self, Format, count, one_line, wrapped_as};
+use crate::incident::resources::resource_name;
 
 /// List what may be owed, and how far each claim is
 #[derive(Debug, Clone, clap::Args)]
@@ -22,6 +23,9 @@ pub struct List {
     /// Only those that are so far: possible, case-opened, prepared, submitted, …
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
+    /// Only those that rest on this incident
+    #[arg(long, value_name = "TRACKING-ID")]
+    incident: Option<String>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -109,6 +113,7 @@ impl List {
             ("customer", &self.customer),
             ("month", &self.month),
             ("state", &self.state),
+            ("incident", &self.incident),
         ];
         let given = given
             .into_iter()
@@ -305,7 +310,7 @@ fn state(claim: &Value) -> String {
 fn what(claim: &Value) -> String {
     let name = match text(claim, "resource") {
         "" => text(claim, "subscription"),
-        resource => resource,
+        resource => resource_name(resource.trim_end_matches('/')),
     };
     let parts = [text(claim, "service"), name, named_customer(claim)].map(|part| one_line(part, 200));
     let parts = parts.into_iter().filter(|part| !part.is_empty());

@@ -21,6 +21,7 @@ use crate::claim::pack::Provided;
 use crate::claim::{self, Claimed, Row, Said, Unfit};
 use crate::clock::Time;
 use crate::customer::{CustomerId, Viewer};
+use crate::event::fold;
 use crate::problem::meant::meant;
 use crate::record::Command;
 use crate::view::claims::{Listed, listed};
@@ -149,13 +150,15 @@ pub struct Asked {
     pub month: Option<String>,
     /// How far.
     pub state: Option<claim::State>,
+    /// Those that rest on this incident: its tracking id.
+    pub incident: Option<String>,
     /// This one alone.
     pub id: Option<String>,
 }
 
 impl Asked {
     /// The parameters by which it is asked.
-    pub const PARAMETERS: [&str; 3] = ["customer", "month", "state"];
+    pub const PARAMETERS: [&str; 4] = ["customer", "month", "state", "incident"];
 
     /// Reads them.
     ///
@@ -182,6 +185,7 @@ impl Asked {
             customer: query.one("customer").map(CustomerId::new),
             month: month.transpose()?,
             state: state.transpose()?,
+            incident: query.one("incident").map(fold),
             id: None,
         })
     }
@@ -189,7 +193,10 @@ impl Asked {
     /// Whether a claim is meant, as far as its figures say it.
     fn is_of(&self, row: &Row) -> bool {
         let is_this = self.id.as_ref().is_none_or(|id| row.id == *id);
-        is_this && self.month.as_ref().is_none_or(|month| row.month == *month)
+        let rests_on = |incident: &String| row.incidents.iter().any(|name| fold(name) == *incident);
+        is_this
+            && self.month.as_ref().is_none_or(|month| row.month == *month)
+            && self.incident.as_ref().is_none_or(rests_on)
     }
 
     /// Whether it is so far; where nothing is owed is shown only to whoever asks for that claim.
@@ -301,7 +308,7 @@ pub fn one_of(reading: &Reading, id: &str, now: Time) -> Result<Listed, Refusal>
     })
 }
 
-/// `GET /v1/claims?customer=&month=&state=`.
+/// `GET /v1/claims?customer=&month=&state=&incident=`.
 pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Answer>, Refusal> {
     let viewer = app_state.reader(&caller)?;
     let query = Query::of(&uri);

@@ -19,7 +19,7 @@ use crate::claim::pack::Provided;
 use crate::view::page;
 use crate::view::page::claims::List;
 
-/// `GET /claims?month=&state=&customer=`
+/// `GET /claims?month=&state=&incident=&customer=`
 pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Html<String>, Refusal> {
     let reader = app_state.reading(&caller)?;
     let query = Query::of(&uri);
@@ -36,6 +36,7 @@ pub async fn list(State(app_state): State<Arc<AppState>>, caller: Caller, uri: U
             has_customers,
             month: asked.month.as_deref(),
             state: asked.state,
+            incident: query.one("incident"),
         };
         Ok(Html(page::claims::list(&frame, &list)))
     };

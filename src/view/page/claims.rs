@@ -11,6 +11,7 @@ use crate::claim::{Amounts, Claimed, Row, State};
 use crate::clock::Time;
 use crate::customer::ORGANISATION;
 use crate::event::fold;
+use crate::incident::resources::resource_name;
 use crate::view::claims::Listed;
 use crate::view::state::{Badge, Tone};
 use crate::view::words::Moment;
@@ -33,6 +34,8 @@ pub struct List<'a> {
     pub month: Option<&'a str>,
     /// The state that was asked for.
     pub state: Option<State>,
+    /// The incident that was asked for.
+    pub incident: Option<&'a str>,
 }
 
 /// One claim in a list.
@@ -118,7 +121,12 @@ fn sections(frame: &Frame, list: &List<'_>) -> Vec<Section> {
         }
     };
     vec![
-        section("soon", "Due soon", "Nothing must be handed in within two weeks.", soon),
+        section(
+            "soon",
+            "Due soon",
+            "Nothing must be handed in within two weeks, and no case is to be opened.",
+            soon,
+        ),
         section("open", "Open", "Nothing else is open.", open),
         section("history", "What came of the others", "There are none yet.", history),
     ]
@@ -127,17 +135,16 @@ fn sections(frame: &Frame, list: &List<'_>) -> Vec<Section> {
 impl Line {
     fn of(one: &Listed, frame: &Frame, has_customers: bool) -> Self {
         let row = &one.row;
-        let mut about = vec![row.month.clone()];
-        about.extend(named_customer(row).filter(|_| has_customers));
+        let mut about: Vec<String> = named_customer(row).filter(|_| has_customers).into_iter().collect();
         about.extend(row.region.clone());
-        about.extend(row.resource.as_ref().or(row.subscription.as_ref()).cloned());
+        about.extend(row.subscription.clone().filter(|_| row.resource.is_some()));
         about.extend((!row.incidents.is_empty()).then(|| row.incidents.join(", ")));
         let left = days_left(one, frame.now).filter(|_| one.state.is_some_and(State::is_before_submission));
         Self {
             link: link(frame, &row.id),
             id: row.id.clone(),
             badges: badges(one),
-            what: row.service.clone(),
+            what: title(row),
             about: about.join(" · "),
             credit: money(row.credit.as_deref(), row.currency.as_deref()),
             until: match case_by(one, frame.now) {
@@ -320,16 +327,10 @@ struct OnePage<'a> {
 
 /// One claim.
 pub fn one(frame: &Frame, claim: &Listed, may_operate: bool, wrong: Option<(String, String)>) -> String {
-    let row = &claim.row;
-    let what = row.resource.as_ref().or(row.subscription.as_ref());
-    let title = match what {
-        Some(what) => format!("{} {what}, {}", row.service, row.month),
-        None => format!("{}, {}", row.service, row.month),
-    };
     let next = claim.state.map_or(&[][..], State::next);
     render(&OnePage {
         frame,
-        title,
+        title: title(&claim.row),
         made: frame.moment(frame.now),
         claim,
         badges: badges(claim),
@@ -340,6 +341,18 @@ pub fn one(frame: &Frame, claim: &Listed, may_operate: bool, wrong: Option<(Stri
         may_operate,
         wrong,
     })
+}
+
+/// What it is of, and its month: what tells it from others.
+fn title(row: &Row) -> String {
+    let resource = row
+        .resource
+        .as_deref()
+        .map(|id| resource_name(id.trim_end_matches('/')));
+    match resource.or(row.subscription.as_deref()) {
+        Some(what) => format!("{} {what}, {}", row.service, row.month),
+        None => format!("{}, {}", row.service, row.month),
+    }
 }
 
 fn evidence(claim: &Listed) -> Vec<(&str, &str)> {
@@ -380,6 +393,7 @@ fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {
         ("Fee of the month", amount(row.fee.as_deref())),
         ("Step", percent(&row.step_percent)),
         ("Case to be opened by", row.open_case_by.map(|by| frame.moment(by).text)),
+        ("Resource", row.resource.clone()),
         ("Customer", named_customer(row)),
         ("Owner", claim.standing.owner.clone()),
         ("Goes to", claim.standing.addressee.clone()),

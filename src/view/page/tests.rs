@@ -242,6 +242,7 @@ fn shown(story: &Story) -> String {
         &|account| vec![format!("name of {account}")],
         None,
         &[],
+        true,
     )
 }
 
@@ -478,7 +479,9 @@ fn who_came_by_a_link_is_not_led_to_the_list() {
         &|_| Vec::new(),
         Some(&CustomerId::new("contoso")),
         &[],
+        false,
     );
+    assert!(!page.contains("Service credits"), "{page}");
     assert!(!page.contains("href=\"../\""), "{page}");
     assert!(!page.contains("Customer</th>"), "{page}");
 }

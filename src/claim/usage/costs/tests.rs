@@ -289,6 +289,9 @@ fn what_cannot_be_read_is_told_with_line_column_and_what_to_do() {
     costs.csv:1:1: the first line names no column CostInBillingCurrency (or Cost, PreTaxCost, BilledCost) (hint: save the file with commas between the columns, not with semicolons)
     costs.csv:1:1: the first line names no column CostInBillingCurrency (or Cost, PreTaxCost, BilledCost) (hint: export "cost and usage details" as CSV; the names of the columns are its first line)
     "#);
+    // lines are counted the same where a carriage return stands before each line feed
+    let of_windows: Vec<String> = cases.iter().map(|text| text.replace('\n', "\r\n")).collect();
+    assert_eq!(of_windows.iter().map(told).collect::<String>(), all);
     let latin1 = b"Date,ResourceId,MeterCategory,Cost,Currency\n2026-11-01,st\xf6rung,Storage,1,EUR\n";
     let problems = read_costs(&latin1[..], "costs.csv", MONTHLY, &SERVICES).expect_err("no UTF-8");
     assert!(
