@@ -10,11 +10,14 @@ use crate::world::Hooks;
 
 const KILLS: u64 = 100;
 
+/// One of so many starts is left alone until everything is told.
+const WATCHED_EVERY: u64 = 10;
+
 /// Who posts at once.
 const POSTERS: u64 = 8;
 
 /// The longest that nothing more is told while something is left to tell.
-const UNTOLD_MOST: Duration = Duration::from_mins(1);
+const UNTOLD_MOST: Duration = Duration::from_secs(40);
 
 /// The longest that a daemon lives after it listens, milliseconds.
 const LIFE_MOST_MS: u64 = 250;
@@ -27,10 +30,16 @@ async fn whatever_was_accepted_is_told_however_often_the_daemon_is_killed() {
     let hooks = Hooks::start().await;
     tell_everything(&rules, &hooks);
     let client = client();
+    let watched_every =
+        std::env::var("KILL_WATCHED_EVERY").map_or(WATCHED_EVERY, |every| every.parse().expect("a number"));
     let mut accepted = BTreeSet::new();
     let mut behind = 0;
     for nth in 0..KILLS {
         let process = Process::start(&serve(&state, &rules));
+        // whatever the kills before did to it, it tells all that was accepted before it is killed again
+        if nth % watched_every == watched_every - 1 {
+            wait_until_told(&accepted, &hooks, &process, seed).await;
+        }
         let posters = posters(&client, &process.url, nth);
         tokio::time::sleep(Duration::from_millis(mixed(seed, nth) % LIFE_MOST_MS)).await;
         process.kill();
