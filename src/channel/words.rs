@@ -408,6 +408,31 @@ mod tests {
     }
 
     #[test]
+    fn what_of_a_notice_was_not_understood_is_said() {
+        let mut message = sample::update();
+        assert!(
+            Words::of(&message)
+                .facts
+                .iter()
+                .all(|fact| fact.label != "Not understood")
+        );
+        let body =
+            include_str!("../../tests/fixtures/samples/azure/azure-webhook-legacy-servicehealth-incident-active.json");
+        let body = body.replace("\"stage\": \"Active\"", "\"stage\": \"Sidelined\"");
+        let events = crate::event::read(body.as_bytes(), None, crate::event::Arrival::Live)
+            .expect("an event")
+            .events;
+        message.event = events[0].clone().into();
+        let words = Words::of(&message);
+        let fact = words.facts.last().expect("a fact");
+        assert_eq!(fact.label, "Not understood");
+        assert!(
+            fact.values[0].starts_with("`stage`: `Sidelined` is a word that this version does not know"),
+            "{fact:?}"
+        );
+    }
+
+    #[test]
     fn a_promised_update_is_a_fact_with_its_time() {
         let words = Words::of(&sample::update());
         let fact = words.facts.iter().find(|fact| fact.label == "Next update");

@@ -109,13 +109,13 @@ pub fn compute(asked: &Asked<'_>) -> Computed {
             .notes
             .insert(explain::left_out_by_list(&incident, says, &usages));
     }
-    let mut touched = HashMap::new();
+    let mut almanac = Almanac::default();
     for members in groups.into_values() {
-        group(asked, &members, &mut touched, &mut computed);
+        group(asked, &members, &mut almanac, &mut computed);
     }
     for mut members in parts.into_values() {
         members.sort_by_key(|member| (member.usage.deployed, member.usage.place));
-        resource_in_parts(asked, &members, &mut touched, &mut computed);
+        resource_in_parts(asked, &members, &mut almanac, &mut computed);
     }
     computed.rows = once_each(std::mem::take(&mut computed.rows), asked.explained);
     computed
@@ -152,16 +152,11 @@ fn by_list<'a>(usage: &Usage, incidents: Vec<&'a Incident>) -> (Vec<&'a Incident
     (counted, left_out)
 }
 
-fn group<'a>(
-    asked: &Asked<'a>,
-    members: &[Member<'a>],
-    touched: &mut HashMap<Calendar, BTreeSet<YearMonth>>,
-    computed: &mut Computed,
-) {
+fn group<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mut Almanac, computed: &mut Computed) {
     let Some(usage) = members.first().map(|member| member.usage) else {
         return;
     };
-    let months = months(asked, members, usage.calendar, touched);
+    let months = months(asked, members, usage.calendar, almanac);
     if months.is_empty() {
         return;
     }
@@ -176,33 +171,57 @@ fn group<'a>(
         }
     };
     for name in months {
-        month(asked, members, &editions, usage.calendar.named(name), computed);
+        month(asked, members, &editions, almanac.named(usage.calendar, name), computed);
     }
 }
 
 /// The billing months of which rows are wanted.
-fn months(
-    asked: &Asked<'_>,
-    members: &[Member<'_>],
-    calendar: Calendar,
-    touched: &mut HashMap<Calendar, BTreeSet<YearMonth>>,
-) -> BTreeSet<YearMonth> {
+fn months(asked: &Asked<'_>, members: &[Member<'_>], calendar: Calendar, almanac: &mut Almanac) -> BTreeSet<YearMonth> {
     let mut months = BTreeSet::new();
     for incident in members.iter().flat_map(|member| &member.incidents) {
-        add_months(&mut months, calendar, incident, asked.at);
+        almanac.add_months(&mut months, calendar, incident, asked.at);
     }
     if asked.rows == Rows::All {
-        let of_all = touched.entry(calendar).or_insert_with(|| {
-            let mut months = BTreeSet::new();
-            asked
-                .incidents
-                .iter()
-                .for_each(|incident| add_months(&mut months, calendar, incident, asked.at));
-            months
-        });
-        months.extend(of_all.iter().copied());
+        months.extend(almanac.of_all(asked, calendar));
     }
     months
+}
+
+/// The billing months, each worked out once: clocks of zones take long to ask, and very many resources have the same.
+#[derive(Default)]
+struct Almanac {
+    months: HashMap<(Calendar, YearMonth), BillingMonth>,
+    /// Those that any incident touches.
+    of_all: HashMap<Calendar, BTreeSet<YearMonth>>,
+}
+
+impl Almanac {
+    fn named(&mut self, calendar: Calendar, name: YearMonth) -> BillingMonth {
+        let known = self.months.entry((calendar, name));
+        *known.or_insert_with(|| calendar.named(name))
+    }
+
+    /// The billing months that an incident touches, as far as it went.
+    fn add_months(&mut self, months: &mut BTreeSet<YearMonth>, calendar: Calendar, incident: &Incident, at: Time) {
+        let until = incident.mitigated.unwrap_or(at).min(at);
+        let mut month = self.named(calendar, calendar.month_at(incident.started));
+        while month.start < until {
+            months.insert(month.name);
+            month = self.named(calendar, month.name.plus(1));
+        }
+    }
+
+    fn of_all(&mut self, asked: &Asked<'_>, calendar: Calendar) -> BTreeSet<YearMonth> {
+        if let Some(known) = self.of_all.get(&calendar) {
+            return known.clone();
+        }
+        let mut months = BTreeSet::new();
+        for incident in asked.incidents {
+            self.add_months(&mut months, calendar, incident, asked.at);
+        }
+        self.of_all.insert(calendar, months.clone());
+        months
+    }
 }
 
 /// Whether it is not there always.
@@ -219,12 +238,7 @@ fn resources_in_parts(usages: &[Usage]) -> HashSet<(Identity, u8, &str)> {
 }
 
 /// The entries of one resource, in the order of time: each month is one, whatever it was for parts of it.
-fn resource_in_parts<'a>(
-    asked: &Asked<'a>,
-    members: &[Member<'a>],
-    touched: &mut HashMap<Calendar, BTreeSet<YearMonth>>,
-    computed: &mut Computed,
-) {
+fn resource_in_parts<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mut Almanac, computed: &mut Computed) {
     let Some(calendar) = members.first().map(|member| member.usage.calendar) else {
         return;
     };
@@ -237,8 +251,8 @@ fn resource_in_parts<'a>(
         .iter()
         .filter_map(|member| Some((member, editions(member.usage)?)))
         .collect();
-    for name in months(asked, members, calendar, touched) {
-        let month = calendar.named(name);
+    for name in months(asked, members, calendar, almanac) {
+        let month = almanac.named(calendar, name);
         let (mut present, mut under) = (Vec::new(), Vec::new());
         for (member, editions) in &known {
             if !available(member.usage, &month).is_empty() && per(&[member], editions, &month) == Per::Resource {
@@ -247,16 +261,6 @@ fn resource_in_parts<'a>(
             }
         }
         computed.rows.extend(row(asked, Per::Resource, present, &under, month));
-    }
-}
-
-/// The billing months that an incident touches, as far as it went.
-fn add_months(months: &mut BTreeSet<YearMonth>, calendar: Calendar, incident: &Incident, at: Time) {
-    let until = incident.mitigated.unwrap_or(at).min(at);
-    let mut month = calendar.at(incident.started);
-    while month.start < until {
-        months.insert(month.name);
-        month = calendar.later(&month, 1);
     }
 }
 

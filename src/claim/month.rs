@@ -69,7 +69,8 @@ impl YearMonth {
         }
     }
 
-    fn plus(self, months: u32) -> Self {
+    /// So many months later.
+    pub fn plus(self, months: u32) -> Self {
         let months = i64::from(self.year) * 12 + i64::from(self.month) - 1 + i64::from(months);
         Self {
             year: (months / 12) as i32,
@@ -119,11 +120,16 @@ impl Calendar {
 
     /// The billing month to which a moment belongs.
     pub fn at(self, time: Time) -> BillingMonth {
+        self.named(self.month_at(time))
+    }
+
+    /// The name of the billing month to which a moment belongs.
+    pub fn month_at(self, time: Time) -> YearMonth {
         let date = self.date(time);
         let name = YearMonth::of(date);
         match date < name.date(self.day) {
-            true => self.named(name.before()),
-            false => self.named(name),
+            true => name.before(),
+            false => name,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::incident::{Incident, IncidentId};
 use crate::record::{Change, Deadline, GoOn, Why};
 
 mod facts;
+mod heard;
 
 pub use facts::LookAt;
 

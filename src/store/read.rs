@@ -107,6 +107,11 @@ impl View {
         collect!(self.scan(&keys::hearings(id)), Item::Hearing(hearing) => hearing)
     }
 
+    /// The first so many hearings of an incident, by account.
+    pub fn first_hearings(&self, id: &IncidentId, most: usize) -> Result<Vec<Hearing>> {
+        collect!(self.scan(&keys::hearings(id)).take(most), Item::Hearing(hearing) => hearing)
+    }
+
     /// What one account (or, empty, an event without any) heard of an incident, the latest first, at most so many.
     pub fn hearings_of(&self, id: &IncidentId, account: &str, most: usize) -> Result<Vec<Hearing>> {
         let latest_first = self.scan(&keys::hearings(id).text(account));

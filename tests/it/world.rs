@@ -107,6 +107,11 @@ impl Hooks {
         self.got.lock().expect("a lock").clone()
     }
 
+    /// What came after the first so many requests.
+    pub fn after(&self, first: usize) -> Vec<Hook> {
+        self.got.lock().expect("a lock")[first..].to_vec()
+    }
+
     /// What a path got so far.
     pub fn got(&self, path: &str) -> Vec<Hook> {
         let got = self.got.lock().expect("a lock");

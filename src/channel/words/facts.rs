@@ -63,10 +63,17 @@ pub(super) fn of(content: &FrozenContent, event: &Event) -> Vec<Fact> {
         ),
         Fact::new("Published", vec![moment(event.published, content.zone)]),
         Fact::new("Tracking ID", vec![line(&event.tracking_id, 256)]),
+        Fact::new("Not understood", not_understood(event)),
     ];
     let rows = rows.into_iter().flatten();
     rows.filter(|row| !event.kind.is_own() || row.label == "Published")
         .collect()
+}
+
+/// What of the notice could not be taken as it stands: the reader must know what may be missing above.
+fn not_understood(event: &Event) -> Vec<String> {
+    let notes = event.notes.iter().map(|note| line(&note.to_string(), 300));
+    some_of(notes.collect())
 }
 
 /// What is owed, since when, due when, and how late it is.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::heard::Heard;
 use super::{Owing, Part, Unclocked};
 use crate::channel::words::next_update;
 use crate::clock::Time;
@@ -63,12 +64,13 @@ impl View {
             entries: entries.map(|entry| (entry.communication.clone(), entry)).collect(),
             texts: HashMap::new(),
         };
+        let all_heard = Heard::of(self, id)?;
         let (mut customers, mut more, mut looked_at) = (Vec::new(), None, 0);
         let mut left = names(look.customers, look.on.map(|on| &on.after))
             .into_iter()
             .peekable();
         while let Some(customer) = left.next() {
-            let (heard, cost) = self.heard_for(id, &customer, look.customers)?;
+            let (heard, cost) = all_heard.by(&customer, look.customers)?;
             looked_at += cost + heard.len();
             if !heard.is_empty() {
                 let told = self.reminded(id, &customer)?;
@@ -92,32 +94,6 @@ impl View {
             terms: look.terms.clone(),
             corrected: Corrected::by(&corrections),
         }))
-    }
-
-    /// What a customer heard of an incident, and how many of its accounts were looked at for it. What nobody owns is the
-    /// operator's.
-    fn heard_for(
-        &self,
-        id: &IncidentId,
-        customer: &CustomerId,
-        customers: &Customers,
-    ) -> Result<(Vec<Hearing>, usize)> {
-        let Some(known) = &customers.by_name else {
-            return Ok((self.hearings(id)?, 0));
-        };
-        match known.get(customer) {
-            Some(owner) => Ok((self.heard_by(id, owner, usize::MAX)?, owner.accounts.len())),
-            None => {
-                let owned: BTreeSet<&String> = known.values().flat_map(|one| &one.accounts).collect();
-                let is_public = |source: &str| known.values().any(|one| lists(one, source));
-                let mut heard = self.hearings(id)?;
-                heard.retain(|one| match one.account.is_empty() {
-                    true => !one.source.as_deref().is_some_and(is_public),
-                    false => !owned.contains(&one.account),
-                });
-                Ok((heard, owned.len()))
-            }
-        }
     }
 
     /// What the accounts of a customer heard of a provider's incident, and what came from sources that it lists; of each at

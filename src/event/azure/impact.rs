@@ -189,7 +189,8 @@ impl<'a> Impacted<'a> {
     ///
     /// # Errors
     /// When an event cannot name so many.
-    pub fn add(&mut self, at: usize, pair: Pair) -> Result<(), Fault> {
+    pub fn add(&mut self, at: usize, mut pair: Pair) -> Result<(), Fault> {
+        pair.region = pair.region.map(without_group);
         self.bytes = self.bytes.saturating_add(pair.bytes());
         self.pairs.push(pair);
         self.allowance.one_event(at, self.bytes)
@@ -251,6 +252,15 @@ impl<'a> Impacted<'a> {
     }
 }
 
+/// A region without the group that the portal's lists show before it (`(US) East US`).
+fn without_group(region: String) -> String {
+    let bare = region.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+    match bare.map(|(_, name)| name.trim()).filter(|name| !name.is_empty()) {
+        Some(name) => name.to_owned(),
+        None => region,
+    }
+}
+
 /// A fault in the JSON that a string holds, told by the byte inside the string.
 fn in_text(member: &Node, fault: Fault) -> Fault {
     let what = format!(
@@ -299,6 +309,11 @@ mod tests {
             );
         }
         assert_eq!(pairs(r#"{"region": "eastus"}"#).0, ["@eastus"]);
+        let grouped = r#"{"service": "Storage", "region": "(US) East US; (Europe) West Europe, (US)"}"#;
+        assert_eq!(
+            pairs(grouped).0,
+            ["Storage@East US", "Storage@West Europe", "Storage@(US)"]
+        );
         assert_eq!(pairs(r#"{"service": "Storage"}"#).0, ["Storage@-"]);
         assert!(pairs("{}").0.is_empty());
     }

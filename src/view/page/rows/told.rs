@@ -30,6 +30,8 @@ pub struct Told {
     pub sections: Vec<Section>,
     pub repairs: Vec<Repair>,
     pub sessions: Vec<Moment>,
+    /// What of the notice could not be taken as it stands.
+    pub not_understood: Vec<String>,
     pub link: Option<String>,
     pub is_lost: bool,
     /// What it changed against the one before it.
@@ -203,6 +205,11 @@ impl Told {
                 .into_iter()
                 .flat_map(|event| &event.sessions)
                 .map(|one| frame.moment(one.start))
+                .collect(),
+            not_understood: event
+                .into_iter()
+                .flat_map(|event| &event.notes)
+                .map(ToString::to_string)
                 .collect(),
             link: event
                 .and_then(|event| event.link.as_ref())
