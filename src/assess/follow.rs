@@ -1,7 +1,7 @@
 //! The thread that works out what may be owed: it follows the ledger, some time behind, so that an incident that changes
 //! often is read once for many changes, and the writing thread waits for nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +17,16 @@ use crate::incident::IncidentId;
 use crate::ledger::Batch;
 use crate::record::{ClaimMark, Command};
 use crate::rule::RuleSet;
+use crate::store::View;
 
 /// How often everything is worked out anew because time goes on: months end, last days pass.
 const AGAIN: chrono::Duration = chrono::Duration::hours(1);
 
 /// How many incidents are read before the store is let go of for a moment.
 const READ_TOGETHER: usize = 32;
+
+/// How many hearings of an incident are looked at; one with more may concern anybody.
+const LOOKED_AT_MOST: usize = 1_000;
 
 /// How long it is left alone after something failed, and how long a reminder may take to be written down before it is
 /// asked for again.
@@ -39,12 +43,22 @@ pub struct Follower {
     known: BTreeMap<CustomerId, HashMap<IncidentId, Known>>,
     /// Whose figures are to be worked out anew.
     stale: BTreeSet<CustomerId>,
-    /// Incidents that are to be read anew; `None`: all of them.
-    unread: Option<BTreeSet<IncidentId>>,
+    unread: Unread,
     again: Option<Time>,
     failed: Option<Instant>,
     /// Reminders that were asked for and are not seen in the store yet.
     asked_for: HashMap<(CustomerId, ClaimMark), Instant>,
+}
+
+/// What is to be read anew.
+#[derive(Default)]
+struct Unread {
+    /// These incidents.
+    incidents: BTreeSet<IncidentId>,
+    /// All incidents that concern these customers, who did not say before what they use.
+    customers: BTreeSet<CustomerId>,
+    /// All incidents.
+    is_everything: bool,
 }
 
 /// What a customer uses, and the terms for it.
@@ -64,7 +78,7 @@ impl Follower {
             used: BTreeMap::new(),
             known: BTreeMap::new(),
             stale: BTreeSet::new(),
-            unread: Some(BTreeSet::new()),
+            unread: Unread::default(),
             again: None,
             failed: None,
             asked_for: HashMap::new(),
@@ -109,15 +123,13 @@ impl Follower {
             "which service credits may be owed cannot be worked out now; it is tried again in half a minute"
         );
         self.failed = Some(Instant::now());
-        self.unread = None;
+        self.unread.is_everything = true;
     }
 
     fn note(&mut self, batch: Batch) {
         self.stale.extend(batch.customers);
-        match (&mut self.unread, batch.are_all) {
-            (Some(unread), false) => unread.extend(batch.incidents),
-            _ => self.unread = None,
-        }
+        self.unread.incidents.extend(batch.incidents);
+        self.unread.is_everything |= batch.are_all;
     }
 
     fn step(&mut self, batch: Batch, question: u64) -> Result<()> {
@@ -125,7 +137,7 @@ impl Follower {
         self.look_at_rules();
         let now = self.sources.clock.now();
         if self.used.is_empty() {
-            self.unread = Some(BTreeSet::new());
+            self.unread = Unread::default();
             return Ok(());
         }
         if self.again.is_none_or(|again| again <= now) {
@@ -133,10 +145,7 @@ impl Follower {
             self.stale.extend(self.used.keys().cloned());
             // what nobody speaks of any more is over at some time
             let open = self.known.values().flatten().filter(|(_, known)| known.ended.is_none());
-            let open: Vec<IncidentId> = open.map(|(id, _)| id.clone()).collect();
-            self.unread
-                .iter_mut()
-                .for_each(|unread| unread.extend(open.iter().cloned()));
+            self.unread.incidents.extend(open.map(|(id, _)| id.clone()));
         }
         self.read_incidents(now)?;
         if self.assessor.lock().answered < question {
@@ -207,14 +216,13 @@ impl Follower {
                 },
             );
         }
-        let is_new = used.keys().any(|customer| !self.used.contains_key(customer));
+        let new = used.keys().filter(|customer| !self.used.contains_key(*customer));
+        self.unread.customers.extend(new.cloned());
         let has_other_settings = self
             .rules
             .as_ref()
             .is_none_or(|known| known.settings_name() != rules.settings_name());
-        if is_new || has_other_settings {
-            self.unread = None;
-        }
+        self.unread.is_everything |= has_other_settings;
         self.known.retain(|customer, _| used.contains_key(customer));
         self.assessor
             .lock()
@@ -227,27 +235,42 @@ impl Follower {
     /// Reads what changed.
     fn read_incidents(&mut self, now: Time) -> Result<()> {
         let Some(rules) = self.rules.clone() else { return Ok(()) };
-        if let Some(changed) = self.unread.clone() {
+        if self.unread.is_everything {
+            self.known.clear();
+            self.stale.extend(self.used.keys().cloned());
+            self.read_all(&rules, None, now)?;
+        } else {
+            let changed = self.unread.incidents.clone();
             for some in changed.iter().collect::<Vec<_>>().chunks(READ_TOGETHER) {
                 self.read(&rules, some.iter().copied(), now)?;
             }
-        } else {
-            self.known.clear();
-            self.stale.extend(self.used.keys().cloned());
-            let mut after: Option<IncidentId> = None;
-            loop {
-                let view = self.sources.ledger.view();
-                let some = view.incidents_after(after.as_ref()).take(READ_TOGETHER);
-                let some = some.collect::<Result<Vec<_>>>()?;
-                drop(view);
-                let Some(last) = some.last() else { break };
-                after = Some(last.id.clone());
-                let young = some.iter().filter(|incident| incident.updated > now - OLD);
-                self.read(&rules, young.map(|incident| &incident.id), now)?;
+            let concern = Concern::of(&self.unread.customers, &rules);
+            if !self.unread.customers.is_empty() {
+                self.read_all(&rules, concern.as_ref(), now)?;
             }
         }
-        self.unread = Some(BTreeSet::new());
+        self.unread = Unread::default();
         Ok(())
+    }
+
+    /// Reads all incidents that are not too old, or those that concern some customers.
+    fn read_all(&mut self, rules: &RuleSet, concern: Option<&Concern>, now: Time) -> Result<()> {
+        let mut after: Option<IncidentId> = None;
+        loop {
+            let view = self.sources.ledger.view();
+            let some = view.incidents_after(after.as_ref()).take(READ_TOGETHER);
+            let some = some.collect::<Result<Vec<_>>>()?;
+            let Some(last) = some.last() else { return Ok(()) };
+            after = Some(last.id.clone());
+            let mut wanted = Vec::with_capacity(some.len());
+            for incident in some.iter().filter(|incident| incident.updated > now - OLD) {
+                if concern.map_or(Ok(true), |concern| concern.is_of(&view, &incident.id))? {
+                    wanted.push(&incident.id);
+                }
+            }
+            drop(view);
+            self.read(rules, wanted.into_iter(), now)?;
+        }
     }
 
     fn read<'i>(&mut self, rules: &RuleSet, ids: impl Iterator<Item = &'i IncidentId>, now: Time) -> Result<()> {
@@ -345,6 +368,31 @@ impl Follower {
             },
         );
         Ok(())
+    }
+}
+
+/// By which hearings an incident concerns some customers.
+struct Concern {
+    accounts: HashSet<String>,
+}
+
+impl Concern {
+    /// `None` if any incident may: the one organisation hears of all, and the operator of what nobody owns.
+    fn of(customers: &BTreeSet<CustomerId>, rules: &RuleSet) -> Option<Self> {
+        let known = rules.customers.by_name.as_ref()?;
+        let owners: Option<Vec<_>> = customers.iter().map(|customer| known.get(customer)).collect();
+        let accounts = owners?.into_iter().flat_map(|owner| owner.accounts.iter().cloned());
+        Some(Self {
+            accounts: accounts.collect(),
+        })
+    }
+
+    /// Whether an incident may concern one of them.
+    fn is_of(&self, view: &View, incident: &IncidentId) -> Result<bool> {
+        let heard = view.first_hearings(incident, LOOKED_AT_MOST)?;
+        let mut accounts = heard.iter().map(|hearing| &hearing.account);
+        let is_any = accounts.any(|account| account.is_empty() || self.accounts.contains(account));
+        Ok(is_any || heard.len() == LOOKED_AT_MOST)
     }
 }
 
