@@ -16,7 +16,6 @@ use crate::incident::{Incident, IncidentId};
 use crate::record::{Change, Deadline, GoOn, Why};
 
 mod facts;
-mod heard;
 
 pub use facts::LookAt;
 

@@ -1,11 +1,12 @@
 //! What those who heard of an incident heard, each for itself.
 
+mod heard;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::heard::Heard;
 use super::{Owing, Part, Unclocked};
 use crate::channel::words::next_update;
 use crate::clock::Time;
@@ -19,6 +20,7 @@ use crate::lookup;
 use crate::record::GoOn;
 use crate::rule::condition::lists;
 use crate::store::View;
+use heard::Heard;
 
 /// How many accounts and hearings one decision looks at; what is left is looked at by the next ones. One customer's are
 /// never parted.
