@@ -25,6 +25,9 @@ const AGAIN: chrono::Duration = chrono::Duration::hours(1);
 /// How many incidents are read before the store is let go of for a moment.
 const READ_TOGETHER: usize = 32;
 
+/// How many incidents without a begin are named.
+const NOTED_MOST: usize = 50;
+
 /// How many hearings of an incident are looked at; one with more may concern anybody.
 const LOOKED_AT_MOST: usize = 1_000;
 
@@ -151,13 +154,23 @@ impl Follower {
         if self.assessor.lock().answered < question {
             self.stale.extend(self.going_on());
         }
-        for customer in std::mem::take(&mut self.stale) {
+        let mut stale: Vec<CustomerId> = std::mem::take(&mut self.stale).into_iter().collect();
+        // who uses little does not wait for who uses much
+        stale.sort_by_key(|customer| self.used.get(customer).map_or(0, |used| used.usages.len()));
+        {
+            let mut standing = self.assessor.lock();
+            (standing.read, standing.pending) = (question, stale.iter().cloned().collect());
+        }
+        self.assessor.0.moved.notify_all();
+        for customer in stale {
             // what one customer writes must not keep the others from their figures
             let looked_at = catch_unwind(AssertUnwindSafe(|| self.look_at(&customer, now)));
             looked_at.unwrap_or_else(|_| {
                 tracing::error!(%customer, "working out service credits panicked; the figures of before stay");
                 Ok(())
             })?;
+            self.assessor.lock().pending.remove(&customer);
+            self.assessor.0.moved.notify_all();
         }
         Ok(())
     }
@@ -176,7 +189,7 @@ impl Follower {
 
     /// Customers with an incident that goes on: their figures grow by the minute, which whoever asks wants to see.
     fn going_on(&self) -> Vec<CustomerId> {
-        let goes_on = |known: &Known| known.ended.is_none() && !known.counts.is_empty();
+        let goes_on = |known: &Known| known.started.is_some() && known.ended.is_none() && !known.counts.is_empty();
         let touched = self.known.iter().filter(|(_, known)| known.values().any(goes_on));
         touched.map(|(customer, _)| customer.clone()).collect()
     }
@@ -302,7 +315,8 @@ impl Follower {
             return;
         };
         let known = self.known.entry(customer.clone()).or_default();
-        let mut incidents: Vec<Incident> = known.values().flat_map(|known| known.counts.iter().cloned()).collect();
+        let (timed, timeless): (Vec<&Known>, Vec<&Known>) = known.values().partition(|known| known.started.is_some());
+        let mut incidents: Vec<Incident> = timed.iter().flat_map(|known| known.counts.iter().cloned()).collect();
         let counted = downtimes.iter().filter(|downtime| downtime.counts(now));
         incidents.extend(counted.map(|downtime| downtime.incident(&rules.catalogue)));
         incidents.sort_by(|one, other| {
@@ -315,7 +329,9 @@ impl Follower {
             incidents,
             at: now,
         };
-        let computed = claim::compute(&basis.asked());
+        let mut computed = claim::compute(&basis.asked());
+        let timeless = timeless.into_iter().filter(|known| touches_any(known, &basis.usages));
+        computed.notes.extend(timeless.take(NOTED_MOST).map(without_a_begin));
         // most of what an incident touches owes nothing, and is of interest only where a case must be opened
         let is_kept = |row: &Row| row.state.is_some() || row.open_case_by.is_some() || said.contains_key(&row.id);
         let assessed = Assessed {
@@ -369,6 +385,21 @@ impl Follower {
         );
         Ok(())
     }
+}
+
+/// Whether an incident touches anything that is used.
+fn touches_any(known: &Known, usages: &[Usage]) -> bool {
+    let mut counts = known.counts.iter();
+    counts.any(|incident| claim::is_of_any(incident, usages.iter()))
+}
+
+/// That an incident counts for nothing, and what to do.
+fn without_a_begin(known: &Known) -> String {
+    format!(
+        "{id} is not counted, because no begin of it is known or can be read: `bellwether correct {id} --window FROM..UNTIL \
+         --reason TEXT` says when it was",
+        id = known.tracking_id
+    )
 }
 
 /// By which hearings an incident concerns some customers.

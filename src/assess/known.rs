@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use chrono::Duration;
 
-use crate::claim::{ImpactOn, Incident, OnList, Source, service_key};
+use crate::claim::{EndedBy, ImpactOn, Incident, OnList, Source, service_key};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::evaluate::{LookAt, Part};
@@ -45,7 +45,8 @@ pub struct Known {
     pub ended: Option<Time>,
     /// Whether a review of it has come.
     pub has_review: bool,
-    /// What counts as down: one entry for each group of accounts that it impacts in the same way.
+    /// What counts as down: one entry for each group of accounts that it impacts in the same way. Without a begin, nothing
+    /// does, and its times mean nothing.
     pub counts: Vec<Incident>,
 }
 
@@ -125,46 +126,73 @@ fn known(
         title: incident.title.clone(),
         accounts: part.accounts.clone(),
         impact: part.impact.clone(),
-        started: window.map(|(started, ..)| started),
-        ended: window.and_then(|(_, ended, _)| ended),
+        started: window.map(|window| window.started),
+        ended: window.and_then(|window| window.ended),
         has_review: part.said.iter().any(|said| said.kind.is_review()),
-        counts: window.map_or_else(Vec::new, |window| counts(part, id, window, rules)),
+        counts: counts(part, id, window.unwrap_or(NEVER), rules),
     })
 }
 
-/// When impact began and ended, and whose word that is: a person's, else the metadata's, else that of the prose. What has
-/// no end by metadata ended with the statement that says so; if nothing was said for 30 days, with the last word.
-pub fn window(progress: &Progress, last_word: Time, now: Time) -> Option<(Time, Option<Time>, Source)> {
+/// When impact began and ended, as far as it counts, and whose word that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// When it began.
+    pub started: Time,
+    /// When it was over; `None`: it goes on.
+    pub ended: Option<Time>,
+    /// Whose word that is.
+    pub source: Source,
+    /// Whose word the end is, if it is another's.
+    pub ended_by: Option<EndedBy>,
+}
+
+/// The times of what has none.
+const NEVER: Counted = Counted {
+    started: Time::MAX_UTC,
+    ended: Some(Time::MAX_UTC),
+    source: Source::Metadata,
+    ended_by: None,
+};
+
+/// When impact began and ended: by a person's word, else by the metadata, else by the prose, begin and end each for itself.
+/// An end that nobody names is the time of the statement that it is over; if nothing was said for 30 days, of the last word.
+pub fn window(progress: &Progress, last_word: Time, now: Time) -> Option<Counted> {
     let window = &progress.window;
+    let by = |started: Time, ended: Option<Time>, source: Source| Counted {
+        started,
+        ended: ended.map(|ended| ended.max(started)),
+        source,
+        ended_by: None,
+    };
     if let Some(person) = window.person {
-        return Some((person.start, Some(person.end), Source::Correction));
+        return Some(by(person.start, Some(person.end), Source::Correction));
     }
+    let Some(start) = window.start else {
+        let prose = window.prose?;
+        return Some(by(prose.start, Some(prose.end), Source::Prose));
+    };
     let is_open = matches!(
         progress.phase,
         Phase::Planned | Phase::InProgress | Phase::Investigating
     );
-    let goes_on = is_open && last_word > now - CLOSED_AFTER;
-    match (window.start, window.prose) {
-        (Some(start), _) => {
-            let lasted = || {
-                progress
-                    .lasted
-                    .map_or(last_word, |lasted| last_word.min(start + lasted))
-            };
-            let end = window.end.or_else(|| (!goes_on).then(lasted));
-            Some((start, end.map(|end| end.max(start)), Source::Metadata))
-        }
-        (None, Some(prose)) => Some((prose.start, Some(prose.end), Source::Prose)),
-        (None, None) => None,
+    if window.end.is_some() || is_open && last_word > now - CLOSED_AFTER {
+        return Some(by(start, window.end, Source::Metadata));
     }
+    let named = window.prose.map(|prose| prose.end).filter(|end| *end > start);
+    let last = || {
+        let lasted = progress.lasted;
+        lasted.map_or(last_word, |lasted| last_word.min(start + lasted))
+    };
+    Some(Counted {
+        ended_by: Some(match named {
+            Some(_) => EndedBy::Prose,
+            None => EndedBy::LastStatement,
+        }),
+        ..by(start, Some(named.unwrap_or_else(last)), Source::Metadata)
+    })
 }
 
-fn counts(
-    part: &Part,
-    id: &IncidentId,
-    (started, ended, source): (Time, Option<Time>, Source),
-    rules: &RuleSet,
-) -> Vec<Incident> {
+fn counts(part: &Part, id: &IncidentId, window: Counted, rules: &RuleSet) -> Vec<Incident> {
     let mut by_accounts: BTreeMap<BTreeSet<&String>, Vec<ImpactOn>> = BTreeMap::new();
     for one in &part.impact {
         let accounts = match one.accounts.is_empty() {
@@ -183,9 +211,10 @@ fn counts(
         impact,
         subscriptions: accounts.into_iter().cloned().collect(),
         resources: Vec::new(),
-        started,
-        mitigated: ended,
-        source,
+        started: window.started,
+        mitigated: window.ended,
+        source: window.source,
+        ended_by: window.ended_by,
         listed: None,
         entered: None,
     });

@@ -101,7 +101,18 @@ struct Standing {
     /// How often somebody asked, and which of these questions are answered.
     asked: u64,
     answered: u64,
+    /// Up to which question everything that it needs is read, and whose figures are not worked out by that yet.
+    read: u64,
+    pending: BTreeSet<CustomerId>,
     has_ended: bool,
+}
+
+impl Standing {
+    /// Whether a question about a customer, or about all, can be answered: nobody waits for another one's figures.
+    fn has_answer(&self, question: u64, whose: Option<&CustomerId>) -> bool {
+        let is_worked_out = |customer| self.read >= question && !self.pending.contains(customer);
+        self.has_ended || self.answered >= question || whose.is_some_and(is_worked_out)
+    }
 }
 
 impl Assessor {
@@ -132,22 +143,26 @@ impl Assessor {
         customer.map_or(!customers.is_empty(), |customer| customers.contains_key(customer))
     }
 
-    /// What may be owed to whom, with everything that was decided before this was asked. Blocks until that is worked out.
+    /// What may be owed to whom, with everything that was decided before this was asked: to a customer, or to all. Blocks
+    /// until that is worked out.
     ///
     /// # Errors
     /// When that takes too long: at the first start with many incidents.
-    pub fn all(&self, ledger: &Ledger) -> Result<BTreeMap<CustomerId, Arc<Assessed>>, Busy> {
+    pub fn of(&self, ledger: &Ledger, whose: Option<&CustomerId>) -> Result<BTreeMap<CustomerId, Arc<Assessed>>, Busy> {
         let mut standing = self.lock();
         standing.asked += 1;
         let question = standing.asked;
         ledger.followers().assess.hurry();
-        let waits = |standing: &mut Standing| standing.answered < question && !standing.has_ended;
+        let waits = |standing: &mut Standing| !standing.has_answer(question, whose);
         let waited = self.0.moved.wait_timeout_while(standing, WAITS, waits);
         let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match standing.answered >= question || standing.has_ended {
-            true => Ok(standing.customers.clone()),
-            false => Err(Busy),
+        if !standing.has_answer(question, whose) {
+            return Err(Busy);
         }
+        let mut customers = standing.customers.clone();
+        drop(standing);
+        customers.retain(|customer, _| whose.is_none_or(|whose| whose == customer));
+        Ok(customers)
     }
 
     fn lock(&self) -> MutexGuard<'_, Standing> {
@@ -159,3 +174,26 @@ impl Assessor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what may be owed is still being worked out")]
 pub struct Busy;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_another_ones_figures() {
+        let [small, large] = ["small", "large"].map(CustomerId::new);
+        let mut standing = Standing {
+            asked: 7,
+            answered: 6,
+            read: 7,
+            pending: BTreeSet::from([large.clone()]),
+            ..Standing::default()
+        };
+        assert!(standing.has_answer(7, Some(&small)));
+        assert!(!standing.has_answer(7, Some(&large)));
+        assert!(!standing.has_answer(7, None), "of all");
+        assert!(!standing.has_answer(8, Some(&small)), "asked after that was read");
+        standing.answered = 7;
+        assert!(standing.has_answer(7, Some(&large)) && standing.has_answer(7, None));
+    }
+}

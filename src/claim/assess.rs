@@ -103,19 +103,19 @@ impl<'a> Month<'a, '_> {
     fn assess(&self, under: &[Candidate<'a>]) -> Option<Assessment<'a>> {
         let mut best: Option<Assessment<'a>> = None;
         for candidate in under {
-            let assessed = self.under(candidate);
+            let assessed = self.under(candidate, under);
             let counts = under.len() == 1 || !common(&assessed.down, &[candidate.part]).is_empty();
             let is_better = |best: &Assessment<'_>| assessed.worth() >= best.worth();
             if counts && best.as_ref().is_none_or(is_better) {
                 best = Some(assessed);
             }
         }
-        best.or_else(|| under.last().map(|last| self.under(last)))
+        best.or_else(|| under.last().map(|last| self.under(last, under)))
     }
 
-    fn under(&self, candidate: &Candidate<'a>) -> Assessment<'a> {
+    fn under(&self, candidate: &Candidate<'a>, all: &[Candidate<'a>]) -> Assessment<'a> {
         let term = candidate.term;
-        let (incidents, spans) = self.counted(term);
+        let (incidents, spans) = self.counted(candidate, all);
         let down = common(&term.down_minute.counted(&merged(spans)), &self.available);
         let uptime = Uptime {
             available: total(&self.available),
@@ -133,11 +133,18 @@ impl<'a> Month<'a, '_> {
         }
     }
 
-    /// The incidents of the month that count under these terms, and when they were.
-    fn counted(&self, term: &Term) -> (Vec<&'a Incident>, Vec<Span>) {
+    /// The incidents of the month that count under these terms, and when they were. What counts at all is, for each of
+    /// several entries of one resource, by the terms of its own.
+    fn counted(&self, candidate: &Candidate<'a>, all: &[Candidate<'a>]) -> (Vec<&'a Incident>, Vec<Span>) {
         let (mut incidents, mut spans) = (Vec::new(), Vec::new());
-        let members = self.members.iter();
-        for member in members.filter(|member| exclusion(term, member.usage).is_none()) {
+        for member in &self.members {
+            let is_of = |one: &Candidate<'_>| std::ptr::eq(one.usage, member.usage);
+            let is_another = self.is_in_parts() && !is_of(candidate);
+            let own = all.iter().rev().find(|one| is_another && is_of(one));
+            let term = own.map_or(candidate.term, |own| own.term);
+            if exclusion(term, member.usage).is_some() {
+                continue;
+            }
             let life = deployed(member.usage);
             for incident in member.incidents.iter().filter(|incident| is_downtime(incident, term)) {
                 let until = incident.mitigated.unwrap_or(self.asked.at).min(self.asked.at);
@@ -406,11 +413,12 @@ fn deployed(usage: &Usage) -> Span {
     }
 }
 
-/// The editions that may be chosen for entries with the same terms.
+/// The editions that may be chosen for entries with the same terms; `began` is when what they are of began.
 pub(super) fn candidates<'a>(
     members: &[&Member<'a>],
     editions: &Editions<'a>,
     month: &BillingMonth,
+    began: Option<Time>,
 ) -> Vec<Candidate<'a>> {
     let Some(first) = members.first() else {
         return Vec::new();
@@ -420,7 +428,7 @@ pub(super) fn candidates<'a>(
         from: one.from.min(other.from),
         until: one.until.max(other.until),
     });
-    let parts = governing(members, month).into_iter();
+    let parts = governing(members, month, began).into_iter();
     let within = parts.filter_map(|(part, chosen)| Some((part.within(life?)?, chosen)));
     let candidate = |(part, mut chosen): (Span, Chosen)| {
         let (term, is_sure) = editions.on(chosen.day);
@@ -435,14 +443,13 @@ pub(super) fn candidates<'a>(
     within.map(candidate).collect()
 }
 
-/// Which day decides about the edition, and for which part of the month.
-pub(super) fn governing(members: &[&Member<'_>], month: &BillingMonth) -> Vec<(Span, Chosen)> {
+/// Which day decides about the edition, and for which part of the month; `began` is when it began, if that is known.
+pub(super) fn governing(members: &[&Member<'_>], month: &BillingMonth, began: Option<Time>) -> Vec<(Span, Chosen)> {
     let Some(calendar) = members.first().map(|member| member.usage.calendar) else {
         return Vec::new();
     };
     let usages = members.iter().map(|member| member.usage);
-    let deployed = usages.clone().map(|usage| usage.deployed).min().flatten();
-    let deployed = deployed.map(|time| calendar.date(time));
+    let deployed = began.map(|time| calendar.date(time));
     let part = |from: Time, until: Time, day: NaiveDate, because: Because| {
         let chosen = Chosen {
             day,

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::SubsecRound as _;
 use rust_decimal::Decimal;
 
 use crate::clock::Time;
@@ -20,6 +21,10 @@ use super::month::{BillingMonth, Calendar, YearMonth};
 use super::row::{self, Row};
 use super::terms::{Catalogue, Editions, Per};
 use super::usage::{Identity, Usage};
+
+/// How many billing months of one incident are computed: what is older can be claimed nowhere, and a wild begin must not
+/// make claims of decades.
+const MONTHS_MOST: u32 = 24;
 
 /// What is to be computed.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +80,11 @@ impl Member<'_> {
 
 /// Computes what may be owed.
 pub fn compute(asked: &Asked<'_>) -> Computed {
+    // what goes on is counted to the second, as what is over is
+    let asked = &Asked {
+        at: asked.at.trunc_subsecs(0),
+        ..*asked
+    };
     let index = Index::new(asked.incidents);
     let in_parts = resources_in_parts(asked.usages);
     let mut parts: BTreeMap<(Identity, u8, &str), Vec<Member<'_>>> = BTreeMap::new();
@@ -117,6 +127,7 @@ pub fn compute(asked: &Asked<'_>) -> Computed {
         members.sort_by_key(|member| (member.usage.deployed, member.usage.place));
         resource_in_parts(asked, &members, &mut almanac, &mut computed);
     }
+    computed.notes.append(&mut almanac.too_long);
     computed.rows = once_each(std::mem::take(&mut computed.rows), asked.explained);
     computed
 }
@@ -193,6 +204,8 @@ struct Almanac {
     months: HashMap<(Calendar, YearMonth), BillingMonth>,
     /// Those that any incident touches.
     of_all: HashMap<Calendar, BTreeSet<YearMonth>>,
+    /// Sentences about incidents of which not all months are computed.
+    too_long: BTreeSet<String>,
 }
 
 impl Almanac {
@@ -201,10 +214,19 @@ impl Almanac {
         *known.or_insert_with(|| calendar.named(name))
     }
 
-    /// The billing months that an incident touches, as far as it went.
+    /// The billing months that an incident touches, as far as it went: the last ones of one that lasts very long.
     fn add_months(&mut self, months: &mut BTreeSet<YearMonth>, calendar: Calendar, incident: &Incident, at: Time) {
         let until = incident.mitigated.unwrap_or(at).min(at);
-        let mut month = self.named(calendar, calendar.month_at(incident.started));
+        if incident.started >= until {
+            return;
+        }
+        let first = calendar.month_at(incident.started);
+        let last = calendar.month_at(until - chrono::Duration::nanoseconds(1));
+        let earliest = last.minus(MONTHS_MOST - 1);
+        if first < earliest {
+            self.too_long.insert(explain::too_long(incident, MONTHS_MOST));
+        }
+        let mut month = self.named(calendar, first.max(earliest));
         while month.start < until {
             months.insert(month.name);
             month = self.named(calendar, month.name.plus(1));
@@ -242,6 +264,8 @@ fn resource_in_parts<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mu
     let Some(calendar) = members.first().map(|member| member.usage.calendar) else {
         return;
     };
+    // a move to another tier or price is no begin
+    let began = began(&members.iter().collect::<Vec<_>>());
     // what has no terms was said where the entries of its service were looked at
     let editions = |usage: &'a Usage| {
         let tier = usage.tier.as_deref();
@@ -255,9 +279,9 @@ fn resource_in_parts<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mu
         let month = almanac.named(calendar, name);
         let (mut present, mut under) = (Vec::new(), Vec::new());
         for (member, editions) in &known {
-            if !available(member.usage, &month).is_empty() && per(&[member], editions, &month) == Per::Resource {
+            if !available(member.usage, &month).is_empty() && per(&[member], editions, &month, began) == Per::Resource {
                 present.push(*member);
-                under.extend(candidates(&[member], editions, &month));
+                under.extend(candidates(&[member], editions, &month, began));
             }
         }
         computed.rows.extend(row(asked, Per::Resource, present, &under, month));
@@ -279,10 +303,11 @@ fn month<'a>(
         return;
     }
     let one = |members: Vec<&Member<'a>>| {
-        let under = candidates(&members, editions, &month);
-        row(asked, per(&present, editions, &month), members, &under, month)
+        let began = began(&members);
+        let under = candidates(&members, editions, &month, began);
+        row(asked, per(&present, editions, &month, began), members, &under, month)
     };
-    match per(&present, editions, &month) {
+    match per(&present, editions, &month, began(&present)) {
         Per::Resource => {
             let whole = present.iter().filter(|member| !member.is_in_parts);
             computed.rows.extend(whole.filter_map(|member| one(vec![*member])));
@@ -291,9 +316,14 @@ fn month<'a>(
     }
 }
 
+/// When the first of these began; `None`: that is not known.
+fn began(members: &[&Member<'_>]) -> Option<Time> {
+    members.iter().map(|member| member.usage.deployed).min().flatten()
+}
+
 /// What a credit is for, by the terms that are the last ones in force in a month.
-fn per(members: &[&Member<'_>], editions: &Editions<'_>, month: &BillingMonth) -> Per {
-    let last = governing(members, month).pop();
+fn per(members: &[&Member<'_>], editions: &Editions<'_>, month: &BillingMonth, began: Option<Time>) -> Per {
+    let last = governing(members, month, began).pop();
     let (term, _) = editions.on(last.map_or(month.first, |(_, chosen)| chosen.day));
     term.per
 }

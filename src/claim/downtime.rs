@@ -36,6 +36,19 @@ pub enum DownMinute {
     Share(Decimal),
 }
 
+impl std::fmt::Display for DownMinute {
+    /// As terms write it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DownMinute::Exact => f.write_str("exact"),
+            DownMinute::AnySecond => f.write_str("any second"),
+            DownMinute::WholeMinute => f.write_str("whole minute"),
+            DownMinute::Consecutive(minutes) => write!(f, "consecutive {minutes}"),
+            DownMinute::Share(share) => write!(f, "share {} %", share.normalize()),
+        }
+    }
+}
+
 /// How much of what could be available was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uptime {

@@ -292,6 +292,7 @@ impl Downtime {
             started: self.from,
             mitigated: Some(self.until),
             source: Source::Correction,
+            ended_by: None,
             listed: None,
             entered: Some(std::sync::Arc::new(self.clone())),
         }

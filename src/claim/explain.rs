@@ -10,7 +10,7 @@ use crate::clock::Time;
 
 use super::assess::{Assessment, Because, Month, Outcome, is_downtime};
 use super::downtime::{DownMinute, spoken};
-use super::incidents::{Incident, OnResource};
+use super::incidents::{Incident, OnResource, said_by};
 use super::row::Row;
 use super::terms::{Measure, NoTerms, Per, Term};
 use super::usage::Usage;
@@ -109,6 +109,16 @@ pub fn left_out_by_list(incident: &str, says: OnResource, usages: &[&Usage]) -> 
     )
 }
 
+/// That not all months of an incident are computed.
+pub fn too_long(incident: &Incident, most: u32) -> String {
+    format!(
+        "{} lasts for more than {most} billing months, since {}: only the last {most} are computed; a begin that is wrong can be \
+         corrected",
+        incident_name(incident),
+        moment(incident.started)
+    )
+}
+
 /// The first few, and how many more there are.
 fn some_of(names: &[String]) -> String {
     let named = names
@@ -133,6 +143,7 @@ pub(super) fn sentences(month: &Month<'_, '_>, assessed: &Assessment<'_>, last_d
     sentences.push(terms(assessed));
     sentences.push(edition(assessed));
     sentences.push(result(month, assessed));
+    sentences.extend(not_compared(month, assessed.term));
     deadlines(assessed, last_day, &mut sentences);
     if month.month.end > month.asked.at {
         sentences.push("Provisional: the billing month is not over.".to_owned());
@@ -161,7 +172,7 @@ fn incidents(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut V
         };
         let said_by = match &incident.entered {
             Some(entered) => entered.said_by(),
-            None => incident.source.said_by().to_owned(),
+            None => said_by(incident.source, incident.ended_by),
         };
         sentences.push(format!(
             "{}: from {} {until}, {said_by}.",
@@ -356,6 +367,17 @@ fn result(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
         ),
         Outcome::Owed(step, Some(credit)) => owed(month, step.credit, *credit),
     }
+}
+
+/// That the least amount that is paid is in another currency than the fee.
+fn not_compared(month: &Month<'_, '_>, term: &Term) -> Option<String> {
+    let ((least, of), (_, currency)) = (term.pays_above?, month.money()?);
+    (of != currency).then(|| {
+        format!(
+            "The terms pay no credit of {} {of} or less: look at that yourself, as the fee is in {currency}.",
+            of.shown(least)
+        )
+    })
 }
 
 fn owed(month: &Month<'_, '_>, percent: Decimal, credit: Decimal) -> String {

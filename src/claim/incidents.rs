@@ -38,6 +38,8 @@ pub struct Incident {
     pub mitigated: Option<Time>,
     /// Whose word the times are.
     pub source: Source,
+    /// Whose word the end is, where it is not that of the begin.
+    pub ended_by: Option<EndedBy>,
     /// The list of impacted resources that the customer handed in.
     pub listed: Option<Arc<OnList>>,
     /// What a person entered, if it is no incident of a provider.
@@ -62,6 +64,25 @@ pub enum Source {
     Metadata,
     /// A person's correction, or a person's own entry.
     Correction,
+}
+
+/// Whose word an end is that the metadata leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The text of a statement or a review names it.
+    Prose,
+    /// Nothing names it: the time of the statement that it is over, or the last one of all.
+    LastStatement,
+}
+
+/// Whose word the times are, as a sentence goes on.
+pub fn said_by(source: Source, ended_by: Option<EndedBy>) -> String {
+    let end = match ended_by {
+        Some(EndedBy::Prose) => "; its end by the text of the provider's statement",
+        Some(EndedBy::LastStatement) => "; its end by the provider's last statement",
+        None => "",
+    };
+    format!("{}{end}", source.said_by())
 }
 
 impl Source {

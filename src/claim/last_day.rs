@@ -30,6 +30,9 @@ const NUMBER_MOST: u32 = 1_000;
 impl ClaimWithin {
     /// Reads the words of terms.
     pub fn read(text: &str) -> Option<Self> {
+        if text.trim_start().starts_with('-') {
+            return None;
+        }
         let lower = text.to_lowercase().replace(['-', '_'], " ");
         let words: Vec<&str> = lower
             .split_whitespace()

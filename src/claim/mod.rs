@@ -39,14 +39,14 @@ pub use amounts::Amounts;
 pub use compute::{Asked, Computed, Rows, compute, explained};
 pub use entered::{DOWNTIMES_MOST, Downtime, Typed as TypedDowntime, Withdrawn, reason as reason_to_withdraw};
 pub use explain::ENTERED_BY_A_PERSON;
-pub use incidents::{Impact as ImpactOn, Incident, OnList, Source, is_of_any, read_incidents};
+pub use incidents::{EndedBy, Impact as ImpactOn, Incident, OnList, Source, is_of_any, read_incidents, said_by};
 pub use money::rounded;
 pub use month::Calendar;
 pub use reminders::{Facts, MORE, due};
 pub use row::Row;
 pub use standing::{Claimed, Said, Standing, Unfit};
 pub use state::State;
-pub use terms::{Catalogue, Exclusion, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
+pub use terms::{Catalogue, Exclusion, Measure, Per, SHIPPED_VERSION, Term, read_items, read_terms, shipped_terms};
 pub use usage::{
     Beside, Costs, Identity, Usage, claimed_twice, joined, read_costs, read_usage, read_usage_among, said_twice,
 };

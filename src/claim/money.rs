@@ -102,7 +102,7 @@ pub fn read_amount(text: &str) -> Result<(Decimal, Option<Currency>), String> {
     };
     if number.starts_with('-') {
         return Err(
-            "a fee is not negative: enter what was charged less what was refunded, and 0 where more was refunded"
+            "an amount is not negative: a fee is what was charged less what was refunded, and 0 where more was refunded"
                 .to_owned(),
         );
     }

@@ -78,6 +78,15 @@ impl YearMonth {
         }
     }
 
+    /// So many months earlier.
+    pub fn minus(self, months: u32) -> Self {
+        let months = i64::from(self.year) * 12 + i64::from(self.month) - 1 - i64::from(months);
+        Self {
+            year: months.div_euclid(12) as i32,
+            month: months.rem_euclid(12) as u32 + 1,
+        }
+    }
+
     fn before(self) -> Self {
         match self.month {
             1 => Self {

@@ -37,6 +37,8 @@ pub struct Pack<'a> {
     pub row: &'a Row,
     /// The amount asked, a decimal in the row's currency, where it is not the computed credit.
     pub amount_asked: Option<&'a str>,
+    /// What of it was credited already, where it was submitted again after that.
+    pub amount_paid: Option<&'a str>,
     /// By how much what would be computed now differs, where the claim was submitted with other figures.
     pub difference: Option<String>,
     /// Who it is sent to: the provider's support, or the reseller who pays.
@@ -84,6 +86,8 @@ pub struct Evidence {
     pub is_list_whole: bool,
     /// From when until when, and by whose word.
     pub windows: Vec<Window>,
+    /// The times as they are told now, where a claim was submitted by others.
+    pub window_since: Option<Window>,
     /// What the provider said of it, in the order in which it was published.
     pub communications: Vec<Communication>,
     /// Of downtime that a person entered: why, and what proves it.

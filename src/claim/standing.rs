@@ -210,6 +210,12 @@ impl Standing {
                 (self.submitted, self.asked, self.granted, self.credited) = (None, None, None, None);
                 self.cases.clear();
             }
+            // without an amount, it is all that was asked for, or granted
+            State::Granted => self.granted = self.granted.take().or_else(|| self.asked().map(str::to_owned)),
+            State::Credited => {
+                let paid = self.credited.take().or_else(|| self.granted.clone());
+                self.credited = paid.or_else(|| self.asked().map(str::to_owned));
+            }
             _ => {}
         }
     }
@@ -227,6 +233,12 @@ impl Standing {
     pub fn asked(&self) -> Option<&str> {
         let frozen = || self.submitted_row()?.credit.as_deref();
         self.asked.as_deref().or_else(frozen)
+    }
+
+    /// What was credited already of a claim that was submitted again.
+    pub fn paid_before(&self) -> Option<&str> {
+        let is_asked_again = matches!(self.state, Some(State::Submitted | State::Acknowledged));
+        self.credited.as_deref().filter(|_| is_asked_again)
     }
 
     /// The incidents for which a case is still to be opened, each with the last moment for it.
@@ -272,9 +284,26 @@ impl Said {
             follows(state, next)?;
         }
         let said = self.fit_alone(row)?;
+        said.is_answered_after_it_was_asked(state)?;
         said.has_payable_amounts(row)?;
         said.asks_for_something(row)?;
         Ok(said)
+    }
+
+    /// Nothing is granted or credited of what was not submitted.
+    fn is_answered_after_it_was_asked(&self, state: Option<State>) -> Result<(), Unfit> {
+        let is_said = |amount: &Option<String>| amount.as_ref().is_some_and(|amount| !amount.is_empty());
+        let state = self.state.or(state);
+        if state.is_some_and(State::is_after_submission) {
+            return Ok(());
+        }
+        for (field, amount) in [("granted", &self.granted), ("credited", &self.credited)] {
+            if is_said(amount) {
+                let what = format!("nothing can be {field} of a claim that was not submitted");
+                return Err(unfit(field, &what, "say `submitted` first".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Amounts have the decimals of their currency.
@@ -331,23 +360,33 @@ impl Said {
         Ok(self)
     }
 
-    /// What is asked for is something, and at most what was charged.
+    /// What is asked for is something, and no amount is more than what was charged.
     fn asks_for_something(&self, row: &Row) -> Result<(), Unfit> {
         let decimal = |text: &str| Decimal::from_str_exact(text).ok();
-        let Some(asked) = self.asked.as_deref().and_then(decimal) else {
-            return Ok(());
-        };
-        if asked.is_zero() {
+        if self
+            .asked
+            .as_deref()
+            .and_then(decimal)
+            .is_some_and(|asked| asked.is_zero())
+        {
             let hint = "`not_worth_it` says that nothing is asked for".to_owned();
             return Err(unfit("asked", "this asks for nothing", hint));
         }
-        match row.fee.as_deref().and_then(decimal).filter(|fee| asked > *fee) {
-            Some(fee) => {
+        let Some(fee) = row.fee.as_deref().and_then(decimal) else {
+            return Ok(());
+        };
+        for (field, amount) in [
+            ("asked", &self.asked),
+            ("granted", &self.granted),
+            ("credited", &self.credited),
+        ] {
+            if amount.as_deref().and_then(decimal).is_some_and(|amount| amount > fee) {
                 let what = format!("this is more than the month's fee, {fee}: no credit exceeds that");
-                Err(unfit("asked", &what, "is there a digit too many?".to_owned()))
+                let hint = "is there a digit too many? What a provider pays beyond it goes into the note".to_owned();
+                return Err(unfit(field, &what, hint));
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 }
 

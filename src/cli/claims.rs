@@ -10,7 +10,7 @@ use super::client::Server;
 use super::failure::{Exit, Failure};
 use super::output::{self, Format, count, one_line, wrapped_as};
 use super::problems::rendered;
-use crate::claim::{self, Amounts, Asked, Beside, Catalogue, Computed, Row, Rows, State};
+use crate::claim::{self, Amounts, Asked, Beside, Catalogue, Computed, Measure, Per, Row, Rows, State};
 use crate::clock::{Clock, Time, read_moment};
 use crate::customer::ORGANISATION;
 use crate::event::catalogue::Catalogue as Services;
@@ -394,10 +394,64 @@ fn terms_text(terms: &Catalogue) -> String {
         );
         text.push_str(&wrapped_as(&line, "", "  "));
         text.push_str(&wrapped_as(&format!("steps: {}", steps_of(term)), "  ", "    "));
+        text.push_str(&wrapped_as(&measured(term), "  ", "    "));
         text.push_str(&wrapped_as(&format!("claim within: {}", within(term)), "  ", "    "));
+        for more in more_of(term) {
+            text.push_str(&wrapped_as(&one_line(&more, 1_000), "  ", "    "));
+        }
         text.push_str(&wrapped_as(&format!("source: {}", one_line(source, 200)), "  ", "    "));
     }
     text
+}
+
+/// `per resource: downtime, exact`.
+fn measured(term: &claim::Term) -> String {
+    let per = match term.per {
+        Per::Resource => "resource",
+        Per::Service => "service",
+    };
+    match term.measure {
+        Measure::Downtime => format!("per {per}: downtime, down minute: {}", term.down_minute),
+        Measure::ErrorRate => format!("per {per}: error rate"),
+    }
+}
+
+/// What only some terms say.
+fn more_of(term: &claim::Term) -> Vec<String> {
+    let mut more = Vec::new();
+    if let Some(edition) = term.edition_name() {
+        more.push(format!("edition: {edition}"));
+    }
+    let excluded: Vec<&str> = term.exclude.iter().map(|one| one.word()).collect();
+    if !excluded.is_empty() {
+        more.push(format!("exclude: {}", excluded.join(", ")));
+    }
+    if let Some(seconds) = term.open_case_within {
+        more.push(format!("open case within: {}", hours(seconds)));
+    }
+    if let Some(seconds) = term.processed_within {
+        more.push(format!("processed within: {}", hours(seconds)));
+    }
+    if let Some((least, currency)) = term.pays_above {
+        more.push(format!("pays above: {} {currency}", currency.shown(least)));
+    }
+    if !term.evidence.is_empty() {
+        more.push(format!("evidence: {}", term.evidence.join("; ")));
+    }
+    more
+}
+
+/// `24h`, or `45d`: as terms write it.
+fn hours(seconds: u64) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match (
+        seconds.is_multiple_of(DAY) && seconds > DAY,
+        seconds.is_multiple_of(60 * 60),
+    ) {
+        (true, _) => format!("{}d", seconds / DAY),
+        (false, true) => format!("{}h", seconds / (60 * 60)),
+        (false, false) => format!("{}m", seconds.div_ceil(60)),
+    }
 }
 
 fn term_json(term: &claim::Term) -> Value {
@@ -413,9 +467,13 @@ fn term_json(term: &claim::Term) -> Value {
         "edition": term.edition_name(),
         "per": term.per,
         "measure": term.measure,
+        "down_minute": term.down_minute.to_string(),
         "steps": steps,
         "exclude": term.exclude,
         "claim_within": term.claim_within.map(|within| within.to_string()),
+        "open_case_within_seconds": term.open_case_within,
+        "processed_within_seconds": term.processed_within,
+        "pays_above": term.pays_above.map(|(least, currency)| format!("{} {currency}", currency.shown(least))),
         "evidence": term.evidence,
         "valid": { "from": term.from, "until": term.until },
         "source": term.source,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::claim::{self, Catalogue, Exclusion, Identity, Usage};
 use crate::customer::CustomerId;
+use crate::event::Provider;
 use crate::problem::{Place, Problem, Severity};
 
 use super::check::{Deciding, Findings, Source};
@@ -244,10 +245,25 @@ impl<'t> Folder<'t> {
         let owner = known.and_then(|known| known.get(customer));
         for member in &self.files {
             let reading = &member.draft.reading;
+            let mut unknown_regions = BTreeSet::new();
             for usage in &member.draft.usages {
                 if let Some(why) = terms.lacks(usage) {
                     let hint = "`bellwether claims terms` lists what is known; write your own under `terms:`";
                     reading.warning(usage.tier_place, &why, Some(hint));
+                }
+                if let Some(region) = usage
+                    .region
+                    .as_deref()
+                    .filter(|_| usage.provider == Provider::Azure.word())
+                    && !self.settings.catalogue.knows_region(region)
+                    && unknown_regions.insert(region)
+                {
+                    let what = format!("no region called `{region}` is known");
+                    let hint = match self.settings.catalogue.closest_region(region) {
+                        Some(closest) => format!("did you mean `{closest}`?"),
+                        None => "if it is right, add it to the catalogue".to_owned(),
+                    };
+                    reading.warning(usage.tier_place, &what, Some(&hint));
                 }
                 for (is_so, what, word) in [
                     (usage.free, Exclusion::Free, "free"),

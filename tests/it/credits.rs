@@ -176,6 +176,8 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         (json!({ "asked": "10.001" }), "asked"),
         (json!({ "asked": "1000.01" }), "asked"),
         (json!({ "asked": "0" }), "asked"),
+        (json!({ "granted": "50" }), "granted"),
+        (json!({ "state": "prepared", "credited": "50" }), "credited"),
         (json!({ "owner": "x".repeat(201) }), "owner"),
         (json!({ "stat": "submitted" }), "stat"),
         (json!({ "state": "expired" }), "state"),
@@ -195,6 +197,7 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
         (200, &json!("submitted"), &json!("100.00")),
         "{answer}"
     );
+    world.pass(1).await;
     // the incident lasted longer than was thought: 8 hours of 43,200 minutes are 98.888… %, below 99: 25 %
     let longer =
         json!({ "window": { "start": "2026-11-24T08:40:00Z", "end": "2026-11-24T16:40:00Z" }, "reason": "ours" });
@@ -230,16 +233,22 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
     );
     assert!(read("request.txt").contains("The downtime is 45 minutes"));
     assert!(read("request.txt").contains("For an uptime below 99.99 % the terms"));
-    let timeline = read("evidence/VVTQ-J98/timeline.txt");
-    assert!(
-        timeline.contains("by a person's correction of operator-ada on 2026-11-2"),
-        "{timeline}"
-    );
-    assert!(
-        read("missing.txt").contains("differs by 150.00 EUR"),
-        "{}",
-        read("missing.txt")
-    );
+    let times = "from 2026-11-24 08:40:00Z until 2026-11-24 09:25:00Z, by the provider's metadata";
+    for file in ["request.txt", "evidence/VVTQ-J98/timeline.txt"] {
+        let text = read(file);
+        assert!(text.contains(times), "{text}");
+        assert!(!text.contains("16:40"), "{text}");
+    }
+    let missing = read("missing.txt");
+    assert!(missing.contains("differs by 150.00 EUR"), "{missing}");
+    let since = "other times of VVTQ-J98 became known: from 2026-11-24 08:40:00Z until 2026-11-24 16:40:00Z, by a person's \
+                 correction of operator-ada on 2026-11-2";
+    assert!(missing.contains(since), "{missing}");
+    // no more is paid than was charged
+    for field in ["granted", "credited"] {
+        let (status, answer) = say(&world, &id, json!({ "state": "acknowledged", field: "1000.01" })).await;
+        assert_eq!((status, &answer["error"]["field"]), (400, &json!(field)), "{answer}");
+    }
     assert_eq!(whole["history"].as_array().map(Vec::len), Some(1));
     assert_eq!(
         (&whole["history"][0]["by"], &whole["history"][0]["note"]),
@@ -257,6 +266,18 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
     let credited = json!({ "state": "credited", "credited": "EUR 95.5" });
     let (status, answer) = say(&world, &id, credited).await;
     assert_eq!((status, &answer["credited"]), (200, &json!("95.50")), "{answer}");
+    // what is handed in again says what was paid already
+    let (status, answer) = say(&world, &id, json!({ "state": "submitted" })).await;
+    assert_eq!((status, &answer["state"]), (200, &json!("submitted")), "{answer}");
+    let request = pack_of(&world, &id).await("request.txt");
+    assert!(request.contains("Of this, 95.50 EUR was credited before"), "{request}");
+    // without an amount, all of what was asked for is granted, and credited
+    let (_, answer) = say(&world, &id, json!({ "state": "credited", "credited": "" })).await;
+    assert_eq!(answer["credited"], Value::Null, "{answer}");
+    let (_, answer) = say(&world, &id, json!({ "state": "granted" })).await;
+    assert_eq!(answer["granted"], "100.00", "{answer}");
+    let (_, answer) = say(&world, &id, json!({ "state": "credited" })).await;
+    assert_eq!(answer["credited"], "100.00", "{answer}");
     // it did not stand on the invoice after all
     let (status, answer) = say(&world, &id, json!({ "state": "granted", "credited": "" })).await;
     assert_eq!((status, &answer["state"]), (200, &json!("granted")), "{answer}");
@@ -671,6 +692,76 @@ async fn a_pack_names_the_times_that_its_figures_rest_on() {
                 last statement";
     assert_eq!(times, [said]);
     assert!(!request.contains("_house"), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_only_the_text_names_counts_and_what_has_no_begin_is_said() {
+    let world = world(RULES).await;
+    hear(&world, &Azure::active().json()).await;
+    world.pass(3 * 3_600).await;
+    let mut over = Azure::mitigated().json();
+    let properties = &mut over["data"]["context"]["activityLog"]["properties"];
+    properties
+        .as_object_mut()
+        .expect("properties")
+        .remove("impactMitigationTime");
+    let text =
+        "Between 08:40 UTC and 09:10 UTC on 24 November 2026, Virtual Machines could not be reached. It is mitigated.";
+    (properties["communication"], properties["defaultLanguageContent"]) = (text.into(), text.into());
+    hear(&world, &over).await;
+    let claim = claims(&world, ADA, "").await.remove(0);
+    let said = "from 2026-11-24 08:40:00Z until 2026-11-24 09:10:00Z, by the provider's metadata; its end by the text of the \
+                provider's statement";
+    assert_eq!(claim["down_minutes"], "30", "{claim}");
+    let explanation = claim["explanation"].to_string();
+    assert!(explanation.contains(said), "{explanation}");
+    // another one has no begin that can be read
+    let mut timeless = Azure::active().json();
+    let properties = &mut timeless["data"]["context"]["activityLog"]["properties"];
+    (properties["trackingId"], properties["impactStartTime"]) = ("NONE-100".into(), "0001-01-01T00:00:00".into());
+    hear(&world, &timeless).await;
+    let (_, answer) = world.get_as(ADA, "/v1/claims").await;
+    let notes = answer["notes"].to_string();
+    assert!(
+        notes.contains("NONE-100 is not counted, because no begin of it is known"),
+        "{answer}"
+    );
+    assert!(notes.contains("bellwether correct NONE-100 --window"), "{answer}");
+}
+
+#[test]
+fn a_subscription_of_usage_is_an_id_or_a_group_that_names_one_and_a_region_is_one_that_is_known() {
+    let said = |of: &str, code: i32| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = format!(
+            "subscriptions:\n  production: 11111111-aaaa-4bbb-8ccc-111111111111\n  both: [11111111-aaaa-4bbb-8ccc-111111111111, \
+             22222222-aaaa-4bbb-8ccc-111111111111]\nrules: []\nusage:\n  - {{ provider: azure, service: Storage, fee: \"5\", \
+             currency: EUR, {of} }}\n"
+        );
+        std::fs::write(dir.path().join("rules.yaml"), text).expect("a file");
+        let checked = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("bellwether"))
+            .args(["check".as_ref(), dir.path().as_os_str()])
+            .assert()
+            .code(code);
+        let output = checked.get_output();
+        [&output.stderr, &output.stdout]
+            .map(|told| String::from_utf8_lossy(told).into_owned())
+            .concat()
+    };
+    let told = said("subscription: production", 0);
+    assert!(!told.contains("group `") && !told.contains("neither"), "{told}");
+    let told = said("subscription: both", 78);
+    assert!(told.contains("the group `both` names 2 subscriptions"), "{told}");
+    assert!(told.contains("rules.yaml:6:"), "{told}");
+    let told = said("subscription: nope", 78);
+    assert!(
+        told.contains("`nope` is neither the id of a subscription nor a group"),
+        "{told}"
+    );
+    let told = said("subscription: productoin", 78);
+    assert!(told.contains("did you mean `production`?"), "{told}");
+    let told = said("region: Mars", 0);
+    assert!(told.contains("no region called `Mars` is known"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -200,6 +200,7 @@ impl Reader<'_, '_> {
             started: started?,
             mitigated,
             source,
+            ended_by: None,
             listed: None,
             entered: None,
         })

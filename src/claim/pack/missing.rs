@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::event::fold;
 
 use super::layout::{Laid, Layout};
+use super::request::lasted;
 use super::words::{count, line, moment};
 use super::{Pack, Resource};
 use crate::claim::State;
@@ -218,6 +219,12 @@ fn left_out(incident: &Laid<'_>) -> Vec<String> {
         sentences.push(what.to_owned());
     } else if incident.evidence.communications.is_empty() {
         sentences.push(format!("No communication of the provider about {name} is known here."));
+    }
+    if let Some(since) = &incident.evidence.window_since {
+        sentences.push(format!(
+            "After the claim was submitted, other times of {name} became known: {}. The figures are those of the submission.",
+            lasted(since)
+        ));
     }
     if incident
         .evidence

@@ -220,6 +220,11 @@ pub fn calculation(pack: &Pack<'_>) -> Vec<String> {
         Some(amount) => sentences.push(format!("We ask for a credit of {amount}.")),
         None => sentences.push("We ask for the credit that the terms provide for.".to_owned()),
     }
+    if let Some(paid) = pack.amount_paid.and_then(|paid| amount(row, Some(paid))) {
+        sentences.push(format!(
+            "Of this, {paid} was credited before, and the rest is still to be paid."
+        ));
+    }
     sentences
 }
 

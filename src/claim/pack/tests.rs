@@ -89,6 +89,7 @@ fn incident(tracking_id: &str) -> Evidence {
         accounts: vec!["11111111-aaaa-4bbb-8ccc-111111111111".to_owned()],
         resources: vec![resource("pe-1", true), resource("pe-2", false)],
         is_list_whole: true,
+        window_since: None,
         windows: vec![Window {
             from: time("2026-11-03T10:00:00Z"),
             until: Some(time("2026-11-03T10:45:00Z")),
@@ -114,6 +115,7 @@ fn pack<'a>(row: &'a Row, asks: &'a [String]) -> Pack<'a> {
     Pack {
         row,
         amount_asked: None,
+        amount_paid: None,
         difference: None,
         addressee: Some("Fabrikam Reselling"),
         owner: Some("ops@contoso.example"),

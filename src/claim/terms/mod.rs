@@ -4,7 +4,7 @@
 //! incident's date, so archived editions stay in the catalogue. What nobody has read in the provider's own document is
 //! not `verified`, and whatever rests on it says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use chrono::NaiveDate;
@@ -105,6 +105,17 @@ pub enum Exclusion {
     /// Announced work.
     #[serde(rename = "planned maintenance")]
     PlannedMaintenance,
+}
+
+impl Exclusion {
+    /// As terms write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Exclusion::Preview => "preview",
+            Exclusion::Free => "free",
+            Exclusion::PlannedMaintenance => "planned maintenance",
+        }
+    }
 }
 
 /// Below this uptime, this much of the fee.
@@ -243,8 +254,8 @@ impl Catalogue {
             if found.is_empty() {
                 found = of_tier(None);
             }
-            if found.is_empty() && tier.is_none() {
-                found = only_tier(terms);
+            if found.is_empty() && tier.is_none() && self.has_one_tier(&key) {
+                found = terms.iter().collect();
             }
             if !found.is_empty() {
                 found.sort_by_key(|term| term.from);
@@ -258,14 +269,14 @@ impl Catalogue {
             false => Err(NoTerms::WhichTier(tiers)),
         }
     }
-}
 
-/// All terms, if they are for one tier.
-fn only_tier(terms: &[Term]) -> Vec<&Term> {
-    let one = |term: &Term| term.tiers.first().map(|tier| fold(tier));
-    match terms.first() {
-        Some(first) if terms.iter().all(|term| one(term) == one(first)) => terms.iter().collect(),
-        _ => Vec::new(),
+    /// Whether all terms of a service, own ones and others, are for the same tier.
+    fn has_one_tier(&self, key: &(String, String)) -> bool {
+        let all = [&self.own, &self.shipped]
+            .into_iter()
+            .filter_map(|terms| terms.get(key));
+        let tiers = all.flatten().map(|term| term.tiers.first().map(|tier| fold(tier)));
+        tiers.collect::<BTreeSet<_>>().len() == 1
     }
 }
 

@@ -63,15 +63,15 @@ fn mistakes_in_a_usage() {
     ];
     let all: String = cases.iter().map(|case| of_usage(case)).collect();
     insta::assert_snapshot!(all, @r##"
-    usage.yaml:2:72: a fee in two currencies: USD here, EUR on line 2 (hint: one currency for an entry; write the other one as an entry of its own)
-    usage.yaml:2:86: a fee in two currencies (hint: one `currency: EUR` for an entry; write the other one as an entry of its own)
+    usage.yaml:2:72: a fee in two currencies: USD here, EUR on line 2 (hint: a claim is in one currency: convert the other amount, or leave it out)
+    usage.yaml:2:86: a fee in two currencies (hint: one `currency: EUR` for an entry: a claim is in one currency, so convert the other amount)
     usage.yaml:2:72: a fee is one amount in one currency, not a table of keys (hint: `fee: "123.45"` and `currency: EUR`; by month: `fees: { 2026-10: "123.45" }`)
-    usage.yaml:2:101: a fee in two currencies: USD here, EUR on line 2 (hint: one currency for an entry; write the other one as an entry of its own)
+    usage.yaml:2:101: a fee in two currencies: USD here, EUR on line 2 (hint: a claim is in one currency: convert the other amount, or leave it out)
     usage.yaml:2:75: `2026-13` is no month of the calendar (hint: a month is written `2026-10`: the one in which the billing month begins)
     usage.yaml:2:87: the month 2026-01 is here twice (hint: keep one fee for each month)
     usage.yaml:2:67: a fee without a currency (hint: `currency: EUR`, beside the fee)
     usage.yaml:2:72: `1,000` is no amount: write it without separators of thousands, and with a point before the cents (1234.50)
-    usage.yaml:2:72: a fee is not negative: enter what was charged less what was refunded, and 0 where more was refunded
+    usage.yaml:2:72: an amount is not negative: a fee is what was charged less what was refunded, and 0 where more was refunded
     usage.yaml:2:85: `EURO` is no currency: three letters of ISO 4217, such as EUR
     usage.yaml:2:80: `billing day` is a whole number from 1 to 31
     usage.yaml:2:73: `Europe/Berlim` is no time zone (hint: did you mean `Europe/Berlin`?)

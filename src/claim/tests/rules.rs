@@ -314,6 +314,78 @@ fn of_a_resource_that_moved_the_terms_count_in_whose_time_it_was_down() {
 }
 
 #[test]
+fn a_move_to_another_price_is_no_begin_of_the_subscription() {
+    let own = "terms:
+  - { provider: azure, service: Virtual Machines, edition: old, valid: { until: 2026-11-15 }, claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }
+  - { provider: azure, service: Virtual Machines, edition: new, valid: { from: 2026-11-15 }, claim within: 2 months after the billing month, steps: [{ below: 99.95, credit: 10 }] }
+";
+    // 40 of 43,200 min: 99.907 %, which the old edition does not pay
+    let usage = moved(["fee: 500, deployed: 2020-01-01", "fee: 700"]).replace("2026-11-16", "2026-11-20");
+    let incidents = down(&[("2026-11-25 10:00", "2026-11-25 10:40")]);
+    let rows = computed(&usage, &incidents, own, LATER, true).rows;
+    let of_row = |row: &Row| (row.edition.clone(), row.credit.clone());
+    let shown: Vec<_> = rows.iter().map(of_row).collect();
+    assert_eq!(shown, [(Some("old".to_owned()), Some("0.00".to_owned()))]);
+    assert!(
+        rows[0]
+            .explanation
+            .iter()
+            .any(|line| line.contains("it began on 2020-01-01")),
+        "{rows:#?}"
+    );
+}
+
+#[test]
+fn what_counts_as_down_is_by_the_terms_of_the_tier_of_that_time() {
+    let own = "terms:
+  - { provider: azure, service: Virtual Machines, tier: a, exclude: [planned maintenance], claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }
+  - { provider: azure, service: Virtual Machines, tier: b, claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }
+";
+    let incidents = "incidents:
+  - { tracking id: T-0, provider: azure, event type: Planned maintenance, impact: [{ service: Virtual Machines }], started: \"2026-11-03 10:00\", mitigated: \"2026-11-03 11:00\" }
+  - { tracking id: T-1, provider: azure, impact: [{ service: Virtual Machines }], started: \"2026-11-20 10:00\", mitigated: \"2026-11-20 10:20\" }
+";
+    let rows = computed(&moved(["fee: 500", "fee: 700"]), incidents, own, LATER, true).rows;
+    // 20 of 43,200 min are 99.95 %: nothing; with the maintenance in the time of tier a it would be 80 min, 10 %
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| (row.down_minutes.clone(), row.credit.clone()))
+        .collect();
+    assert_eq!(shown, [(Some("20".to_owned()), Some("0.00".to_owned()))]);
+}
+
+#[test]
+fn of_what_lasts_for_decades_the_last_two_years_are_computed_and_that_is_said() {
+    let incidents = down(&[("0001-01-01 00:00", "2026-11-01 00:00")]);
+    let computed = computed(&usage(""), &incidents, &terms(""), LATER, false);
+    assert_eq!(computed.rows.len(), 24);
+    assert_eq!(computed.rows[0].month, "2024-11");
+    let notes: Vec<String> = computed.notes.into_iter().collect();
+    insta::assert_snapshot!(notes.join("\n"), @"T-0 lasts for more than 24 billing months, since 0001-01-01 00:00:00Z: only the last 24 are computed; a begin that is wrong can be corrected");
+}
+
+#[test]
+fn own_terms_of_one_tier_are_not_taken_for_what_names_none_where_others_have_tiers_too() {
+    let own = "terms:
+  - { provider: azure, service: Virtual Machines, tier: Gold, claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 50 }] }
+";
+    let of = |more: &str| computed(&usage(more), &incident(""), own, LATER, false);
+    let unnamed = of("");
+    assert!(unnamed.rows.is_empty());
+    assert!(
+        unnamed.notes.iter().any(|note| note.contains("name one with `tier:`")),
+        "{:?}",
+        unnamed.notes
+    );
+    assert_eq!(of(", tier: gold").rows[0].credit.as_deref(), Some("500.00"));
+    // a service that has terms for one tier alone needs none named
+    let only = own.replace("Virtual Machines", "Frobnicator");
+    let used = usage("").replace("Virtual Machines", "Frobnicator");
+    let incidents = incident("").replace("Virtual Machines", "Frobnicator");
+    assert_eq!(computed(&used, &incidents, &only, LATER, false).rows.len(), 1);
+}
+
+#[test]
 fn what_is_billed_on_another_day_is_claimed_once() {
     let usage = moved(["fee: 500", "billing day: 1, fee: 700"])
         .replace("fee: 500", "billing day: 1, zone: Europe/Berlin, fee: 500");

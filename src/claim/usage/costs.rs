@@ -169,7 +169,7 @@ impl Resource {
                     "`{}` is charged in two currencies: {currency} here, {} on line {}",
                     self.resource, self.currency, self.line
                 ),
-                hint: "import the rows of each currency by themselves: a fee is in one currency".to_owned(),
+                hint: "a claim is in one currency: convert the rows of one of them, or leave them out, and import the file again".to_owned(),
             });
         }
         self.region.add(region);

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use rust_decimal::Decimal;
 
-use crate::customer::account::account_id;
+use crate::customer::account::{account_id, is_account_id};
 use crate::event::catalogue::Catalogue as Services;
 use crate::problem::Place;
 use crate::problem::examine::Texts;
@@ -132,8 +132,10 @@ struct Reader<'r, 't> {
     reading: &'r Reading<'t>,
     beside: &'r Beside<'r>,
     customer: String,
-    /// Groups of this file that name a single account.
-    groups: HashMap<String, String>,
+    /// The accounts of each group of this file.
+    groups: HashMap<String, Vec<String>>,
+    /// Whether it is a rule file, whose accounts are those of real events.
+    is_rule_file: bool,
 }
 
 /// Reads a file with `usage:` in it; also gives the node of its own `terms:`, if it has any.
@@ -155,6 +157,7 @@ pub fn read_usage(reading: &Reading<'_>, beside: &Beside<'_>) -> (Vec<Usage>, Op
         beside,
         customer: customer.unwrap_or_else(|| beside.customer.to_owned()),
         groups: groups(&fields),
+        is_rule_file: false,
     };
     let Some(node) = needed(reading, &fields, &FILE, "usage", EXAMPLE) else {
         return (Vec::new(), None);
@@ -172,6 +175,7 @@ pub fn read_usage_among(reading: &Reading<'_>, fields: &Fields<'_>, beside: &Bes
         beside,
         customer: beside.customer.to_owned(),
         groups: groups(fields),
+        is_rule_file: true,
     };
     let mut usages = reader.all(node);
     usages.retain(|usage| {
@@ -186,8 +190,8 @@ pub fn read_usage_among(reading: &Reading<'_>, fields: &Fields<'_>, beside: &Bes
     usages
 }
 
-/// The groups under `subscriptions` that name one account: such a name stands for it.
-fn groups(fields: &Fields<'_>) -> HashMap<String, String> {
+/// The groups under `subscriptions`: the name of one that names one account stands for it.
+fn groups(fields: &Fields<'_>) -> HashMap<String, Vec<String>> {
     let mut groups = HashMap::new();
     if let Some(Value::Map(entries)) = fields.get("subscriptions").map(|node| &node.value) {
         for (name, ids) in entries {
@@ -195,10 +199,12 @@ fn groups(fields: &Fields<'_>) -> HashMap<String, String> {
                 Value::List(ids) => ids.iter().collect(),
                 _ => vec![ids],
             };
-            if let (Value::Text(name), [one]) = (&name.value, &ids[..])
-                && let Value::Text(id) | Value::Number(id) = &one.value
-            {
-                groups.insert(name.clone(), id.clone());
+            if let Value::Text(name) = &name.value {
+                let ids = ids.into_iter().filter_map(|id| match &id.value {
+                    Value::Text(id) | Value::Number(id) => Some(id.clone()),
+                    _ => None,
+                });
+                groups.insert(name.clone(), ids.collect());
             }
         }
     }
@@ -219,9 +225,10 @@ impl Reader<'_, '_> {
         let provider = needed(reading, &fields, &USAGE, "provider", "azure");
         let service = needed(reading, &fields, &USAGE, "service", "Virtual Machines");
         let provider = provider.and_then(|node| self.provider(node));
+        let is_azure = provider.as_deref() == Some("azure");
         let service = service.and_then(|node| word(reading, node, "the service"));
         let resource = self.word(&fields, "resource");
-        let subscription = self.subscription(&fields, resource.as_deref());
+        let subscription = self.subscription(&fields, resource.as_deref(), is_azure);
         let calendar = self.calendar(&fields);
         let money = Money::read(reading, &fields);
         let (deployed, removed) = self.deployed(&fields, calendar.zone);
@@ -275,16 +282,39 @@ impl Reader<'_, '_> {
     }
 
     /// The account: as written, or as it stands in the resource's id.
-    fn subscription(&self, fields: &Fields<'_>, resource: Option<&str>) -> Option<String> {
+    fn subscription(&self, fields: &Fields<'_>, resource: Option<&str>, is_azure: bool) -> Option<String> {
         let of_resource = || Some(subscription_of(&resource_key(resource?))?.to_owned());
         let Some(node) = given(fields, "subscription") else {
             return of_resource();
         };
         let text = word(self.reading, node, "the subscription")?;
-        let text = self.groups.get(&text).cloned().unwrap_or(text);
-        account_id(&text)
+        let id = match self.groups.get(&text).map(Vec::as_slice) {
+            None => &text,
+            Some([id]) => id,
+            Some(ids) => {
+                let what = format!(
+                    "the group `{text}` names {} subscriptions, and this is of one",
+                    ids.len()
+                );
+                let hint = "an entry for each of them, with its own fee";
+                self.reading.error(node.place, &what, Some(hint));
+                return None;
+            }
+        };
+        let read = account_id(id);
+        let id = read
             .map_err(|why| self.reading.error(node.place, &why.what, Some(&why.hint)))
-            .ok()
+            .ok()?;
+        if is_azure && self.is_rule_file && !is_account_id(&id) {
+            let what = format!("`{text}` is neither the id of a subscription nor a group of this file");
+            let names = self.groups.keys().map(String::as_str);
+            let hint = meant(&text, names).unwrap_or_else(|| {
+                "the id as the portal shows it, or the name of a group under `subscriptions:`".to_owned()
+            });
+            self.reading.error(node.place, &what, Some(&hint));
+            return None;
+        }
+        Some(id)
     }
 
     fn calendar(&self, fields: &Fields<'_>) -> Calendar {
@@ -390,7 +420,7 @@ impl Money {
             return reading.error(
                 node.place,
                 what,
-                Some("one `currency: EUR` for an entry; write the other one as an entry of its own"),
+                Some("one `currency: EUR` for an entry: a claim is in one currency, so convert the other amount"),
             );
         }
         let read = |text: &str| {
@@ -420,7 +450,7 @@ impl Money {
                 reading.error(
                     node.place,
                     &what,
-                    Some("one currency for an entry; write the other one as an entry of its own"),
+                    Some("a claim is in one currency: convert the other amount, or leave it out"),
                 );
             }
             (None, Some(currency)) => (self.currency, self.said_at) = (Some(currency), Some(node.place)),

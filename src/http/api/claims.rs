@@ -193,10 +193,15 @@ impl Asked {
     /// Whether a claim is meant, as far as its figures say it.
     fn is_of(&self, row: &Row) -> bool {
         let is_this = self.id.as_ref().is_none_or(|id| row.id == *id);
-        let rests_on = |incident: &String| row.incidents.iter().any(|name| fold(name) == *incident);
-        is_this
-            && self.month.as_ref().is_none_or(|month| row.month == *month)
-            && self.incident.as_ref().is_none_or(rests_on)
+        is_this && self.month.as_ref().is_none_or(|month| row.month == *month)
+    }
+
+    /// Whether a claim rests on the incident: by the figures of now, or by what was known when something was said of it.
+    fn rests_on_it(&self, listed: &Listed) -> bool {
+        let Some(incident) = &self.incident else { return true };
+        let said = listed.history.iter().map(|one| &*one.row);
+        let mut names = said.chain([&listed.row]).flat_map(|row| row.incidents.iter());
+        names.any(|name| fold(name) == *incident)
     }
 
     /// Whether it is so far; where nothing is owed is shown only to whoever asks for that claim.
@@ -256,14 +261,13 @@ pub fn found(reading: &Reading, asked: &Asked, now: Time) -> Result<Found, Refus
         is_customer(reading, asked)?;
     }
     let busy = |busy: crate::assess::Busy| Refusal::later(format!("{busy}; try again in a few seconds"), 5);
-    let mut assessed = reading.assessor.all(&reading.ledger).map_err(busy)?;
-    assessed.retain(|customer, _| whose.is_none_or(|whose| whose == customer));
+    let assessed = reading.assessor.of(&reading.ledger, whose).map_err(busy)?;
     // what was decided while this waited is counted, so the store is looked at as it is now
     let mut said = reading.ledger.view().all_claimed(whose)?;
     said.retain(|_, history| history.last().is_some_and(|one| asked.is_of(&one.row)));
     let rows = assessed.values().flat_map(|assessed| &assessed.rows);
     let mut claims = listed(rows.filter(|row| asked.is_of(row)), said, now.date_naive());
-    claims.retain(|listed| asked.is_so_far(listed));
+    claims.retain(|listed| asked.is_so_far(listed) && asked.rests_on_it(listed));
     let notes = assessed.values().flat_map(|assessed| assessed.notes.iter().cloned());
     Ok(Found {
         claims,

@@ -15,7 +15,7 @@ use super::claims::one_of;
 use super::incidents::find;
 use crate::assess;
 use crate::claim::pack::{self, Communication, Entered, Evidence, Impact, Pack, Resource, Window};
-use crate::claim::{Downtime, ENTERED_BY_A_PERSON, Source};
+use crate::claim::{Downtime, ENTERED_BY_A_PERSON, Source, said_by};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION, Viewer};
 use crate::event::Provider;
@@ -67,7 +67,7 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
                 let summary = reading.store.resource_summary(&story.incident.id, &customer)?;
                 incidents.push(Evidence {
                     is_list_whole: summary.is_some_and(|summary| summary.is_complete),
-                    ..evidence(&story, resources, terms, now)
+                    ..evidence(&story, resources, terms, claim.standing.submitted, now)
                 });
             }
             // its retention is over: the figures stay
@@ -84,6 +84,7 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
     let files = pack::files(&Pack {
         row,
         amount_asked: claim.standing.asked(),
+        amount_paid: claim.standing.paid_before(),
         difference: claim.difference(),
         addressee: claim.standing.addressee.as_deref(),
         owner: claim.standing.owner.as_deref(),
@@ -97,7 +98,11 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
     pack::zip(&files).map_err(|too_large| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, too_large.to_string()))
 }
 
-fn evidence(story: &Story, resources: Vec<Resource>, terms: &Terms, now: Time) -> Evidence {
+/// What proves an incident. The times of a claim that was submitted are those that were known then, as its figures are.
+fn evidence(story: &Story, resources: Vec<Resource>, terms: &Terms, submitted: Option<Time>, now: Time) -> Evidence {
+    let of_now = windows(story, terms, now);
+    let of_then = submitted.map(|at| windows(&as_known_at(story, at), terms, at));
+    let is_other = of_then.as_ref().is_some_and(|then| then.first() != of_now.first());
     let mut communications: Vec<Communication> = story.chapters.iter().map(communication).collect();
     communications.sort_by_key(|one| (one.published, one.heard));
     Evidence {
@@ -114,10 +119,19 @@ fn evidence(story: &Story, resources: Vec<Resource>, terms: &Terms, now: Time) -
         accounts: story.accounts.clone(),
         resources,
         is_list_whole: false,
-        windows: windows(story, terms, now),
+        window_since: of_now.first().filter(|_| is_other).cloned(),
+        windows: of_then.unwrap_or(of_now),
         communications,
         entered: None,
     }
+}
+
+/// A story without what was said or corrected later.
+fn as_known_at(story: &Story, at: Time) -> Story {
+    let mut story = story.clone();
+    story.chapters.retain(|chapter| chapter.heard <= at);
+    story.corrections.retain(|correction| correction.at <= at);
+    story
 }
 
 /// Downtime that a person entered.
@@ -154,16 +168,12 @@ fn windows(story: &Story, terms: &Terms, now: Time) -> Vec<Window> {
     let said = progress.window;
     let counted = assess::window(&progress, story.incident.updated, now);
     let mut windows: Vec<Window> = Vec::new();
-    if let Some((from, until, source)) = counted {
-        let end_is_told = source == Source::Metadata && said.end.is_none() && until.is_some();
-        let correction = corrected(story).filter(|_| source == Source::Correction);
+    if let Some(counted) = counted {
+        let correction = corrected(story).filter(|_| counted.source == Source::Correction);
         windows.push(Window {
-            from,
-            until,
-            said_by: match end_is_told {
-                true => "by the provider's metadata; its end by the provider's last statement".to_owned(),
-                false => correction.unwrap_or_else(|| source.said_by().to_owned()),
-            },
+            from: counted.started,
+            until: counted.ended,
+            said_by: correction.unwrap_or_else(|| said_by(counted.source, counted.ended_by)),
         });
     }
     let metadata = said.start.zip(said.end).map(|ends| (ends, Source::Metadata));
@@ -171,8 +181,11 @@ fn windows(story: &Story, terms: &Terms, now: Time) -> Vec<Window> {
     for ((from, until), source) in [metadata, prose].into_iter().flatten() {
         let until = Some(until);
         if !windows.iter().any(|one| (one.from, one.until) == (from, until)) {
-            let said_by = source.said_by().to_owned();
-            windows.push(Window { from, until, said_by });
+            windows.push(Window {
+                from,
+                until,
+                said_by: format!("{}; the figures do not rest on this", source.said_by()),
+            });
         }
     }
     windows

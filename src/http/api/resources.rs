@@ -203,11 +203,10 @@ fn read(body: &[u8], tracking_id: &str, may_name: &dyn Fn(&str) -> bool) -> Resu
     let Some(first) = problems.into_iter().find(|problem| problem.is_error()) else {
         return Err(Refusal::bad("this is no list of impacted resources"));
     };
-    let refusal = Refusal::bad(format!("{} (line {}, column {})", first.what, first.line, first.column));
     let field: String = field_at(text, first.line, first.column).chars().take(200).collect();
     let refusal = match field.is_empty() {
-        true => refusal,
-        false => refusal.field(field),
+        true => Refusal::bad(format!("{} (line {}, column {})", first.what, first.line, first.column)),
+        false => Refusal::bad(first.what).field(field),
     };
     Err(match first.hint {
         Some(hint) => refusal.hint(hint),

@@ -282,7 +282,7 @@ fn what_cannot_be_read_is_told_with_line_column_and_what_to_do() {
     costs.csv:2:12: ResourceId: `11111111-aaaa-4bbb-8ccc-11111111111` is nearly the id of a subscription, and matches none: part 5 has 11 digits, not 12 (hint: an id has 8-4-4-4-12 digits: 0 to 9 and a to f)
     costs.csv:2:12: ResourceId: this text has a character that cannot be seen (hint: take it out: names have none)
     costs.csv:2:1: this row has 2 columns, and the first line names 6 (hint: the file may be cut: export it again)
-    costs.csv:4:162: BillingCurrency: `/subscriptions/11111111-aaaa-4bbb-8ccc-111111111111/resourceGroups/shop/providers/Microsoft.Compute/virtualMachines/shop-1` is charged in two currencies: USD here, EUR on line 2 (hint: import the rows of each currency by themselves: a fee is in one currency)
+    costs.csv:4:162: BillingCurrency: `/subscriptions/11111111-aaaa-4bbb-8ccc-111111111111/resourceGroups/shop/providers/Microsoft.Compute/virtualMachines/shop-1` is charged in two currencies: USD here, EUR on line 2 (hint: a claim is in one currency: convert the rows of one of them, or leave them out, and import the file again)
     costs.csv:2:1: BillingPeriodStartDate: the billing period begins on 2026-11-15, and not on day 1 of its month (hint: `--billing-day 15`; import accounts that are billed on other days by themselves)
     costs.csv:1:1: the first line names no column CostInBillingCurrency (or Cost, PreTaxCost, BilledCost) (hint: export "cost and usage details" as CSV; the names of the columns are its first line)
     costs.csv:1:1: the first line names no column Date (or BillingPeriodStartDate) (hint: export "cost and usage details" as CSV; the names of the columns are its first line)
