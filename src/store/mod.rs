@@ -50,7 +50,7 @@ use scan::{Scan, Stored};
 pub use snapshot::Snapshot;
 
 /// sled's cache: its default of 1 GiB is more than a unit's memory limit. 64 MB held 110 MB RSS under churn.
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 32 << 20;
 
 /// The most changes in one batch of sled. It tidies up only between batches: 1.2 million items took 534 MB on disk and
 /// 10 s in batches of 500, and 852 MB, 15 s and gigabytes of memory in batches of 10,000.
