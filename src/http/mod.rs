@@ -26,6 +26,7 @@ mod pages;
 mod parsing;
 mod process;
 mod query;
+mod readers;
 mod reading;
 mod refusal;
 mod room;
@@ -185,6 +186,7 @@ struct AppState {
     metrics: metrics::Metrics,
     bodies: Arc<room::Rooms>,
     parsing: parsing::Places,
+    readers: readers::Readers,
     reading: Arc<Semaphore>,
     stories: Arc<Semaphore>,
     /// When the doors were opened.
@@ -198,6 +200,7 @@ impl AppState {
             metrics: metrics::Metrics::new(doors.ledger.clone(), doors.clock.clone(), doors.refused.clone()),
             bodies: room::Rooms::new(doors.settings.body_bytes.max(doors.settings.history_body_bytes)),
             parsing: parsing::Places::default(),
+            readers: readers::Readers::new(READING_MOST),
             reading: Arc::new(Semaphore::new(READING_MOST)),
             stories: Arc::new(Semaphore::new(STORIES_MOST)),
             started: doors.clock.now(),

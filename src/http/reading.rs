@@ -123,7 +123,7 @@ impl AppState {
             let _turn = turn;
             answer(&Reading::of(&ledger, derived, viewer, about))
         };
-        let answer = match tokio::task::spawn_blocking(work).await {
+        let answer = match self.readers.run(work).await {
             Ok(answer) => answer,
             Err(error) => Err(anyhow::Error::new(error).context("answering a question").into()),
         };
