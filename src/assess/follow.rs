@@ -13,6 +13,7 @@ use super::{Assessed, Assessor, Basis, Sources, remind};
 use crate::claim::{self, Catalogue, Claimed, Downtime, Incident, Row, Usage};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION};
+use crate::event::EventType;
 use crate::incident::IncidentId;
 use crate::ledger::Batch;
 use crate::record::{ClaimMark, Command};
@@ -187,11 +188,15 @@ impl Follower {
         self.remind(customer, &said, now)
     }
 
-    /// Customers with an incident that goes on: their figures grow by the minute, which whoever asks wants to see.
+    /// Customers with an incident that goes on, of those who were asked about: their figures grow by the minute, which
+    /// whoever asks wants to see.
     fn going_on(&self) -> Vec<CustomerId> {
+        let about = std::mem::take(&mut self.assessor.lock().asked_about);
+        let is_asked_about = |customer: &CustomerId| about.contains(&None) || about.contains(&Some(customer.clone()));
         let goes_on = |known: &Known| known.started.is_some() && known.ended.is_none() && !known.counts.is_empty();
         let touched = self.known.iter().filter(|(_, known)| known.values().any(goes_on));
-        touched.map(|(customer, _)| customer.clone()).collect()
+        let touched = touched.map(|(customer, _)| customer.clone());
+        touched.filter(is_asked_about).collect()
     }
 
     /// Takes up what the rule files say of usage and terms, if they are others.
@@ -330,8 +335,14 @@ impl Follower {
             at: now,
         };
         let mut computed = claim::compute(&basis.asked());
-        let timeless = timeless.into_iter().filter(|known| touches_any(known, &basis.usages));
-        computed.notes.extend(timeless.take(NOTED_MOST).map(without_a_begin));
+        let mut timeless: Vec<&Known> = timeless
+            .into_iter()
+            .filter(|known| touches_any(known, &basis.usages))
+            .collect();
+        timeless.sort_by(|one, other| one.tracking_id.cmp(&other.tracking_id));
+        computed
+            .notes
+            .extend(timeless.into_iter().take(NOTED_MOST).map(without_a_begin));
         // most of what an incident touches owes nothing, and is of interest only where a case must be opened
         let is_kept = |row: &Row| row.state.is_some() || row.open_case_by.is_some() || said.contains_key(&row.id);
         let assessed = Assessed {
@@ -387,8 +398,14 @@ impl Follower {
     }
 }
 
-/// Whether an incident touches anything that is used.
+/// Whether an incident touches anything that is used, and is of a sort that may count as downtime.
 fn touches_any(known: &Known, usages: &[Usage]) -> bool {
+    if !matches!(
+        known.event_type,
+        EventType::ServiceIssue | EventType::PlannedMaintenance
+    ) {
+        return false;
+    }
     let mut counts = known.counts.iter();
     counts.any(|incident| claim::is_of_any(incident, usages.iter()))
 }

@@ -101,6 +101,8 @@ struct Standing {
     /// How often somebody asked, and which of these questions are answered.
     asked: u64,
     answered: u64,
+    /// About whom it was asked since the last look; `None` in it: about all.
+    asked_about: BTreeSet<Option<CustomerId>>,
     /// Up to which question everything that it needs is read, and whose figures are not worked out by that yet.
     read: u64,
     pending: BTreeSet<CustomerId>,
@@ -151,6 +153,7 @@ impl Assessor {
     pub fn of(&self, ledger: &Ledger, whose: Option<&CustomerId>) -> Result<BTreeMap<CustomerId, Arc<Assessed>>, Busy> {
         let mut standing = self.lock();
         standing.asked += 1;
+        standing.asked_about.insert(whose.cloned());
         let question = standing.asked;
         ledger.followers().assess.hurry();
         let waits = |standing: &mut Standing| !standing.has_answer(question, whose);

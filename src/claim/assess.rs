@@ -33,7 +33,7 @@ pub(super) struct Month<'a, 'm> {
 
 /// An edition of the terms that may be chosen for a month.
 pub(super) struct Candidate<'a> {
-    /// The entry that leads to it: the last one where there are several.
+    /// The entry that leads to it, or the first of several with the same terms.
     usage: &'a Usage,
     term: &'a Term,
     chosen: Chosen,
@@ -98,19 +98,37 @@ impl<'a> Month<'a, '_> {
         (is_owed || self.asked.rows != Rows::Owed).then(|| self.shown(&assessed, is_owed))
     }
 
-    /// The month under the edition that pays most among those in force during counted downtime; where nothing was down,
-    /// under the last one.
+    /// The month under the edition that pays most among those in force during counted downtime; where nothing was down by
+    /// the edition of that time, under the last one, and nothing is owed.
     fn assess(&self, under: &[Candidate<'a>]) -> Option<Assessment<'a>> {
-        let mut best: Option<Assessment<'a>> = None;
+        let (mut best, mut last): (Option<Assessment<'a>>, Option<Assessment<'a>>) = (None, None);
         for candidate in under {
             let assessed = self.under(candidate, under);
-            let counts = under.len() == 1 || !common(&assessed.down, &[candidate.part]).is_empty();
+            if under.len() > 1 && common(&assessed.down, &[candidate.part]).is_empty() {
+                last = Some(assessed);
+                continue;
+            }
             let is_better = |best: &Assessment<'_>| assessed.worth() >= best.worth();
-            if counts && best.as_ref().is_none_or(is_better) {
+            if best.as_ref().is_none_or(is_better) {
                 best = Some(assessed);
             }
         }
-        best.or_else(|| under.last().map(|last| self.under(last, under)))
+        best.or_else(|| last.map(|last| self.without_downtime(last)))
+    }
+
+    /// What counts as down by these terms was not down in their time.
+    fn without_downtime(&self, assessed: Assessment<'a>) -> Assessment<'a> {
+        let uptime = Uptime {
+            down: 0,
+            ..assessed.uptime
+        };
+        let outcome = self.outcome(assessed.term, uptime, &[]);
+        Assessment {
+            down: Vec::new(),
+            uptime,
+            outcome,
+            ..assessed
+        }
     }
 
     fn under(&self, candidate: &Candidate<'a>, all: &[Candidate<'a>]) -> Assessment<'a> {
@@ -209,9 +227,13 @@ impl<'a> Month<'a, '_> {
 
     /// The fee of the month for all that the credit is for; `None` if that of any part is not known.
     pub(super) fn money(&self) -> Option<(Decimal, Currency)> {
-        let first = self.members.first()?.usage.currency?;
+        // what is free and says no fee adds nothing
+        let is_charged = |usage: &Usage| !usage.free || usage.fee_of(&self.month).is_some();
+        let charged_for = self.members.iter().map(|member| member.usage);
+        let charged_for: Vec<&Usage> = charged_for.filter(|usage| is_charged(usage)).collect();
+        let first = charged_for.first()?.currency?;
         let (mut charged, mut price) = (Decimal::ZERO, Decimal::ZERO);
-        for usage in self.members.iter().map(|member| member.usage) {
+        for usage in charged_for {
             let (fee, currency) = (usage.fee_of(&self.month)?, usage.currency?);
             if currency != first {
                 return None;

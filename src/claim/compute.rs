@@ -182,7 +182,8 @@ fn group<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mut Almanac, c
         }
     };
     for name in months {
-        month(asked, members, &editions, almanac.named(usage.calendar, name), computed);
+        let of_name = almanac.named(usage.calendar, name);
+        month(asked, members, &editions, of_name, almanac, computed);
     }
 }
 
@@ -204,6 +205,8 @@ struct Almanac {
     months: HashMap<(Calendar, YearMonth), BillingMonth>,
     /// Those that any incident touches.
     of_all: HashMap<Calendar, BTreeSet<YearMonth>>,
+    /// What a credit of services is for of which some resources have several entries.
+    of_parts: HashMap<(Identity, Calendar, YearMonth), Per>,
     /// Sentences about incidents of which not all months are computed.
     too_long: BTreeSet<String>,
 }
@@ -264,8 +267,6 @@ fn resource_in_parts<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mu
     let Some(calendar) = members.first().map(|member| member.usage.calendar) else {
         return;
     };
-    // a move to another tier or price is no begin
-    let began = began(&members.iter().collect::<Vec<_>>());
     // what has no terms was said where the entries of its service were looked at
     let editions = |usage: &'a Usage| {
         let tier = usage.tier.as_deref();
@@ -273,15 +274,21 @@ fn resource_in_parts<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mu
     };
     let known: Vec<_> = members
         .iter()
-        .filter_map(|member| Some((member, editions(member.usage)?)))
+        .enumerate()
+        .filter_map(|(nth, member)| Some((member, began_before_moves(members, nth), editions(member.usage)?)))
         .collect();
     for name in months(asked, members, calendar, almanac) {
         let month = almanac.named(calendar, name);
         let (mut present, mut under) = (Vec::new(), Vec::new());
-        for (member, editions) in &known {
-            if !available(member.usage, &month).is_empty() && per(&[member], editions, &month, began) == Per::Resource {
+        let is_there = |member: &Member<'_>| !available(member.usage, &month).is_empty();
+        for (member, began, editions) in known.iter().filter(|(member, ..)| is_there(member)) {
+            // as it was decided for all of its service
+            let of = (member.usage.identity_of_service(), calendar, name);
+            let decided = almanac.of_parts.get(&of).copied();
+            let per = decided.unwrap_or_else(|| per(&[member], editions, &month, *began));
+            if per == Per::Resource {
                 present.push(*member);
-                under.extend(candidates(&[member], editions, &month, began));
+                under.extend(candidates(&[member], editions, &month, *began));
             }
         }
         computed.rows.extend(row(asked, Per::Resource, present, &under, month));
@@ -293,6 +300,7 @@ fn month<'a>(
     members: &[Member<'a>],
     editions: &Editions<'a>,
     month: BillingMonth,
+    almanac: &mut Almanac,
     computed: &mut Computed,
 ) {
     let present: Vec<&Member<'a>> = members
@@ -302,18 +310,35 @@ fn month<'a>(
     if present.is_empty() {
         return;
     }
+    let per = per(&present, editions, &month, began(&present));
+    if present.iter().any(|member| member.is_in_parts) {
+        let first = present[0].usage;
+        let of = (first.identity_of_service(), first.calendar, month.name);
+        almanac.of_parts.insert(of, per);
+    }
     let one = |members: Vec<&Member<'a>>| {
-        let began = began(&members);
-        let under = candidates(&members, editions, &month, began);
-        row(asked, per(&present, editions, &month, began), members, &under, month)
+        let under = candidates(&members, editions, &month, began(&members));
+        row(asked, per, members, &under, month)
     };
-    match per(&present, editions, &month, began(&present)) {
+    match per {
         Per::Resource => {
             let whole = present.iter().filter(|member| !member.is_in_parts);
             computed.rows.extend(whole.filter_map(|member| one(vec![*member])));
         }
         Per::Service => computed.rows.extend(one(present.clone())),
     }
+}
+
+/// When the resource of an entry began: a move to another tier or price at the same moment is no begin.
+fn began_before_moves(members: &[Member<'_>], nth: usize) -> Option<Time> {
+    let mut began = members[nth].usage.deployed;
+    for earlier in members[..nth].iter().rev() {
+        if began.is_none() || earlier.usage.removed != began {
+            break;
+        }
+        began = earlier.usage.deployed;
+    }
+    began
 }
 
 /// When the first of these began; `None`: that is not known.

@@ -230,7 +230,13 @@ fn left_out(month: &Month<'_, '_>, assessed: &Assessment<'_>, sentences: &mut Ve
         .flat_map(|member| &member.incidents)
         .filter(of_month);
     let mut names: Vec<String> = all
-        .filter(|incident| !is_downtime(incident, assessed.term))
+        .filter(|incident| !is_downtime(incident, assessed.term) || month.is_in_parts())
+        .filter(|incident| {
+            !assessed
+                .incidents
+                .iter()
+                .any(|counted| std::ptr::eq(*counted, **incident))
+        })
         .map(|incident| format!("{} ({})", incident_name(incident), incident.event_type))
         .collect();
     names.sort();
@@ -292,6 +298,7 @@ fn in_parts(month: &Month<'_, '_>, assessed: &Assessment<'_>) -> String {
     });
     let parts: Vec<String> = parts.collect();
     let terms = match &assessed.usage.tier {
+        _ if assessed.down.is_empty() => "nothing of it was down by the terms of its time".to_owned(),
         Some(tier) => format!("the terms of {tier} count: of those during whose time it was down they pay the most"),
         None => "of the terms during whose time it was down those count that pay the most".to_owned(),
     };

@@ -121,12 +121,12 @@ pub struct Standing {
     pub owner: Option<String>,
     /// To whom it goes.
     pub addressee: Option<String>,
-    /// The amounts.
-    pub asked: Option<String>,
-    /// See [`Said::granted`].
-    pub granted: Option<String>,
-    /// See [`Said::credited`].
-    pub credited: Option<String>,
+    /// The amounts that persons said.
+    asked: Option<String>,
+    granted: Option<String>,
+    credited: Option<String>,
+    /// What had been credited when it was submitted again.
+    paid: Option<String>,
     /// Whether nobody is reminded of it.
     pub is_not_worth_it: bool,
     /// The incidents of which a case was opened, or the claim submitted.
@@ -174,6 +174,9 @@ impl Standing {
         };
         keep(&mut self.owner, said.owner);
         keep(&mut self.addressee, said.addressee);
+        if said.credited.as_deref() == Some("") {
+            self.paid = None;
+        }
         keep(&mut self.asked, said.asked);
         keep(&mut self.granted, said.granted);
         keep(&mut self.credited, said.credited);
@@ -196,6 +199,9 @@ impl Standing {
         if state == State::CaseOpened && self.state.is_some_and(State::is_after_submission) {
             return;
         }
+        if state == State::Submitted && self.state == Some(State::Credited) {
+            self.paid = self.credited().map(str::to_owned);
+        }
         (self.state, self.since) = (Some(state), Some(one.at));
         match state {
             State::Submitted => {
@@ -208,13 +214,8 @@ impl Standing {
             // it begins anew: what was said of it was a slip
             State::Possible => {
                 (self.submitted, self.asked, self.granted, self.credited) = (None, None, None, None);
+                self.paid = None;
                 self.cases.clear();
-            }
-            // without an amount, it is all that was asked for, or granted
-            State::Granted => self.granted = self.granted.take().or_else(|| self.asked().map(str::to_owned)),
-            State::Credited => {
-                let paid = self.credited.take().or_else(|| self.granted.clone());
-                self.credited = paid.or_else(|| self.asked().map(str::to_owned));
             }
             _ => {}
         }
@@ -235,10 +236,24 @@ impl Standing {
         self.asked.as_deref().or_else(frozen)
     }
 
-    /// What was credited already of a claim that was submitted again.
+    /// What was granted: what a person said, or, of what is granted without an amount, all that was asked for.
+    pub fn granted(&self) -> Option<&str> {
+        let is_granted = matches!(self.state, Some(State::Granted | State::Credited));
+        self.granted.as_deref().or_else(|| self.asked().filter(|_| is_granted))
+    }
+
+    /// What was credited: what a person said, or, of what is credited without an amount, all that was granted.
+    pub fn credited(&self) -> Option<&str> {
+        let is_credited = self.state == Some(State::Credited);
+        self.credited
+            .as_deref()
+            .or_else(|| self.granted().filter(|_| is_credited))
+    }
+
+    /// What had been credited when the claim was submitted again.
     pub fn paid_before(&self) -> Option<&str> {
         let is_asked_again = matches!(self.state, Some(State::Submitted | State::Acknowledged));
-        self.credited.as_deref().filter(|_| is_asked_again)
+        self.paid.as_deref().filter(|_| is_asked_again)
     }
 
     /// The incidents for which a case is still to be opened, each with the last moment for it.
@@ -275,26 +290,30 @@ impl Standing {
 }
 
 impl Said {
-    /// Whether this can be said of a claim that is so far; amounts are written as the currency has it.
+    /// Whether this can be said of a claim that is so far, by its figures and by what was said before; amounts are written
+    /// as the currency has it.
     ///
     /// # Errors
     /// When it cannot, with the field.
-    pub fn fit(self, state: Option<State>, row: &Row) -> Result<Self, Unfit> {
+    pub fn fit(self, state: Option<State>, row: &Row, before: &Standing) -> Result<Self, Unfit> {
         if let Some(next) = self.state {
             follows(state, next)?;
         }
         let said = self.fit_alone(row)?;
         said.is_answered_after_it_was_asked(state)?;
         said.has_payable_amounts(row)?;
-        said.asks_for_something(row)?;
+        said.asks_for_something(row, before)?;
         Ok(said)
     }
 
     /// Nothing is granted or credited of what was not submitted.
     fn is_answered_after_it_was_asked(&self, state: Option<State>) -> Result<(), Unfit> {
         let is_said = |amount: &Option<String>| amount.as_ref().is_some_and(|amount| !amount.is_empty());
-        let state = self.state.or(state);
-        if state.is_some_and(State::is_after_submission) {
+        if [self.state, state]
+            .into_iter()
+            .flatten()
+            .any(State::is_after_submission)
+        {
             return Ok(());
         }
         for (field, amount) in [("granted", &self.granted), ("credited", &self.credited)] {
@@ -361,7 +380,7 @@ impl Said {
     }
 
     /// What is asked for is something, and no amount is more than what was charged.
-    fn asks_for_something(&self, row: &Row) -> Result<(), Unfit> {
+    fn asks_for_something(&self, row: &Row, before: &Standing) -> Result<(), Unfit> {
         let decimal = |text: &str| Decimal::from_str_exact(text).ok();
         if self
             .asked
@@ -372,7 +391,10 @@ impl Said {
             let hint = "`not_worth_it` says that nothing is asked for".to_owned();
             return Err(unfit("asked", "this asks for nothing", hint));
         }
-        let Some(fee) = row.fee.as_deref().and_then(decimal) else {
+        // what was charged may have been corrected since it was submitted
+        let fees = [Some(row), before.submitted_row()].into_iter().flatten();
+        let fees = fees.filter_map(|row| row.fee.as_deref().and_then(decimal));
+        let Some(fee) = fees.max() else {
             return Ok(());
         };
         for (field, amount) in [

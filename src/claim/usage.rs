@@ -63,6 +63,8 @@ pub struct Usage {
     pub place: Place,
     /// Where its tier is written, else its service.
     pub tier_place: Place,
+    /// Where its region is written, else it.
+    pub region_place: Place,
 }
 
 /// What tells one usage from all others of its customer. Two that overlap in time would claim the same twice.
@@ -142,6 +144,7 @@ impl Usage {
             service: String::new(),
             place: Place::default(),
             tier_place: Place::default(),
+            region_place: Place::default(),
             ..one.clone()
         };
         is_by_month(self) && is_by_month(other) && without_fees(self) == without_fees(other)

@@ -404,7 +404,7 @@ fn terms_text(terms: &Catalogue) -> String {
     text
 }
 
-/// `per resource: downtime, exact`.
+/// `per resource: downtime, down minute: exact`.
 fn measured(term: &claim::Term) -> String {
     let per = match term.per {
         Per::Resource => "resource",

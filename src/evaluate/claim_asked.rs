@@ -9,8 +9,9 @@ pub fn keep(claimed: &Claimed, before: &[Claimed], now: Time) -> Vec<Change> {
     if claimed.taken_in_by.is_some() {
         return take_in(claimed, before, now);
     }
-    let state = Standing::of(before).counts(claimed.row.state);
-    match claimed.said.clone().fit(state, &claimed.row) {
+    let before = Standing::of(before);
+    let state = before.counts(claimed.row.state);
+    match claimed.said.clone().fit(state, &claimed.row, &before) {
         Ok(said) => vec![Change::Claimed(Box::new(Claimed {
             at: now,
             said,

@@ -263,7 +263,7 @@ impl<'t> Folder<'t> {
                         Some(closest) => format!("did you mean `{closest}`?"),
                         None => "if it is right, add it to the catalogue".to_owned(),
                     };
-                    reading.warning(usage.tier_place, &what, Some(&hint));
+                    reading.warning(usage.region_place, &what, Some(&hint));
                 }
                 for (is_so, what, word) in [
                     (usage.free, Exclusion::Free, "free"),

@@ -271,13 +271,25 @@ async fn a_claim_goes_on_as_people_say_and_a_later_correction_is_shown_beside_wh
     assert_eq!((status, &answer["state"]), (200, &json!("submitted")), "{answer}");
     let request = pack_of(&world, &id).await("request.txt");
     assert!(request.contains("Of this, 95.50 EUR was credited before"), "{request}");
-    // without an amount, all of what was asked for is granted, and credited
-    let (_, answer) = say(&world, &id, json!({ "state": "credited", "credited": "" })).await;
-    assert_eq!(answer["credited"], Value::Null, "{answer}");
-    let (_, answer) = say(&world, &id, json!({ "state": "granted" })).await;
-    assert_eq!(answer["granted"], "100.00", "{answer}");
+    // without an amount, all of what was asked for is granted, and credited, as long as it is
+    let (_, answer) = say(&world, &id, json!({ "state": "granted", "credited": "" })).await;
+    let amounts = (&answer["granted"], &answer["credited"]);
+    assert_eq!(amounts, (&json!("100.00"), &Value::Null), "{answer}");
     let (_, answer) = say(&world, &id, json!({ "state": "credited" })).await;
     assert_eq!(answer["credited"], "100.00", "{answer}");
+    let (_, answer) = say(&world, &id, json!({ "state": "granted" })).await;
+    assert_eq!(answer["credited"], Value::Null, "{answer}");
+    let (_, answer) = say(&world, &id, json!({ "state": "submitted", "asked": "60" })).await;
+    assert_eq!(
+        (&answer["asked"], &answer["granted"]),
+        (&json!("60.00"), &Value::Null),
+        "{answer}"
+    );
+    let request = pack_of(&world, &id).await("request.txt");
+    assert!(!request.contains("credited before"), "{request}");
+    let (_, answer) = say(&world, &id, json!({ "state": "credited" })).await;
+    let amounts = (&answer["granted"], &answer["credited"]);
+    assert_eq!(amounts, (&json!("60.00"), &json!("60.00")), "{answer}");
     // it did not stand on the invoice after all
     let (status, answer) = say(&world, &id, json!({ "state": "granted", "credited": "" })).await;
     assert_eq!((status, &answer["state"]), (200, &json!("granted")), "{answer}");

@@ -336,6 +336,58 @@ fn a_move_to_another_price_is_no_begin_of_the_subscription() {
 }
 
 #[test]
+fn a_machine_that_is_made_anew_under_an_old_name_began_anew() {
+    let own = "terms:
+  - { provider: azure, service: Virtual Machines, edition: old, valid: { until: 2026-01-01 }, claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }
+  - { provider: azure, service: Virtual Machines, edition: new, valid: { from: 2026-01-01 }, claim within: 2 months after the billing month, steps: [{ below: 99.95, credit: 10 }] }
+";
+    let usage = moved(["fee: 500, deployed: 2020-01-01", "fee: 700"])
+        .replacen("2026-11-16", "2024-03-01", 1)
+        .replace("2026-11-16", "2026-06-01");
+    let incidents = down(&[("2026-11-25 10:00", "2026-11-25 10:40")]);
+    let rows = computed(&usage, &incidents, own, LATER, false).rows;
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| (row.edition.clone(), row.credit.clone()))
+        .collect();
+    assert_eq!(shown, [(Some("new".to_owned()), Some("70.00".to_owned()))]);
+}
+
+#[test]
+fn a_free_part_of_the_month_adds_nothing_to_its_fee() {
+    let usage = "usage:
+  - { provider: azure, service: Virtual Machines, tier: a, resource: vm-1, free: true, removed: 2026-11-16 }
+  - { provider: azure, service: Virtual Machines, tier: b, resource: vm-1, fee: 700, currency: EUR, deployed: 2026-11-16 }
+";
+    let incidents = down(&[("2026-11-20 10:00", "2026-11-20 14:00")]);
+    let rows = computed(usage, &incidents, &terms(""), LATER, false).rows;
+    // 240 of 43,200 min: 10 % of 700
+    assert_eq!(rows[0].credit.as_deref(), Some("70.00"));
+}
+
+#[test]
+fn nothing_is_owed_by_an_edition_in_whose_time_nothing_was_down() {
+    // the edition before the renewal leaves maintenance out, and the one after it was not in force
+    let own = "terms:
+  - { provider: azure, service: Virtual Machines, edition: old, exclude: [planned maintenance], valid: { until: 2026-11-15 }, claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }
+  - { provider: azure, service: Virtual Machines, edition: new, valid: { from: 2026-11-15 }, claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }
+";
+    let incidents = "incidents:
+  - { tracking id: T-0, provider: azure, event type: Planned maintenance, impact: [{ service: Virtual Machines }], started: \"2026-11-05 10:00\", mitigated: \"2026-11-05 14:00\" }
+";
+    let of = |usage: &str, incidents: &str, own: &str| computed(usage, incidents, own, LATER, false).rows.len();
+    assert_eq!(of(&usage(", renewed: 2026-11-15"), incidents, own), 0);
+    // nor by the tier after a move: three minutes are no five at a stretch
+    let tiers = "terms:
+  - { provider: azure, service: Virtual Machines, tier: a, down minute: consecutive 5, claim within: 2 months after the billing month, steps: [{ below: 99.999, credit: 10 }] }
+  - { provider: azure, service: Virtual Machines, tier: b, claim within: 2 months after the billing month, steps: [{ below: 99.999, credit: 10 }] }
+";
+    let short = |day: &str| down(&[(&format!("2026-11-{day} 10:00"), &format!("2026-11-{day} 10:03"))]);
+    assert_eq!(of(&moved(["fee: 500", "fee: 700"]), &short("05"), tiers), 0);
+    assert_eq!(of(&moved(["fee: 500", "fee: 700"]), &short("20"), tiers), 1);
+}
+
+#[test]
 fn what_counts_as_down_is_by_the_terms_of_the_tier_of_that_time() {
     let own = "terms:
   - { provider: azure, service: Virtual Machines, tier: a, exclude: [planned maintenance], claim within: 2 months after the billing month, steps: [{ below: 99.9, credit: 10 }] }

@@ -255,7 +255,6 @@ impl Costs {
     }
 }
 
-/// A problem with the file as such: it is no CSV, no text, or cut.
 /// How lines are counted.
 #[derive(Debug, Clone, Copy)]
 struct Lines {
@@ -279,6 +278,7 @@ impl Lines {
     }
 }
 
+/// A problem with the file as such: it is no CSV, no text, or cut.
 fn unreadable(file: &str, error: &csv::Error, lines: Lines) -> Problem {
     let line = error.position().map_or(1, |at| lines.row(at));
     let (what, hint) = match error.kind() {

@@ -257,6 +257,7 @@ impl Reader<'_, '_> {
                 .place_of("tier")
                 .or(fields.place_of("service"))
                 .unwrap_or(node.place),
+            region_place: fields.place_of("region").unwrap_or(node.place),
         })
     }
 
@@ -296,7 +297,10 @@ impl Reader<'_, '_> {
                     "the group `{text}` names {} subscriptions, and this is of one",
                     ids.len()
                 );
-                let hint = "an entry for each of them, with its own fee";
+                let hint = match ids.is_empty() {
+                    true => "name the subscription itself",
+                    false => "an entry for each of them, with its own fee",
+                };
                 self.reading.error(node.place, &what, Some(hint));
                 return None;
             }

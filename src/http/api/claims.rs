@@ -104,8 +104,9 @@ struct SaidLine {
 impl ClaimLine {
     fn of(listed: Listed) -> Self {
         let difference = listed.difference();
-        let asked = listed.standing.asked().map(str::to_owned);
         let standing = listed.standing;
+        let [asked, granted, credited] =
+            [standing.asked(), standing.granted(), standing.credited()].map(|amount| amount.map(str::to_owned));
         Self {
             row: Row {
                 state: listed.state,
@@ -114,8 +115,8 @@ impl ClaimLine {
             owner: standing.owner,
             addressee: standing.addressee,
             asked,
-            granted: standing.granted,
-            credited: standing.credited,
+            granted,
+            credited,
             not_worth_it: standing.is_not_worth_it,
             provided: standing.provided,
             difference,
@@ -369,7 +370,7 @@ pub async fn post(
 /// When this cannot be said of the claim, or cannot be written down.
 pub async fn say(app_state: &AppState, id: &str, by: String, said: Said) -> Result<Listed, Refusal> {
     let before = stands(app_state, id).await?;
-    let said = said.fit(before.state, &before.row).map_err(unfit)?;
+    let said = said.fit(before.state, &before.row, &before.standing).map_err(unfit)?;
     let wanted = said.state;
     let claimed = Claimed {
         customer: CustomerId::new(&before.row.customer),

@@ -15,11 +15,11 @@ use super::claims::one_of;
 use super::incidents::find;
 use crate::assess;
 use crate::claim::pack::{self, Communication, Entered, Evidence, Impact, Pack, Resource, Window};
-use crate::claim::{Downtime, ENTERED_BY_A_PERSON, Source, said_by};
+use crate::claim::{Downtime, ENTERED_BY_A_PERSON, EndedBy, Source, said_by};
 use crate::clock::Time;
 use crate::customer::{CustomerId, OPERATOR, ORGANISATION, Viewer};
 use crate::event::Provider;
-use crate::incident::correction::Corrects;
+use crate::incident::correction::{Corrects, kind_of};
 use crate::incident::resources::KEPT_MOST;
 use crate::incident::reviews::Terms;
 use crate::view::claims::Listed;
@@ -102,7 +102,8 @@ fn packed(reading: &Reading, claim: &Listed, terms: &Terms, now: Time) -> Result
 fn evidence(story: &Story, resources: Vec<Resource>, terms: &Terms, submitted: Option<Time>, now: Time) -> Evidence {
     let of_now = windows(story, terms, now);
     let of_then = submitted.map(|at| windows(&as_known_at(story, at), terms, at));
-    let is_other = of_then.as_ref().is_some_and(|then| then.first() != of_now.first());
+    let times = |windows: &[Window]| windows.first().map(|one| (one.from, one.until));
+    let is_other = of_then.as_ref().is_some_and(|then| times(then) != times(&of_now));
     let mut communications: Vec<Communication> = story.chapters.iter().map(communication).collect();
     communications.sort_by_key(|one| (one.published, one.heard));
     Evidence {
@@ -131,6 +132,13 @@ fn as_known_at(story: &Story, at: Time) -> Story {
     let mut story = story.clone();
     story.chapters.retain(|chapter| chapter.heard <= at);
     story.corrections.retain(|correction| correction.at <= at);
+    for chapter in &mut story.chapters {
+        let read = chapter.kind_read.take().unwrap_or(chapter.kind);
+        chapter.kind = kind_of(&story.corrections, &chapter.communication).unwrap_or(read);
+        chapter.kind_read = (chapter.kind != read).then_some(read);
+    }
+    let last_word = story.chapters.iter().map(|chapter| chapter.published).max();
+    story.incident.updated = last_word.unwrap_or(story.incident.updated);
     story
 }
 
@@ -178,13 +186,17 @@ fn windows(story: &Story, terms: &Terms, now: Time) -> Vec<Window> {
     }
     let metadata = said.start.zip(said.end).map(|ends| (ends, Source::Metadata));
     let prose = said.prose.map(|prose| ((prose.start, prose.end), Source::Prose));
+    let is_end_of_prose = counted.is_some_and(|counted| counted.ended_by == Some(EndedBy::Prose));
     for ((from, until), source) in [metadata, prose].into_iter().flatten() {
         let until = Some(until);
         if !windows.iter().any(|one| (one.from, one.until) == (from, until)) {
             windows.push(Window {
                 from,
                 until,
-                said_by: format!("{}; the figures do not rest on this", source.said_by()),
+                said_by: match source == Source::Prose && is_end_of_prose {
+                    true => format!("{}; the figures rest on its end", source.said_by()),
+                    false => format!("{}; the figures do not rest on this", source.said_by()),
+                },
             });
         }
     }

@@ -143,7 +143,7 @@ impl<'a> Fold<'a> {
     fn open_again(&mut self) {
         self.reopened += 1;
         self.mitigated = None;
-        self.end = None;
+        (self.end, self.prose) = (None, None);
         // what the tags said was of the review before
         if matches!(self.size, Some((_, Basis::Tag))) {
             self.size = None;

@@ -466,3 +466,28 @@ fn a_persons_window_moves_the_clock_of_the_last_mitigation_alone() {
     );
     assert_eq!(progress.lasted, Some(window.end - window.start));
 }
+
+#[test]
+fn what_the_text_of_an_earlier_round_says_of_its_end_is_none_of_a_later_one() {
+    let window = Window {
+        start: time("2026-10-24T19:00:00Z"),
+        end: time("2026-10-24T20:00:00Z"),
+    };
+    let over = |published: &str, prose: Option<Window>| Said {
+        prose,
+        ..said(Kind::Mitigation, Stage::Resolved, published)
+    };
+    let mut all = vec![
+        update("2026-10-24T19:30:00Z"),
+        over("2026-10-24T20:30:00Z", Some(window)),
+    ];
+    let prose = |all: &[Said]| {
+        let progress = added_up(EventType::ServiceIssue, all, false, time("2026-10-25T12:00:00Z"));
+        progress.window.prose
+    };
+    assert_eq!(prose(&all), Some(window));
+    all.push(update("2026-10-24T21:00:00Z"));
+    assert_eq!(prose(&all), None);
+    all.push(over("2026-10-25T02:00:00Z", None));
+    assert_eq!(prose(&all), None);
+}

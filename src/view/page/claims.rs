@@ -245,8 +245,8 @@ fn sums(claims: &[Listed]) -> Vec<Sum> {
             let is_pursued = |state: State| state.is_after_submission() && state != State::Denied;
             if one.state.is_some_and(is_pursued) {
                 asked.add(one.standing.asked(), currency);
-                granted.add(one.standing.granted.as_deref(), currency);
-                credited.add(one.standing.credited.as_deref(), currency);
+                granted.add(one.standing.granted(), currency);
+                credited.add(one.standing.credited(), currency);
             }
         }
         Sum {
@@ -398,8 +398,8 @@ fn facts(claim: &Listed, frame: &Frame) -> Vec<(&'static str, String)> {
         ("Owner", claim.standing.owner.clone()),
         ("Goes to", claim.standing.addressee.clone()),
         ("Asked", amount(claim.standing.asked())),
-        ("Granted", amount(claim.standing.granted.as_deref())),
-        ("Credited", amount(claim.standing.credited.as_deref())),
+        ("Granted", amount(claim.standing.granted())),
+        ("Credited", amount(claim.standing.credited())),
         ("The figure of now differs by", amount(claim.difference().as_deref())),
     ];
     facts

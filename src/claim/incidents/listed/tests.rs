@@ -51,6 +51,7 @@ fn usage(service: &str, account: Option<&str>, resource: Option<&str>) -> Usage 
         preview: false,
         place: Place::default(),
         tier_place: Place::default(),
+        region_place: Place::default(),
     }
 }
 
