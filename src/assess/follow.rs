@@ -17,7 +17,7 @@ use crate::event::EventType;
 use crate::incident::IncidentId;
 use crate::ledger::Batch;
 use crate::record::{ClaimMark, Command};
-use crate::rule::RuleSet;
+use crate::rule::{RuleFile, RuleSet};
 use crate::store::View;
 
 /// How often everything is worked out anew because time goes on: months end, last days pass.
@@ -211,12 +211,13 @@ impl Follower {
         }
         let mut used = BTreeMap::new();
         for customer in customers(&rules) {
-            let usages = rules.files_of(&customer).flat_map(|file| file.usages.iter().cloned());
+            let files = files(&rules, &customer);
+            let usages = files.iter().flat_map(|file| &file.usages).map(|usage| Usage {
+                customer: customer.as_str().to_owned(),
+                ..usage.clone()
+            });
             let usages: Arc<[Usage]> = claim::joined(usages).into();
-            let own_terms: Vec<claim::Term> = rules
-                .files_of(&customer)
-                .flat_map(|file| file.terms.iter().cloned())
-                .collect();
+            let own_terms: Vec<claim::Term> = files.iter().flat_map(|file| file.terms.iter().cloned()).collect();
             if usages.is_empty() {
                 continue;
             }
@@ -441,6 +442,15 @@ impl Concern {
         let mut accounts = heard.iter().map(|hearing| &hearing.account);
         let is_any = accounts.any(|account| account.is_empty() || self.accounts.contains(account));
         Ok(is_any || heard.len() == LOOKED_AT_MOST)
+    }
+}
+
+/// The files of a customer. Where customers are not told apart, folders are no customers, and all files are of the one
+/// organisation.
+fn files<'r>(rules: &'r RuleSet, customer: &CustomerId) -> Vec<&'r Arc<RuleFile>> {
+    match rules.customers.are_separate() {
+        true => rules.files_of(customer).collect(),
+        false => rules.files.iter().map(|(_, file)| file).collect(),
     }
 }
 

@@ -707,6 +707,28 @@ async fn a_pack_names_the_times_that_its_figures_rest_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_customers_are_not_told_apart_what_stands_in_folders_is_used_by_the_organisation() {
+    let world = World::with(&[("contoso/rules.yaml", RULES), ("more/rules.yaml", "rules: []\n")]).await;
+    world.hear(&Azure::active().json()).await;
+    world.pass(3_600).await;
+    world.hear(&Azure::mitigated().json()).await;
+    let answer = world.get("/v1/claims").await;
+    let claim = &answer["claims"][0];
+    let shown = (&claim["resource"], &claim["customer"], &claim["state"]);
+    assert_eq!(
+        shown,
+        (&json!("shop-1"), &json!("_house"), &json!("possible")),
+        "{answer}"
+    );
+    assert_eq!(answer["claims"].as_array().map(Vec::len), Some(1), "{answer}");
+    // and what is said of it is said of the same one
+    let path = format!("/v1/claims/{}", claim["id"].as_str().expect("an id"));
+    let (status, said) = world.post(&path, json!({ "state": "submitted" }).to_string()).await;
+    assert_eq!((status, &said["state"]), (200, &json!("submitted")), "{said}");
+    assert_eq!(world.get(&path).await["state"], "submitted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_only_the_text_names_counts_and_what_has_no_begin_is_said() {
     let world = world(RULES).await;
     hear(&world, &Azure::active().json()).await;
