@@ -377,8 +377,8 @@ fn row<'a>(
     month.row(under)
 }
 
-/// The rows in order, and each claim once: of two entries for one resource and month that are billed on other days, the
-/// one that pays more.
+/// The rows in order, and each claim once: of two entries for one resource and month that are billed on other days, or
+/// stand in folders of one organisation, the one that pays more.
 fn once_each(rows: Vec<Row>, are_explained: bool) -> Vec<Row> {
     let mut by_id: HashMap<String, Row> = HashMap::with_capacity(rows.len());
     for row in rows {

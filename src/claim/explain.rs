@@ -86,8 +86,7 @@ pub fn no_step(term: &Term) -> String {
 /// What was left out because the same resource and month is claimed once.
 pub fn claimed_once(left: &Row) -> String {
     format!(
-        "Another entry for the same resource and month, billed on other days ({}, credit {}), is left out: one claim for \
-         each.",
+        "Another entry for the same resource and month ({}, credit {}) is left out: one claim for each.",
         left.tier.as_deref().unwrap_or("no tier"),
         left.credit.as_deref().unwrap_or("unknown")
     )

@@ -302,7 +302,7 @@ impl Said {
         let said = self.fit_alone(row)?;
         said.is_answered_after_it_was_asked(state)?;
         said.has_payable_amounts(row)?;
-        said.asks_for_something(row, before)?;
+        said.has_amounts_in_bounds(row, before)?;
         Ok(said)
     }
 
@@ -380,7 +380,7 @@ impl Said {
     }
 
     /// What is asked for is something, and no amount is more than what was charged.
-    fn asks_for_something(&self, row: &Row, before: &Standing) -> Result<(), Unfit> {
+    fn has_amounts_in_bounds(&self, row: &Row, before: &Standing) -> Result<(), Unfit> {
         let decimal = |text: &str| Decimal::from_str_exact(text).ok();
         if self
             .asked

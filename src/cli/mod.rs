@@ -145,7 +145,8 @@ impl Command {
 const WORKERS_MOST: usize = 32;
 
 /// Threads that may wait for a disk, at most. With those above, the 32 that look names up, the 8 that answer questions, and
-/// the writing and watching ones, they stay well below the unit's `TasksMax=256`: a thread that cannot be started would be a panic.
+/// the writing and watching ones, they stay well below the unit's `TasksMax=256`: a thread that cannot be started would be
+/// a panic.
 const BLOCKING_MOST: usize = 96;
 
 /// How long the runtime may take to end: whoever still waits for a name to be looked up is not waited for.

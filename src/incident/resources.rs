@@ -126,6 +126,7 @@ pub fn resource_key(resource: &str) -> String {
 
 /// The last part of a resource's id: what a person calls it.
 pub fn resource_name(key: &str) -> &str {
+    let key = key.trim_end_matches('/');
     key.rsplit('/').next().unwrap_or(key)
 }
 

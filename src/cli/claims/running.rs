@@ -310,7 +310,7 @@ fn state(claim: &Value) -> String {
 fn what(claim: &Value) -> String {
     let name = match text(claim, "resource") {
         "" => text(claim, "subscription"),
-        resource => resource_name(resource.trim_end_matches('/')),
+        resource => resource_name(resource),
     };
     let parts = [text(claim, "service"), name, named_customer(claim)].map(|part| one_line(part, 200));
     let parts = parts.into_iter().filter(|part| !part.is_empty());

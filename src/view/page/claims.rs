@@ -345,10 +345,7 @@ pub fn one(frame: &Frame, claim: &Listed, may_operate: bool, wrong: Option<(Stri
 
 /// What it is of, and its month: what tells it from others.
 fn title(row: &Row) -> String {
-    let resource = row
-        .resource
-        .as_deref()
-        .map(|id| resource_name(id.trim_end_matches('/')));
+    let resource = row.resource.as_deref().map(resource_name);
     match resource.or(row.subscription.as_deref()) {
         Some(what) => format!("{} {what}, {}", row.service, row.month),
         None => format!("{}, {}", row.service, row.month),
