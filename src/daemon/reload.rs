@@ -17,6 +17,8 @@ use crate::customer::{CustomerId, ORGANISATION};
 use crate::folder::Part;
 use crate::journal::Position;
 use crate::ledger::{Compile, Ledger};
+use crate::problem::Problem;
+use crate::problem::flood::{self, Room};
 use crate::record::{BrokenFile, FolderTrouble, Input, SealedFile};
 use crate::rule::check::{Deciding, EVERYTHING, Source, restore};
 use crate::rule::file::customer_of;
@@ -39,6 +41,12 @@ const PART_BYTES: usize = 4 << 20;
 /// When so many files have changed, all rules are put together again.
 const CHANGED_FILES_MOST: usize = 256;
 
+/// How many problems of a reading are logged. `check` shows them all.
+const LOGGED: Room = Room { of_file: 3, all: 100 };
+
+/// How many broken files are named in one line of the log.
+const BROKEN_NAMED_MOST: usize = 20;
+
 /// What a reading of the rules came to.
 #[derive(Debug)]
 pub struct Reloaded {
@@ -50,8 +58,8 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Files that are broken, and folders that are gone: their last good version, if any, stays in force.
     pub broken: Vec<String>,
-    /// All problems, as text.
-    pub problems: Vec<String>,
+    /// All problems.
+    pub problems: Vec<Problem>,
     /// What is wrong with whole folders: one that is gone, a customer without rules.
     pub folders: Vec<String>,
 }
@@ -231,7 +239,7 @@ impl Rules {
             problems: looked
                 .problems
                 .iter()
-                .map(|problem| placed(problem, &self.folder).plain())
+                .map(|problem| placed(problem, &self.folder))
                 .collect(),
             folders: after
                 .iter()
@@ -247,8 +255,8 @@ impl Rules {
             known.put_together(set.clone());
         }
         // what was read is not in force where its decision was set aside; and rules may have ended without a reading
-        known.may_keep_events |= now_in_force.files.is_empty();
-        if self.ledger.rules().files.is_empty() {
+        known.may_keep_events |= now_in_force.is_without_rules();
+        if self.ledger.rules().is_without_rules() {
             known.may_keep_events = true;
         } else if known.may_keep_events {
             self.take_up_kept().await?;
@@ -436,13 +444,42 @@ impl Reloaded {
         self.problems.extend(later.problems);
     }
 
-    /// Says in the log what the reading came to.
-    pub fn log(&self) {
-        for problem in &self.problems {
-            tracing::warn!("{problem}");
+    /// The first of what is broken, and how many more there are.
+    fn broken_named(&self) -> String {
+        let named = self.broken.iter().take(BROKEN_NAMED_MOST).map(String::as_str);
+        let named = named.collect::<Vec<_>>().join(", ");
+        match self.broken.len().saturating_sub(BROKEN_NAMED_MOST) {
+            0 => named,
+            more => format!("{named} and {more} more"),
         }
-        for trouble in &self.folders {
+    }
+
+    /// Says in the log what the reading came to: of very many problems the first ones, and how many more there are.
+    pub fn log(&self) {
+        let mut unseen = 0;
+        for of_file in flood::shown(&self.problems, LOGGED) {
+            for problem in &of_file.problems {
+                tracing::warn!("{}", problem.plain());
+            }
+            match (of_file.more, of_file.problems.is_empty()) {
+                (0, _) => {}
+                (more, true) => unseen += more,
+                (more, false) => {
+                    tracing::warn!(file = of_file.file, "… and {more} more: `bellwether check` shows them")
+                }
+            }
+        }
+        if unseen > 0 {
+            tracing::warn!("… and {unseen} more problems in other files: `bellwether check` shows them");
+        }
+        for trouble in self.folders.iter().take(LOGGED.all) {
             tracing::warn!("{trouble}");
+        }
+        if self.folders.len() > LOGGED.all {
+            tracing::warn!(
+                "… and {} more folders: `bellwether status` names them",
+                self.folders.len() - LOGGED.all
+            );
         }
         match self.broken.is_empty() {
             true => tracing::info!(
@@ -454,7 +491,7 @@ impl Reloaded {
             false => tracing::error!(
                 revision = self.revision,
                 rules = self.rules,
-                broken = self.broken.join(", "),
+                broken = self.broken_named(),
                 "rule files or folders are broken; their last good version stays in force"
             ),
         }

@@ -2,10 +2,12 @@
 //!
 //! What leaves here can be put into a page or a mail: an allow list of elements, links to http, https and mailto only,
 //! no style, no image, no script, no character that turns the direction of the text around. What carries meaning stays:
-//! what is struck out, what a cell spans, where a list begins; of a picture its words.
+//! what is struck out, what a cell spans, where a list begins; of a picture its words, of what is embedded its address.
+//! What a style hides is shown: no word is lost because of how it looks.
 
 mod bare;
 mod size;
+mod struck;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -122,6 +124,7 @@ fn cleaned(source: &str) -> String {
     static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(cleaner);
     let clean = CLEANER.clean(source).to_string();
     let clean: String = clean.chars().filter(|c| !is_odd(*c)).collect();
+    let clean = struck::struck(clean);
     without_empty_paragraphs(&clean).trim().to_string()
 }
 
@@ -131,7 +134,7 @@ fn cleaner() -> ammonia::Builder<'static> {
         .tags(TAGS.iter().copied().collect())
         .tag_attributes(attributes())
         .attribute_filter(|_, attribute, value| bounded(attribute, value))
-        .generic_attributes(HashSet::new())
+        .generic_attributes(HashSet::from([bare::STRUCK]))
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .url_relative(ammonia::UrlRelative::Deny)
         .link_rel(Some("noopener"));
@@ -361,6 +364,54 @@ mod tests {
         ] {
             assert_eq!(sanitise(raw), clean, "{raw}");
         }
+    }
+
+    #[test]
+    fn what_a_style_strikes_out_is_struck_out_and_nothing_else() {
+        const STYLE: &str = "style='color:red;text-decoration:line-through'";
+        for (raw, clean) in [
+            // paragraphs, items and cells need no end of their own
+            ("<p STYLE>a<p>b", "<p><s>a</s></p><p>b</p>"),
+            ("<ul><li STYLE>a<li>b</ul>", "<ul><li><s>a</s></li><li>b</li></ul>"),
+            (
+                "<table><tr STYLE><td>a<td>b<tr><td>c</table>",
+                "<table><tbody><tr><td><s>a</s></td><td><s>b</s></td></tr><tr><td>c</td></tr></tbody></table>",
+            ),
+            (
+                "<ol STYLE><li>a<ul><li>b</ul></ol>c",
+                "<ol><li><s>a<ul><li>b</li></ul></s></li></ol>c",
+            ),
+            ("<div STYLE><p STYLE>a</p>b</div>c", "<div><s><p>a</p>b</s></div>c"),
+            (
+                "<b STYLE>a</b> <a STYLE href=x>b</a>",
+                "<b><s>a</s></b> <a rel=\"noopener\"><s>b</s></a>",
+            ),
+            ("<p STYLE><br>a</p><hr STYLE>b", "<p><s><br>a</s></p><hr>b"),
+            (
+                "<p STYLE><abbr title='a > b'>c</abbr></p>",
+                "<p><s><abbr title=\"a &gt; b\">c</abbr></s></p>",
+            ),
+            ("<p data-struck>a</p>", "<p>a</p>"),
+        ] {
+            let found = sanitise(&raw.replace("STYLE", STYLE));
+            assert_eq!(found, clean, "{raw}");
+            assert_eq!(sanitise_again(found.clone()), found, "{raw}");
+        }
+    }
+
+    #[test]
+    fn of_what_is_embedded_the_address_stays_and_of_a_box_its_tick() {
+        assert_eq!(
+            sanitise(
+                "<p>Watch:</p><iframe src=https://e.x/v>old browser</iframe><p><input type=checkbox checked>Done</p>"
+            ),
+            "<p>Watch:</p><a href=\"https://e.x/v\" rel=\"noopener\">https://e.x/v</a> old browser<p>[x] Done</p>"
+        );
+        assert_eq!(
+            sanitise("<p style='display:none'>a</p>"),
+            "<p>a</p>",
+            "no word is lost by how it looks"
+        );
     }
 
     #[test]

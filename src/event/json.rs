@@ -1,11 +1,12 @@
 //! JSON read strictly, with the place of every value.
 //!
-//! Limits come first: depth, number of values, length of strings. Duplicate keys, NUL and invalid UTF-8 are refused,
-//! because two readers could understand them differently. A [`Fault`] knows the byte where it is; which field that
-//! is, is looked up only when somebody must be told. This file knows nothing of health events.
+//! Limits come first: depth, number of values, length of strings. What RFC 8259 allows and two readers could understand
+//! differently (a key twice, a NUL, half a surrogate pair, a number of any size) is read in one way and is an [`Oddity`],
+//! to be noted on what is read of it. A [`Fault`] knows the byte where it is; which field that is, is looked up only when
+//! somebody must be told. This file knows nothing of health events.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -36,6 +37,29 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
+}
+
+/// A text that was read.
+#[derive(Debug, PartialEq)]
+pub(super) struct Document {
+    /// Its value.
+    pub root: Node,
+    /// What in it could be understood in more than one way, in the order of the text; the first ones only.
+    pub oddities: Vec<Oddity>,
+}
+
+/// How many oddities of one text are told: notes are few, and whoever writes one writes many.
+const ODDITIES_MOST: usize = 1_000;
+
+/// Something that could be understood in more than one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Oddity {
+    /// The byte of the value where it is.
+    pub at: usize,
+    /// Its path (`data.context.activityLog`); empty for the whole.
+    pub path: String,
+    /// What it is and how it was read, as a sentence without a full stop.
+    pub what: &'static str,
 }
 
 /// What is wrong, and where.
@@ -195,7 +219,7 @@ fn join(trail: &[String]) -> String {
 }
 
 /// Reads a whole text as one value; places are bytes of `text`.
-pub(super) fn parse(text: &str) -> Result<Node, Fault> {
+pub(super) fn parse(text: &str) -> Result<Document, Fault> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let start = text.len() - body.len();
     if body.trim().is_empty() {
@@ -210,8 +234,13 @@ pub(super) fn parse(text: &str) -> Result<Node, Fault> {
     let mut reader = Reader {
         origin: text.as_ptr() as usize,
         trail: Vec::new(),
+        oddities: Vec::new(),
     };
-    reader.node(raw, 1)
+    let root = reader.node(raw, 1)?;
+    Ok(Document {
+        root,
+        oddities: reader.oddities,
+    })
 }
 
 /// How many values a text holds that is known to be JSON; whatever it holds, they are counted in one pass.
@@ -271,6 +300,7 @@ fn reason(error: &serde_json::Error) -> String {
 struct Reader {
     origin: usize,
     trail: Vec<String>,
+    oddities: Vec<Oddity>,
 }
 
 impl Reader {
@@ -287,24 +317,34 @@ impl Reader {
             Some(b'"') => Value::Text(self.string(text, at)?),
             Some(b't' | b'f') => Value::Bool(text == "true"),
             Some(b'n') => Value::Null,
-            _ => Value::Number(serde_json::from_str(text).map_err(|error| self.fault(at, reason(&error)))?),
+            _ => self.number(text, at),
         };
         Ok(Node { at, value })
     }
 
+    /// Of a key that is there more than once, the last value is read: so most readers do.
     fn members(&mut self, text: &str, at: usize, level: usize) -> Result<Value, Fault> {
         let raw = split_object(text).map_err(|error| self.fault(at, reason(&error)))?;
-        let mut keys = HashSet::new();
-        let mut members = Vec::with_capacity(raw.len());
-        for (key, value) in raw {
-            self.trail.push(key.clone());
-            let place = value.get().as_ptr() as usize - self.origin;
-            self.check(&key, place)?;
-            if !keys.insert(key.clone()) {
-                return Err(self
-                    .fault(place, "this key is there twice".to_string())
-                    .hint("say each key once"));
+        let mut last: HashMap<&str, usize> = HashMap::with_capacity(raw.len());
+        let mut repeated: HashSet<usize> = HashSet::new();
+        for (nth, (key, _)) in raw.iter().enumerate() {
+            if let Some(before) = last.insert(key, nth) {
+                repeated.remove(&before);
+                repeated.insert(nth);
             }
+        }
+        let mut members = Vec::with_capacity(last.len());
+        for (nth, (key, value)) in raw
+            .iter()
+            .enumerate()
+            .filter(|(nth, (key, _))| last[key.as_str()] == *nth)
+        {
+            let at = value.get().as_ptr() as usize - self.origin;
+            self.trail.push(key.clone());
+            if repeated.contains(&nth) {
+                self.oddity(at, "this is there more than once; what stands last was read");
+            }
+            let key = self.visible(key.clone(), at)?;
             let node = self.node(value, level + 1)?;
             self.trail.pop();
             members.push((key, node));
@@ -323,23 +363,51 @@ impl Reader {
         Ok(Value::List(items))
     }
 
-    fn string(&self, text: &str, at: usize) -> Result<String, Fault> {
-        let decoded: String = serde_json::from_str(text).map_err(|error| {
-            let at = at + error.column().saturating_sub(1).min(text.len());
-            self.fault(at, format!("this is not a string: {}", reason(&error)))
-        })?;
-        self.check(&decoded, at)?;
-        Ok(decoded)
+    fn string(&mut self, text: &str, at: usize) -> Result<String, Fault> {
+        let decoded = match serde_json::from_str(text) {
+            Ok(decoded) => decoded,
+            Err(error) => match with_half_pairs(text) {
+                Some(decoded) => {
+                    self.oddity(
+                        at,
+                        "half of a character's surrogate pair is there; it was read as U+FFFD",
+                    );
+                    decoded
+                }
+                None => {
+                    let at = at + error.column().saturating_sub(1).min(text.len());
+                    return Err(self.fault(at, format!("this is not a string: {}", reason(&error))));
+                }
+            },
+        };
+        self.visible(decoded, at)
     }
 
-    fn check(&self, text: &str, at: usize) -> Result<(), Fault> {
+    /// A text within its limit, and without NUL.
+    fn visible(&mut self, text: String, at: usize) -> Result<String, Fault> {
         if text.len() > MAX_STRING_BYTES {
             let what = format!("a text of {} bytes is longer than {MAX_STRING_BYTES}", text.len());
             return Err(self.too_much(at, what));
         }
-        match text.contains('\0') {
-            true => Err(self.fault(at, "a text holds a NUL character".to_string())),
-            false => Ok(()),
+        if !text.contains('\0') {
+            return Ok(text);
+        }
+        self.oddity(at, "a NUL character is there; it was left out");
+        Ok(text.replace('\0', ""))
+    }
+
+    /// A number; one that is too large for one stays the text that it is.
+    fn number(&mut self, text: &str, at: usize) -> Value {
+        serde_json::from_str(text).map(Value::Number).unwrap_or_else(|_| {
+            self.oddity(at, "this number is too large; it was read as a text");
+            Value::Text(text.to_owned())
+        })
+    }
+
+    fn oddity(&mut self, at: usize, what: &'static str) {
+        if self.oddities.len() < ODDITIES_MOST {
+            let path = join(&self.trail);
+            self.oddities.push(Oddity { at, path, what });
         }
     }
 
@@ -356,6 +424,33 @@ impl Reader {
             ..Fault::new(at, what)
         }
     }
+}
+
+/// A string that escapes half of a surrogate pair (`\\ud83d`), as writers do that cut a text anywhere; `None` if it is
+/// broken otherwise.
+fn with_half_pairs(text: &str) -> Option<String> {
+    struct Bytes;
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+    // read as bytes, such a half comes in the three bytes that UTF-8 would have for it, of which the first is 0xED
+    let bytes = serde_json::Deserializer::from_str(text).deserialize_bytes(Bytes).ok()?;
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        if chunk.invalid().first() == Some(&0xED) {
+            out.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Some(out)
 }
 
 /// The values of a list in their own words.
@@ -417,6 +512,10 @@ fn unicode_escape(body: &str, place: usize) -> (usize, usize) {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Node {
+        parse(text).expect("JSON").root
+    }
+
     fn nested(levels: usize) -> String {
         format!("{}{}", "[".repeat(levels), "]".repeat(levels))
     }
@@ -424,7 +523,7 @@ mod tests {
     #[test]
     fn every_value_knows_its_place_and_path() {
         let text = r#"{ "a": [1, {"b c": "x"}], "d": null }"#;
-        let node = parse(text).unwrap();
+        let node = read(text);
         let x = node.find(&["a"]).unwrap().list().unwrap()[1].get("b c").unwrap();
         assert_eq!(&text[x.at..x.at + 3], "\"x\"");
         assert_eq!(node.path_to(x.at).unwrap(), "a[1].b c");
@@ -475,14 +574,14 @@ mod tests {
             r#"{"a": [1, {"b\\": "x,[{\",]"}], "d": null }"#,
             r#"[[[1,2],[3]],"\\",{"k":{},"l":[ 0 ]}]"#,
         ] {
-            assert_eq!(count_values(text), made(&parse(text).unwrap()), "{text}");
+            assert_eq!(count_values(text), made(&read(text)), "{text}");
         }
     }
 
     #[test]
     fn the_path_of_every_value_is_found_without_looking_at_the_others() {
         let text = r#"[0,{"a":[1,[2]],"b":{"c":3}},[],4]"#;
-        let node = parse(text).unwrap();
+        let node = read(text);
         for (value, path) in [
             ("0", "[0]"),
             ("1", "[1].a[0]"),
@@ -497,13 +596,68 @@ mod tests {
     }
 
     #[test]
-    fn two_readings_of_one_body_are_refused() {
-        let twice = parse(r#"{"a": {"k": 1, "k": 2}}"#).unwrap_err();
-        assert_eq!((twice.path.as_deref(), twice.at), (Some("a.k"), 20));
-        assert!(parse(r#"{"a": "x\u0000y"}"#).unwrap_err().what.contains("NUL"));
-        assert!(parse(r#"{"a\u0000": 1}"#).unwrap_err().what.contains("NUL"));
-        assert!(parse(r#"{"a": "\ud800"}"#).is_err());
-        assert!(parse("[1e999]").is_err());
+    fn what_two_readers_could_understand_differently_is_read_in_one_way_and_said() {
+        for (text, read, path, at, what) in [
+            (
+                r#"{"a": {"k": 1, "k": 2, "b": 0}}"#,
+                r#"{"a": {"k": 2, "b": 0}}"#,
+                "a.k",
+                20,
+                "stands last",
+            ),
+            (
+                r#"{"k": [1], "b": 0, "k": 3}"#,
+                r#"{"b": 0, "k": 3}"#,
+                "k",
+                24,
+                "stands last",
+            ),
+            (r#"{"a": "x\u0000y"}"#, r#"{"a": "xy"}"#, "a", 6, "NUL"),
+            (r#"{"a\u0000": 1}"#, r#"{"a": 1}"#, "a\0", 12, "NUL"),
+            (r#"["x\ud83d", 1]"#, r#"["x\ufffd", 1]"#, "[0]", 1, "U+FFFD"),
+            (
+                r#"["x\ude00\ud83d\ude00y", 1]"#,
+                r#"["x\ufffd😀y", 1]"#,
+                "[0]",
+                1,
+                "U+FFFD",
+            ),
+            ("[1e999]", r#"["1e999"]"#, "[0]", 1, "too large"),
+        ] {
+            let document = parse(text).unwrap();
+            let plain = parse(read).unwrap();
+            assert_eq!(
+                format!("{:?}", placeless(&document.root)),
+                format!("{:?}", placeless(&plain.root)),
+                "{text}"
+            );
+            assert!(plain.oddities.is_empty());
+            let [odd] = document.oddities.as_slice() else {
+                panic!("{text}: {:?}", document.oddities);
+            };
+            assert_eq!((odd.path.as_str(), odd.at), (path, at), "{text}");
+            assert!(odd.what.contains(what), "{text}: {}", odd.what);
+        }
+        let often = format!("{{{}\"k\":1}}", "\"k\":0,".repeat(50_000));
+        assert_eq!(parse(&often).unwrap().oddities.len(), 1, "said once");
+        let nuls = format!("[{}1]", r#""\u0000","#.repeat(2_000));
+        assert_eq!(parse(&nuls).unwrap().oddities.len(), ODDITIES_MOST);
+        assert!(parse(r#""\ud8""#).is_err(), "no escape");
+    }
+
+    /// A value without places.
+    fn placeless(node: &Node) -> Node {
+        let value = match &node.value {
+            Value::List(items) => Value::List(items.iter().map(placeless).collect()),
+            Value::Object(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|(key, node)| (key.clone(), placeless(node)))
+                    .collect(),
+            ),
+            other => other.clone(),
+        };
+        Node { at: 0, value }
     }
 
     #[test]
@@ -511,7 +665,7 @@ mod tests {
         assert_eq!(parse("{\n  \"a\": tru\n}").unwrap_err().at, 12);
         assert_eq!(parse("").unwrap_err().what, "the body is empty");
         assert!(parse("{} x").is_err());
-        assert_eq!(parse("\u{feff}{}").unwrap().at, 3);
+        assert_eq!(read("\u{feff}{}").at, 3);
     }
 
     #[test]

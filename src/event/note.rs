@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::html;
+use super::json::Oddity;
 
 /// How many notes one event may have: a notice has about a dozen fields that are read, and lists may hold any number.
 const NOTES_MOST: usize = 16;
 
 /// How much of a stranger's word is repeated, characters.
 pub(super) const QUOTED_CHARS_MOST: usize = 60;
+
+/// How much of a path is repeated, characters.
+const PATH_CHARS_MOST: usize = 200;
 
 /// Something in a notice that could not be taken as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +43,12 @@ impl std::fmt::Display for Note {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Notes(Vec<Note>);
 
+impl From<&[Note]> for Notes {
+    fn from(notes: &[Note]) -> Self {
+        Self(notes.to_vec())
+    }
+}
+
 impl Notes {
     /// Notes what is the matter with a field. The same is noted once; what is over the limit is not noted at all.
     pub fn add(&mut self, field: &str, what: impl Into<String>) {
@@ -57,6 +67,19 @@ impl Notes {
             what: format!("`{word}` is a word that this version does not know; {taken_as}"),
             word: Some(word),
         });
+    }
+
+    /// Notes what of the JSON under `field` could be understood in more than one way.
+    pub fn oddities(&mut self, field: &str, oddities: &[Oddity]) {
+        for odd in oddities {
+            let path = match (field, odd.path.as_str()) {
+                ("", path) => path.to_owned(),
+                (field, "") => field.to_owned(),
+                (field, path) if path.starts_with('[') => format!("{field}{path}"),
+                (field, path) => format!("{field}.{path}"),
+            };
+            self.add(&html::shorten(&html::one_line(&path), PATH_CHARS_MOST), odd.what);
+        }
     }
 
     fn push(&mut self, note: Note) {

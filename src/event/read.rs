@@ -142,18 +142,19 @@ pub fn parse(body: &[u8], source: Option<Source>, arrival: Arrival, stop: Stop) 
         hint: Some("send JSON in UTF-8".to_string()),
         is_too_much: false,
     })?;
-    let root = json::parse(text).map_err(|fault| malformed(text, None, fault))?;
-    let heard = azure::read(&root, source, Allowance::new(arrival, stop))
-        .map_err(|fault| malformed(text, Some(&root), fault))?;
+    let document = json::parse(text).map_err(|fault| malformed(text, None, fault))?;
+    let root = &document.root;
+    let heard = azure::read(&document, source, Allowance::new(arrival, stop))
+        .map_err(|fault| malformed(text, Some(root), fault))?;
     let unreadable = heard.unreadable.map(|(fault, count)| {
-        let first = malformed(text, Some(&root), fault);
+        let first = malformed(text, Some(root), fault);
         let what = match count {
             1 => first.what,
             _ => format!("{} (the first of {count} elements that cannot be read)", first.what),
         };
         Malformed { what, ..first }
     });
-    let named = heard.ignored.into_iter().map(|(at, ignored)| named(&root, at, ignored));
+    let named = heard.ignored.into_iter().map(|(at, ignored)| named(root, at, ignored));
     let mut ignored: Vec<Ignored> = named.collect();
     if heard.ignored_count > ignored.len() {
         ignored.push(more_ignored(heard.ignored_count - ignored.len()));
@@ -315,6 +316,45 @@ mod tests {
         assert!(
             read(br#"[{"a":1},{"b":1}]"#, None, Arrival::Live).is_err(),
             "nothing can be read"
+        );
+    }
+
+    #[test]
+    fn what_could_be_understood_in_more_than_one_way_is_noted_where_it_stands() {
+        let entry = |id: &str, more: &str| {
+            format!(
+                r#"{{"category":"ServiceHealth","eventTimestamp":"2026-11-01T10:00:00Z","operationName":"Microsoft.ServiceHealth/incident/action","subscriptionId":"11111111-aaaa-4bbb-8ccc-111111111111","properties":{{"title":"T","trackingId":"{id}","incidentType":"Incident","stage":"Active"{more}}}}}"#
+            )
+        };
+        let noted = |body: &str| -> Vec<(String, Vec<String>)> {
+            let received = read(body.as_bytes(), None, Arrival::Live).expect(body);
+            let events = received.events.into_iter();
+            events
+                .map(|event| (event.title, event.notes.into_iter().map(|note| note.field).collect()))
+                .collect()
+        };
+        let one = noted(&entry("X-1", r#","title":"New\u0000 title","region":"\ud83d""#));
+        let fields = ["properties.title", "properties.title", "properties.region"];
+        assert_eq!(one, [("New title".to_owned(), fields.map(str::to_owned).to_vec())]);
+
+        let (plain, odd) = (entry("X-1", ""), entry("X-2", r#","stage":"Resolved""#));
+        let broken = r#"{"a":1,"a":2}"#;
+        let of_list = noted(&format!(r#"{{"value":[{plain},{broken},{odd},{plain}],"value2":1}}"#));
+        let fields: Vec<Vec<String>> = of_list.into_iter().map(|(_, fields)| fields).collect();
+        assert_eq!(fields, [vec![], vec!["value[2].properties.stage".to_owned()], vec![]]);
+
+        let inside = r#","impactedServices":"[{\"ServiceName\":\"A\",\"ServiceName\":\"B\"}]""#;
+        assert_eq!(noted(&entry("X-1", inside))[0].1, ["impactedServices[0].ServiceName"]);
+        let item = r#"{"name":"X-1","properties":{"eventType":"ServiceIssue","title":"T","description":"d","status":"Active","status":"Active",
+            "impact":[{"impactedService":"A","impactedRegions":[{"impactedRegion":"x","updates":[
+                {"summary":"one","updateDateTime":"2026-11-01T10:00:00Z"},{"summary":"two","updateDateTime":"2026-11-01T11:00:00Z"}]}]}]}}"#;
+        let updates = noted(item);
+        assert!(updates.len() >= 2, "{updates:?}");
+        assert!(
+            updates
+                .iter()
+                .all(|(_, fields)| fields.contains(&"properties.status".to_owned())),
+            "{updates:?}"
         );
     }
 

@@ -128,7 +128,7 @@ impl Writer {
 
     /// Whether an event came before there were any rules: it is kept until there are.
     fn awaits_rules(&self, event: &Event) -> bool {
-        self.rules.files.is_empty() && event.provider != Provider::Bellwether && event.arrival == Arrival::Live
+        self.rules.is_without_rules() && event.provider != Provider::Bellwether && event.arrival == Arrival::Live
     }
 
     fn make_of_command(&self, at: Position, by: &str, command: &Command) -> Result<Made> {

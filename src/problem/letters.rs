@@ -28,11 +28,12 @@ pub enum Sort {
     Latin,
 }
 
-/// Typographic quotes of the kind that word processors put in place of straight ones.
-const QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '‛', '＂', '＇'];
+/// Typographic quotes of the kind that word processors put in place of straight ones, in whatever language.
+const QUOTES: [char; 14] = ['“', '”', '„', '‟', '‘', '’', '‚', '‛', '＂', '＇', '«', '»', '‹', '›'];
 
 /// The first character of a text that is not what it looks like. Latin look-alikes only count in a word that also has
-/// letters of the Latin alphabet: words of another alphabet are words.
+/// letters of the Latin alphabet: words of another alphabet are words. In an address that looks Latin as a whole they
+/// count, too: what looks like `ops@acme.example` is read as that by whoever checks it.
 pub fn first_odd(text: &str) -> Option<Odd> {
     if text.is_ascii() {
         return None;
@@ -46,7 +47,18 @@ pub fn first_odd(text: &str) -> Option<Odd> {
             sort,
         })
     };
-    letters.iter().enumerate().find_map(odd)
+    let found = letters.iter().enumerate().find_map(odd);
+    found.or_else(|| text.contains('@').then(|| disguised(text, &letters)).flatten())
+}
+
+/// The first letter of a text that looks Latin from its first letter to its last, and is not.
+fn disguised(text: &str, letters: &[char]) -> Option<Odd> {
+    let at = letters.iter().position(|letter| looks_latin(*letter))?;
+    skeleton(text).all(|like| like.is_ascii()).then(|| Odd {
+        at,
+        letter: letters[at],
+        sort: Sort::Latin,
+    })
 }
 
 fn sort_of(letters: &[char], at: usize) -> Option<Sort> {
@@ -219,6 +231,12 @@ mod tests {
             ("\u{0410}ctive", 0, "U+0410 of the Cyrillic alphabet"),
             ("n\u{03bf}tify", 1, "U+03BF of the Greek alphabet"),
             ("st\u{ff41}ge", 2, "U+FF41 of double width"),
+            (
+                "\u{0441}\u{043e}\u{0441}\u{043e}@\u{0430}\u{0441}\u{0435}.\u{0441}\u{043e}",
+                0,
+                "U+0441 of the Cyrillic alphabet",
+            ),
+            ("ops@\u{0430}\u{0441}\u{0435}.com", 4, "U+0430 of the Cyrillic alphabet"),
         ] {
             let odd = first_odd(text).expect(text);
             assert_eq!((odd.at, named(odd.letter).as_str()), (at, name));
@@ -233,6 +251,8 @@ mod tests {
             "Zu\u{308}rich",
             "Команда",
             "команда cloud",
+            "анна@пример.рф",
+            "сосо",
             "Ομάδα",
             "日本語",
             "می\u{200c}خواهم",
@@ -260,11 +280,19 @@ mod tests {
 
     #[test]
     fn typographic_quotes_around_a_text_are_seen_and_others_are_not() {
-        for text in ["“*drill*”", "„Platform“", "‘a’", "“*drill*\""] {
+        for text in [
+            "“*drill*”",
+            "„Platform“",
+            "‘a’",
+            "“*drill*\"",
+            "« Panne »",
+            "»Ausfall«",
+            "‹a›",
+        ] {
             assert!(has_typographic_quotes(text), "{text}");
             assert!(!unquoted(text).contains(QUOTES), "{text}");
         }
-        for text in ["Ada’s", "„Wichtige“ Regeln", "”", "", "« Panne »"] {
+        for text in ["Ada’s", "„Wichtige“ Regeln", "”", "", "Panne « totale »"] {
             assert!(!has_typographic_quotes(text), "{text}");
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 pub mod examine;
 mod explain;
 pub mod fields;
+pub mod flood;
 pub mod letters;
 pub mod meant;
 pub mod yaml;

@@ -212,6 +212,8 @@ pub struct RuleFile {
     pub text: String,
     /// The names it gives to accounts: the ids of each group, in lower case.
     pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// Whether it says which rules it has, be it none.
+    pub says_rules: bool,
     /// Its rules.
     pub rules: Vec<Arc<Rule>>,
     /// Its receivers.
@@ -224,6 +226,13 @@ pub struct RuleFile {
     pub terms: Vec<Term>,
     /// The receivers and groups that its rules name, wherever they are defined.
     pub needs: Vec<Need>,
+}
+
+impl RuleFile {
+    /// Whether it says what is to come of an event: which rules there are, be it none, or what is used of a provider.
+    pub fn decides(&self) -> bool {
+        self.says_rules || !self.usages.is_empty()
+    }
 }
 
 /// A name that a file uses.

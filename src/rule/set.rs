@@ -355,6 +355,17 @@ impl RuleSet {
         judge(rule, event, &self.customers, &self.catalogue)
     }
 
+    /// Whether nothing could come of an event yet: no file says which rules there are, or what service credits are worked
+    /// out for. Files of receivers alone are a folder that is not whole yet; `rules: []` is a decision.
+    pub fn is_without_rules(&self) -> bool {
+        !self.files.values().any(|file| file.decides())
+    }
+
+    /// The same of one customer's files.
+    pub fn has_no_rules_of(&self, customer: &CustomerId) -> bool {
+        !self.files_of(customer).any(|file| file.decides())
+    }
+
     /// All rules, in their order.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
         let written = self.files.values().flat_map(|file| &file.rules);

@@ -281,7 +281,7 @@ pub fn status(visibility: &Visibility<'_>, rules: &RuleSet, figures: &Figures) -
         version: figures.version,
         up_since: figures.started,
         now: figures.now,
-        ready: !figures.is_failed && !rules.files.is_empty(),
+        ready: !figures.is_failed && !rules.is_without_rules(),
         needs: Vec::new(),
         last_heard: is_operator.then(|| last_heard(store)).transpose()?,
         rules: rules_of(visibility, rules)?,

@@ -278,9 +278,14 @@ async fn events_that_come_before_there_are_rules_are_kept_and_told_when_there_ar
         (&false.into(), &1.into()),
         "{verbose}"
     );
-    // a file that cannot be used is no rule yet
+    // a file that cannot be used is no rule yet, nor is one of receivers alone
     world.write_rules("contoso/a.yaml", "rules: [");
+    world.write_rules(
+        "contoso/receivers.yaml",
+        "receivers: { b: [{ email: b@contoso.example }] }\n",
+    );
     world.reload().await;
+    assert_eq!(world.page("/readyz").await.0, 503);
     world.hear(&another("EARLY-2")).await;
     world.stop().await;
     world.start().await;
@@ -358,10 +363,19 @@ async fn a_customer_without_rules_is_told_once_and_shown() {
     world.start().await;
     world.pass(10).await;
     assert_eq!(to_fabrikam(&world).len(), 1, "once");
+    // receivers alone tell nobody
+    world.write_rules("fabrikam/b.yaml", "receivers: { b: [{ email: b@fabrikam.example }] }\n");
+    assert_eq!(world.reload().await.folders.len(), 1);
+    world.pass(10).await;
+    assert_eq!(to_fabrikam(&world).len(), 2, "why has changed");
+    assert_eq!(
+        named(&world.get("/readyz?verbose").await, "customers_without_rules"),
+        ["fabrikam"]
+    );
     world.write_rules("fabrikam/b.yaml", &rules_to("b"));
     assert_eq!(world.reload().await.folders, [] as [String; 0]);
     world.pass(10).await;
-    assert_eq!(to_fabrikam(&world).len(), 2, "and that it has some now");
+    assert_eq!(to_fabrikam(&world).len(), 3, "and that it has some now");
     assert_eq!(
         named(&world.get("/readyz?verbose").await, "customers_without_rules"),
         [] as [String; 0]

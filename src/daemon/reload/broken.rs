@@ -148,19 +148,27 @@ pub(super) fn nothing_there(why: &str, before: &[BrokenFile]) -> Vec<BrokenFile>
     before.chain([itself]).collect()
 }
 
-/// Customers in the settings of whom no rule file is in force, and none is broken: nobody hears of their events.
+/// Customers in the settings of whom no file says which rules there are, and none is broken: nobody hears of their events.
 pub(super) fn without_rules<'c>(
     customers: impl Iterator<Item = &'c CustomerId>,
     set: &RuleSet,
     broken: &[BrokenFile],
 ) -> Vec<BrokenFile> {
     let has_trouble: BTreeSet<&CustomerId> = broken.iter().map(|file| &file.customer).collect();
-    let silent = customers.filter(|one| !has_trouble.contains(one) && set.files_of(one).next().is_none());
+    let silent = customers.filter(|one| !has_trouble.contains(one) && set.has_no_rules_of(one));
     let told = silent.map(|customer| {
-        let report = format!(
-            "The customer `{customer}` is named in the settings, and there are no rule files in the folder `{customer}/` of the \
-             rules folder: nobody is told of its events. Put its rule files there, or take it out of the settings."
-        );
+        let are_files = set.files_of(customer).next().is_some();
+        let report = match are_files {
+            true => format!(
+                "The customer `{customer}` is named in the settings, and no file in the folder `{customer}/` of the rules folder \
+                 has rules: nobody is told of its events. Write rules there, or take it out of the settings."
+            ),
+            false => format!(
+                "The customer `{customer}` is named in the settings, and there are no rule files in the folder \
+                 `{customer}/` of the rules folder: nobody is told of its events. Put its rule files there, or take it out of \
+                 the settings."
+            ),
+        };
         BrokenFile {
             path: format!("{customer}/"),
             customer: customer.clone(),

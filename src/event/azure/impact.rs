@@ -69,7 +69,7 @@ fn names(node: &Node, key: &'static str, notes: &mut Notes) -> Vec<String> {
 fn listed(member: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
     match &member.value {
         Value::Text(text) if text.trim().is_empty() => Ok(()),
-        Value::Text(text) => match unpacked(text) {
+        Value::Text(text) => match unpacked(text, notes) {
             Ok(list) => services(&list, regions, impacted, notes).map_err(|fault| in_text(member, fault)),
             Err(fault) if fault.sort == Sort::TooMuch => Err(in_text(member, fault)),
             Err(fault) => {
@@ -86,13 +86,18 @@ fn listed(member: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes:
 }
 
 /// The value in a JSON text, also where that is such a text again.
-fn unpacked(text: &str) -> Result<Node, Fault> {
-    let mut node = json::parse(text)?;
+fn unpacked(text: &str, notes: &mut Notes) -> Result<Node, Fault> {
+    let mut inside = |text: &str| {
+        let document = json::parse(text)?;
+        notes.oddities(FIELD, &document.oddities);
+        Ok(document.root)
+    };
+    let mut node = inside(text)?;
     for _ in 1..TEXTS_IN_TEXTS_MOST {
         let Some(inner) = node.text().filter(|inner| inner.trim_start().starts_with(['[', '{'])) else {
             break;
         };
-        node = json::parse(inner)?;
+        node = inside(inner)?;
     }
     Ok(node)
 }
@@ -283,7 +288,7 @@ mod tests {
 
     /// The pairs as `service@region`, and how many notes there are.
     fn pairs(properties: &str) -> (Vec<String>, Vec<String>) {
-        let node = json::parse(properties).expect("JSON");
+        let node = json::parse(properties).expect("JSON").root;
         let allowance = Allowance::new(Arrival::Live, Stop::default());
         let mut notes = Notes::default();
         let impacted = of_notice(&node, &allowance, &mut notes).expect("is read");

@@ -30,9 +30,12 @@ mod samples;
 #[cfg(test)]
 mod unknown;
 
+use std::sync::Arc;
+
 use super::allowance::Allowance;
 use super::draft::Draft;
-use super::json::{Fault, Node, Sort};
+use super::json::{Document, Fault, Node, Oddity, Sort};
+use super::note::{Note, Notes};
 use super::read::{Ignored, Source};
 use shape::Shape;
 
@@ -52,18 +55,21 @@ pub(super) struct Heard {
     pub ignored_count: usize,
     /// What is wrong with the first element of a list that cannot be read, and how many there are.
     pub unreadable: Option<(Fault, usize)>,
+    /// What in the body could be understood in more than one way, and is not noted yet.
+    pub oddities: std::vec::IntoIter<Oddity>,
     /// What may still be heard.
     pub allowance: Allowance,
 }
 
 impl Heard {
     /// Nothing, and so much is allowed.
-    pub fn new(allowance: Allowance) -> Self {
+    pub fn new(oddities: Vec<Oddity>, allowance: Allowance) -> Self {
         Self {
             drafts: Vec::new(),
             ignored: Vec::new(),
             ignored_count: 0,
             unreadable: None,
+            oddities: oddities.into_iter(),
             allowance,
         }
     }
@@ -102,47 +108,76 @@ impl Heard {
         self.drafts.push(draft);
         Ok(())
     }
+
+    /// Notes what stands before byte `end`, and could be understood in more than one way, on the events from the `first`
+    /// on. Those of one item share their notes.
+    fn note_oddities(&mut self, first: usize, end: usize) -> Result<(), Fault> {
+        let count = self.oddities.as_slice().partition_point(|odd| odd.at < end);
+        let oddities: Vec<Oddity> = self.oddities.by_ref().take(count).collect();
+        let Some(at) = oddities.first().map(|odd| odd.at) else {
+            return Ok(());
+        };
+        let with_oddities = |notes: &Arc<[Note]>| -> Arc<[Note]> {
+            let mut notes = Notes::from(notes.as_ref());
+            notes.oddities("", &oddities);
+            notes.into_vec().into()
+        };
+        let (mut bytes, mut last) = (0, None);
+        for draft in &mut self.drafts[first..] {
+            let shared = last.take().filter(|(before, _)| Arc::ptr_eq(before, &draft.notes));
+            let (before, noted) = shared.unwrap_or_else(|| (draft.notes.clone(), with_oddities(&draft.notes)));
+            bytes += noted.iter().map(Note::bytes).sum::<usize>();
+            draft.notes = noted.clone();
+            last = Some((before, noted));
+        }
+        self.allowance.take(at, 0, bytes)
+    }
 }
 
 /// Reads a whole body.
-pub(super) fn read(root: &Node, source: Option<Source>, allowance: Allowance) -> Result<Heard, Fault> {
-    let mut heard = Heard::new(allowance);
-    one(root, source, &mut heard)?;
+pub(super) fn read(document: &Document, source: Option<Source>, allowance: Allowance) -> Result<Heard, Fault> {
+    let mut heard = Heard::new(document.oddities.clone(), allowance);
+    one(&document.root, usize::MAX, source, &mut heard)?;
     match heard.unreadable.take_if(|_| heard.drafts.is_empty()) {
         Some((first, _)) => Err(first),
         None => Ok(heard),
     }
 }
 
-fn one(node: &Node, source: Option<Source>, heard: &mut Heard) -> Result<(), Fault> {
+/// Reads a value that ends before byte `end`.
+fn one(node: &Node, end: usize, source: Option<Source>, heard: &mut Heard) -> Result<(), Fault> {
+    let first = heard.drafts.len();
     match shape::of(node) {
         Shape::Webhook => webhook::read(node, heard),
         Shape::Common => common::read(node, heard),
         Shape::Log => log::read(node, heard),
         Shape::Event => events::read(node, heard),
         Shape::Emerging => emerging::read(node, heard),
-        Shape::List(items) => list(node, items, source, heard),
+        Shape::List(items) => return list(node, items, end, source, heard),
         Shape::Other { what, why } => {
             heard.ignore(node, what, why);
             Ok(())
         }
         Shape::Foreign(provider) => Err(foreign(node, provider, source)),
         Shape::Unknown => Err(unknown(node, source)),
-    }
+    }?;
+    heard.note_oddities(first, end)
 }
 
 /// Reads each element. One that cannot be read costs the others nothing: they are taken, and the body is kept. More than
 /// is allowed in all is refused whole.
-fn list(node: &Node, items: &[Node], source: Option<Source>, heard: &mut Heard) -> Result<(), Fault> {
+fn list(node: &Node, items: &[Node], end: usize, source: Option<Source>, heard: &mut Heard) -> Result<(), Fault> {
     if items.is_empty() {
         heard.ignore(node, "empty list", "the list holds no event");
     }
-    for item in items {
+    for (nth, item) in items.iter().enumerate() {
         heard.allowance.go_on(item.at)?;
-        match one(item, source, heard) {
+        let end = items.get(nth + 1).map_or(end, |next| next.at);
+        match one(item, end, source, heard) {
             Err(fault) if fault.sort == Sort::Broken => {
                 let (_, count) = heard.unreadable.get_or_insert((fault, 0));
                 *count += 1;
+                heard.note_oddities(heard.drafts.len(), end)?;
             }
             done => done?,
         }

@@ -103,7 +103,7 @@ fn note_lost_account(entry: &Node, notes: &mut Notes) {
 /// The event, and what it takes for what is impacted, bytes.
 fn draft(entry: &Node, envelope: Envelope, allowance: &Allowance) -> Result<(Draft, usize), Fault> {
     let mut notes = Notes::default();
-    let unpacked = unpacked(entry);
+    let unpacked = unpacked(entry, &mut notes);
     let properties = match &unpacked {
         Some(properties) => properties,
         None => properties_of(entry, &mut notes),
@@ -150,10 +150,12 @@ fn draft(entry: &Node, envelope: Envelope, allowance: &Allowance) -> Result<(Dra
 }
 
 /// Properties that come as a JSON text.
-fn unpacked(entry: &Node) -> Option<Node> {
+fn unpacked(entry: &Node, notes: &mut Notes) -> Option<Node> {
     let text = entry.get("properties").and_then(Node::text)?;
-    let node = json::parse(text).ok().filter(|node| node.object().is_some())?;
-    Some(node)
+    let document = json::parse(text).ok()?;
+    document.root.object()?;
+    notes.oddities("properties", &document.oddities);
+    Some(document.root)
 }
 
 /// The members of the notice: the entry's properties, or what is wrapped in them; the entry itself where it has none.

@@ -244,7 +244,7 @@ mod tests {
 
     /// What the value (as JSON) under a key says, and what is noted.
     fn said(value: &str) -> (Option<String>, String) {
-        let node = json::parse(&format!("{{\"t\": {value}}}")).expect("JSON");
+        let node = json::parse(&format!("{{\"t\": {value}}}")).expect("JSON").root;
         let mut notes = Notes::default();
         let time = time(&node, "t", &mut notes);
         let notes: Vec<String> = notes.into_vec().into_iter().map(|note| note.what).collect();

@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn node(json: &str) -> Node {
-        json::parse(json).unwrap()
+        json::parse(json).unwrap().root
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Most of what makes HTML dear are attributes: the parser compares those of one element with each other, and those of
 //! formatting that is still open with all that comes after it. Style and classes are thrown away in the end; here they
 //! go before anybody parses them. What carries meaning stays: where a link leads, what a cell spans, the numbers of a list,
-//! the words of a picture. Elements that mean the same as another one get its name. Tags are found as the standard says (WHATWG HTML
+//! the words of a picture, whether a box is ticked, that a style strikes text out. Elements that mean the same as another
+//! one get its name. Tags are found as the standard says (WHATWG HTML
 //! §13.2.5), in one pass; whether something is safe to show is not decided here.
 
 /// How much of an attribute stays, other than where a link leads, bytes.
@@ -40,6 +41,12 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("abbr", &["acronym"]),
     ("code", &["tt", "kbd", "samp"]),
 ];
+
+/// The attribute of an element whose style strikes its text out, until [`super::struck`] writes that as an element.
+pub(super) const STRUCK: &str = "data-struck";
+
+/// Elements that show something which is not here: where it is stays, as a link.
+const EMBEDDED: [&str; 5] = ["iframe", "embed", "video", "audio", "source"];
 
 /// Elements that mean nothing but by their style.
 const STYLED: [&str; 2] = ["span", "font"];
@@ -121,6 +128,9 @@ fn tag<'a>(slash: &str, text: &'a str, struck: &mut Struck, out: &mut String) ->
         }
         if let Some(behind) = rest.strip_prefix('>') {
             let name = struck.rename(slash, name, is_struck);
+            if is_struck && name != "s" && slash.is_empty() {
+                attributes.push((STRUCK, ""));
+            }
             write(slash, name, &attributes, out);
             return behind;
         }
@@ -179,17 +189,41 @@ fn kept(name: &str) -> &'static [&'static str] {
     if name.eq_ignore_ascii_case("img") {
         return &["alt"];
     }
+    if name.eq_ignore_ascii_case("input") {
+        return &["type", "checked"];
+    }
+    if is_embedded(name) {
+        return &["src"];
+    }
     let known = super::ATTRIBUTES
         .iter()
         .find(|(known, _)| name.eq_ignore_ascii_case(known));
     known.map_or(&[], |(_, attributes)| attributes)
 }
 
+fn is_embedded(name: &str) -> bool {
+    EMBEDDED.iter().any(|embedded| name.eq_ignore_ascii_case(embedded))
+}
+
 fn write(slash: &str, name: &str, attributes: &[(&str, &str)], out: &mut String) {
-    if let ("", [("alt", words)]) = (slash, attributes) {
+    let said = |key: &str| {
+        attributes
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| *value)
+    };
+    if let ("", Some(words)) = (slash, said("alt")) {
         picture(words, out);
         return;
     }
+    if slash.is_empty() && name.eq_ignore_ascii_case("input") {
+        tick(said("type").unwrap_or_default(), said("checked").is_some(), out);
+        return;
+    }
+    if let (true, Some(address)) = (slash.is_empty() && is_embedded(name), said("src")) {
+        link_to(address, out);
+    }
+    let attributes = attributes.iter().filter(|(key, _)| *key != "src");
     out.push('<');
     out.push_str(slash);
     out.push_str(name);
@@ -202,6 +236,28 @@ fn write(slash: &str, name: &str, attributes: &[(&str, &str)], out: &mut String)
         out.push('"');
     }
     out.push('>');
+}
+
+/// Of a box to tick whether it is ticked. What else is to be filled in says nothing.
+fn tick(sort: &str, is_ticked: bool, out: &mut String) {
+    if ["checkbox", "radio"]
+        .iter()
+        .any(|known| sort.eq_ignore_ascii_case(known))
+    {
+        out.push_str(if is_ticked { "[x] " } else { "[ ] " });
+    }
+}
+
+/// Of what is shown from elsewhere where it is.
+fn link_to(address: &str, out: &mut String) {
+    let address = address
+        .trim()
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    if address.starts_with("https://") || address.starts_with("http://") {
+        out.push_str(&format!("<a href=\"{address}\">{address}</a> "));
+    }
 }
 
 /// Of a picture its words; one without words is decoration.
@@ -273,6 +329,21 @@ mod tests {
             ),
             ("<FONT STYLE=\"text-decoration-line:LINE-THROUGH\">4</FONT>", "<s>4</s>"),
             ("<span title=line-through>4</span>", "<span>4</span>"),
+            (
+                "<td style='text-decoration:line-through' colspan=2>4</td><B style=text-decoration:line-through>5</B>",
+                "<td colspan=\"2\" data-struck=\"\">4</td><B data-struck=\"\">5</B>",
+            ),
+            ("<p data-struck>4</p>", "<p>4</p>"),
+            (
+                "<input type=checkbox checked>a<input type='RADIO'/>b<input type=hidden value=x><input value=y>",
+                "[x] a[ ] b",
+            ),
+            (
+                "<iframe src='https://e.x/a?b=\"c\"&d'></iframe><video controls><source src=http://e.x/v>none</video>\
+                 <embed src=javascript:x>",
+                "<a href=\"https://e.x/a?b=&quot;c&quot;&d\">https://e.x/a?b=&quot;c&quot;&d</a> <iframe></iframe>\
+                 <video><a href=\"http://e.x/v\">http://e.x/v</a> <source>none</video><embed>",
+            ),
             ("<b =x ==y =>t", "<b>t"),
             ("x<b title=\"never ends>", "x"),
             ("x<!-- never ends", "x<!---->"),

@@ -33,14 +33,14 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     }
     let query = Query::of(&uri);
     if !query.has("verbose") {
-        return match app_state.ledger.rules().files.is_empty() {
+        return match app_state.ledger.rules().is_without_rules() {
             true => Err(no_rules()),
             false => Ok(Json(json!({ "ready": true }))),
         };
     }
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
-    let has_rules = !app_state.ledger.rules().files.is_empty();
+    let has_rules = !app_state.ledger.rules().is_without_rules();
     let status = found(&app_state, viewer).await?;
     Ok(Json(json!({
         "ready": status.ready, "why_not": (!has_rules).then_some(NO_RULES),
@@ -54,7 +54,7 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
 }
 
 /// What keeps a daemon from being ready that has nobody to tell. Whoever looks here is no operator, so no path is named.
-const NO_RULES: &str = "no rule file is in force yet: events are accepted and kept, and told when there are rules";
+const NO_RULES: &str = "no rule is in force yet: events are accepted and kept, and told when there are rules";
 
 fn no_rules() -> Refusal {
     Refusal::later(NO_RULES, 10)

@@ -38,7 +38,7 @@ async fn every_sort_of_refused_body_is_kept_with_its_reason() {
         ("/v1/events", "{}".to_owned(), 400),
         (
             "/v1/events",
-            good.replace("\"subscriptionId\"", "\"level\": 1, \"subscriptionId\""),
+            r#"{"schemaId":"Microsoft.Insights/activityLogs","data":{}}"#.to_owned(),
             400,
         ),
         ("/v1/events/azure", "[17]".to_owned(), 400),

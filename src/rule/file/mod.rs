@@ -79,6 +79,8 @@ pub struct Draft<'t> {
     pub groups: Vec<(Marked<String>, BTreeSet<String>)>,
     /// Its receivers.
     pub receivers: Vec<Marked<Arc<Receiver>>>,
+    /// Whether it says which rules it has, be it none.
+    pub says_rules: bool,
     /// Its rules, in order.
     pub rules: Vec<DraftRule>,
     /// Its tests.
@@ -268,6 +270,7 @@ impl<'t> Draft<'t> {
             digest: digest(text),
             groups: Vec::new(),
             receivers: Vec::new(),
+            says_rules: false,
             rules: Vec::new(),
             tests: Vec::new(),
             usages: Vec::new(),
@@ -295,6 +298,7 @@ impl<'t> Draft<'t> {
         }
         if let Some(node) = fields.get("rules") {
             let items = list(&self.reading, node, "rules");
+            self.says_rules = true;
             self.rules = items
                 .into_iter()
                 .filter_map(|item| self.read_rule(item, scope))

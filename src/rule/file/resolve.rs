@@ -158,6 +158,7 @@ pub fn resolve(draft: &Draft<'_>, names: &Names, customers: &Customers) -> RuleF
             .iter()
             .map(|(name, ids)| (name.value.clone(), ids.clone()))
             .collect(),
+        says_rules: draft.says_rules,
         rules: draft.rules.iter().map(|rule| Arc::new(resolver.rule(rule))).collect(),
         receivers: draft.receivers.iter().map(|receiver| receiver.value.clone()).collect(),
         tests: draft.tests.iter().map(|test| resolver.test(test)).collect(),
