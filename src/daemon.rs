@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::assess::{self, Assessor};
-use crate::channel::email::Sender;
+use crate::channel::sender::Sender;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::customer::CustomerId;

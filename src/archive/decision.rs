@@ -9,7 +9,7 @@ use crate::journal::{self, Position};
 use crate::lookup;
 use crate::record::{Change, Judged, Of, Piece, Record, Ref, Stands};
 use crate::store::View;
-use crate::store::rebuild::pieces_of;
+use crate::store::walk::pieces_of;
 
 /// How many records behind the first one of a decision are looked at to find its last one.
 const RECORDS_MOST: u64 = 10_000;

@@ -324,7 +324,7 @@ impl Follower {
         let (timed, timeless): (Vec<&Known>, Vec<&Known>) = known.values().partition(|known| known.started.is_some());
         let mut incidents: Vec<Incident> = timed.iter().flat_map(|known| known.counts.iter().cloned()).collect();
         let counted = downtimes.iter().filter(|downtime| downtime.counts(now));
-        incidents.extend(counted.map(|downtime| downtime.incident(&rules.catalogue)));
+        incidents.extend(counted.map(|downtime| Incident::of_downtime(downtime, &rules.catalogue)));
         incidents.sort_by(|one, other| {
             let key = |one: &Incident| (one.started, one.mitigated, one.tracking_id.clone());
             key(one).cmp(&key(other))

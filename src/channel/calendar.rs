@@ -8,7 +8,7 @@ pub mod published;
 use icalendar::{Calendar, Component, Event as Entry, Property};
 
 use super::EmailAddress;
-use super::email::Sender;
+use super::sender::Sender;
 use super::text::{cut, line, plain};
 use super::words::Words;
 use crate::clock::Time;

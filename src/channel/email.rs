@@ -12,6 +12,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message as Mail};
 
+use super::sender::Sender;
 use super::text::{cut, line};
 use super::words::{EARLIER, Words};
 use super::{EmailAddress, calendar};
@@ -35,44 +36,6 @@ pub struct Email {
     pub calendar: Option<String>,
 }
 
-/// Who mails come from: a mailbox with a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender {
-    name: String,
-    address: EmailAddress,
-}
-
-impl Sender {
-    /// Reads `Bellwether <bellwether@contoso.example>` or the address alone.
-    ///
-    /// # Errors
-    /// In words an operator can act on.
-    pub fn read(text: &str) -> Result<Self, String> {
-        if text.chars().any(char::is_control) {
-            return Err("a sender has no line ends or control characters".into());
-        }
-        let (name, address) = match text.trim().strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
-            Some((name, address)) => (line(name.trim().trim_matches('"'), 100), address),
-            None => (String::new(), text),
-        };
-        let name = if name.is_empty() { "Bellwether".to_owned() } else { name };
-        Ok(Self {
-            name,
-            address: EmailAddress::read(address)?,
-        })
-    }
-
-    /// The name shown.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The address alone.
-    pub fn address(&self) -> &EmailAddress {
-        &self.address
-    }
-}
-
 /// The mail that tells `message` to `to`.
 pub fn render(message: &Message, to: &EmailAddress, from: &Sender) -> Email {
     let words = Words::of(message);
@@ -83,10 +46,10 @@ pub fn render(message: &Message, to: &EmailAddress, from: &Sender) -> Email {
         &hash(&[&to.as_str().to_lowercase()])[..12],
         domain(from)
     );
-    let (sender, recipient) = (wire(&from.address), wire(to));
+    let (sender, recipient) = (wire(from.address()), wire(to));
     let envelope = Envelope::new(Some(sender.clone()), vec![recipient.clone()]).expect("there is one recipient");
     let mail = headers(message, &words, &id, from)
-        .from(Mailbox::new(Some(from.name.clone()), sender))
+        .from(Mailbox::new(Some(from.name().to_owned()), sender))
         .to(Mailbox::new(None, recipient))
         .envelope(envelope.clone())
         .multipart(body(message, &words, calendar.as_deref()))
@@ -140,7 +103,7 @@ fn root(message: &Message) -> String {
 }
 
 fn domain(from: &Sender) -> String {
-    wire(&from.address).domain().trim_matches(['[', ']']).replace(':', ".")
+    wire(from.address()).domain().trim_matches(['[', ']']).replace(':', ".")
 }
 
 /// The address as it goes over the wire: its domain in ASCII (RFC 5891); a local part that is not needs SMTPUTF8.

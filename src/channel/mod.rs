@@ -10,6 +10,7 @@ pub(crate) mod reply;
 pub(crate) mod retired;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod sender;
 pub(crate) mod slack;
 pub(crate) mod teams;
 pub(crate) mod text;

@@ -5,7 +5,7 @@ pub mod any;
 use std::sync::Arc;
 
 use super::EmailAddress;
-use super::email::Sender;
+use super::sender::Sender;
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::event::{Arrival, Event, EventType, Form as Source, Impact, Kind, Level, Provider, Session, Stage};

@@ -7,29 +7,19 @@ use chrono::{Months, NaiveDate};
 use rust_decimal::Decimal;
 
 use crate::clock::Time;
-use crate::event::EventType;
 
-use super::compute::{Asked, Member, Rows};
+use super::asked::{Member, Rows};
+use super::assessment::{Assessment, Because, Chosen, Month, Outcome, is_downtime};
 use super::downtime::{self, Span, Uptime, common, merged, total};
 use super::explain;
 use super::incidents::Incident;
 use super::money::{self, Currency};
-use super::month::{BillingMonth, Calendar};
+use super::month::BillingMonth;
 use super::row::{self, Case, Row};
 use super::state::State;
+use super::terms::why;
 use super::terms::{Editions, Exclusion, Measure, Per, Step, Term};
 use super::usage::Usage;
-
-/// One month of what a credit is for.
-pub(super) struct Month<'a, 'm> {
-    pub asked: &'m Asked<'a>,
-    pub calendar: Calendar,
-    pub month: BillingMonth,
-    pub per: Per,
-    pub members: Vec<&'m Member<'a>>,
-    /// When it was to be available, merged.
-    pub available: Vec<Span>,
-}
 
 /// An edition of the terms that may be chosen for a month.
 pub(super) struct Candidate<'a> {
@@ -39,52 +29,6 @@ pub(super) struct Candidate<'a> {
     chosen: Chosen,
     /// It may be chosen if something was down here.
     part: Span,
-}
-
-/// The month under one edition of the terms.
-pub(super) struct Assessment<'a> {
-    /// The entry that leads to these terms.
-    pub usage: &'a Usage,
-    pub term: &'a Term,
-    pub edition: Chosen,
-    /// The incidents that count.
-    pub incidents: Vec<&'a Incident>,
-    /// Time that counts as down.
-    pub down: Vec<Span>,
-    pub uptime: Uptime,
-    pub outcome: Outcome,
-}
-
-/// What follows.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Outcome {
-    /// Nothing is owed, because …
-    Nothing(String),
-    /// It cannot be computed, because …
-    Unknown(String),
-    /// This step applies; the credit is unknown where the fee is.
-    Owed(Step, Option<Decimal>),
-}
-
-/// How an edition was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Chosen {
-    /// The day that decides.
-    pub day: NaiveDate,
-    pub because: Because,
-    /// Whether an edition is known for that day.
-    pub is_sure: bool,
-}
-
-/// Why a day decides about the edition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Because {
-    Renewed,
-    Deployed,
-    /// A renewal came later: the term before it is taken to have begun a year earlier.
-    YearBeforeRenewal,
-    /// Nothing is known: the first day of the billing month.
-    Nothing,
 }
 
 impl<'a> Month<'a, '_> {
@@ -194,11 +138,11 @@ impl<'a> Month<'a, '_> {
         if uptime.down == 0 && (incidents.is_empty() || term.measure == Measure::Downtime) {
             return Outcome::Nothing("no time counts as down".to_owned());
         }
-        if let Some(why) = explain::not_computable(term) {
+        if let Some(why) = why::not_computable(term) {
             return Outcome::Unknown(why);
         }
         let Some(step) = term.step(uptime) else {
-            return Outcome::Nothing(explain::no_step(term));
+            return Outcome::Nothing(why::no_step(term));
         };
         match self.money() {
             Some((fee, currency)) => self.owed(term, step, fee, currency),
@@ -223,44 +167,6 @@ impl<'a> Month<'a, '_> {
             )),
             _ => Outcome::Owed(step, Some(credit)),
         }
-    }
-
-    /// The fee of the month for all that the credit is for; `None` if that of any part is not known.
-    pub(super) fn money(&self) -> Option<(Decimal, Currency)> {
-        // what is free and says no fee adds nothing
-        let is_charged = |usage: &Usage| !usage.free || usage.fee_of(&self.month).is_some();
-        let charged_for = self.members.iter().map(|member| member.usage);
-        let charged_for: Vec<&Usage> = charged_for.filter(|usage| is_charged(usage)).collect();
-        let first = charged_for.first()?.currency?;
-        let (mut charged, mut price) = (Decimal::ZERO, Decimal::ZERO);
-        for usage in charged_for {
-            let (fee, currency) = (usage.fee_of(&self.month)?, usage.currency?);
-            if currency != first {
-                return None;
-            }
-            match self.is_price_of_a_whole_month(usage) {
-                true => price = price.max(fee),
-                false => charged = charged.checked_add(fee)?,
-            }
-        }
-        Some((charged.max(price), first))
-    }
-
-    /// Whether a fee is what a month costs, though the entry is one of several for one resource: such fees are not added up.
-    fn is_price_of_a_whole_month(&self, usage: &Usage) -> bool {
-        self.is_in_parts() && !usage.fees.contains_key(&self.month.name)
-    }
-
-    /// Whether it is one resource with several entries in this month.
-    pub(super) fn is_in_parts(&self) -> bool {
-        self.per == Per::Resource && self.members.len() > 1
-    }
-
-    /// Whether the fees of what the credit is for cannot be added up.
-    pub(super) fn has_several_currencies(&self) -> bool {
-        let mut currencies = self.members.iter().filter_map(|member| member.usage.currency);
-        let first = currencies.next();
-        currencies.any(|other| Some(other) != first)
     }
 
     fn open_case_by(&self, cases: &[Case]) -> Option<Time> {
@@ -398,15 +304,6 @@ fn exclusion(term: &Term, usage: &Usage) -> Option<&'static str> {
         return Some("the terms exclude what is free");
     }
     (usage.preview && term.excludes(Exclusion::Preview)).then_some("the terms exclude previews")
-}
-
-/// Whether an event is trouble at all, and not left out by the terms.
-pub(super) fn is_downtime(incident: &Incident, term: &Term) -> bool {
-    match incident.event_type {
-        EventType::ServiceIssue => true,
-        EventType::PlannedMaintenance => !term.excludes(Exclusion::PlannedMaintenance),
-        EventType::HealthAdvisory | EventType::SecurityAdvisory | EventType::Billing | EventType::Other => false,
-    }
 }
 
 fn in_order(incidents: &mut Vec<&Incident>) {

@@ -13,46 +13,21 @@ use rust_decimal::Decimal;
 
 use crate::clock::Time;
 
-use super::assess::{Candidate, Month, available, candidates, governing};
+use super::asked::{Asked, Member, Rows};
+use super::assess::{Candidate, available, candidates, governing};
+use super::assessment::Month;
 use super::downtime::merged;
 use super::explain;
 use super::incidents::{Incident, Index, OnResource};
 use super::month::{BillingMonth, Calendar, YearMonth};
 use super::row::{self, Row};
-use super::terms::{Catalogue, Editions, Per};
+use super::terms::why;
+use super::terms::{Editions, Per};
 use super::usage::{Identity, Usage};
 
 /// How many billing months of one incident are computed: what is older can be claimed nowhere, and a wild begin must not
 /// make claims of decades.
 const MONTHS_MOST: u32 = 24;
-
-/// What is to be computed.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// What the customers use.
-    pub usages: &'a [Usage],
-    /// What happened.
-    pub incidents: &'a [Incident],
-    /// The terms.
-    pub terms: &'a Catalogue,
-    /// The moment for which it is computed: what goes on goes on until then.
-    pub at: Time,
-    /// Which rows are wanted.
-    pub rows: Rows,
-    /// Whether each row says how its figures came about, which takes most of the time and room.
-    pub explained: bool,
-}
-
-/// Which rows are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rows {
-    /// Where something may be owed.
-    Owed,
-    /// Where an incident touched what is used, too.
-    Touched,
-    /// Of everything that is used, in each month with an incident.
-    All,
-}
 
 /// What may be owed, and what could not be said.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,21 +36,6 @@ pub struct Computed {
     pub rows: Vec<Row>,
     /// Sentences about usages for which nothing can be computed.
     pub notes: BTreeSet<String>,
-}
-
-/// A usage and the incidents that touched it.
-pub(super) struct Member<'a> {
-    pub usage: &'a Usage,
-    pub incidents: Vec<&'a Incident>,
-    /// Whether other entries are of the same resource at other times.
-    pub is_in_parts: bool,
-}
-
-impl Member<'_> {
-    /// Whether an incident touched it.
-    pub fn has(&self, incident: &Incident) -> bool {
-        self.incidents.iter().any(|own| std::ptr::eq(*own, incident))
-    }
 }
 
 /// Computes what may be owed.
@@ -177,7 +137,7 @@ fn group<'a>(asked: &Asked<'a>, members: &[Member<'a>], almanac: &mut Almanac, c
     {
         Ok(editions) => editions,
         Err(why) => {
-            computed.notes.insert(explain::no_terms(usage, &why));
+            computed.notes.insert(why::no_terms(usage, &why));
             return;
         }
     };

@@ -6,13 +6,11 @@ use sha2::{Digest, Sha256};
 use crate::clock::Time;
 use crate::customer::CustomerId;
 use crate::customer::account::account_id;
-use crate::event::catalogue::Catalogue as Services;
-use crate::event::{EventType, fold};
+use crate::event::fold;
 use crate::incident::resources::resource_key;
 
-use super::incidents::{Impact, Incident, Source};
 use super::standing::Unfit;
-use super::words::{provider_word, service_key};
+use super::words::provider_word;
 
 /// The most downtimes of a customer that count: neither withdrawn nor too old.
 pub const DOWNTIMES_MOST: usize = 1_000;
@@ -274,28 +272,6 @@ impl Downtime {
     pub fn is_same(&self, other: &Self) -> bool {
         let says = |one: &Self| (one.id.clone(), one.reason.clone(), one.evidence.clone());
         says(self) == says(other) && self.withdrawn.is_none() && other.withdrawn.is_none()
-    }
-
-    /// As it is computed with.
-    pub fn incident(&self, services: &Services) -> Incident {
-        let resource = self.resource.as_deref().map(resource_key);
-        Incident {
-            tracking_id: String::new(),
-            provider: self.provider.clone(),
-            event_type: EventType::ServiceIssue,
-            impact: vec![Impact {
-                service_key: service_key(services, &self.service),
-                region_key: self.region.as_deref().map(fold),
-            }],
-            subscriptions: self.subscription.iter().cloned().collect(),
-            resources: resource.into_iter().collect(),
-            started: self.from,
-            mitigated: Some(self.until),
-            source: Source::Correction,
-            ended_by: None,
-            listed: None,
-            entered: Some(std::sync::Arc::new(self.clone())),
-        }
     }
 
     /// Whose word it is and what proves it, as a sentence goes on.

@@ -8,11 +8,11 @@ use rust_decimal::Decimal;
 
 use crate::clock::Time;
 
-use super::assess::{Assessment, Because, Month, Outcome, is_downtime};
+use super::assessment::{Assessment, Because, Month, Outcome, is_downtime};
 use super::downtime::{DownMinute, spoken};
 use super::incidents::{Incident, OnResource, said_by};
 use super::row::Row;
-use super::terms::{Measure, NoTerms, Per, Term};
+use super::terms::{Per, Term};
 use super::usage::Usage;
 
 /// How many incidents are told one by one; the others are counted.
@@ -29,57 +29,6 @@ pub fn incident_name(incident: &Incident) -> String {
     match incident.tracking_id.as_str() {
         "" => ENTERED_BY_A_PERSON.to_owned(),
         id => id.to_owned(),
-    }
-}
-
-/// Why there is no row for a usage.
-pub fn no_terms(usage: &Usage, why: &NoTerms) -> String {
-    let Usage { provider, service, .. } = usage;
-    match (why, &usage.tier) {
-        (NoTerms::UnknownService, _) => {
-            format!(
-                "no terms are known for {service} of {provider}: nothing is computed for it (`terms:`, or `--terms FILE`, adds them)"
-            )
-        }
-        (NoTerms::WhichTier(tiers), None) => {
-            format!(
-                "{service} of {provider} has terms by tier: name one with `tier:` ({})",
-                tiers.join("; ")
-            )
-        }
-        (NoTerms::WhichTier(tiers), Some(tier)) => {
-            format!(
-                "no terms are known for the tier `{tier}` of {service} of {provider} (known: {})",
-                tiers.join("; ")
-            )
-        }
-    }
-}
-
-/// Why times alone are not enough under these terms.
-pub fn not_computable(term: &Term) -> Option<String> {
-    let needed = "a claim needs the counts of all requests and of those that failed";
-    if term.measure == Measure::ErrorRate {
-        return Some(format!(
-            "cannot be computed: the terms measure an error rate, and {needed}"
-        ));
-    }
-    if let DownMinute::Share(share) = term.down_minute {
-        return Some(format!(
-            "cannot be computed: a minute counts if at least {} % of its requests fail, and {needed}",
-            share.normalize()
-        ));
-    }
-    term.steps
-        .is_empty()
-        .then(|| "cannot be computed: the steps of these terms are not known here".to_owned())
-}
-
-/// Why no step applies.
-pub fn no_step(term: &Term) -> String {
-    match term.steps.first() {
-        Some(step) => format!("the uptime is not below {} %", step.below.normalize()),
-        None => "the terms have no steps".to_owned(),
     }
 }
 

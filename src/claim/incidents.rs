@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Time;
-use crate::event::EventType;
-use crate::event::fold;
+use crate::event::catalogue::Catalogue as Services;
+use crate::event::{EventType, fold};
 
 use super::entered::Downtime;
 use super::usage::{Usage, resource_key, resource_name};
+use super::words::service_key;
 
 mod listed;
 mod read;
@@ -223,6 +224,28 @@ fn numbered(incidents: &[Incident]) -> Vec<Option<u32>> {
 }
 
 impl Incident {
+    /// What a person entered, as it is computed with.
+    pub fn of_downtime(entered: &Downtime, services: &Services) -> Self {
+        let resource = entered.resource.as_deref().map(resource_key);
+        Self {
+            tracking_id: String::new(),
+            provider: entered.provider.clone(),
+            event_type: EventType::ServiceIssue,
+            impact: vec![Impact {
+                service_key: service_key(services, &entered.service),
+                region_key: entered.region.as_deref().map(fold),
+            }],
+            subscriptions: entered.subscription.iter().cloned().collect(),
+            resources: resource.into_iter().collect(),
+            started: entered.from,
+            mitigated: Some(entered.until),
+            source: Source::Correction,
+            ended_by: None,
+            listed: None,
+            entered: Some(Arc::new(entered.clone())),
+        }
+    }
+
     /// Whether it impacted a usage, whose region is compared by `region`: its service there, and its account or resource.
     fn touches(&self, usage: &Usage, region: Option<&str>) -> bool {
         if self.provider != usage.provider {

@@ -14,7 +14,9 @@
 use crate::problem::meant::meant;
 
 mod amounts;
+mod asked;
 mod assess;
+mod assessment;
 mod compute;
 mod downtime;
 mod entered;
@@ -36,7 +38,8 @@ mod words;
 mod tests;
 
 pub use amounts::Amounts;
-pub use compute::{Asked, Computed, Rows, compute, explained};
+pub use asked::{Asked, Rows};
+pub use compute::{Computed, compute, explained};
 pub use entered::{DOWNTIMES_MOST, Downtime, Typed as TypedDowntime, Withdrawn, reason as reason_to_withdraw};
 pub use explain::ENTERED_BY_A_PERSON;
 pub use incidents::{EndedBy, Impact as ImpactOn, Incident, OnList, Source, is_of_any, read_incidents, said_by};

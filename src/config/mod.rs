@@ -18,6 +18,7 @@ mod customers;
 mod outbound;
 mod read;
 mod reviews;
+mod values;
 
 pub use outbound::{Proxy, TrustFile, relay_warning, unused_proxy_variables};
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::read::{checked, password, path};
+use super::values::{checked, password, path};
 use super::{Settings, Smtp};
 use crate::dispatch::proxy::Exception;
 use crate::dispatch::smtp::own_hello;

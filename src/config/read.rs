@@ -1,7 +1,6 @@
 //! The settings file, key by key.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use crate::channel::EmailAddress;
 use crate::problem::Problem;
@@ -10,6 +9,7 @@ use crate::problem::fields::{Fields, Keys, Reading};
 use crate::problem::yaml::{Node, Value};
 use crate::schedule::Cron;
 
+use super::values::{checked, password, path};
 use super::{DAY, Limits, Log, MailFrom, NOWHERE, Retention, Settings, Smtp, Tokens, customers, outbound, reviews};
 
 const SETTINGS: Keys = Keys {
@@ -330,32 +330,6 @@ impl Reader<'_, '_> {
     }
 }
 
-/// The name of the secret that holds a password.
-pub(super) fn password(reading: &Reading<'_>, node: &Node) -> Option<String> {
-    if let Value::Map(_) = node.value {
-        return reading.secret(node);
-    }
-    let hint = "put it into a file of the secrets directory and write `password: { secret: its-name }`";
-    reading.error(node.place, "a password is not written in the settings", Some(hint));
-    None
-}
-
-/// The text of `node` as `read` understands it, or a problem in its words.
-pub(super) fn checked<T>(
-    reading: &Reading<'_>,
-    node: &Node,
-    key: &str,
-    read: impl Fn(&str) -> Result<T, String>,
-) -> Option<T> {
-    let text = match (&node.value, key) {
-        (Value::Number(written), "listen") => written.clone(),
-        _ => reading.text(node, &format!("`{key}`"))?,
-    };
-    read(text.trim())
-        .map_err(|what| reading.error(node.place, &what, None))
-        .ok()
-}
-
 /// `127.0.0.1:8080`
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -368,13 +342,6 @@ pub(super) fn log(text: &str) -> Result<Log, String> {
         "json" => Ok(Log::Json),
         "journald" => Ok(Log::Journald),
         other => Err(format!("`{other}` is no way to log: text, json or journald")),
-    }
-}
-
-pub(super) fn path(text: &str) -> Result<PathBuf, String> {
-    match text.chars().any(char::is_control) {
-        true => Err("a path has no control characters".to_owned()),
-        false => Ok(PathBuf::from(text)),
     }
 }
 

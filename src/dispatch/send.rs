@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use super::http::HttpSender;
 use super::smtp::Mailer;
-use crate::channel::email::{Email, Sender};
+use crate::channel::email::Email;
+use crate::channel::sender::Sender;
 use crate::channel::{Address, Outcome, SecretRef, Target, document, email, reply, webhook};
 use crate::clock::Clock;
 use crate::customer::CustomerId;

@@ -9,6 +9,7 @@ use super::allowance::{Allowance, Stop};
 use super::azure;
 use super::draft::Draft;
 use super::json::{self, Fault, Node, Sort};
+use super::posted::{Ignored, Source};
 use super::{Arrival, Event};
 
 /// What one JSON value takes with its key while a body is read, bytes.
@@ -19,20 +20,6 @@ const TIMES_AS_HTML: usize = 32;
 
 /// What the largest text takes while it is made safe and plain, bytes.
 const LARGEST_TEXT_BYTES: usize = 16 << 20;
-
-/// Whose events a path is for (`/v1/events/azure`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// Microsoft Azure Service Health.
-    Azure,
-}
-
-impl Source {
-    /// The source of this name, as it stands in a path.
-    pub fn named(word: &str) -> Option<Self> {
-        word.eq_ignore_ascii_case("azure").then_some(Self::Azure)
-    }
-}
 
 /// What a body held.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,17 +68,6 @@ impl Parsed {
     pub fn next_event(&mut self) -> Option<Event> {
         self.drafts.next().map(|draft| draft.finish(self.arrival))
     }
-}
-
-/// Something that was understood and is no health event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ignored {
-    /// What it is, in a word or two (`ResourceHealth`, `Administrative`).
-    pub what: String,
-    /// Why it is ignored, as a sentence without a full stop.
-    pub why: String,
-    /// Which element of a list it is (`value[3]`).
-    pub field: Option<String>,
 }
 
 /// A body that cannot be read, and what in it is to blame.

@@ -14,9 +14,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono_tz::Tz;
 
 use super::query::Query;
-use super::sessions::{LOCAL_COOKIE, SECURE_COOKIE};
 use super::zone;
 use crate::secret::Secret;
+
+/// The cookie over https.
+pub const SECURE_COOKIE: &str = "__Host-bellwether";
+
+/// The cookie of a browser on this machine over plain http.
+pub const LOCAL_COOKIE: &str = "bellwether-local";
 
 /// How many cookies of ours are looked at.
 const COOKIES_MOST: usize = 4;

@@ -33,6 +33,7 @@ mod room;
 mod routes;
 mod serve;
 mod sessions;
+mod way_back;
 mod zone;
 
 use std::sync::Arc;

@@ -14,10 +14,9 @@ use axum::response::{Html, IntoResponse, Response};
 use chrono_tz::Tz;
 
 use super::caller::{Caller, is_from_another_site};
-use super::pages::signing_in;
 use super::refusal::Refusal;
 use super::sessions::{Reader, SignedIn};
-use super::{AppState, zone};
+use super::{AppState, way_back, zone};
 use crate::view::page::{self, Around, Frame, Refused};
 
 /// How many customers an operator is offered to read as; `?as=` takes all.
@@ -50,7 +49,7 @@ pub async fn around(State(app_state): State<Arc<AppState>>, request: Request, ne
     let frame = wants_page.then(|| {
         let mut frame = frame(&app_state, request.uri(), zone::chosen(request.headers()), false);
         frame.back = None;
-        frame.sign_in = Some(signing_in::leading_back(&method, request.uri()));
+        frame.sign_in = Some(way_back::leading_back(&method, request.uri()));
         frame
     });
     let response = match is_from_elsewhere(&app_state, &method, request.headers()) {

@@ -9,18 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::AppState;
 use super::auth::Scope;
-use super::caller::Caller;
+use super::caller::{Caller, LOCAL_COOKIE, SECURE_COOKIE};
 use super::query::Query;
 use super::refusal::Refusal;
 use crate::clock::Time;
 use crate::customer::{CustomerId, Viewer};
 use crate::secret::Secret;
-
-/// The cookie over https.
-pub const SECURE_COOKIE: &str = "__Host-bellwether";
-
-/// The cookie of a browser on this machine over plain http.
-pub const LOCAL_COOKIE: &str = "bellwether-local";
 
 /// How long somebody stays signed in.
 const LASTS: chrono::Duration = chrono::Duration::hours(12);

@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::IncidentId;
-use super::reviews::Size;
 use crate::clock::Time;
-use crate::event::{Kind, Window};
+use crate::event::{Kind, Size, Window};
 
 /// The longest reason, characters.
 pub const REASON_CHARS_MOST: usize = 1_000;

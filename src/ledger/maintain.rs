@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use tokio::sync::oneshot;
 
 use super::decide::Subject;
 use super::thin::Thinning;
@@ -446,6 +445,3 @@ fn discard(dir: &Path) {
         tracing::warn!(%error, "a store that is not used could not be removed");
     }
 }
-
-/// Those who wait for something, as they are answered.
-pub(super) type Waits = Vec<oneshot::Sender<()>>;

@@ -24,7 +24,7 @@ use crate::journal::Position;
 use crate::journal::{self, Journal};
 use crate::record::{Deadline, Input};
 use crate::rule::RuleSet;
-use crate::store::{Store, trust};
+use crate::store::{Store, trust, walk};
 
 mod changed;
 mod decide;
@@ -78,6 +78,9 @@ const NO_SPACE_WAIT: Duration = Duration::from_secs(1);
 /// Bytes of one segment of the journal.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
+/// Those who wait for something, as they are answered.
+type Waits = Vec<oneshot::Sender<()>>;
+
 /// What is asked of the ledger.
 enum Submission {
     Record {
@@ -93,7 +96,7 @@ enum Submission {
     Renewed(Result<Store>),
     Renew(Option<oneshot::Sender<()>>),
     Scrub(oneshot::Sender<()>),
-    Scrubbed(Result<Vec<crate::store::rebuild::Damage>>),
+    Scrubbed(Result<Vec<walk::Damage>>),
     WrittenOut(Result<()>),
     Thinned(Result<thin::Thinned>),
     Doubt(anyhow::Error),

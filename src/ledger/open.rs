@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 
 use super::deciding::Deciding;
 use super::maintain::Upkeep;
-use super::{Background, Figures, Followers, Ledger, Settings, Tell, Waiting, Writer, recorded, space, submissions};
+use super::{
+    Background, Figures, Followers, Ledger, Settings, Tell, Waiting, Writer, recorded, scrub, space, submissions,
+};
 use crate::clock::{Clock, Time};
 use crate::evaluate::own;
 use crate::journal::{self, Journal};
@@ -17,7 +19,7 @@ use crate::lookup;
 use crate::record::{Deadline, Input, Record};
 use crate::rule::RuleSet;
 use crate::store::trust::{self, Trust};
-use crate::store::{Store, View, checkpoint, rebuild};
+use crate::store::{Store, View, checkpoint, rebuild, walk};
 
 /// What a start found.
 pub struct Started {
@@ -99,7 +101,7 @@ fn reckon_from(clock: &Clock, reader: &journal::Reader, last: u64) {
 }
 
 /// Ranges of records that are gone.
-type Lost = Vec<rebuild::Damage>;
+type Lost = Vec<walk::Damage>;
 
 /// What was lost and is not on record yet: what the journal found, and what only the store proves.
 fn own_up(journal: &mut Journal, ahead: Option<u64>, found: &[journal::LostRange], damaged: Lost) -> Result<Lost> {
@@ -128,7 +130,7 @@ fn first_records(
     store: &mut Store,
     settings: &Settings,
     boot: Option<String>,
-    lost: &[rebuild::Damage],
+    lost: &[walk::Damage],
     notes: &[String],
 ) -> Result<()> {
     let at = settings.clock.now();
@@ -155,7 +157,7 @@ fn first_records(
         tracing::error!("the journal is damaged, but holds everything else: {note}");
     }
     if !lost.is_empty() || !notes.is_empty() {
-        let event = Box::new(own::journal_damaged(!lost.is_empty(), &told_of(lost, notes), at));
+        let event = Box::new(own::journal_damaged(!lost.is_empty(), &scrub::told_of(lost, notes), at));
         records.push(Record::Recorded {
             at,
             inputs: vec![Input::Heard { event }],
@@ -178,19 +180,6 @@ fn first_records(
             space::release_ballast(&settings.state); // for the next start
         }
     })
-}
-
-/// Damage in words, for the operator.
-pub(super) fn told_of(lost: &[rebuild::Damage], notes: &[String]) -> String {
-    let lines = lost
-        .iter()
-        .map(|(from, to, why)| format!("Records {from} to {to}: {why}."));
-    let mut text: Vec<String> = lines.chain(notes.iter().cloned()).collect();
-    text.push(
-        "The damaged file is kept beside the journal. What these records decided may be told again, with the same ids."
-            .to_owned(),
-    );
-    text.join("\n")
 }
 
 /// Whether incidents are known that were heard by a version without a clock for what they owe.

@@ -11,13 +11,12 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::maintain::Waits;
-use super::{Cycle, Submission, Writer, open};
+use super::{Cycle, Submission, Waits, Writer};
 use crate::evaluate::own;
 use crate::journal;
 use crate::record::{Input, Record};
-use crate::store::rebuild;
 use crate::store::snapshot::Overrun;
+use crate::store::walk;
 
 /// How often writing out is begun again because too much was written meanwhile; then nothing else is written meanwhile.
 const OVERRUNS_MOST: u32 = 3;
@@ -26,7 +25,7 @@ const OVERRUNS_MOST: u32 = 3;
 #[derive(Default)]
 pub(super) struct Found {
     is_over: bool,
-    damaged: Vec<rebuild::Damage>,
+    damaged: Vec<walk::Damage>,
     waits: Waits,
     /// More damage was found while what the store knows was written out.
     is_to_be_written_again: bool,
@@ -63,7 +62,7 @@ impl Writer {
     }
 
     /// Takes up what was found; it is put on record by this cycle.
-    pub(super) fn scrubbed(&mut self, found: Result<Vec<rebuild::Damage>>) {
+    pub(super) fn scrubbed(&mut self, found: Result<Vec<walk::Damage>>) {
         if let Some(thread) = self.background.scrubbing.take() {
             let _ = thread.join();
         }
@@ -98,7 +97,7 @@ impl Writer {
         for (from, to, why) in damaged.clone() {
             self.stage(&Record::Lost { at, from, to, why }, cycle)?;
         }
-        let event = Box::new(own::journal_damaged(true, &open::told_of(&damaged, &[]), at));
+        let event = Box::new(own::journal_damaged(true, &told_of(&damaged, &[]), at));
         self.record_raised(Input::Heard { event }, cycle)
     }
 
@@ -213,14 +212,27 @@ impl Writer {
     }
 }
 
+/// Damage in words, for the operator.
+pub(super) fn told_of(lost: &[walk::Damage], notes: &[String]) -> String {
+    let lines = lost
+        .iter()
+        .map(|(from, to, why)| format!("Records {from} to {to}: {why}."));
+    let mut text: Vec<String> = lines.chain(notes.iter().cloned()).collect();
+    text.push(
+        "The damaged file is kept beside the journal. What these records decided may be told again, with the same ids."
+            .to_owned(),
+    );
+    text.join("\n")
+}
+
 /// What is damaged and not owned up to by a `Lost` record.
-fn unknown_damage(reader: &journal::Reader, is_closing: &AtomicBool) -> Result<Vec<rebuild::Damage>> {
+fn unknown_damage(reader: &journal::Reader, is_closing: &AtomicBool) -> Result<Vec<walk::Damage>> {
     let mut damaged = Vec::new();
     for record in reader.tail(1).take_while(|_| !is_closing.load(Ordering::Relaxed)) {
         match record {
             Ok((_, bytes)) if bytes.starts_with(b"{\"lost\"") => {
                 if let Ok(Record::Lost { from, to, .. }) = Record::from_bytes(&bytes) {
-                    rebuild::owned_up(&mut damaged, from, to);
+                    walk::owned_up(&mut damaged, from, to);
                 }
             }
             Ok(_) => {}

@@ -8,9 +8,8 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::maintain::Waits;
 use super::retire::Forgotten;
-use super::{Submission, Writer};
+use super::{Submission, Waits, Writer};
 use crate::journal::{self, Keep, Rewriter};
 use crate::record::{Change, Record};
 use crate::store::checkpoint;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::Place;
 use super::fields::Reading;
 use super::letters::{Odd, Sort, first_odd, has_typographic_quotes, named, plain, unquoted};
-use super::yaml::{Node, Value};
+use super::yaml::{self, Node, Size, Value};
 
 /// Which keys hold what kind of text; all others hold names, where nothing may be invisible.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,8 +30,26 @@ enum Role {
     Free,
 }
 
+impl Reading<'_> {
+    /// The tree of the file; what is not YAML is a problem, and so are characters that nobody sees.
+    pub fn tree(&self, texts: Texts) -> Option<Node> {
+        self.tree_within(texts, yaml::BY_HAND)
+    }
+
+    /// The same, of a file of at most this size.
+    pub fn tree_within(&self, texts: Texts, size: Size) -> Option<Node> {
+        let tree = yaml::parse_within(self.text, size);
+        let tree = tree.map_err(|error| self.error(error.place, &error.what, error.hint.as_deref()));
+        let tree = tree.ok()?;
+        if self.text.contains('!') {
+            refuse_tags(self, &tree, texts);
+        }
+        Some(examined(self, tree, texts))
+    }
+}
+
 /// Tells what is odd in a tree, and gives it back mended.
-pub(super) fn examined(reading: &Reading<'_>, tree: Node, texts: Texts) -> Node {
+fn examined(reading: &Reading<'_>, tree: Node, texts: Texts) -> Node {
     if reading.text.is_ascii() {
         return tree;
     }
@@ -46,7 +64,7 @@ pub(super) fn examined(reading: &Reading<'_>, tree: Node, texts: Texts) -> Node 
 }
 
 /// Refuses the tags of YAML (`!production`): it drops them in silence, and who typed one meant "not".
-pub(super) fn refuse_tags(reading: &Reading<'_>, node: &Node, texts: Texts) {
+fn refuse_tags(reading: &Reading<'_>, node: &Node, texts: Texts) {
     Tags {
         reading,
         texts,

@@ -5,7 +5,17 @@ use serde_saphyr::budget::BudgetBreach;
 
 use super::Place;
 use super::letters::{first_odd, named, typographic_quote};
-use super::yaml::NotYaml;
+
+/// Why a text is not YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotYaml {
+    /// Where the reader stopped.
+    pub place: Place,
+    /// Why.
+    pub what: String,
+    /// What to type instead.
+    pub hint: Option<String>,
+}
 
 /// How many lines before the one where the parser stopped may hold the mistake.
 const LINES_BACK: usize = 2;

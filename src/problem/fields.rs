@@ -5,9 +5,8 @@
 
 use std::cell::RefCell;
 
-use super::examine::{Texts, examined, refuse_tags};
 use super::meant::{meant, same};
-use super::yaml::{self, Node, Size, Value};
+use super::yaml::{Node, Value};
 use super::{Place, Problem, Severity};
 
 /// Something read, and where it stands.
@@ -106,22 +105,6 @@ impl<'t> Reading<'t> {
             problems: RefCell::default(),
             hidden: RefCell::default(),
         }
-    }
-
-    /// The tree of the file; what is not YAML is a problem, and so are characters that nobody sees.
-    pub fn tree(&self, texts: Texts) -> Option<Node> {
-        self.tree_within(texts, yaml::BY_HAND)
-    }
-
-    /// The same, of a file of at most this size.
-    pub fn tree_within(&self, texts: Texts, size: Size) -> Option<Node> {
-        let tree = yaml::parse_within(self.text, size);
-        let tree = tree.map_err(|error| self.error(error.place, &error.what, error.hint.as_deref()));
-        let tree = tree.ok()?;
-        if self.text.contains('!') {
-            refuse_tags(self, &tree, texts);
-        }
-        Some(examined(self, tree, texts))
     }
 
     /// Notes an error.

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
 use super::Place;
-use super::explain::explain;
+use super::explain::{NotYaml, explain};
 
 /// The longest file that is read, bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -59,17 +59,6 @@ pub enum Value {
     List(Vec<Node>),
     /// Keys and values in the order of the file; keys may repeat.
     Map(Vec<(Node, Node)>),
-}
-
-/// Why a text is not YAML.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotYaml {
-    /// Where the reader stopped.
-    pub place: Place,
-    /// Why.
-    pub what: String,
-    /// What to type instead.
-    pub hint: Option<String>,
 }
 
 impl Node {

@@ -6,140 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::customer::{CustomerId, Customers, ORGANISATION, Sees, may_be_a_customer};
-use crate::event::catalogue::Catalogue;
-use crate::notification::hash;
-use crate::problem::meant::meant;
-use crate::problem::{Place, Problem, Severity};
+use crate::customer::{CustomerId, ORGANISATION, Sees, may_be_a_customer};
+use crate::problem::Problem;
 
 use super::file::resolve::{Names, resolve};
-use super::file::{Draft, Scope, customer_of, digest};
+use super::file::{Draft, Scope, customer_of};
+use super::findings::Findings;
 use super::parallel::{self, Progress};
 use super::set::Files;
 use super::settle::Folder;
 use super::test::Ran;
-use super::{RuleFile, RuleSet};
+use super::{RuleFile, RuleSet, lint};
 
-/// What problems with the rules folder itself are told of.
-pub const EVERYTHING: &str = "rules/";
-
-/// One rule file's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Path below the rules folder, `/`-separated (`contoso/production.yaml`).
-    pub path: String,
-    /// Its text.
-    pub text: String,
-}
-
-/// The settings that decide which rule matches what.
-#[derive(Debug, Clone)]
-pub struct Deciding {
-    /// Who owns what.
-    pub customers: Arc<Customers>,
-    /// Names of services and regions.
-    pub catalogue: Arc<Catalogue>,
-    /// The operator's own catalogue as written; `None` for the shipped one.
-    pub catalogue_text: Option<String>,
-    /// Whether receivers may have private addresses and plain http.
-    pub allow_private: bool,
-    /// Which version of the rule language the files were checked by.
-    language: u32,
-    /// A hash over all of that.
-    name: String,
-}
-
-/// The version of the rule language: a higher one where files that were good may be wrong now. The first start of a
-/// daemon that knows a newer one checks every file again: what is wrong now is told, and stays in force as it was.
-const LANGUAGE: u32 = 2;
-
-/// The version that is meant where none was written down.
-const LANGUAGE_AT_FIRST: u32 = 1;
-
-fn language_at_first() -> u32 {
-    LANGUAGE_AT_FIRST
-}
-
-fn is_language_at_first(language: &u32) -> bool {
-    *language == LANGUAGE_AT_FIRST
-}
-
-/// [`Deciding`] as it is remembered.
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    #[serde(default)]
-    customers: Customers,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    catalogue: Option<String>,
-    #[serde(default)]
-    allow_private: bool,
-    #[serde(default = "language_at_first", skip_serializing_if = "is_language_at_first")]
-    language: u32,
-}
-
-impl Deciding {
-    /// The settings with the operator's own catalogue, or the shipped one.
-    ///
-    /// # Errors
-    /// When the operator's catalogue can't be read, with the reason.
-    pub fn new(customers: Customers, catalogue_text: Option<String>, allow_private: bool) -> Result<Self, String> {
-        Self::of_language(customers, catalogue_text, allow_private, LANGUAGE)
-    }
-
-    fn of_language(
-        customers: Customers,
-        catalogue_text: Option<String>,
-        allow_private: bool,
-        language: u32,
-    ) -> Result<Self, String> {
-        let catalogue = catalogue_text
-            .as_deref()
-            .map_or_else(|| Ok(Catalogue::shipped()), Catalogue::parse)?;
-        let mut settings = Self {
-            customers: Arc::new(customers),
-            catalogue: Arc::new(catalogue),
-            catalogue_text,
-            allow_private,
-            language,
-            name: String::new(),
-        };
-        settings.name = hash(&[&settings.to_text()]);
-        Ok(settings)
-    }
-
-    /// What these settings are known by: others have another name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// All of it as one JSON text: what is remembered beside the rule files.
-    pub fn to_text(&self) -> String {
-        let remembered = Remembered {
-            customers: Customers::clone(&self.customers),
-            catalogue: self.catalogue_text.clone(),
-            allow_private: self.allow_private,
-            language: self.language,
-        };
-        serde_json::to_string(&remembered).expect("plain maps and strings can be written")
-    }
-
-    /// Reads what [`Deciding::to_text`] wrote.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn from_text(text: &str) -> Result<Self, String> {
-        let remembered: Remembered = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Remembered {
-            customers,
-            catalogue,
-            allow_private,
-            language,
-        } = remembered;
-        Self::of_language(customers, catalogue, allow_private, language)
-    }
-}
+pub use super::deciding::{Deciding, EVERYTHING, Source};
+pub use super::findings::Broken;
 
 /// What came of a check.
 #[derive(Debug)]
@@ -156,17 +36,19 @@ pub struct Checked {
     pub tests: Vec<Ran>,
 }
 
-/// A file that can't be used as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// Its path; of a folder that is missing or empty, the folder's, with a `/` at the end.
-    pub path: String,
-    /// Whose it is.
-    pub customer: CustomerId,
-    /// How many errors it has.
-    pub problems: usize,
-    /// SHA-256 of the broken text, hex; empty where there is no text.
-    pub digest: String,
+impl Checked {
+    fn of(mut findings: Findings, changed: Vec<String>, set: RuleSet) -> Self {
+        findings
+            .problems
+            .sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
+        Self {
+            set,
+            problems: findings.problems,
+            broken: findings.broken,
+            changed,
+            tests: findings.tests,
+        }
+    }
 }
 
 /// Checks all files together, with nobody watching.
@@ -181,7 +63,7 @@ pub fn check_watched(sources: &[Source], last_good: &Files, settings: &Deciding,
     if sources.is_empty() && last_good.is_empty() {
         findings.nobody_wrote_anything(&settings.customers);
     }
-    findings.checked(changed(&files, last_good), RuleSet::new(files, settings))
+    Checked::of(findings, changed(&files, last_good), RuleSet::new(files, settings))
 }
 
 /// Checks the folders in which something differs from what is in force; the rest stays as it is, and nothing more is
@@ -204,7 +86,7 @@ pub fn recheck(
     let is_touched = |path: &str| touched.contains(&customer_of(path));
     let sources = sources.iter().filter(|source| is_touched(&source.path));
     let (files, findings) = settle(sources, &before, settings, progress);
-    findings.checked(changed(&files, &before), in_force.with(&files, &before))
+    Checked::of(findings, changed(&files, &before), in_force.with(&files, &before))
 }
 
 /// The customers one of whose texts is not what is in force.
@@ -297,96 +179,9 @@ fn settle_one(
         folder.gone.clone_from(&unread.absent);
     }
     folder.settle(customer, &mut findings);
+    lint::folder(customer, &folder);
+    folder.report(&mut findings);
     (folder.into_files(), findings)
-}
-
-/// What a check has to say.
-#[derive(Default)]
-pub(super) struct Findings {
-    pub(super) problems: Vec<Problem>,
-    broken: Vec<Broken>,
-    pub(super) tests: Vec<Ran>,
-}
-
-impl Findings {
-    fn checked(mut self, changed: Vec<String>, set: RuleSet) -> Checked {
-        self.problems
-            .sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
-        Checked {
-            set,
-            problems: self.problems,
-            broken: self.broken,
-            changed,
-            tests: self.tests,
-        }
-    }
-
-    fn add(&mut self, other: Findings) {
-        self.problems.extend(other.problems);
-        self.broken.extend(other.broken);
-        self.tests.extend(other.tests);
-    }
-
-    /// A folder that belongs to nobody is an error of each of its files.
-    fn refuse_stranger(&mut self, source: &Source, customer: &CustomerId, customers: &Customers) -> bool {
-        if customers.sees(customer) != Sees::Nothing {
-            return false;
-        }
-        let known = customers.by_name.iter().flatten().map(|(id, _)| id.as_str());
-        let (what, hint) = match source.path.split_once('/') {
-            None => ("a rule file belongs into the folder of a customer".to_owned(), None),
-            Some((folder, _)) => (
-                format!("`{folder}` is not a customer in the settings"),
-                meant(folder, known),
-            ),
-        };
-        let hint = hint.unwrap_or("name it under `customers:`, or move the file".to_owned());
-        let problem = Problem::at(
-            Severity::Error,
-            &source.path,
-            &source.text,
-            Place::default(),
-            &what,
-            Some(&hint),
-        );
-        self.broken(&source.path, customer, 1, digest(&source.text));
-        self.problems.push(problem);
-        true
-    }
-
-    /// Notes a file that is not used as it is.
-    pub(super) fn broken(&mut self, path: &str, customer: &CustomerId, problems: usize, digest: String) {
-        self.broken.push(Broken {
-            path: path.to_owned(),
-            customer: customer.clone(),
-            problems,
-            digest,
-        });
-    }
-
-    /// No rule files at all, and none before.
-    fn nobody_wrote_anything(&mut self, customers: &Customers) {
-        let hint = if customers.are_separate() {
-            "put a customer's rule files into a folder of its name in it, such as contoso/production.yaml"
-        } else {
-            "put a rule file into it, such as production.yaml"
-        };
-        let problem = Problem::of_file(Severity::Error, EVERYTHING, "there are no rule files", Some(hint));
-        self.problems.push(problem);
-        self.broken(
-            EVERYTHING,
-            &CustomerId::new(crate::customer::OPERATOR),
-            1,
-            String::new(),
-        );
-    }
-
-    fn of_folder(&mut self, customer: &CustomerId, what: &str, hint: &str) {
-        let path = format!("{customer}/");
-        self.problems
-            .push(Problem::of_file(Severity::Error, &path, what, Some(hint)));
-        self.broken(&path, customer, 1, String::new());
-    }
 }
 
 /// The files that were in force, from their journalled texts: nothing is refused, as all of it was good once.

@@ -5,7 +5,9 @@
 
 pub mod check;
 pub mod condition;
+mod deciding;
 pub mod file;
+mod findings;
 pub mod index;
 pub mod lint;
 mod never;

@@ -9,8 +9,8 @@ use crate::event::catalogue::Catalogue;
 use crate::event::{Event, fold};
 use crate::notification::{EndpointId, hash};
 
-use super::check::Deciding;
 use super::condition::{Judgement, Left, Subject, judge, judge_following, left, visible};
+use super::deciding::Deciding;
 use super::index::{Facts, Keys, Scratch};
 use super::steps::{Allowance, TooCostly};
 use super::why::WhyNot;

@@ -11,12 +11,13 @@ use crate::customer::CustomerId;
 use crate::event::Provider;
 use crate::problem::{Place, Problem, Severity};
 
-use super::check::{Deciding, Findings, Source};
+use super::deciding::{Deciding, Source};
 use super::file::resolve::{Names, resolve};
 use super::file::{Draft, MAX_PATTERN_BYTES, MAX_PATTERN_PLACES, MAX_RULES, MAX_USAGES, Scope};
+use super::findings::Findings;
 use super::steps::Steps;
 use super::test::{Outcome, Ran, Results, Stage, run};
-use super::{Cost, Need, Pattern, Rule, RuleFile, Sort, lint};
+use super::{Cost, Need, Pattern, Rule, RuleFile, Sort};
 
 /// How often the files of a folder may hold each other back before all of them are: each time, all of them are looked at
 /// again.
@@ -170,8 +171,6 @@ impl<'t> Folder<'t> {
                 break;
             }
         }
-        lint::folder(customer, self);
-        self.report(findings);
     }
 
     /// A folder's limits: no customer may slow down the others.
@@ -480,7 +479,7 @@ impl<'t> Folder<'t> {
         files.flat_map(|file| &file.receivers).collect()
     }
 
-    fn report(&mut self, findings: &mut Findings) {
+    pub(super) fn report(&mut self, findings: &mut Findings) {
         for member in &self.files {
             let problems = member.draft.reading.take_problems();
             if !member.is_new() {

@@ -14,7 +14,7 @@ use super::apply::{Op, ops};
 use super::checkpoint::{self, Lines};
 use super::item::{DeliveryItem, Item, Patch};
 use super::keys::{self, Key};
-use super::rebuild::{self, Damage};
+use super::walk::{self, Damage};
 use crate::incident::IncidentId;
 use crate::journal;
 use crate::journal::Position;
@@ -49,7 +49,7 @@ pub fn fold(state: &Path, reader: &journal::Reader, through: u64, stop: &AtomicB
 fn folded(state: &Path, reader: &journal::Reader, through: u64, stop: &AtomicBool, held: usize) -> Result<Folded> {
     let mut fold = Fold::on(checkpoint::newest(state)?, checkpoint::Unfinished::of(state)?);
     let (from, old) = (fold.through + 1, fold.base.clone());
-    let damaged = rebuild::each_record(reader, from, through, stop, |seq, record, pieces| {
+    let damaged = walk::each_record(reader, from, through, stop, |seq, record, pieces| {
         fold.take(seq, record, pieces);
         match fold.bytes > held {
             true => fold.spill(stop),
@@ -191,7 +191,7 @@ impl Fold {
         let mut patches: BTreeMap<&Vec<u8>, &Vec<(u64, Patch)>> = self.patches.iter().collect();
         if let Some(base) = &self.base {
             checkpoint::each(base, |bytes, item: Item| {
-                rebuild::not_stopped(stop)?;
+                walk::not_stopped(stop)?;
                 let key = item.key().0;
                 while let Some((_, item)) = put.next_if(|(next, _)| **next <= key) {
                     out.push(&line(item))?;
@@ -213,7 +213,7 @@ impl Fold {
             .context("reading the checkpoint before")?;
         }
         put.try_for_each(|(_, item)| {
-            rebuild::not_stopped(stop)?;
+            walk::not_stopped(stop)?;
             out.push(&line(item))
         })?;
         patches

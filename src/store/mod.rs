@@ -43,6 +43,7 @@ pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trust;
+pub mod walk;
 
 pub use place::directory;
 pub use reader::{Former, Reader};

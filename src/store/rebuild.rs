@@ -5,23 +5,19 @@
 //! whole: half of a checkpoint is nothing that a journal could be applied to.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::durable::remove_dir;
 use crate::journal;
-use crate::lookup;
-use crate::record::{Piece, Record};
 use crate::store::apply::{self, Op};
 use crate::store::trust::{self, Trust};
+use crate::store::walk::{Damage, each_record, not_stopped};
 use crate::store::{Store, checkpoint, fold, former, is_no_space, keys, place};
 
 /// Records applied in one batch while catching up, if they are small.
 const BATCH_RECORDS: usize = 500;
-
-/// Records that cannot be read: from, to, what was found.
-pub type Damage = (u64, u64, String);
 
 /// How the store came to be what it is.
 pub struct Opened {
@@ -189,73 +185,6 @@ pub fn catch_up(store: &mut Store, reader: &journal::Reader, stop: &AtomicBool) 
     Ok(damaged)
 }
 
-/// Goes through the journal's records from `from` to `through`. Returns what is damaged and not owned up to.
-///
-/// # Errors
-/// When the journal cannot be read, or `stop` was set; also what `take` returns.
-pub fn each_record(
-    reader: &journal::Reader,
-    from: u64,
-    through: u64,
-    stop: &AtomicBool,
-    mut take: impl FnMut(u64, &Record, &[Piece]) -> Result<()>,
-) -> Result<Vec<Damage>> {
-    let mut damaged: Vec<Damage> = Vec::new();
-    for record in reader.tail(from) {
-        not_stopped(stop)?;
-        let (seq, bytes) = match record {
-            Ok(record) => record,
-            Err(journal::Error::Damaged { from, to, why }) => {
-                damaged.push((from, to, why));
-                continue;
-            }
-            Err(error) => return Err(error).context("reading the journal"),
-        };
-        if seq > through {
-            break;
-        }
-        let record = Record::from_bytes(&bytes).with_context(|| format!("record {seq}"))?;
-        if let Record::Lost { from, to, .. } = &record {
-            owned_up(&mut damaged, *from, *to);
-        }
-        take(seq, &record, &pieces_of(reader, seq, &record)?)?;
-    }
-    Ok(damaged)
-}
-
-/// What the records before a decision's last one hold of it. What is lost of them is left out: it is damage like any
-/// other, and reported where it is met.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub fn pieces_of(reader: &journal::Reader, seq: u64, record: &Record) -> Result<Vec<Piece>> {
-    let Record::Decided { after: Some(first), .. } = record else {
-        return Ok(Vec::new());
-    };
-    let mut pieces = Vec::new();
-    for seq in *first..seq {
-        let record = lookup::unless_lost(lookup::record(reader, seq))?;
-        if let Some(Record::Continued { first, changes, .. }) = record {
-            pieces.push(Piece { seq, first, changes });
-        }
-    }
-    Ok(pieces)
-}
-
-/// Looks whether to go on.
-///
-/// # Errors
-/// When `stop` was set.
-pub fn not_stopped(stop: &AtomicBool) -> Result<()> {
-    ensure!(!stop.load(Ordering::Relaxed), "the daemon is stopping");
-    Ok(())
-}
-
-/// Takes out what a `Lost` record owns up to.
-pub fn owned_up(damaged: &mut Vec<Damage>, from: u64, to: u64) {
-    damaged.retain(|(first, end, _)| *first < from || *end > to);
-}
-
 /// A store filled from the newest checkpoint that is whole; empty if there is none.
 fn from_checkpoint(state: &Path, dir: &Path, stop: &AtomicBool) -> Result<Store> {
     let mut store = Store::open(dir)?;
@@ -283,7 +212,7 @@ mod tests {
     use super::*;
     use crate::journal::Position;
     use crate::journal::{Journal, Options};
-    use crate::record::BrokenFile;
+    use crate::record::{BrokenFile, Record};
     use crate::store::item::Item;
 
     const BOOT: Option<&str> = Some("b");

@@ -4,6 +4,7 @@ mod architecture;
 mod archive;
 mod claims;
 mod cli;
+mod circles;
 mod closed;
 mod corrections;
 mod credits;

@@ -16,12 +16,12 @@ use crate::event::fold;
 use crate::problem::Place;
 
 use super::downtime::{DownMinute, Uptime};
-use super::explain;
 use super::last_day::ClaimWithin;
 use super::money::Currency;
 use super::usage::Usage;
 
 mod read;
+pub mod why;
 
 pub use read::{read_items, read_terms};
 
@@ -236,7 +236,7 @@ impl Catalogue {
     /// Why there are no terms for what somebody uses; `None` if there are.
     pub fn lacks(&self, usage: &Usage) -> Option<String> {
         let editions = self.editions(&usage.provider, &usage.service_key, usage.tier.as_deref());
-        editions.err().map(|why| explain::no_terms(usage, &why))
+        editions.err().map(|why| why::no_terms(usage, &why))
     }
 
     /// The terms for a service and a tier. Own terms come first; those for the tier before those for all tiers; a service

@@ -36,7 +36,7 @@ use super::allowance::Allowance;
 use super::draft::Draft;
 use super::json::{Document, Fault, Node, Oddity, Sort};
 use super::note::{Note, Notes};
-use super::read::{Ignored, Source};
+use super::posted::{Ignored, Source};
 use shape::Shape;
 
 /// How much of what is ignored is named, elements; the others are counted.

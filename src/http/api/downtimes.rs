@@ -16,7 +16,7 @@ use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use super::whose::{after, may_name, next, viewer_of, whose, whose_are_read};
-use crate::claim::{self, Catalogue, DOWNTIMES_MOST, Downtime, TypedDowntime, Unfit, reason_to_withdraw};
+use crate::claim::{self, Catalogue, DOWNTIMES_MOST, Downtime, Incident, TypedDowntime, Unfit, reason_to_withdraw};
 use crate::clock::{Time, read_moment};
 use crate::customer::{CustomerId, ORGANISATION, Viewer};
 use crate::record::Command;
@@ -131,7 +131,7 @@ fn may_be_entered(reading: &Reading, downtime: &Downtime, now: Time) -> Result<B
 
 /// That nothing is computed of a downtime, because the rule files name nothing that it touches.
 fn unused(reading: &Reading, downtime: &Downtime) -> Option<String> {
-    let incident = downtime.incident(&reading.rules.catalogue);
+    let incident = Incident::of_downtime(downtime, &reading.rules.catalogue);
     let files = reading.rules.files_of(&downtime.customer);
     let is_used = claim::is_of_any(&incident, files.flat_map(|file| &file.usages));
     let whose = match downtime.customer.as_str() {

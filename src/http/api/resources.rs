@@ -15,6 +15,7 @@ use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
 use super::incidents::find;
+use super::shapes::Counts;
 use super::whose::{after, may_name, next, viewer_of, whose, whose_are_read};
 use crate::clock::Time;
 use crate::customer::CustomerId;
@@ -25,7 +26,6 @@ use crate::incident::resources::{KEPT_MOST, Resource};
 use crate::problem::fields;
 use crate::record::Command;
 use crate::store::read::listed::ListedResource;
-use crate::view::impacted::Impacted;
 use crate::view::story::Extract;
 
 /// How many are listed unless asked otherwise.
@@ -37,23 +37,6 @@ const LIST_MOST: usize = 1_000;
 /// What is said of a list that goes on elsewhere.
 const CUT: &str = "this list has a next page, so nothing follows from what it leaves out; hand in the other pages, too, the last \
                    one last";
-
-/// How many resources of an incident there are.
-#[derive(Serialize)]
-pub struct Counts {
-    confirmed: usize,
-    potential: usize,
-}
-
-impl Counts {
-    /// As a viewer may know it.
-    pub fn of(impacted: &Impacted) -> Self {
-        Self {
-            confirmed: impacted.confirmed,
-            potential: impacted.potential,
-        }
-    }
-}
 
 /// What came of a list.
 #[derive(Serialize)]

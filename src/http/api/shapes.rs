@@ -5,7 +5,6 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::owed::{CorrectionLine, ProgressLines, RevisionLine};
-use super::resources::Counts;
 use crate::clock::Time;
 use crate::delivery::{Attempt, State};
 use crate::event::{Arrival, Event, EventType, Kind, Level, Provider, Stage};
@@ -15,6 +14,7 @@ use crate::notification::{Channel, Form};
 use crate::record::Verdict;
 use crate::store::item::EventLine;
 use crate::view::filter::state_word;
+use crate::view::impacted::Impacted;
 use crate::view::story::{Affected, Became, Chapter, Fate, Gathering, Listed, OwnPart, Ruling, Silent, Story, Tracked};
 use crate::view::words::without_addresses;
 
@@ -53,6 +53,25 @@ impl ListedIncident {
             line: IncidentLine::of(&listed.incident),
             state: state_word(listed.state.at(now)),
             incomplete: listed.is_incomplete,
+        }
+    }
+}
+
+/// How many resources of an incident there are.
+#[derive(Serialize)]
+pub struct Counts {
+    /// How many were.
+    pub confirmed: usize,
+    /// How many may have been.
+    pub potential: usize,
+}
+
+impl Counts {
+    /// As a viewer may know it.
+    pub fn of(impacted: &Impacted) -> Self {
+        Self {
+            confirmed: impacted.confirmed,
+            potential: impacted.potential,
         }
     }
 }

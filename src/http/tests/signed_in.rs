@@ -2,7 +2,7 @@
 
 use axum::http::{StatusCode, header};
 
-use super::super::sessions::{LOCAL_COOKIE, SECURE_COOKIE};
+use super::super::caller::{LOCAL_COOKIE, SECURE_COOKIE};
 use super::super::{Doors, Settings, router};
 use super::{LOCAL, Place, REMOTE, Two, form_token, settings_of_two};
 use crate::clock::Clock;

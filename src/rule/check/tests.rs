@@ -1,5 +1,6 @@
 use super::*;
 use crate::customer::Customer;
+use crate::customer::Customers;
 use crate::rule::test::Outcome;
 
 const PRODUCTION: &str = include_str!("../../../tests/fixtures/rules/contoso/production.yaml");

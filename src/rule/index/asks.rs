@@ -2,8 +2,10 @@
 
 use crate::event::{EventType, Kind, Level, Provider, Stage};
 
-use super::build::AskedPair;
 use super::filter::{INLINE, Pair, Wide, scales, words};
+
+/// Any of these services (`None`: any at all) in any of these regions.
+pub(super) type AskedPair = (Option<Vec<u32>>, Option<Vec<u32>>);
 
 /// What one rule asks of an event. Numbers of services and regions are the builder's.
 #[derive(Debug, Clone)]

@@ -1,12 +1,12 @@
 //! From what rules ask to an index over them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::customer::CustomerId;
 
 use super::super::Pattern;
 use super::asks::{Asks, Filter, inline};
-use super::compile::Named;
 use super::dense::{Dense, KEYS, REGIONS, SERVICES, Values};
 use super::directory::{Directory, Entry};
 use super::filter::{INLINE, NUMBERS_MOST, Posting, Wide, words};
@@ -20,8 +20,13 @@ const ALONE: usize = 4;
 /// How many services, and regions, have a short code; the code 0 is any.
 const CODES: usize = 255;
 
-/// Any of these services (`None`: any at all) in any of these regions.
-pub(super) type AskedPair = (Option<Vec<u32>>, Option<Vec<u32>>);
+/// The accounts that the last rule named: often the next one names the same group.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) customer: CustomerId,
+    pub(super) ids: Arc<BTreeSet<String>>,
+    pub(super) set: Set,
+}
 
 /// What a rule is found by.
 #[derive(Debug, Clone, Copy)]

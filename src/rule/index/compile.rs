@@ -7,16 +7,8 @@ use crate::customer::{Customer, CustomerId, Customers, Sees};
 
 use super::super::{Condition, ImpactPattern, Rule};
 use super::asks::Asks;
-use super::build::{Access, Builder, Set};
+use super::build::{Access, Builder, Named, Set};
 use super::key::Key;
-
-/// The accounts that the last rule named: often the next one names the same group.
-#[derive(Debug)]
-pub(super) struct Named {
-    customer: CustomerId,
-    ids: Arc<BTreeSet<String>>,
-    set: Set,
-}
 
 impl Builder {
     /// Adds a rule, if it can match at all.
