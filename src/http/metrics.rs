@@ -75,6 +75,11 @@ impl Metrics {
             "Seconds from hearing an event to the first attempt of what tells it, the time to gather included",
             ledger.figures().event_to_wire.0.clone(),
         );
+        registry.register(
+            "ledger_cycle_seconds",
+            "Seconds for which the thread that writes was busy at a stretch; events are acknowledged in between",
+            ledger.figures().cycle.0.clone(),
+        );
         registry.register_collector(Box::new(Behind {
             ledger,
             clock,

@@ -43,11 +43,26 @@ pub struct Figures {
     dead: Mutex<BTreeMap<&'static str, u64>>,
     /// How long it took from hearing an event to the first attempt of what tells it.
     pub event_to_wire: EventToWire,
+    /// How long the thread that writes was busy at a stretch: events are acknowledged in between.
+    pub cycle: CycleTook,
 }
 
 /// A histogram of seconds.
 #[derive(Debug)]
 pub struct EventToWire(pub Histogram);
+
+/// A histogram of seconds.
+#[derive(Debug)]
+pub struct CycleTook(pub Histogram);
+
+/// Its bounds, in seconds. A decision takes its time, and so does a disk.
+const CYCLE_SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+impl Default for CycleTook {
+    fn default() -> Self {
+        Self(Histogram::new(CYCLE_SECONDS))
+    }
+}
 
 /// Its bounds, in seconds. What gathers is told after ten seconds, unless a rule says otherwise.
 const EVENT_TO_WIRE_SECONDS: [f64; 13] = [

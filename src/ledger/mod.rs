@@ -208,10 +208,12 @@ impl Writer {
     fn run(mut self, submissions: &Receiver<Submission>) {
         loop {
             let taken = self.wait(submissions);
+            let began = Instant::now();
             let stop = match self.take(taken) {
                 Ok(stop) => stop,
                 Err(error) => return self.fail(&error),
             };
+            self.shared.figures.cycle.0.observe(began.elapsed().as_secs_f64());
             if let Some(reply) = stop {
                 let closed = self.write_down_the_rest(submissions).and_then(|()| self.close());
                 let _ = reply.send(closed);
