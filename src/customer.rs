@@ -3,7 +3,7 @@
 //! Customers are strangers to each other. Everything a customer may see follows from the accounts that the
 //! operator's settings say it owns; a rule file can never widen that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -137,6 +137,18 @@ impl Customers {
             Some(known) if !customer.is_operator() => known.get(customer)?.contact.as_deref(),
             _ => self.contact.as_deref(),
         }
+    }
+
+    /// The accounts that any customer owns.
+    pub fn owned(&self) -> HashSet<String> {
+        let customers = self.by_name.iter().flat_map(BTreeMap::values);
+        customers.flat_map(|one| one.accounts.iter().cloned()).collect()
+    }
+
+    /// Whether a customer lists a source as one that it hears of.
+    pub fn is_listed(&self, source: &str) -> bool {
+        let mut customers = self.by_name.iter().flat_map(BTreeMap::values);
+        customers.any(|one| one.public.iter().any(|listed| listed.eq_ignore_ascii_case(source)))
     }
 
     /// Whether any customer owns `account`.

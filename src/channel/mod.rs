@@ -231,7 +231,11 @@ impl EmailAddress {
         }
         text.parse::<lettre::Address>()
             .map_err(|_| "not an e-mail address (`name@domain`)".to_owned())?;
-        Ok(Self(text.to_owned()))
+        let address = Self(text.to_owned());
+        match address.domain().chars().find(|letter| !may_be_in_a_domain(*letter)) {
+            Some(odd) => Err(format!("a mail domain has no `{odd}`: letters, digits, `-` and `.`")),
+            None => Ok(address),
+        }
     }
 
     /// The address as written.
@@ -243,6 +247,11 @@ impl EmailAddress {
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
+}
+
+/// Whether a character may stand in the domain of a mailbox; an address in brackets (RFC 5321 §4.1.3) is one, too.
+fn may_be_in_a_domain(letter: char) -> bool {
+    letter.is_alphanumeric() || !letter.is_ascii() || "-.[]:_".contains(letter)
 }
 
 impl TryFrom<String> for EmailAddress {
@@ -268,6 +277,9 @@ mod tests {
         for bad in [
             "Ada <ada@contoso.example>",
             "ada@contoso.example\r\nBcc: x@y.example",
+            "ada@contoso.example#x",
+            "ada@contoso.example?subject=x",
+            "ada@contoso.ex*mple",
             "ada",
             "a@b@c",
             "",

@@ -1,4 +1,5 @@
-//! Addresses of Teams that take nothing any more, or that answer as if they did. Pure.
+//! Addresses that take nothing of what is sent to them: of Teams that have been retired, and those of another channel, which
+//! may answer as if they did. Pure.
 
 use url::Url;
 
@@ -18,6 +19,9 @@ const CONNECTOR_HINT: &str = "in Teams choose Workflows, \"Send webhook alerts t
 const WORKFLOW_HINT: &str = "open the flow in Power Automate, copy the address that its trigger shows now \
                              (…environment.api.powerplatform.com…), and put it here";
 
+const SLACK_HINT: &str = "write `slack:` before it";
+const TEAMS_HINT: &str = "write `teams:` before it";
+
 /// Whether `url` is one of them. The host is named and nothing else: the rest of a URL is secret.
 ///
 /// Azure's own Logic Apps still live on `*.logic.azure.com`: only where the channel is Teams an address there is one of a
@@ -34,6 +38,21 @@ pub fn retired(channel: Channel, url: &Url) -> Option<Retired> {
             hint: CONNECTOR_HINT,
         });
     }
+    let is_slack = matches!(host.as_str(), "hooks.slack.com" | "hooks.slack-gov.com");
+    if is_slack && channel != Channel::Slack {
+        return Some(Retired {
+            what: format!("`{host}` is Slack's, and understands nothing but what is sent to it as such"),
+            hint: SLACK_HINT,
+        });
+    }
+    if host.ends_with(".api.powerplatform.com") && channel == Channel::Slack {
+        return Some(Retired {
+            what: format!(
+                "`{host}` is not Slack's: it is an address of a Workflow, which may take a message and show nothing"
+            ),
+            hint: TEAMS_HINT,
+        });
+    }
     let is_old_workflow = channel == Channel::Teams && host.ends_with(".logic.azure.com");
     is_old_workflow.then(|| Retired {
         what: format!("Workflows have moved away from `*.logic.azure.com`: what is sent to `{host}` may reach nobody"),
@@ -47,6 +66,26 @@ mod tests {
 
     fn of(channel: Channel, url: &str) -> Option<Retired> {
         retired(channel, &Url::parse(url).expect("a URL"))
+    }
+
+    #[test]
+    fn an_address_of_another_channel_is_known_by_its_host() {
+        let (slack, flow) = (
+            "https://hooks.slack.com/services/hunter2",
+            "https://default.22.environment.api.powerplatform.com/powerautomate/automations/direct/workflows/hunter2",
+        );
+        for (channel, url, is_wrong) in [
+            (Channel::Slack, slack, false),
+            (Channel::Teams, slack, true),
+            (Channel::Webhook, slack, true),
+            (Channel::Teams, flow, false),
+            (Channel::Webhook, flow, false),
+            (Channel::Slack, flow, true),
+        ] {
+            let found = of(channel, url);
+            assert_eq!(found.is_some(), is_wrong, "{channel:?} {url}");
+            assert!(found.is_none_or(|found| !found.what.contains("hunter2")));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::channel::EmailAddress;
-use crate::customer::account::account_id;
+use crate::customer::account::{account_id, is_account_id};
 use crate::customer::{Customer, CustomerId};
 use crate::problem::Place;
 use crate::problem::fields::{Fields, Keys, Reading};
@@ -75,16 +75,30 @@ fn accounts(reading: &Reading<'_>, fields: &Fields<'_>) -> BTreeSet<String> {
         return BTreeSet::new();
     };
     if matches!(&node.value, Value::List(items) if items.is_empty()) {
+        let what = "this customer owns no account, and hears of nothing but what is `public`";
+        reading.warning(
+            node.place,
+            what,
+            Some("accounts: [11111111-aaaa-4bbb-8ccc-111111111111]"),
+        );
         return BTreeSet::new();
     }
     let texts = reading.texts(node, "the id of an account").into_iter();
     // a warning: one customer's mistake does not keep the daemon from telling the others
-    let read = texts.map(|text| {
-        account_id(&text.value).unwrap_or_else(|no| {
+    let read = texts.map(|text| match account_id(&text.value) {
+        Ok(id) => {
+            if !is_account_id(&id) {
+                let what = format!("`{id}` is not the id of a subscription: no event of Azure is for it");
+                let hint = "the portal shows it: 11111111-aaaa-4bbb-8ccc-111111111111";
+                reading.warning(text.place, &what, Some(hint));
+            }
+            id
+        }
+        Err(no) => {
             let what = format!("{}; its customer hears nothing of it", no.what);
             reading.warning(text.place, &what, Some(&no.hint));
             text.value.trim().to_lowercase()
-        })
+        }
     });
     read.collect()
 }
@@ -155,8 +169,11 @@ mod tests {
             read(&format!("/subscriptions/{}", id.to_uppercase())),
             (vec![id.to_owned()], 0)
         );
-        assert_eq!(read(&format!("{id}, '123456789012', my-account")).1, 0);
+        assert_eq!(read(&format!("{id}, '123456789012'")).1, 0);
+        assert_eq!(read("").1, 1, "owns nothing");
         for wrong in [
+            "my-account",
+            "prod",
             "1111111-aaaa-4bbb-8ccc-111111111111",
             "'*'",
             "'{id}'",

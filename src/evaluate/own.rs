@@ -63,13 +63,40 @@ pub(super) fn word_not_known(tracking_id: &str, field: &str, word: &str, now: Ti
     )
 }
 
+/// An event for an account that no customer owns (empty: for none at all): a subscription that the settings forgot, or one
+/// that is mistyped there, looks like this.
+pub(super) fn account_is_nobodys(tracking_id: &str, account: &str, now: Time) -> Event {
+    let (what, whose) = match account {
+        "" => (
+            "names no subscription".to_owned(),
+            "If a customer should hear of such events, write a rule for the operator (folder `_operator`).".to_owned(),
+        ),
+        account => (
+            format!("is for the subscription {account}, which is no customer's"),
+            format!(
+                "If it is a customer's, add {account} to its `accounts:` in the settings; to hear of it yourself, write \
+                     a rule for the operator (folder `_operator`)."
+            ),
+        ),
+    };
+    let text = format!(
+        "An event {what}: no customer hears of it. {whose} `bellwether events` shows what came in. More such events are not \
+         reported again."
+    );
+    let title = match account {
+        "" => "An event for nobody: it names no subscription".to_owned(),
+        account => format!("An event for nobody: no customer owns {account}"),
+    };
+    not_understood(tracking_id, title, &text, now)
+}
+
 /// There are more such words than are told one by one.
 pub(super) fn more_words_not_known(tracking_id: &str, most: usize, now: Time) -> Event {
     let text = format!(
-        "More than {most} words that this version does not know have come in. They are noted on their events (`bellwether \
+        "More than {most} words that this version does not know, or subscriptions that are nobody's, have come in. They are noted on their events (`bellwether \
          events ID`) and no longer reported one by one. If you do not know the sender, change the intake token."
     );
-    let title = "Many words that this version does not know".to_owned();
+    let title = "Many words or subscriptions that are not known".to_owned();
     not_understood(tracking_id, title, &text, now)
 }
 

@@ -112,6 +112,18 @@ impl Impacts {
     }
 }
 
+/// How long a title is that was taken from a text, characters.
+const TITLE_OF_TEXT_CHARS_MOST: usize = 120;
+
+/// The title of what has none: how its text begins, or the name of the trouble where there is none either.
+fn title_of(text: &str, tracking_id: &str) -> String {
+    let first = text.lines().map(html::one_line).find(|line| !line.is_empty());
+    first.map_or_else(
+        || tracking_id.to_owned(),
+        |line| html::shorten(&line, TITLE_OF_TEXT_CHARS_MOST),
+    )
+}
+
 impl Draft {
     /// What the event takes beside what is impacted, bytes.
     pub fn bytes_of_texts(&self) -> usize {
@@ -141,7 +153,7 @@ impl Draft {
         let html = html::sanitise(&self.body);
         let text = plain::text(&html);
         let title = match self.title.is_empty() {
-            true => self.tracking_id.to_string(),
+            true => title_of(&text, &self.tracking_id),
             false => self.title.to_string(),
         };
         let published = match arrival {

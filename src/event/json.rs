@@ -6,6 +6,7 @@
 //! somebody must be told. This file knows nothing of health events.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -322,15 +323,23 @@ impl Reader {
         Ok(Node { at, value })
     }
 
-    /// Of a key that is there more than once, the last value is read: so most readers do.
+    /// Of a key that is there more than once, the last value is read, as most readers do; but one that says nothing (`null`,
+    /// `""`, `[]`, `{}`) takes away none that says something.
     fn members(&mut self, text: &str, at: usize, level: usize) -> Result<Value, Fault> {
         let raw = split_object(text).map_err(|error| self.fault(at, reason(&error)))?;
         let mut last: HashMap<&str, usize> = HashMap::with_capacity(raw.len());
         let mut repeated: HashSet<usize> = HashSet::new();
-        for (nth, (key, _)) in raw.iter().enumerate() {
-            if let Some(before) = last.insert(key, nth) {
-                repeated.remove(&before);
-                repeated.insert(nth);
+        for (nth, (key, value)) in raw.iter().enumerate() {
+            match last.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(nth)),
+                Entry::Occupied(mut place) => {
+                    let before = *place.get();
+                    repeated.remove(&before);
+                    if !says_nothing(value) || says_nothing(raw[before].1) {
+                        place.insert(nth);
+                    }
+                    repeated.insert(*place.get());
+                }
             }
         }
         let mut members = Vec::with_capacity(last.len());
@@ -342,7 +351,7 @@ impl Reader {
             let at = value.get().as_ptr() as usize - self.origin;
             self.trail.push(key.clone());
             if repeated.contains(&nth) {
-                self.oddity(at, "this is there more than once; what stands last was read");
+                self.oddity(at, "this is there more than once; what it says last was read");
             }
             let key = self.visible(key.clone(), at)?;
             let node = self.node(value, level + 1)?;
@@ -451,6 +460,11 @@ fn with_half_pairs(text: &str) -> Option<String> {
         }
     }
     Some(out)
+}
+
+fn says_nothing(value: &RawValue) -> bool {
+    let text: String = value.get().split_ascii_whitespace().collect();
+    ["null", "\"\"", "[]", "{}"].contains(&text.as_str())
 }
 
 /// The values of a list in their own words.
@@ -603,15 +617,23 @@ mod tests {
                 r#"{"a": {"k": 2, "b": 0}}"#,
                 "a.k",
                 20,
-                "stands last",
+                "says last",
             ),
             (
                 r#"{"k": [1], "b": 0, "k": 3}"#,
                 r#"{"b": 0, "k": 3}"#,
                 "k",
                 24,
-                "stands last",
+                "says last",
             ),
+            (
+                r#"{"k": [1], "k": {}, "k": null}"#,
+                r#"{"k": [1]}"#,
+                "k",
+                6,
+                "says last",
+            ),
+            (r#"{"k": null, "k": [ ]}"#, r#"{"k": []}"#, "k", 17, "says last"),
             (r#"{"a": "x\u0000y"}"#, r#"{"a": "xy"}"#, "a", 6, "NUL"),
             (r#"{"a\u0000": 1}"#, r#"{"a": 1}"#, "a\0", 12, "NUL"),
             (r#"["x\ud83d", 1]"#, r#"["x\ufffd", 1]"#, "[0]", 1, "U+FFFD"),

@@ -76,7 +76,7 @@ fn is_expected(name: &str) -> bool {
 }
 
 fn why_folder(folder: &str) -> String {
-    format!("is not read: rule files are read right in `{folder}`, not in folders below it; move them up")
+    format!("is not read, as rule files lie right in `{folder}` and not in folders below it; move them up")
 }
 
 fn why_file(name: &str) -> String {
@@ -127,7 +127,7 @@ mod tests {
             ("a\nb.txt", false),
         ];
         insta::assert_snapshot!(told(&names, true).join("\n"), @r#"
-        acme/network/ is not read: rule files are read right in `acme/`, not in folders below it; move them up
+        acme/network/ is not read, as rule files lie right in `acme/` and not in folders below it; move them up
         acme/dba.yaml.txt is not read: rename it to `dba.yaml` if it is meant to be
         acme/api.json is not read: rule files end in `.yaml`; rename it to `api.yaml` if it is one
         acme/prod.yaml~ is not read: it looks like a copy that an editor left; remove it, or give it a name of its own that ends in `.yaml`

@@ -88,7 +88,7 @@ impl Writer {
                 let mut heard = view.hear_context(event, &self.rules, &self.shared.journal)?;
                 heard.is_on_hold = self.hold()?.is_some();
                 heard.terms.clone_from(&self.settings.reviews);
-                self.leave_out_what_is_raised(event, &mut heard);
+                self.leave_out_what_is_raised(&mut heard);
                 let at = waiting.at;
                 self.made(of, &Case::EventReceived { at, event, heard })
             }
@@ -120,10 +120,8 @@ impl Writer {
     }
 
     /// Words that are told of already count as told, also while what tells of them waits to be decided.
-    fn leave_out_what_is_raised(&self, event: &Event, heard: &mut Heard) {
-        if !event.notes.is_empty() {
-            heard.new_words.leave_out(&self.upkeep.raised);
-        }
+    fn leave_out_what_is_raised(&self, heard: &mut Heard) {
+        heard.new_words.leave_out(&self.upkeep.raised);
     }
 
     /// Whether an event came before there were any rules: it is kept until there are.
@@ -160,7 +158,7 @@ impl Writer {
                     Retry::Event { at, event, heard } => {
                         event.measures = self.measures(event, *at)?.map(Box::new);
                         heard.terms.clone_from(&self.settings.reviews);
-                        self.leave_out_what_is_raised(event, heard);
+                        self.leave_out_what_is_raised(heard);
                     }
                     Retry::Nothing
                     | Retry::Redelivery { .. }

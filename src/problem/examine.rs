@@ -212,13 +212,16 @@ impl Examiner<'_, '_> {
         let looks = match odd.sort {
             Sort::Space => "looks like a space and is none",
             Sort::Nothing => "cannot be seen",
-            Sort::Latin => "only looks like a Latin letter",
+            Sort::Latin if odd.letter.is_alphabetic() => "only looks like a Latin letter",
+            Sort::Latin => "only looks like a character of the keyboard",
+            Sort::Hyphen => "looks like the hyphen of the keyboard and is none",
         };
         let what = format!("{} {looks}", named(odd.letter));
         let hint = match odd.sort {
             Sort::Space => "delete it and type a space",
             Sort::Nothing => "delete it: delete the word and type it anew",
             Sort::Latin => "delete the word and type it anew",
+            Sort::Hyphen => "delete it and type a hyphen",
         };
         self.note(is_error && !self.texts.only_told, place, &what, hint);
     }

@@ -26,10 +26,15 @@ pub enum Sort {
     Nothing,
     /// A Latin letter.
     Latin,
+    /// The hyphen of the keyboard.
+    Hyphen,
 }
 
 /// Typographic quotes of the kind that word processors put in place of straight ones, in whatever language.
-const QUOTES: [char; 14] = ['“', '”', '„', '‟', '‘', '’', '‚', '‛', '＂', '＇', '«', '»', '‹', '›'];
+const QUOTES: [char; 29] = [
+    '“', '”', '„', '‟', '‘', '’', '‚', '‛', '＂', '＇', '«', '»', '‹', '›', '′', '″', '‵', '‶', '´', 'ʼ', 'ˈ', '˝',
+    '❝', '❞', '〝', '〞', '「', '」', '❛',
+];
 
 /// The first character of a text that is not what it looks like. Latin look-alikes only count in a word that also has
 /// letters of the Latin alphabet: words of another alphabet are words. In an address that looks Latin as a whole they
@@ -66,7 +71,9 @@ fn sort_of(letters: &[char], at: usize) -> Option<Sort> {
     match letter {
         '\u{200c}' | '\u{200d}' if joins(letters, at) => None,
         _ if is_odd_space(letter) => Some(Sort::Space),
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0020}'..='\u{e007f}' if shapes(letters, at) => None,
         _ if is_nothing(letter) => Some(Sort::Nothing),
+        '\u{2010}'..='\u{2012}' | '\u{2043}' | '\u{2212}' | '\u{fe63}' => Some(Sort::Hyphen),
         _ if letter.is_ascii() => None,
         _ => (looks_latin(letter) && is_beside_latin(letters, at)).then_some(Sort::Latin),
     }
@@ -75,7 +82,7 @@ fn sort_of(letters: &[char], at: usize) -> Option<Sort> {
 fn is_odd_space(letter: char) -> bool {
     matches!(
         letter,
-        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{2800}' | '\u{3000}'
     )
 }
 
@@ -84,8 +91,23 @@ fn is_nothing(letter: char) -> bool {
     is_format
         || matches!(
             letter,
-            '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{115f}' | '\u{1160}' | '\u{3164}'
+            '\u{2060}'..='\u{2069}'
+                | '\u{feff}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{3164}'
+                | '\u{34f}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{e0000}'..='\u{e007f}'
         )
+}
+
+/// What says how the character before it looks belongs behind a picture or a letter of another alphabet.
+fn shapes(letters: &[char], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| letters.get(before));
+    before.is_some_and(|letter| !letter.is_ascii() && !is_odd_space(*letter))
 }
 
 /// Joiners belong between letters of some scripts, and between the parts of an emoji.
@@ -126,6 +148,14 @@ pub fn named(letter: char) -> String {
         '\u{ad}' => "soft hyphen",
         '\u{2002}' => "en space",
         '\u{2003}' => "em space",
+        '\u{2010}' => "hyphen",
+        '\u{2011}' => "non-breaking hyphen",
+        '\u{2012}' => "figure dash",
+        '\u{2028}' | '\u{2029}' => "line separator",
+        '\u{2043}' => "hyphen bullet",
+        '\u{2212}' => "minus sign",
+        '\u{2800}' => "braille pattern blank",
+        '\u{fe63}' => "small hyphen-minus",
         '\u{2007}' => "figure space",
         '\u{2009}' => "thin space",
         '\u{200b}' => "zero width space",
@@ -231,6 +261,11 @@ mod tests {
             ("\u{0410}ctive", 0, "U+0410 of the Cyrillic alphabet"),
             ("n\u{03bf}tify", 1, "U+03BF of the Greek alphabet"),
             ("st\u{ff41}ge", 2, "U+FF41 of double width"),
+            ("post\u{2011}incident", 4, "U+2011 non-breaking hyphen"),
+            ("n\u{2800}et", 1, "U+2800 braille pattern blank"),
+            ("n\u{34f}et", 1, "U+034F invisible character"),
+            ("n\u{fe0f}et", 1, "U+FE0F invisible character"),
+            ("n\u{e0041}et", 1, "U+E0041 invisible character"),
             (
                 "\u{0441}\u{043e}\u{0441}\u{043e}@\u{0430}\u{0441}\u{0435}.\u{0441}\u{043e}",
                 0,
@@ -257,6 +292,8 @@ mod tests {
             "日本語",
             "می\u{200c}خواهم",
             "👩\u{200d}🚀 on call",
+            "❤\u{fe0f} – on call",
+            "🏴\u{e0067}\u{e0062}\u{e007f}",
             "Ada’s team – “quoted”",
         ] {
             assert_eq!(first_odd(text), None, "{text}");
@@ -288,6 +325,9 @@ mod tests {
             "« Panne »",
             "»Ausfall«",
             "‹a›",
+            "′*drill*′",
+            "´a´",
+            "「a」",
         ] {
             assert!(has_typographic_quotes(text), "{text}");
             assert!(!unquoted(text).contains(QUOTES), "{text}");

@@ -4,7 +4,7 @@
 //! the elements of accounts its customer owns; `subscriptions` and `impact` keep elements, `unless` removes some, and
 //! the rule matches if one is left. Any faster matcher must agree with this one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -337,15 +337,18 @@ impl<'e> Judge<'e> {
                 .is_none_or(|visibility| visibility.shows(account))
         };
         let names_none = self.event.accounts.is_empty();
-        let mut elements = Vec::new();
-        let mut named = BTreeSet::new();
+        let all_named = self.event.impact.iter().any(|impact| impact.accounts.is_empty());
+        let mut elements = Vec::with_capacity(of_event.len());
+        let mut named = HashSet::new();
         for (nth, impact) in self.event.impact.iter().enumerate() {
             let impact_of = |account: Option<&'e str>| Element {
                 impact: Some(nth),
                 account,
             };
             let here = impact.accounts.iter().map(String::as_str).filter(is_shown);
-            named.extend(here.clone());
+            if !all_named {
+                named.extend(here.clone());
+            }
             elements.extend(here.map(|account| impact_of(Some(account))));
             match impact.accounts.is_empty() {
                 true if names_none => elements.push(impact_of(None)),
@@ -353,7 +356,6 @@ impl<'e> Judge<'e> {
                 false => {}
             }
         }
-        let all_named = self.event.impact.iter().any(|impact| impact.accounts.is_empty());
         let unnamed = of_event
             .iter()
             .filter(|account| !all_named && !named.contains(*account));
@@ -521,23 +523,40 @@ impl<'e> Judge<'e> {
         }
         let impact = by_impact.into_iter().filter_map(|(nth, of_this)| {
             let here = accounts(&of_this);
-            let accounts = if here == all { Vec::new() } else { here };
+            let accounts = if here == all { Vec::new() } else { owned(&here) };
+            let Impact {
+                service,
+                service_id,
+                region,
+                accounts: _,
+            } = self.event.impact.get(nth)?;
             Some(Impact {
+                service: service.clone(),
+                service_id: service_id.clone(),
+                region: region.clone(),
                 accounts,
-                ..self.event.impact.get(nth)?.clone()
             })
         });
         Ok(Left {
             impact: impact.collect(),
-            accounts: all,
+            accounts: owned(&all),
         })
     }
 }
 
 /// The accounts of elements, sorted, each once.
-fn accounts(elements: &[Element<'_>]) -> Vec<String> {
-    let all: BTreeSet<_> = elements.iter().filter_map(|element| element.account).collect();
-    all.into_iter().map(str::to_owned).collect()
+fn accounts<'e>(elements: &[Element<'e>]) -> Vec<&'e str> {
+    let mut all: Vec<&str> = elements.iter().filter_map(|element| element.account).collect();
+    // an event names them in order
+    if !all.is_sorted() {
+        all.sort_unstable();
+    }
+    all.dedup();
+    all
+}
+
+fn owned(accounts: &[&str]) -> Vec<String> {
+    accounts.iter().map(|account| (*account).to_owned()).collect()
 }
 
 pub fn lists(customer: &Customer, source: &str) -> bool {

@@ -85,6 +85,11 @@ impl Lint<'_, '_> {
     }
 
     fn unknown(&self, what: &str, name: &Marked<String>, closest: Option<String>) {
+        if means_every(&name.value) {
+            let told = format!("no {what} is called `{}`: this never matches", name.value);
+            let hint = format!("leave `{what}` out: then every one counts");
+            return self.reading.warning(name.place, &told, Some(&hint));
+        }
         let meant = closest
             .as_deref()
             .and_then(|closest| match look_the_same(&name.value, closest) {
@@ -365,6 +370,24 @@ fn hint_for_literal(text: &str) -> String {
 
 fn place(condition: &DraftCondition, key: &str) -> Place {
     condition.places.get(key).copied().unwrap_or_default()
+}
+
+/// Whether a name is what people write for "whichever it is".
+fn means_every(name: &str) -> bool {
+    let name = name.trim().to_lowercase();
+    let first = name.split([' ', '-', '_']).next().unwrap_or_default();
+    let is_alone = [
+        "all",
+        "any",
+        "every",
+        "everywhere",
+        "anywhere",
+        "worldwide",
+        "everything",
+        "*",
+    ]
+    .contains(&&*name);
+    is_alone || (["all", "any", "every"].contains(&first) && name.ends_with('s'))
 }
 
 #[cfg(test)]

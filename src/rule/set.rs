@@ -1,6 +1,6 @@
 //! One revision of everybody's rules: what an event is decided by. Immutable; built whole or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::Address;
@@ -39,6 +39,8 @@ pub struct RuleSet {
     pub revision: Revision,
     /// Who owns what.
     pub customers: Arc<Customers>,
+    /// The accounts that any customer owns, where customers are told apart.
+    owned: Arc<HashSet<String>>,
     /// Names of services and regions.
     pub catalogue: Arc<Catalogue>,
     /// The files in force, by path.
@@ -101,6 +103,7 @@ impl RuleSet {
         let mut set = Self {
             revision: Revision(String::new()),
             customers: settings.customers.clone(),
+            owned: Arc::new(settings.customers.owned()),
             catalogue: settings.catalogue.clone(),
             receivers: Layers::default(),
             rules: Layers::default(),
@@ -202,6 +205,7 @@ impl RuleSet {
         Self {
             revision: self.revision.clone(),
             customers: self.customers.clone(),
+            owned: self.owned.clone(),
             catalogue: self.catalogue.clone(),
             files: self.files.clone(),
             receivers: self.receivers.clone(),
@@ -355,6 +359,11 @@ impl RuleSet {
         judge(rule, event, &self.customers, &self.catalogue)
     }
 
+    /// Whether an account is anybody's: of a customer, or of the one organisation.
+    pub fn is_owned(&self, account: &str) -> bool {
+        !self.customers.are_separate() || self.owned.contains(account)
+    }
+
     /// Whether nothing could come of an event yet: no file says which rules there are, or what service credits are worked
     /// out for. Files of receivers alone are a folder that is not whole yet; `rules: []` is a decision.
     pub fn is_without_rules(&self) -> bool {
@@ -364,6 +373,16 @@ impl RuleSet {
     /// The same of one customer's files.
     pub fn has_no_rules_of(&self, customer: &CustomerId) -> bool {
         !self.files_of(customer).any(|file| file.decides())
+    }
+
+    /// The customers that have rules of their own, every one of them switched off.
+    pub fn switched_off(&self) -> BTreeSet<CustomerId> {
+        let mut written: BTreeMap<&CustomerId, bool> = BTreeMap::new();
+        for rule in self.files.values().flat_map(|file| &file.rules) {
+            *written.entry(&rule.customer).or_default() |= rule.enabled;
+        }
+        let off = written.into_iter().filter(|(_, is_told)| !is_told);
+        off.map(|(customer, _)| customer.clone()).collect()
     }
 
     /// All rules, in their order.

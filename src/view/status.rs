@@ -123,6 +123,9 @@ pub struct Status {
     /// Customers in the settings without any rules.
     #[schemars(with = "Vec<String>")]
     pub customers_without_rules: Vec<CustomerId>,
+    /// Customers whose rules are all switched off.
+    #[schemars(with = "Vec<String>")]
+    pub customers_switched_off: Vec<CustomerId>,
     /// Secrets that rule files name and that cannot be used.
     pub secrets_that_cannot_be_used: Vec<BadSecret>,
     /// How far the machine's clock is behind the time that was reckoned with, seconds.
@@ -298,6 +301,7 @@ pub fn status(visibility: &Visibility<'_>, rules: &RuleSet, figures: &Figures) -
         refused_bodies_kept: is_operator.then_some(figures.refused_bodies_kept),
         customers_without_folder: shown(visibility, &figures.customers_without_folder),
         customers_without_rules: shown(visibility, &figures.customers_without_rules),
+        customers_switched_off: shown(visibility, &rules.switched_off()),
         secrets_that_cannot_be_used: {
             let bad = figures.bad_secrets.iter().filter(|bad| visibility.shows(&bad.customer));
             let shown = bad.take(NAMED_MOST).map(|bad| BadSecret {

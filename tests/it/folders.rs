@@ -272,7 +272,9 @@ async fn events_that_come_before_there_are_rules_are_kept_and_told_when_there_ar
     let (status, page) = world.page("/readyz").await;
     ready(status, &page);
     assert!(page.contains("accepted and kept"), "{page}");
-    let verbose = world.get("/readyz?verbose").await;
+    let (status, verbose) = world.page("/readyz?verbose").await;
+    ready(status, &verbose);
+    let verbose: Value = serde_json::from_str(&verbose).expect("JSON");
     assert_eq!(
         (&verbose["ready"], &verbose["set_aside"]),
         (&false.into(), &1.into()),
@@ -380,6 +382,50 @@ async fn a_customer_without_rules_is_told_once_and_shown() {
         named(&world.get("/readyz?verbose").await, "customers_without_rules"),
         [] as [String; 0]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_for_a_subscription_that_nobody_owns_is_told_to_the_operator_once() {
+    let mut world = World::with_settings(&customers(&["contoso"]), &[("contoso/a.yaml", &rules_to("a"))]).await;
+    let of = |tracking_id, subscription: &'static str| {
+        let event = Azure {
+            tracking_id,
+            subscription,
+            ..Azure::active()
+        };
+        event.json()
+    };
+    let to_operator = |world: &World| -> Vec<String> {
+        let mails = world.mails().into_iter();
+        let mails = mails.filter(|mail| mail.to == "noc@example.com" && mail.subject.contains("for nobody"));
+        mails.map(|mail| mail.subject).collect()
+    };
+    let forgotten = "99999999-aaaa-4bbb-8ccc-999999999999";
+    world.hear(&of("OWNED-1", PROD)).await;
+    world.hear(&of("NOBODY-1", forgotten)).await;
+    world.hear(&of("NOBODY-2", forgotten)).await;
+    world.pass(20).await;
+    let told = to_operator(&world);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(forgotten), "{told:?}");
+    assert_eq!(world.hooks.got("a").len(), 1);
+    world.stop().await;
+    world.start().await;
+    world.hear(&of("NOBODY-3", forgotten)).await;
+    world.hear(&of("NOBODY-4", "")).await;
+    world.hear(&of("NOBODY-5", "")).await;
+    world.pass(20).await;
+    let told = to_operator(&world);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].contains("names no subscription"), "{told:?}");
+    // whom the operator's own rules tell of it knows
+    world.write_rules("_operator/all.yaml", &rules_to("all"));
+    world.reload().await;
+    world
+        .hear(&of("NOBODY-6", "88888888-aaaa-4bbb-8ccc-888888888888"))
+        .await;
+    world.pass(20).await;
+    assert_eq!((to_operator(&world).len(), world.hooks.got("all").len()), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -69,7 +69,8 @@ const SURE: [(u16, RangeInclusive<u16>, Blame); 34] = [
 ];
 
 /// Words of what passes by itself whatever the code: greylisting, and a mailbox that gets too much just now.
-const PASSING: [&str; 7] = [
+const PASSING: [&str; 8] = [
+    "too many recipients",
     "greylist",
     "graylist",
     "grey-list",

@@ -179,6 +179,19 @@ fn slack_trouble(object: &Map<String, Value>) -> Option<String> {
         .then(|| word.unwrap_or_default().to_ascii_lowercase())
 }
 
+/// Words of connectors that say with a 2xx that this message will never be taken.
+const TEAMS_REFUSED: [&str; 2] = ["bad payload received by generic incoming webhook", "text is required"];
+
+/// Words of theirs after which a person or time mends it.
+const TEAMS_FAILED: [&str; 6] = [
+    "message delivery failed",
+    "error contacting",
+    "httprequestexception",
+    "connector configuration not found",
+    "too many requests",
+    "rate limit",
+];
+
 /// Teams Workflows: 202. A workflow that was deleted or turned off answers 400 or 404 with its own codes; one that is
 /// turned off can be turned on again. Connectors answered 200 whatever became of a message, and said in the body which
 /// status Teams itself had answered; a workflow that answers by an action of its own may say as much.
@@ -210,14 +223,30 @@ fn of_teams_taken(body: &str) -> Meaning {
         return of_teams_inner(inner, body);
     }
     let lower = body.to_ascii_lowercase();
-    let failed = ["message delivery failed", "error contacting", "httprequestexception"];
-    if failed.iter().any(|words| lower.contains(words)) || is_page(body) {
+    if TEAMS_REFUSED.iter().any(|words| lower.contains(words)) {
+        return Meaning::Refused;
+    }
+    if TEAMS_FAILED.iter().any(|words| lower.contains(words)) || is_page(body) {
         return Meaning::Retry;
     }
     match object(body) {
         Some(object) => of_teams_object(&object, body),
         None => Meaning::Delivered,
     }
+}
+
+/// Whether an object says by itself that it stands for a failure: `{"success": false}`, `{"status": "Failed"}`.
+fn says_that_it_failed(object: &Map<String, Value>) -> bool {
+    let says_no = ["ok", "success", "succeeded"]
+        .iter()
+        .any(|key| object.get(*key) == Some(&Value::Bool(false)));
+    let words = ["status", "result", "state"]
+        .iter()
+        .filter_map(|key| object.get(*key)?.as_str());
+    says_no
+        || words
+            .map(str::to_ascii_lowercase)
+            .any(|word| ["failed", "failure", "error"].contains(&word.as_str()))
 }
 
 /// A status that the body names, by the table of statuses.
@@ -236,7 +265,10 @@ fn of_teams_object(object: &Map<String, Value>, body: &str) -> Meaning {
         return of_teams_inner(status, body);
     }
     let Some(error) = object.get("error").filter(|error| is_said(error)) else {
-        return Meaning::Delivered;
+        return match says_that_it_failed(object) {
+            true => Meaning::Retry,
+            false => Meaning::Delivered,
+        };
     };
     let code = error
         .get("code")

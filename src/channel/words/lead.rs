@@ -1,6 +1,7 @@
 //! The sentences at the top: what a communication says, and what happens now. Pure.
 
 use super::facts::{moment, named};
+use super::title::is_over;
 use super::{name_of, provider, said};
 use crate::event::{Awaited, Event, EventType, Kind, Provider, Reminder, Stage};
 use crate::message::FrozenContent;
@@ -25,6 +26,7 @@ pub(super) fn lead(content: &FrozenContent, event: &Event) -> String {
 fn state(event: &Event) -> String {
     let who = provider(event);
     let says = match event.kind {
+        Kind::Mitigation if event.event_type == EventType::SecurityAdvisory => "says that this is resolved.",
         Kind::Mitigation => "says that this is mitigated.",
         Kind::PreliminaryReview => "has published the preliminary post incident review (PIR).",
         Kind::FinalReview => "has published the post incident review (PIR).",
@@ -98,6 +100,11 @@ fn update(event: &Event, who: &str) -> String {
         " There may be something for you to do."
     };
     match event.event_type {
+        EventType::HealthAdvisory if is_over(event.stage) => format!("{who} says that this health advisory is closed."),
+        EventType::SecurityAdvisory if is_over(event.stage) => {
+            format!("{who} says that this security advisory is closed.")
+        }
+        EventType::Billing if is_over(event.stage) => format!("{who} says that this matter of billing is closed."),
         EventType::HealthAdvisory => format!("{who} has sent a health advisory.{to_do}"),
         EventType::SecurityAdvisory => format!("{who} has sent a security advisory.{to_do}"),
         EventType::Billing => format!("{who} has news about billing."),

@@ -2,13 +2,14 @@
 
 use super::facts::appointment;
 use crate::channel::text::line;
-use crate::event::{Event, EventType, Kind};
+use crate::event::{Event, EventType, Kind, Stage};
 use crate::message::FrozenContent;
 use crate::notification::Form;
 
 /// The word in front of the subject: what the communication is.
 fn word(event: &Event) -> &'static str {
     match event.kind {
+        Kind::Mitigation if event.event_type == EventType::SecurityAdvisory => "Resolved",
         Kind::Mitigation => "Mitigated",
         Kind::PreliminaryReview => "Preliminary PIR",
         Kind::FinalReview => "PIR",
@@ -35,13 +36,21 @@ fn word(event: &Event) -> &'static str {
         Kind::ClaimDue => "Claim due",
         Kind::ClaimUnanswered => "Claim unanswered",
         Kind::Update => match event.event_type {
+            EventType::HealthAdvisory if is_over(event.stage) => "Advisory closed",
             EventType::HealthAdvisory => "Advisory",
+            EventType::SecurityAdvisory if is_over(event.stage) => "Security, closed",
             EventType::SecurityAdvisory => "Security",
+            EventType::Billing if is_over(event.stage) => "Billing, closed",
             EventType::Billing => "Billing",
             EventType::Other => "Notice",
             EventType::ServiceIssue | EventType::PlannedMaintenance => event.stage.word(),
         },
     }
+}
+
+/// Whether a stage says that nothing more comes of something.
+pub(super) fn is_over(stage: Stage) -> bool {
+    matches!(stage, Stage::Resolved | Stage::Complete | Stage::Canceled)
 }
 
 /// The provider's title, one line; what it is and its tracking id where it has none.
@@ -81,7 +90,8 @@ pub(super) fn subject(content: &FrozenContent, event: &Event) -> String {
     format!("{front}{}{id}", line(&core(&title(event)), room))
 }
 
-/// The title without the words that change from one communication of an incident to the next.
+/// The title without the words that change from one communication of an incident to the next, with one sort of dash: Azure
+/// writes now this one, now that, and readers of mail put together what has the same subject.
 fn core(title: &str) -> String {
     let dashes = title.replace(" — ", " – ").replace(" - ", " – ");
     let parts: Vec<&str> = dashes.split(" – ").map(|part| past_maintenance(part.trim())).collect();

@@ -3,6 +3,7 @@
 //! STARTTLS is led by hand: whatever a server, or somebody between us and it, says in clear behind its answer to
 //! STARTTLS would else be read as an answer inside TLS.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -60,6 +61,8 @@ pub(super) async fn open(
         peer,
         meter,
         lines: 0,
+        mending: Mending::default(),
+        ahead: VecDeque::new(),
     };
     let connection = AsyncSmtpConnection::connect_with_transport(Box::new(greeted), &settings.hello).await;
     connection.map_err(|error| failure(&error))
@@ -182,6 +185,46 @@ struct Greeted {
     meter: Meter,
     /// How many lines came since the last command.
     lines: usize,
+    /// What of them is mended.
+    mending: Mending,
+    /// What came, mended, and was not taken yet.
+    ahead: VecDeque<u8>,
+}
+
+/// Brings answers into the form that their reader knows: a code without a text (`250`), which RFC 5321 §4.2 allows, gets
+/// an empty one, and a line that ends without a carriage return gets that.
+#[derive(Debug, Default)]
+struct Mending {
+    /// How many bytes of the line came.
+    came: usize,
+    /// Whether there was anything in it but digits.
+    has_text: bool,
+    /// Whether the last byte was a carriage return.
+    is_returned: bool,
+}
+
+impl Mending {
+    fn take(&mut self, byte: u8, out: &mut VecDeque<u8>) {
+        let is_bare = self.came == 3 && !self.has_text;
+        match byte {
+            b'\n' if self.is_returned => *self = Self::default(),
+            b'\n' => {
+                out.extend(is_bare.then_some(b' '));
+                out.push_back(b'\r');
+                *self = Self::default();
+            }
+            b'\r' => {
+                out.extend(is_bare.then_some(b' '));
+                self.is_returned = true;
+            }
+            _ => {
+                self.came += 1;
+                self.has_text |= !byte.is_ascii_digit();
+                self.is_returned = false;
+            }
+        }
+        out.push_back(byte);
+    }
 }
 
 impl Greeted {
@@ -205,9 +248,20 @@ impl AsyncTokioStream for Greeted {
 impl AsyncRead for Greeted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.greeting.is_empty() {
-            let before = buffer.filled().len();
-            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-            return Poll::Ready(self.count(&buffer.filled()[before..]));
+            if self.ahead.is_empty() {
+                let mut piece = [0; 1024];
+                let mut piece = ReadBuf::new(&mut piece);
+                ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
+                self.count(piece.filled())?;
+                let Self { mending, ahead, .. } = &mut *self;
+                piece.filled().iter().for_each(|byte| mending.take(*byte, ahead));
+            }
+            while buffer.remaining() > 0
+                && let Some(byte) = self.ahead.pop_front()
+            {
+                buffer.put_slice(&[byte]);
+            }
+            return Poll::Ready(Ok(()));
         }
         let (now, later) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
         buffer.put_slice(now);
@@ -247,5 +301,21 @@ mod tests {
         assert!(of("220 go\r\n250-injected\r\n250 AUTH PLAIN\r\n").is_err());
         assert!(of("HTTP/1.1 400 Bad\r\n").is_err());
         assert!(of("é\r\n").is_err());
+    }
+
+    #[test]
+    fn a_code_without_a_text_gets_an_empty_one_and_everything_else_stays() {
+        for (came, mended) in [
+            ("250\r\n", "250 \r\n"),
+            ("250\n", "250 \r\n"),
+            ("250-a\r\n250\r\n", "250-a\r\n250 \r\n"),
+            ("250 2.0.0 Ok\r\n220-x\n220 y\n", "250 2.0.0 Ok\r\n220-x\r\n220 y\r\n"),
+            ("25\r\n2500\r\n\r\nabc\r\n", "25\r\n2500\r\n\r\nabc\r\n"),
+            ("550 \rno\r\n", "550 \rno\r\n"),
+        ] {
+            let (mut mending, mut out) = (Mending::default(), VecDeque::new());
+            came.bytes().for_each(|byte| mending.take(byte, &mut out));
+            assert_eq!(String::from_utf8_lossy(out.make_contiguous()), mended, "{came:?}");
+        }
     }
 }

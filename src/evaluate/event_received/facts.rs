@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::super::facts::Sets;
 use super::super::placing;
-use super::not_understood::{self, NewWords, WORD_IDS, WORDS_TOLD_MOST};
+use super::not_understood::{self, NewWords, OWNER, WORD_IDS, WORDS_TOLD_MOST};
 use super::sessions::{Announced, Sessions};
 use super::{Heard, LatestPart, asking};
 use crate::delivery::Delivery;
@@ -81,15 +81,17 @@ impl View {
         context.begins_clocks =
             incident.is_none() && !self.have_clocks_begun()? && self.incidents_after(None).next().is_none();
         context.incident = incident;
-        context.new_words = self.new_words(event)?;
+        let nobodys = not_understood::nobodys(event, &context.asking, rules);
+        context.new_words = self.new_words(event, &nobodys)?;
         Ok(context)
     }
 
-    /// The words of an event that this version does not know and that nobody was told of: what was told is an incident of
+    /// The words of an event that this version does not know, and the accounts that are nobody's, of which nobody was told: what was told is an incident of
     /// our own, so it is remembered as long as those are.
-    fn new_words(&self, event: &Event) -> Result<NewWords> {
+    fn new_words(&self, event: &Event, nobodys: &[&str]) -> Result<NewWords> {
         let mut new = NewWords::default();
-        for (field, word) in not_understood::words(event) {
+        let nobodys = nobodys.iter().map(|account| (OWNER, *account));
+        for (field, word) in not_understood::words(event).chain(nobodys) {
             let id = IncidentId::new(Provider::Bellwether, &not_understood::id_of(field, word));
             if self.incident(&id)?.is_none() {
                 new.untold.push((field.to_owned(), word.to_owned()));

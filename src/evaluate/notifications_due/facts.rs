@@ -25,6 +25,9 @@ const TOGETHER_MOST: usize = 256;
 /// After so many things that were gathered, the rest of the notifications is left to the next decision.
 const GATHERED_MOST: usize = 5_000;
 
+/// After so many accounts that what they say names, too.
+const ACCOUNTS_MOST: usize = 20_000;
+
 /// Notifications of one communication to one customer that are due at the same time.
 pub struct DueTogether<'a> {
     /// When.
@@ -85,7 +88,7 @@ impl View {
         let mut sets = Sets::default();
         let mut verdicts = Verdicts::default();
         let has_one_communication = !self.has_several_communications(due.incident)?;
-        let (mut read, mut taken) = (0, 0);
+        let (mut read, mut taken, mut accounts) = (0, 0, 0);
         let planned = keys::planned(due.at, due.customer, due.communication);
         for item in self.scan_other(&planned) {
             let Item::Delivery(item) = item? else { continue };
@@ -97,17 +100,21 @@ impl View {
             let key = gathered.iter().map(GatheredKey::of).collect();
             let group = match groups.entry(key) {
                 Entry::Occupied(group) => group.into_mut(),
-                Entry::Vacant(place) => place.insert(Group {
-                    verdicts: self.asked(&gathered, &mut sets, &mut verdicts, journal)?,
-                    notifications: Vec::new(),
-                }),
+                Entry::Vacant(place) => {
+                    let verdicts = self.asked(&gathered, &mut sets, &mut verdicts, journal)?;
+                    accounts += verdicts.iter().map(|asked| asked.new.len()).sum::<usize>();
+                    place.insert(Group {
+                        verdicts,
+                        notifications: Vec::new(),
+                    })
+                }
             };
             let is_first = has_one_communication && notification.part == 0;
             group.notifications.push(Due {
                 is_reply: !is_first && self.is_threaded(&notification.endpoint, &notification.incident)?,
                 notification,
             });
-            if read >= GATHERED_MOST || taken >= TOGETHER_MOST {
+            if read >= GATHERED_MOST || taken >= TOGETHER_MOST || accounts >= ACCOUNTS_MOST {
                 break;
             }
         }

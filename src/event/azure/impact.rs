@@ -32,25 +32,39 @@ pub(super) fn of_notice<'a>(
     notes: &mut Notes,
 ) -> Result<Impacted<'a>, Fault> {
     let mut impacted = Impacted::new(allowance);
-    let regions = names(properties, "region", notes);
+    let of_notice = OfNotice {
+        services: names(properties, "service", notes),
+        regions: names(properties, "region", notes),
+    };
     if let Some(member) = properties.get(FIELD) {
-        listed(member, &regions, &mut impacted, notes)?;
+        listed(member, &of_notice, &mut impacted, notes)?;
     }
-    impacted.otherwise(properties, regions, notes)?;
+    impacted.otherwise(properties, of_notice)?;
     Ok(impacted)
 }
 
-/// The names under a key, between commas and semicolons.
+/// What a notice itself names.
+struct OfNotice {
+    services: Vec<String>,
+    regions: Vec<String>,
+}
+
+/// The names under a key, between commas, semicolons, bars and line ends, or in a list that is written as a text.
 fn names(node: &Node, key: &'static str, notes: &mut Notes) -> Vec<String> {
     let Some(text) = super::words::text(node, key, notes) else {
         return Vec::new();
     };
+    let listed = text
+        .trim_start()
+        .starts_with('[')
+        .then(|| json::parse(&text).ok())
+        .flatten();
+    let texts: Vec<&str> = match listed.as_ref().and_then(|document| document.root.list()) {
+        Some(items) => items.iter().filter_map(Node::text).collect(),
+        None => text.split([',', ';', '|', '\n']).collect(),
+    };
     let mut names: Vec<String> = Vec::new();
-    for name in text
-        .split([',', ';'])
-        .map(html::one_line)
-        .filter(|name| !name.is_empty())
-    {
+    for name in texts.into_iter().map(html::one_line).filter(|name| !name.is_empty()) {
         if names.len() == NAMES_MOST {
             notes.add(
                 key,
@@ -66,11 +80,11 @@ fn names(node: &Node, key: &'static str, notes: &mut Notes) -> Vec<String> {
 }
 
 /// Reads `impactedServices`: a JSON text in webhooks, a real list in the common schema's test.
-fn listed(member: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
+fn listed(member: &Node, of_notice: &OfNotice, impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
     match &member.value {
         Value::Text(text) if text.trim().is_empty() => Ok(()),
         Value::Text(text) => match unpacked(text, notes) {
-            Ok(list) => services(&list, regions, impacted, notes).map_err(|fault| in_text(member, fault)),
+            Ok(list) => services(&list, of_notice, impacted, notes).map_err(|fault| in_text(member, fault)),
             Err(fault) if fault.sort == Sort::TooMuch => Err(in_text(member, fault)),
             Err(fault) => {
                 let what = format!(
@@ -81,7 +95,7 @@ fn listed(member: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes:
                 Ok(())
             }
         },
-        _ => services(member, regions, impacted, notes),
+        _ => services(member, of_notice, impacted, notes),
     }
 }
 
@@ -102,7 +116,7 @@ fn unpacked(text: &str, notes: &mut Notes) -> Result<Node, Fault> {
     Ok(node)
 }
 
-fn services(list: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
+fn services(list: &Node, of_notice: &OfNotice, impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
     let items = match &list.value {
         Value::List(items) => items.as_slice(),
         Value::Object(members) if members.is_empty() => &[],
@@ -114,11 +128,11 @@ fn services(list: &Node, regions: &[String], impacted: &mut Impacted<'_>, notes:
     };
     items
         .iter()
-        .try_for_each(|item| service(item, regions, impacted, notes))
+        .try_for_each(|item| service(item, of_notice, impacted, notes))
 }
 
-/// Reads one service with its regions; without regions, those of the notice are meant.
-fn service(item: &Node, of_notice: &[String], impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
+/// Reads one service with its regions; without regions, or without a service, those of the notice are meant.
+fn service(item: &Node, of_notice: &OfNotice, impacted: &mut Impacted<'_>, notes: &mut Notes) -> Result<(), Fault> {
     let plain = item.text().map(html::one_line).filter(|name| !name.is_empty());
     let named = plain.or_else(|| {
         ["ServiceName", "Name", "Service"]
@@ -136,11 +150,21 @@ fn service(item: &Node, of_notice: &[String], impacted: &mut Impacted<'_>, notes
         }
         return Ok(());
     }
-    if named.is_none() {
-        notes.add(FIELD, "an element names regions and no service");
+    let regions = if own.is_empty() { of_notice.regions.clone() } else { own };
+    if let Some(named) = named {
+        return impacted.service(item, &named, service_id, regions.into_iter());
     }
-    let regions = if own.is_empty() { of_notice.to_vec() } else { own };
-    impacted.service(item, &named.unwrap_or_default(), service_id, regions.into_iter())
+    notes.add(
+        FIELD,
+        "an element names regions and no service; those of the notice are meant",
+    );
+    let services = match of_notice.services.is_empty() {
+        true => vec![String::new()],
+        false => of_notice.services.clone(),
+    };
+    services
+        .iter()
+        .try_for_each(|service| impacted.service(item, service, None, regions.iter().cloned()))
 }
 
 fn own_regions(item: &Node, notes: &mut Notes) -> Vec<String> {
@@ -234,11 +258,11 @@ impl<'a> Impacted<'a> {
     ///
     /// # Errors
     /// As [`Impacted::add`].
-    pub fn otherwise(&mut self, notice: &Node, regions: Vec<String>, notes: &mut Notes) -> Result<(), Fault> {
+    fn otherwise(&mut self, notice: &Node, of_notice: OfNotice) -> Result<(), Fault> {
         if !self.pairs.is_empty() {
             return Ok(());
         }
-        let mut services = names(notice, "service", notes);
+        let OfNotice { mut services, regions } = of_notice;
         if services.is_empty() && !regions.is_empty() {
             services.push(String::new());
         }
@@ -252,8 +276,11 @@ impl<'a> Impacted<'a> {
     /// # Errors
     /// As [`Impacted::add`].
     pub fn otherwise_by_notice(&mut self, notice: &Node, notes: &mut Notes) -> Result<(), Fault> {
-        let regions = names(notice, "region", notes);
-        self.otherwise(notice, regions, notes)
+        let of_notice = OfNotice {
+            services: names(notice, "service", notes),
+            regions: names(notice, "region", notes),
+        };
+        self.otherwise(notice, of_notice)
     }
 }
 
@@ -328,6 +355,15 @@ mod tests {
         let both = ["A@x", "A@y", "B@x", "B@y"];
         assert_eq!(pairs(r#"{"service": "A, B", "region": "x;y"}"#).0, both);
         assert_eq!(pairs(r#"{"service": ["A", "B"], "region": "x , ; y,x"}"#).0, both);
+        assert_eq!(pairs(r#"{"service": "A|B", "region": "x\ny"}"#).0, both);
+        assert_eq!(
+            pairs(r#"{"service": "[\"A\",\"B\"]", "region": "[ \"x\", \"y\" ]"}"#).0,
+            both
+        );
+        assert_eq!(pairs(r#"{"service": "[A] one"}"#).0, ["[A] one@-"]);
+        let nameless =
+            r#"{"service": "A", "region": "z", "impactedServices": [{"ServiceName": null, "ImpactedRegions": ["x"]}]}"#;
+        assert_eq!(pairs(nameless).0, ["A@x"]);
         let many: Vec<String> = (0..600).map(|nth| format!("r{nth}")).collect();
         let (found, notes) = pairs(&format!(r#"{{"region": "{}"}}"#, many.join(",")));
         assert_eq!((found.len(), notes.len()), (NAMES_MOST, 1));
@@ -398,7 +434,7 @@ mod tests {
         );
         assert_eq!(
             (found, notes.len()),
-            (vec!["@x".to_owned(), "A@y".to_owned()], 2),
+            (vec!["S@x".to_owned(), "A@y".to_owned()], 2),
             "what is good is kept"
         );
     }

@@ -67,6 +67,75 @@ pub(super) fn bare(raw: &str) -> String {
     out
 }
 
+/// Elements that stand on lines of their own, and what a text has in their place.
+const BREAKS: &[(&str, &[&str])] = &[
+    (
+        "\n\n",
+        &[
+            "p",
+            "table",
+            "blockquote",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "hr",
+            "pre",
+        ],
+    ),
+    (
+        "\n",
+        &["br", "div", "tr", "li", "ul", "ol", "dl", "dt", "dd", "caption"],
+    ),
+    (" ", &["td", "th"]),
+];
+
+/// Elements whose content nobody reads.
+const UNREAD: [&str; 2] = ["script", "style"];
+
+/// The words of markup without its tags, in which only entities have a meaning: one pass, whatever the tags are.
+pub(super) fn words(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let (mut tag, mut struck) = (String::new(), Struck::default());
+    let mut rest = raw;
+    while let Some(at) = rest.find('<') {
+        out.push_str(&rest[..at]);
+        tag.clear();
+        rest = markup(&rest[at..], &mut struck, &mut tag);
+        let Some(written) = tag.strip_prefix('<') else {
+            out.push_str(&tag);
+            continue;
+        };
+        let name = written
+            .trim_start_matches('/')
+            .split([' ', '>'])
+            .next()
+            .unwrap_or_default();
+        let is = |known: &&str| name.eq_ignore_ascii_case(known);
+        if written.is_empty() {
+            out.push_str("&lt;");
+        } else if !written.starts_with('/') && UNREAD.iter().any(is) {
+            rest = behind_end_of(rest, name);
+        } else if let Some((text, _)) = BREAKS.iter().find(|(_, names)| names.iter().any(is)) {
+            let begins_anew = !is(&"br") && out.ends_with(text);
+            out.push_str(if begins_anew { "" } else { text });
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// What follows the end of an element of which nothing else ends before.
+fn behind_end_of<'a>(text: &'a str, name: &str) -> &'a str {
+    let is_end = |(at, _): &(usize, &str)| {
+        let behind = text.get(at + 2..at + 2 + name.len());
+        behind.is_some_and(|behind| behind.eq_ignore_ascii_case(name))
+    };
+    text.match_indices("</").find(is_end).map_or("", |(at, _)| &text[at..])
+}
+
 /// Which of the elements that only carry a style are open, and strike their text out by it: those become `s`, as the
 /// style itself does not stay.
 #[derive(Default)]
@@ -147,10 +216,10 @@ fn tag<'a>(slash: &str, text: &'a str, struck: &mut Struck, out: &mut String) ->
 /// Whether a style strikes text out (CSS Text Decoration §2.1).
 fn strikes_out(style: &str) -> bool {
     let style = cut(style).to_ascii_lowercase();
-    let decorates = |(property, value): (&str, &str)| {
-        property.trim().starts_with("text-decoration") && value.contains("line-through")
-    };
-    style.split(';').filter_map(|one| one.split_once(':')).any(decorates)
+    let declared = style.split(';').filter_map(|one| one.split_once(':'));
+    let mut lines = declared.filter(|(property, _)| ["text-decoration", "text-decoration-line"].contains(&property.trim()));
+    // of several the last one counts
+    lines.next_back().is_some_and(|(_, value)| value.contains("line-through"))
 }
 
 /// A tag's next attribute, its value, and what follows.
@@ -256,7 +325,7 @@ fn link_to(address: &str, out: &mut String) {
         .replace('<', "&lt;")
         .replace('>', "&gt;");
     if address.starts_with("https://") || address.starts_with("http://") {
-        out.push_str(&format!("<a href=\"{address}\">{address}</a> "));
+        out.push_str(&format!(" <a href=\"{address}\">{address}</a> "));
     }
 }
 
@@ -341,8 +410,8 @@ mod tests {
             (
                 "<iframe src='https://e.x/a?b=\"c\"&d'></iframe><video controls><source src=http://e.x/v>none</video>\
                  <embed src=javascript:x>",
-                "<a href=\"https://e.x/a?b=&quot;c&quot;&d\">https://e.x/a?b=&quot;c&quot;&d</a> <iframe></iframe>\
-                 <video><a href=\"http://e.x/v\">http://e.x/v</a> <source>none</video><embed>",
+                " <a href=\"https://e.x/a?b=&quot;c&quot;&d\">https://e.x/a?b=&quot;c&quot;&d</a> <iframe></iframe>\
+                 <video> <a href=\"http://e.x/v\">http://e.x/v</a> <source>none</video><embed>",
             ),
             ("<b =x ==y =>t", "<b>t"),
             ("x<b title=\"never ends>", "x"),

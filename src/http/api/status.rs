@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
-use serde_json::{Value, json};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::json;
 
 use super::super::AppState;
 use super::super::caller::Caller;
+use super::super::outside::WholePage;
 use super::super::query::Query;
 use super::super::reading::Reading;
 use super::super::refusal::Refusal;
@@ -24,7 +26,7 @@ pub async fn get(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Ur
 }
 
 /// `GET /readyz`: events are taken, and there are rules by which they are told. With `?verbose`, the operator is told what else is not as it should be.
-pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Json<Value>, Refusal> {
+pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri: Uri) -> Result<Response, Refusal> {
     if app_state.ledger.is_failed() {
         return Err(Refusal::later(
             "writing to disk has failed; the daemon is about to be started again",
@@ -35,14 +37,19 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
     if !query.has("verbose") {
         return match app_state.ledger.rules().is_without_rules() {
             true => Err(no_rules()),
-            false => Ok(Json(json!({ "ready": true }))),
+            false => Ok(Json(json!({ "ready": true })).into_response()),
         };
     }
     query.only(&["verbose", "token"])?;
     let viewer = app_state.overseer(&caller)?;
     let has_rules = !app_state.ledger.rules().is_without_rules();
     let status = found(&app_state, viewer).await?;
-    Ok(Json(json!({
+    // whoever probes sees the same as without `?verbose`
+    let code = match status.ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let details = json!({
         "ready": status.ready, "why_not": (!has_rules).then_some(NO_RULES),
         "rules_folder": app_state.ledger.figures().rules_folder().nothing,
         "customers_without_folder": status.customers_without_folder,
@@ -50,7 +57,8 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
         "secrets_that_cannot_be_used": status.secrets_that_cannot_be_used, "set_aside": status.set_aside.map(|one| one.count), "rule_files_broken": status.rules.broken,
         "nothing_expires_until": status.nothing_expires_until, "clock_behind_seconds": status.clock_behind_seconds,
         "rules_are_polled": status.rules_are_polled, "refused_bodies_kept": status.refused_bodies_kept, "needs": status.needs,
-    })))
+    });
+    Ok((code, Extension(WholePage), Json(details)).into_response())
 }
 
 /// What keeps a daemon from being ready that has nobody to tell. Whoever looks here is no operator, so no path is named.

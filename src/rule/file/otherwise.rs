@@ -13,9 +13,8 @@ const FLAGS: &str = "gimsuxyU";
 pub(super) fn tell(reading: &Reading<'_>, key: &str, pattern: &Marked<String>) {
     let text = pattern.value.as_str();
     let error = |what: &str, hint: &str| reading.error(pattern.place, what, Some(hint));
-    if let Some(left_out) = negated(key, text) {
-        let what = format!("`{text}` looks for these very characters: a pattern has no \"not\"");
-        return error(&what, &negation::hint(key, &format!("{left_out:?}")));
+    if negated(key, text).is_some() {
+        return tell_negation(reading, key, pattern);
     }
     if let Some(expression) = with_flags(text) {
         let hint = format!("write '/{expression}/': capitals and small letters are the same in every pattern");
@@ -26,8 +25,31 @@ pub(super) fn tell(reading: &Reading<'_>, key: &str, pattern: &Marked<String>) {
         let what = format!("no {key} begins or ends with a space, or has two in a row: this never matches");
         return error(&what, "remove the spaces, or write `*` for any text");
     }
+    if key == "tracking id" && text.contains("://") {
+        let what = "a tracking id is no address: this never matches";
+        let id = text.split('/').find(|part| part.contains('-') && !part.contains('.'));
+        return error(what, &format!("write the id alone: {}", id.unwrap_or("VVTQ-J98")));
+    }
+    if key == "properties" && negation::negated(text).is_some() {
+        let what = "this looks for these very characters: a pattern has no \"not\"";
+        return reading.warning(
+            pattern.place,
+            what,
+            Some("what is left out stands beside `when`, under `unless:`"),
+        );
+    }
     if !is_expression && text.contains('*') {
         warn_of_glob(reading, pattern);
+    }
+}
+
+/// Tells that something is a negation, if it is one.
+pub(super) fn tell_negation(reading: &Reading<'_>, key: &str, pattern: &Marked<String>) {
+    let text = pattern.value.as_str();
+    if let Some(left_out) = negated(key, text) {
+        let what = format!("`{text}` looks for these very characters: a pattern has no \"not\"");
+        let hint = negation::hint(key, &format!("{left_out:?}"));
+        reading.error(pattern.place, &what, Some(&hint));
     }
 }
 
@@ -36,7 +58,7 @@ fn negated<'t>(key: &str, text: &'t str) -> Option<&'t str> {
     let left_out = negation::negated(text)?;
     let by_sign = !text.trim().starts_with(char::is_alphabetic);
     let is_pattern = left_out.starts_with(['*', '/', '"', '\'']);
-    (by_sign || is_pattern || key == "tracking id").then_some(left_out)
+    (by_sign || is_pattern || matches!(key, "tracking id" | "subtype")).then_some(left_out)
 }
 
 /// The expression of `/drill/i`.
@@ -44,6 +66,12 @@ fn with_flags(text: &str) -> Option<&str> {
     let (expression, flags) = text.strip_prefix('/')?.rsplit_once('/')?;
     let are_flags = !flags.is_empty() && flags.chars().all(|flag| FLAGS.contains(flag));
     (are_flags && !expression.is_empty()).then_some(expression)
+}
+
+/// Whether something stands between these two.
+fn holds(text: &str, open: char, close: char) -> bool {
+    let behind = text.split_once(open).map(|(_, behind)| behind);
+    behind.and_then(|behind| behind.find(close)).is_some_and(|end| end > 0)
 }
 
 fn has_odd_spaces(text: &str) -> bool {
@@ -66,6 +94,16 @@ fn warn_of_glob(reading: &Reading<'_>, pattern: &Marked<String>) {
         (
             "this is one pattern, its commas are a part of the text",
             format!("several are a list: [{}]", parts.join(", ")),
+        )
+    } else if text.to_lowercase().contains("* or *") {
+        (
+            "this is one pattern, its \"or\" is a part of the text",
+            "several are a list: [\"*a*\", \"*b*\"]".to_owned(),
+        )
+    } else if holds(text, '[', ']') || holds(text, '{', '}') {
+        (
+            "in a glob brackets and braces are only themselves",
+            "several patterns are a list; a regular expression stands between slashes: '/[Dd]rill/'".to_owned(),
         )
     } else {
         return;

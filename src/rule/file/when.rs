@@ -184,6 +184,7 @@ pub(super) fn read(
             reading
                 .texts(node, "a subtype")
                 .iter()
+                .inspect(|subtype| otherwise::tell_negation(reading, "subtype", subtype))
                 .map(|subtype| fold(&subtype.value))
                 .collect()
         }),

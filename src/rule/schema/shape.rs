@@ -35,11 +35,12 @@ pub(super) fn enforce(schema: &mut Value) {
         &json!([{ "required": ["notify"] }, { "required": ["invite"] }]),
     );
     set(schema, "/$defs/Pair", "minProperties", &json!(1));
+    set(schema, "/$defs/Lasted", "minProperties", &json!(1));
     set(schema, "/$defs/Address", "minProperties", &json!(1));
     set(schema, "/$defs/Address", "maxProperties", &json!(1));
     let secret = json!({ "type": "string", "pattern": r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$" });
     replace(schema, "Secret", "secret", &secret);
-    let address = json!({ "type": "string", "pattern": r"^\s*[^\s<>@]+@[^\s<>@]+\s*$" });
+    let address = json!({ "type": "string", "pattern": r#"^\s*[^\s<>@]+@[^\s<>@#?*!%&'()+,/;=\\^`{|}~"$]+\s*$"# });
     let addresses = json!({ "anyOf": [address, { "type": "array", "items": address, "minItems": 1 }] });
     replace(schema, "Address", "email", &addresses);
     let beside = json!({ "impact": { "not": { "anyOf": [{ "required": ["service"] }, { "required": ["region"] }] } } });
@@ -51,12 +52,13 @@ pub(super) fn enforce(schema: &mut Value) {
 }
 
 /// The keys that must be there; all others may be left out.
-const REQUIRED: [(&str, &[&str]); 6] = [
+const REQUIRED: [(&str, &[&str]); 7] = [
     ("Rule", &["name", "when"]),
     ("Condition", &[]),
     ("ReceiverTable", &["to"]),
     ("Test", &["name", "event", "expect"]),
     ("TestEvent", &[]),
+    ("Lasted", &[]),
     ("TestImpact", &["service"]),
 ];
 

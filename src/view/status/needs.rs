@@ -46,6 +46,13 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
         let what = format!("{customer} is in the settings and has no rules: it is told of nothing");
         need(what, "put a rule file into its folder, or take it out of the settings");
     }
+    for customer in status.customers_switched_off.iter().take(NEEDS_MOST) {
+        let what = format!("every rule of {customer} is switched off: it is told of nothing");
+        need(
+            what,
+            "take `enabled: false` out of its rules, or take it out of the settings",
+        );
+    }
     for bad in status.secrets_that_cannot_be_used.iter().take(NEEDS_MOST) {
         let what = format!("a secret of {} cannot be used: {}", bad.customer, bad.why);
         need(what, "mend the file; what waits for it is tried at once");
@@ -60,7 +67,10 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
     }
     if let Some(set_aside) = &status.set_aside {
         if set_aside.awaiting_rules > 0 {
-            let what = format!("{} events wait for rules", set_aside.awaiting_rules);
+            let what = match set_aside.awaiting_rules {
+                1 => "an event waits for rules".to_owned(),
+                some => format!("{some} events wait for rules"),
+            };
             need(what, "they are decided by themselves as soon as there are rules");
         }
         let others = set_aside.count - set_aside.awaiting_rules;

@@ -196,6 +196,13 @@ fn other_answers_of_teams_are_read_too() {
                 "retry",
             ),
             (200, r#"{"status":"413"}"#, "refused"),
+            (200, r#"{"success":false}"#, "retry"),
+            (200, r#"{"success":true,"status":"ok"}"#, "delivered"),
+            (200, r#"{"status":"Failed"}"#, "retry"),
+            (200, "Bad payload received by generic incoming webhook.", "refused"),
+            (200, "Summary or Text is required.", "refused"),
+            (200, "Connector configuration not found", "retry"),
+            (200, "Too many requests", "retry"),
             (
                 200,
                 r#"{"error":{"code":"TooManyRequests","message":"later"}}"#,
