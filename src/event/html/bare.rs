@@ -217,9 +217,12 @@ fn tag<'a>(slash: &str, text: &'a str, struck: &mut Struck, out: &mut String) ->
 fn strikes_out(style: &str) -> bool {
     let style = cut(style).to_ascii_lowercase();
     let declared = style.split(';').filter_map(|one| one.split_once(':'));
-    let mut lines = declared.filter(|(property, _)| ["text-decoration", "text-decoration-line"].contains(&property.trim()));
+    let mut lines =
+        declared.filter(|(property, _)| ["text-decoration", "text-decoration-line"].contains(&property.trim()));
     // of several the last one counts
-    lines.next_back().is_some_and(|(_, value)| value.contains("line-through"))
+    lines
+        .next_back()
+        .is_some_and(|(_, value)| value.contains("line-through"))
 }
 
 /// A tag's next attribute, its value, and what follows.
