@@ -231,11 +231,12 @@ impl EmailAddress {
         }
         text.parse::<lettre::Address>()
             .map_err(|_| "not an e-mail address (`name@domain`)".to_owned())?;
-        let address = Self(text.to_owned());
-        match address.domain().chars().find(|letter| !may_be_in_a_domain(*letter)) {
-            Some(odd) => Err(format!("a mail domain has no `{odd}`: letters, digits, `-` and `.`")),
-            None => Ok(address),
-        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// A character of the domain that none has, if there is one: such an address can be written down, and reaches nobody.
+    pub fn odd_in_domain(&self) -> Option<char> {
+        self.domain().chars().find(|letter| !may_be_in_a_domain(*letter))
     }
 
     /// The address as written.
@@ -277,9 +278,6 @@ mod tests {
         for bad in [
             "Ada <ada@contoso.example>",
             "ada@contoso.example\r\nBcc: x@y.example",
-            "ada@contoso.example#x",
-            "ada@contoso.example?subject=x",
-            "ada@contoso.ex*mple",
             "ada",
             "a@b@c",
             "",

@@ -31,6 +31,7 @@ mod not_understood;
 mod plan;
 mod sessions;
 mod too_costly;
+mod unowned;
 
 /// What is known that bears on an event.
 #[derive(Default)]
@@ -47,6 +48,8 @@ pub struct Heard {
     pub is_on_hold: bool,
     /// Words in it that this version does not know, and that nobody was told of.
     pub new_words: not_understood::NewWords,
+    /// Accounts of it that no customer owns.
+    pub unowned: unowned::Unowned,
     /// The rules that ask for it.
     pub asking: Vec<Asking>,
     /// The latest parts of the series it could lead to.
@@ -203,6 +206,7 @@ pub fn hear(at: Position, event: &Event, heard: &Heard, now: Time) -> Vec<Change
     // what comes out of an archive was told of where it was heard
     if event.imported.is_none() {
         changes.extend(not_understood::raised(heard, now));
+        changes.extend(unowned::raised(heard, now));
     }
     changes
 }

@@ -63,40 +63,55 @@ pub(super) fn word_not_known(tracking_id: &str, field: &str, word: &str, now: Ti
     )
 }
 
-/// An event for an account that no customer owns (empty: for none at all): a subscription that the settings forgot, or one
-/// that is mistyped there, looks like this.
-pub(super) fn account_is_nobodys(tracking_id: &str, account: &str, now: Time) -> Event {
-    let (what, whose) = match account {
-        "" => (
-            "names no subscription".to_owned(),
-            "If a customer should hear of such events, write a rule for the operator (folder `_operator`).".to_owned(),
-        ),
-        account => (
-            format!("is for the subscription {account}, which is no customer's"),
+/// How many accounts a report names.
+const ACCOUNTS_NAMED_MOST: usize = 5;
+
+/// An event for accounts that no customer owns (an empty one: for none at all).
+pub(super) fn account_not_owned(tracking_id: &str, accounts: &[String], now: Time) -> Event {
+    const OWN_RULES: &str = "to hear of such events yourself, write a rule for the operator (folder `_operator`)";
+    let named = accounts.iter().take(ACCOUNTS_NAMED_MOST).map(String::as_str);
+    let named = named.collect::<Vec<_>>().join(", ");
+    let named = match accounts.len().saturating_sub(ACCOUNTS_NAMED_MOST) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    };
+    let (title, text) = match accounts.first().map(String::as_str) {
+        None | Some("") => (
+            "An event for nobody: it names no subscription".to_owned(),
             format!(
-                "If it is a customer's, add {account} to its `accounts:` in the settings; to hear of it yourself, write \
-                     a rule for the operator (folder `_operator`)."
+                "An event names no subscription, so no customer hears of it; {OWN_RULES}. `bellwether events` shows what came \
+                 in. More such events are not reported."
+            ),
+        ),
+        Some(first) => (
+            format!("An event for nobody: no customer owns {first}"),
+            format!(
+                "An event is for subscriptions that no customer owns: {named}. No customer hears of that part of it. If one of \
+                 them is a customer's, add it to its `accounts:` in the settings; {OWN_RULES}. `bellwether events` shows what \
+                 came in. More events for {first} are not reported."
             ),
         ),
     };
+    not_understood(tracking_id, title, &text, now)
+}
+
+/// There are more such accounts than are told one by one.
+pub(super) fn more_accounts_not_owned(tracking_id: &str, most: usize, now: Time) -> Event {
     let text = format!(
-        "An event {what}: no customer hears of it. {whose} `bellwether events` shows what came in. More such events are not \
-         reported again."
+        "Events came for more than {most} subscriptions that no customer owns. They are no longer reported one by one; \
+         `bellwether events` shows them."
     );
-    let title = match account {
-        "" => "An event for nobody: it names no subscription".to_owned(),
-        account => format!("An event for nobody: no customer owns {account}"),
-    };
+    let title = "Events for many subscriptions that no customer owns".to_owned();
     not_understood(tracking_id, title, &text, now)
 }
 
 /// There are more such words than are told one by one.
 pub(super) fn more_words_not_known(tracking_id: &str, most: usize, now: Time) -> Event {
     let text = format!(
-        "More than {most} words that this version does not know, or subscriptions that are nobody's, have come in. They are noted on their events (`bellwether \
+        "More than {most} words that this version does not know have come in. They are noted on their events (`bellwether \
          events ID`) and no longer reported one by one. If you do not know the sender, change the intake token."
     );
-    let title = "Many words or subscriptions that are not known".to_owned();
+    let title = "Many words that this version does not know".to_owned();
     not_understood(tracking_id, title, &text, now)
 }
 

@@ -117,10 +117,11 @@ const TITLE_OF_TEXT_CHARS_MOST: usize = 120;
 
 /// The title of what has none: how its text begins, or the name of the trouble where there is none either.
 fn title_of(text: &str, tracking_id: &str) -> String {
-    let first = text.lines().map(html::one_line).find(|line| !line.is_empty());
+    let text = plain::without_struck(text);
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
     first.map_or_else(
         || tracking_id.to_owned(),
-        |line| html::shorten(&line, TITLE_OF_TEXT_CHARS_MOST),
+        |line| html::shorten(line, TITLE_OF_TEXT_CHARS_MOST),
     )
 }
 
@@ -167,7 +168,7 @@ impl Draft {
             event_type: self.event_type,
             stage: self.stage,
             tags: &self.tags,
-            title: &title,
+            title: &self.title,
             text: &text,
             written,
         };

@@ -117,7 +117,7 @@ pub(super) fn sanitise_again(html: String) -> String {
     }
 }
 
-/// The words of markup that is too much of it, block by block: its tags are left out, as nobody wants to read those.
+/// The words of markup that would explode, block by block, without its tags.
 fn shown_as_text(raw: &str) -> String {
     cleaned(&paragraphs(&bare::words(raw)))
 }
@@ -125,7 +125,12 @@ fn shown_as_text(raw: &str) -> String {
 fn cleaned(source: &str) -> String {
     static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(cleaner);
     let clean = CLEANER.clean(source).to_string();
-    let clean = composed(clean.chars().filter(|c| !is_odd(*c)).collect());
+    let clean: String = clean.chars().filter(|c| !is_odd(*c)).collect();
+    // text by text: what composes with the end of a tag (`>` and U+0338) would take it away
+    let clean = clean
+        .split_inclusive('>')
+        .map(|piece| composed(piece.to_owned()))
+        .collect();
     let clean = struck::struck(clean);
     without_empty_paragraphs(&clean).trim().to_string()
 }
@@ -435,6 +440,13 @@ mod tests {
         assert_eq!(one_line(" A\r\nB\u{202e}C\u{200b}&amp; <b>D\u{a0}\u{7} "), "A BC& <b>D");
         assert_eq!(one_line("Zu\u{308}rich"), "Zürich");
         assert_eq!(sanitise("<p>Zu\u{308}rich</p>"), "<p>Zürich</p>");
+        for tag in ["p", "a", "b", "td", "br"] {
+            for mark in ["\u{338}", "&#x338;", "&#824;"] {
+                let html = sanitise(&format!("<{tag}>{mark} href=javascript:x onclick=x </{tag}>{mark} \"x"));
+                assert!(!html.contains('\u{226f}') && html.contains("\u{338} href"), "{html}");
+                assert_eq!(sanitise_again(html.clone()), html, "{tag}");
+            }
+        }
         assert_eq!(one_line(&"x".repeat(512)).chars().count(), 512);
         let cut = one_line(&"ä".repeat(513));
         assert!(cut.ends_with('…') && cut.chars().count() == 512);

@@ -6,8 +6,8 @@
 //! somebody must be told. This file knows nothing of health events.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -49,15 +49,18 @@ pub(super) struct Document {
     pub oddities: Vec<Oddity>,
 }
 
-/// How many oddities of one text are told: notes are few, and whoever writes one writes many.
-const ODDITIES_MOST: usize = 1_000;
+/// How many oddities of one text are kept, so that they take little memory: an event has at most 16 notes.
+const ODDITIES_MOST: usize = 200;
+
+/// How much of an oddity's path is kept, bytes: keys may be as long as texts.
+const PATH_BYTES_MOST: usize = 200;
 
 /// Something that could be understood in more than one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Oddity {
     /// The byte of the value where it is.
     pub at: usize,
-    /// Its path (`data.context.activityLog`); empty for the whole.
+    /// Its path (`data.context.activityLog`), cut if it is long; empty for the whole.
     pub path: String,
     /// What it is and how it was read, as a sentence without a full stop.
     pub what: &'static str,
@@ -219,6 +222,25 @@ fn join(trail: &[String]) -> String {
     path
 }
 
+/// The same, cut where it is long.
+fn shown_path(trail: &[String]) -> String {
+    let mut path = String::new();
+    for step in trail {
+        if !path.is_empty() && !step.starts_with('[') {
+            path.push('.');
+        }
+        let left = PATH_BYTES_MOST.saturating_sub(path.len());
+        if step.len() > left {
+            let cut = (0..=left).rev().find(|at| step.is_char_boundary(*at)).unwrap_or(0);
+            path.push_str(&step[..cut]);
+            path.push('…');
+            break;
+        }
+        path.push_str(step);
+    }
+    path
+}
+
 /// Reads a whole text as one value; places are bytes of `text`.
 pub(super) fn parse(text: &str) -> Result<Document, Fault> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -238,10 +260,9 @@ pub(super) fn parse(text: &str) -> Result<Document, Fault> {
         oddities: Vec::new(),
     };
     let root = reader.node(raw, 1)?;
-    Ok(Document {
-        root,
-        oddities: reader.oddities,
-    })
+    let mut oddities = reader.oddities;
+    oddities.sort_by_key(|odd| odd.at);
+    Ok(Document { root, oddities })
 }
 
 /// How many values a text holds that is known to be JSON; whatever it holds, they are counted in one pass.
@@ -324,39 +345,57 @@ impl Reader {
     }
 
     /// Of a key that is there more than once, the last value is read, as most readers do; but one that says nothing (`null`,
-    /// `""`, `[]`, `{}`) takes away none that says something.
+    /// `""`, `[]`, `{}`) takes away none that says something, and of lists all elements are read: each may be an event.
     fn members(&mut self, text: &str, at: usize, level: usize) -> Result<Value, Fault> {
         let raw = split_object(text).map_err(|error| self.fault(at, reason(&error)))?;
-        let mut last: HashMap<&str, usize> = HashMap::with_capacity(raw.len());
-        let mut repeated: HashSet<usize> = HashSet::new();
-        for (nth, (key, value)) in raw.iter().enumerate() {
-            match last.entry(key) {
-                Entry::Vacant(place) => drop(place.insert(nth)),
+        let mut keys = Vec::with_capacity(raw.len());
+        for (key, value) in &raw {
+            let at = value.get().as_ptr() as usize - self.origin;
+            keys.push(self.string(key.get(), at)?);
+        }
+        let mut chosen: HashMap<&str, Chosen> = HashMap::with_capacity(raw.len());
+        for (nth, (key, (_, value))) in keys.iter().zip(&raw).enumerate() {
+            let says_something = !says_nothing(value);
+            match chosen.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(Chosen {
+                    nth,
+                    says_something,
+                    is_repeated: false,
+                    more_of_list: Vec::new(),
+                })),
                 Entry::Occupied(mut place) => {
-                    let before = *place.get();
-                    repeated.remove(&before);
-                    if !says_nothing(value) || says_nothing(raw[before].1) {
-                        place.insert(nth);
+                    let before = place.get_mut();
+                    before.is_repeated = true;
+                    if is_list(value) && is_list(raw[before.nth].1) {
+                        before.more_of_list.push(nth);
+                    } else if says_something || !before.says_something {
+                        (before.nth, before.says_something) = (nth, says_something);
                     }
-                    repeated.insert(*place.get());
                 }
             }
         }
-        let mut members = Vec::with_capacity(last.len());
-        for (nth, (key, value)) in raw
-            .iter()
-            .enumerate()
-            .filter(|(nth, (key, _))| last[key.as_str()] == *nth)
-        {
+        let mut members = Vec::with_capacity(chosen.len());
+        for (nth, (key, (_, value))) in keys.iter().zip(&raw).enumerate() {
+            let Some(chosen) = chosen.get(key.as_str()).filter(|chosen| chosen.nth == nth) else {
+                continue;
+            };
             let at = value.get().as_ptr() as usize - self.origin;
             self.trail.push(key.clone());
-            if repeated.contains(&nth) {
-                self.oddity(at, "this is there more than once; what it says last was read");
+            if chosen.is_repeated {
+                self.oddity(
+                    at,
+                    "this is there more than once; what it says last was read, of lists everything",
+                );
             }
-            let key = self.visible(key.clone(), at)?;
-            let node = self.node(value, level + 1)?;
+            let mut node = self.node(value, level + 1)?;
+            for more in &chosen.more_of_list {
+                let more = self.node(raw[*more].1, level + 1)?;
+                if let (Value::List(all), Value::List(more)) = (&mut node.value, more.value) {
+                    all.extend(more);
+                }
+            }
             self.trail.pop();
-            members.push((key, node));
+            members.push((key.clone(), node));
         }
         Ok(Value::Object(members))
     }
@@ -415,7 +454,7 @@ impl Reader {
 
     fn oddity(&mut self, at: usize, what: &'static str) {
         if self.oddities.len() < ODDITIES_MOST {
-            let path = join(&self.trail);
+            let path = shown_path(&self.trail);
             self.oddities.push(Oddity { at, path, what });
         }
     }
@@ -462,9 +501,28 @@ fn with_half_pairs(text: &str) -> Option<String> {
     Some(out)
 }
 
+/// Which of the values of a key is read.
+struct Chosen {
+    /// Its place among the members.
+    nth: usize,
+    says_something: bool,
+    is_repeated: bool,
+    /// The places of further lists, if it is one.
+    more_of_list: Vec<usize>,
+}
+
+fn is_list(value: &RawValue) -> bool {
+    value.get().starts_with('[')
+}
+
+/// Whether a value is `null`, an empty text, list or object.
 fn says_nothing(value: &RawValue) -> bool {
-    let text: String = value.get().split_ascii_whitespace().collect();
-    ["null", "\"\"", "[]", "{}"].contains(&text.as_str())
+    let text = value.get();
+    let inside = ["[]", "{}"].iter().find_map(|pair| {
+        let (open, close) = pair.split_at(1);
+        text.strip_prefix(open)?.strip_suffix(close)
+    });
+    matches!(text, "null" | "\"\"") || inside.is_some_and(|inside| inside.trim_ascii().is_empty())
 }
 
 /// The values of a list in their own words.
@@ -473,10 +531,10 @@ fn split_list(text: &str) -> serde_json::Result<Vec<&RawValue>> {
 }
 
 /// The keys of an object and their values in their own words, in order.
-fn split_object(text: &str) -> serde_json::Result<Vec<(String, &RawValue)>> {
+fn split_object(text: &str) -> serde_json::Result<Vec<(&RawValue, &RawValue)>> {
     struct Object;
     impl<'de> Visitor<'de> for Object {
-        type Value = Vec<(String, &'de RawValue)>;
+        type Value = Vec<(&'de RawValue, &'de RawValue)>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")
@@ -512,12 +570,17 @@ pub(super) fn place_in_string(body: &str, at: usize, inside: usize) -> usize {
 
 /// How many bytes a `\uXXXX` at `place` (or a pair of them) takes as written, and how many as text.
 fn unicode_escape(body: &str, place: usize) -> (usize, usize) {
-    let unit = body
-        .get(place + 2..place + 6)
-        .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-        .unwrap_or(0);
-    match unit {
-        0xD800..=0xDBFF => (12, 4),
+    let unit_at = |place: usize| {
+        let digits = body.get(place..place + 6)?.strip_prefix("\\u")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let is_low = |unit: u32| (0xDC00..=0xDFFF).contains(&unit);
+    match unit_at(place).unwrap_or(0) {
+        0xD800..=0xDBFF if unit_at(place + 6).is_some_and(is_low) => (12, 4),
+        // read as U+FFFD
+        0xD800..=0xDFFF => (6, 3),
+        // left out
+        0 => (6, 0),
         unit => (6, char::from_u32(unit).map_or(1, char::len_utf8)),
     }
 }
@@ -627,6 +690,13 @@ mod tests {
                 "says last",
             ),
             (
+                r#"{"k": [1], "b": 0, "k": [2, 3]}"#,
+                r#"{"k": [1, 2, 3], "b": 0}"#,
+                "k",
+                6,
+                "of lists",
+            ),
+            (
                 r#"{"k": [1], "k": {}, "k": null}"#,
                 r#"{"k": [1]}"#,
                 "k",
@@ -635,7 +705,8 @@ mod tests {
             ),
             (r#"{"k": null, "k": [ ]}"#, r#"{"k": []}"#, "k", 17, "says last"),
             (r#"{"a": "x\u0000y"}"#, r#"{"a": "xy"}"#, "a", 6, "NUL"),
-            (r#"{"a\u0000": 1}"#, r#"{"a": 1}"#, "a\0", 12, "NUL"),
+            (r#"{"a\u0000": 1}"#, r#"{"a": 1}"#, "", 12, "NUL"),
+            (r#"{"a\ud83d": 1}"#, r#"{"a\ufffd": 1}"#, "", 12, "U+FFFD"),
             (r#"["x\ud83d", 1]"#, r#"["x\ufffd", 1]"#, "[0]", 1, "U+FFFD"),
             (
                 r#"["x\ude00\ud83d\ude00y", 1]"#,
@@ -662,6 +733,12 @@ mod tests {
         }
         let often = format!("{{{}\"k\":1}}", "\"k\":0,".repeat(50_000));
         assert_eq!(parse(&often).unwrap().oddities.len(), 1, "said once");
+        let null = format!("{{\"k\":[{}1]{}}}", " ".repeat(100_000), ",\"k\":null".repeat(50_000));
+        assert_eq!(parse(&null).unwrap().root.get("k").unwrap().list().unwrap().len(), 1);
+        let key = "k".repeat(100_000);
+        let deep = format!("{{\"{key}\":{{\"{key}\":[{}1]}}}}", r#""\u0000","#.repeat(1_000));
+        let paths: usize = parse(&deep).unwrap().oddities.iter().map(|odd| odd.path.len()).sum();
+        assert!(paths <= ODDITIES_MOST * (PATH_BYTES_MOST + "…".len()), "{paths}");
         let nuls = format!("[{}1]", r#""\u0000","#.repeat(2_000));
         assert_eq!(parse(&nuls).unwrap().oddities.len(), ODDITIES_MOST);
         assert!(parse(r#""\ud8""#).is_err(), "no escape");
@@ -701,5 +778,8 @@ mod tests {
             body.len() - 2,
             "never beyond the closing quote"
         );
+        let odd = r#"{"k":"a\u0000\ud83d\ude00\ud83dz"}"#;
+        let z = place_in_string(odd, 5, "a😀\u{fffd}".len());
+        assert_eq!(&odd[z..z + 1], "z");
     }
 }

@@ -71,7 +71,7 @@ impl Notes {
 
     /// Notes what of the JSON under `field` could be understood in more than one way.
     pub fn oddities(&mut self, field: &str, oddities: &[Oddity]) {
-        for odd in oddities {
+        for odd in oddities.iter().take(NOTES_MOST) {
             let path = match (field, odd.path.as_str()) {
                 ("", path) => path.to_owned(),
                 (field, "") => field.to_owned(),

@@ -118,10 +118,10 @@ pub fn parse(body: &[u8], source: Option<Source>, arrival: Arrival, stop: Stop) 
         hint: Some("send JSON in UTF-8".to_string()),
         is_too_much: false,
     })?;
-    let document = json::parse(text).map_err(|fault| malformed(text, None, fault))?;
+    let mut document = json::parse(text).map_err(|fault| malformed(text, None, fault))?;
+    let heard = azure::read(&mut document, source, Allowance::new(arrival, stop))
+        .map_err(|fault| malformed(text, Some(&document.root), fault))?;
     let root = &document.root;
-    let heard = azure::read(&document, source, Allowance::new(arrival, stop))
-        .map_err(|fault| malformed(text, Some(root), fault))?;
     let unreadable = heard.unreadable.map(|(fault, count)| {
         let first = malformed(text, Some(root), fault);
         let what = match count {

@@ -66,9 +66,17 @@ enum State {
     },
 }
 
+/// A file of this ending beside the journal's folder stands for a full disk, in tests.
+#[cfg(test)]
+pub const FULL: &str = "full";
+
 impl Plan {
     /// Makes segment `number` now.
     pub(super) fn make(&self, number: u64, stop: &AtomicBool) -> io::Result<Raw> {
+        #[cfg(test)]
+        if self.dir.with_extension(FULL).exists() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let header = Header {
             format: FORMAT,
             number,

@@ -43,6 +43,8 @@ use std::sync::Arc;
 use chacha20poly1305::aead::OsRng;
 use chacha20poly1305::aead::rand_core::RngCore;
 
+#[cfg(test)]
+pub use ahead::FULL;
 pub use ahead::Next;
 pub use error::{Error, Result};
 pub use losses::LostRange;

@@ -47,11 +47,11 @@ pub struct Figures {
     pub cycle: CycleTook,
 }
 
-/// A histogram of seconds.
+/// A histogram of the seconds from hearing an event to the first attempt of what tells it.
 #[derive(Debug)]
 pub struct EventToWire(pub Histogram);
 
-/// A histogram of seconds.
+/// A histogram of the seconds for which the writing thread was busy at a stretch.
 #[derive(Debug)]
 pub struct CycleTook(pub Histogram);
 

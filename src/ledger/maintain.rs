@@ -105,7 +105,7 @@ impl Upkeep {
         if let Input::Heard { event } = input
             && matches!(event.kind, Kind::NotUnderstood | Kind::MailRefused)
         {
-            tracing::warn!(tracking_id = event.tracking_id, "{}", event.title);
+            tracing::warn!(about = event.title, "the operator is told");
             self.raised.insert(event.tracking_id.clone());
         }
     }

@@ -122,6 +122,7 @@ impl Writer {
     /// Words that are told of already count as told, also while what tells of them waits to be decided.
     fn leave_out_what_is_raised(&self, heard: &mut Heard) {
         heard.new_words.leave_out(&self.upkeep.raised);
+        heard.unowned.leave_out(&self.upkeep.raised);
     }
 
     /// Whether an event came before there were any rules: it is kept until there are.

@@ -31,14 +31,14 @@ pub enum Sort {
 }
 
 /// Typographic quotes of the kind that word processors put in place of straight ones, in whatever language.
-const QUOTES: [char; 29] = [
+const QUOTES: [char; 32] = [
     '“', '”', '„', '‟', '‘', '’', '‚', '‛', '＂', '＇', '«', '»', '‹', '›', '′', '″', '‵', '‶', '´', 'ʼ', 'ˈ', '˝',
-    '❝', '❞', '〝', '〞', '「', '」', '❛',
+    '❝', '❞', '〝', '〞', '「', '」', '『', '』', '❛', '❜',
 ];
 
 /// The first character of a text that is not what it looks like. Latin look-alikes only count in a word that also has
-/// letters of the Latin alphabet: words of another alphabet are words. In an address that looks Latin as a whole they
-/// count, too: what looks like `ops@acme.example` is read as that by whoever checks it.
+/// letters of the Latin alphabet: words of another alphabet are words. In an e-mail address that looks Latin as a whole
+/// they count, too.
 pub fn first_odd(text: &str) -> Option<Odd> {
     if text.is_ascii() {
         return None;
@@ -53,7 +53,13 @@ pub fn first_odd(text: &str) -> Option<Odd> {
         })
     };
     let found = letters.iter().enumerate().find_map(odd);
-    found.or_else(|| text.contains('@').then(|| disguised(text, &letters)).flatten())
+    found.or_else(|| is_like_an_address(text).then(|| disguised(text, &letters)).flatten())
+}
+
+fn is_like_an_address(text: &str) -> bool {
+    let parts = text.split_once('@');
+    let is_one = |(name, domain): (&str, &str)| !name.is_empty() && domain.contains('.') && !domain.contains('@');
+    !text.contains(char::is_whitespace) && parts.is_some_and(is_one)
 }
 
 /// The first letter of a text that looks Latin from its first letter to its last, and is not.
@@ -104,10 +110,17 @@ fn is_nothing(letter: char) -> bool {
         )
 }
 
-/// What says how the character before it looks belongs behind a picture or a letter of another alphabet.
+/// Whether a variation selector, or a tag, stands behind a character to which it can apply: a picture (also a key's: `1` and
+/// U+20E3 behind it), or a flag.
 fn shapes(letters: &[char], at: usize) -> bool {
-    let before = at.checked_sub(1).and_then(|before| letters.get(before));
-    before.is_some_and(|letter| !letter.is_ascii() && !is_odd_space(*letter))
+    let Some(before) = at.checked_sub(1).map(|before| letters[before]) else {
+        return false;
+    };
+    match letters[at] {
+        '\u{e0020}'..='\u{e007f}' => before == '\u{1f3f4}' || ('\u{e0020}'..='\u{e007f}').contains(&before),
+        _ if letters.get(at + 1) == Some(&'\u{20e3}') => true,
+        _ => !before.is_ascii() && !is_odd_space(before) && before.script() != Script::Latin,
+    }
 }
 
 /// Joiners belong between letters of some scripts, and between the parts of an emoji.
@@ -265,6 +278,8 @@ mod tests {
             ("n\u{2800}et", 1, "U+2800 braille pattern blank"),
             ("n\u{34f}et", 1, "U+034F invisible character"),
             ("n\u{fe0f}et", 1, "U+FE0F invisible character"),
+            ("café\u{fe0f}", 4, "U+FE0F invisible character"),
+            ("é\u{e0061}", 1, "U+E0061 invisible character"),
             ("n\u{e0041}et", 1, "U+E0041 invisible character"),
             (
                 "\u{0441}\u{043e}\u{0441}\u{043e}@\u{0430}\u{0441}\u{0435}.\u{0441}\u{043e}",
@@ -293,6 +308,8 @@ mod tests {
             "می\u{200c}خواهم",
             "👩\u{200d}🚀 on call",
             "❤\u{fe0f} – on call",
+            "1\u{fe0f}\u{20e3} on call",
+            "Fragen: сосо @ x",
             "🏴\u{e0067}\u{e0062}\u{e007f}",
             "Ada’s team – “quoted”",
         ] {

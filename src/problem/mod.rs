@@ -332,7 +332,8 @@ fn looks_like_a_key(word: &str) -> bool {
         return true;
     }
     // what was meant as the id of a subscription is shown, or nobody finds the letter that is wrong in it
-    if word.starts_with("/subscriptions/") || word.split('-').map(str::len).eq([8, 4, 4, 4, 12]) {
+    let is_nearly_hex = || word.chars().filter(char::is_ascii_hexdigit).count() >= 30;
+    if word.starts_with("/subscriptions/") || (word.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && is_nearly_hex()) {
         return false;
     }
     let has = |test: fn(&char) -> bool| word.chars().any(|c| test(&c));

@@ -39,7 +39,7 @@ pub struct Deciding {
 
 /// The version of the rule language: a higher one where files that were good may be wrong now. The first start of a
 /// daemon that knows a newer one checks every file again: what is wrong now is told, and stays in force as it was.
-const LANGUAGE: u32 = 2;
+const LANGUAGE: u32 = 3;
 
 /// The version that is meant where none was written down.
 const LANGUAGE_AT_FIRST: u32 = 1;

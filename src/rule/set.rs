@@ -378,8 +378,8 @@ impl RuleSet {
     /// The customers that have rules of their own, every one of them switched off.
     pub fn switched_off(&self) -> BTreeSet<CustomerId> {
         let mut written: BTreeMap<&CustomerId, bool> = BTreeMap::new();
-        for rule in self.files.values().flat_map(|file| &file.rules) {
-            *written.entry(&rule.customer).or_default() |= rule.enabled;
+        for file in self.files.values().filter(|file| !file.rules.is_empty()) {
+            *written.entry(&file.customer).or_default() |= file.rules.iter().any(|rule| rule.enabled);
         }
         let off = written.into_iter().filter(|(_, is_told)| !is_told);
         off.map(|(customer, _)| customer.clone()).collect()

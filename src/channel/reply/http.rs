@@ -180,7 +180,11 @@ fn slack_trouble(object: &Map<String, Value>) -> Option<String> {
 }
 
 /// Words of connectors that say with a 2xx that this message will never be taken.
-const TEAMS_REFUSED: [&str; 2] = ["bad payload received by generic incoming webhook", "text is required"];
+const TEAMS_REFUSED: [&str; 3] = [
+    "bad payload received by generic incoming webhook",
+    "summary or text is required",
+    "text is required",
+];
 
 /// Words of theirs after which a person or time mends it.
 const TEAMS_FAILED: [&str; 6] = [
@@ -223,7 +227,7 @@ fn of_teams_taken(body: &str) -> Meaning {
         return of_teams_inner(inner, body);
     }
     let lower = body.to_ascii_lowercase();
-    if TEAMS_REFUSED.iter().any(|words| lower.contains(words)) {
+    if TEAMS_REFUSED.contains(&lower.trim().trim_end_matches('.')) {
         return Meaning::Refused;
     }
     if TEAMS_FAILED.iter().any(|words| lower.contains(words)) || is_page(body) {

@@ -16,9 +16,9 @@ fn account(nth: usize) -> String {
     format!("{nth:08x}-aaaa-4bbb-8ccc-111111111111")
 }
 
-fn rules() -> String {
+fn rules(count: usize) -> String {
     let mut text = String::from("receivers:\n  good: [{ webhook: { url: \"{receivers}/good\" } }]\nrules:\n");
-    for nth in 0..RULES {
+    for nth in 0..count {
         let but = account(nth);
         text.push_str(&format!(
             "  - {{ name: All but {nth}, when: {{}}, unless: {{ subscriptions: [{but}] }}, notify: good }}\n"
@@ -27,9 +27,9 @@ fn rules() -> String {
     text
 }
 
-async fn place() -> Place {
-    let mut place = Place::with(&[("rules.yaml", rules())]).await;
-    place.settings.segment_bytes = LARGE_SEGMENT;
+async fn place(rules_count: usize, segment_bytes: u64) -> Place {
+    let mut place = Place::with(&[("rules.yaml", rules(rules_count))]).await;
+    place.settings.segment_bytes = segment_bytes;
     place
 }
 
@@ -70,7 +70,7 @@ fn cut(place: &Place, records: &[Vec<u8>]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_of_several_records_counts_whole_wherever_a_crash_cuts_it() {
-    let mut place = place().await;
+    let mut place = place(RULES, LARGE_SEGMENT).await;
     let daemon = place.start().await.expect("starts");
     daemon.hear(vec![event()]).await;
     daemon.settled().await;
@@ -96,4 +96,75 @@ async fn a_decision_of_several_records_counts_whole_wherever_a_crash_cuts_it() {
         assert_eq!(place.receivers.take(), [], "{kept}: nothing is told twice");
         daemon.stop().await.expect("stops");
     }
+}
+
+/// How often it is looked whether something has happened.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// Looks again and again whether something has happened.
+async fn for_a_minute(what: &str, has_happened: impl AsyncFn() -> bool) {
+    for _ in 0..6_000 {
+        if has_happened().await {
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    panic!("it was waited for in vain: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_full_in_the_middle_of_a_large_decision_has_it_made_once_there_is_space() {
+    let place = place(4 * RULES, LARGE_SEGMENT / 8 * 3).await;
+    let daemon = place.start().await.expect("starts");
+    let journal = place.state().join("journal");
+    // the open segment, and one that is ready
+    let segments = || std::fs::read_dir(&journal).expect("a folder").count();
+    for_a_minute("the next segment is ready", async || segments() >= 2).await;
+    let full = journal.with_extension(journal::FULL);
+    std::fs::write(&full, "").expect("a file");
+    daemon.hear(vec![event()]).await;
+    let other = || {
+        vec![Input::Heard {
+            event: Box::new(update(2, begin())),
+        }]
+    };
+    for_a_minute("the disk is full", async || {
+        daemon.ledger.record(other(), None).await.is_err()
+    })
+    .await;
+    let records = || -> Vec<Record> {
+        let tail = daemon.ledger.journal().tail(1).map(|record| record.expect("reads").1);
+        tail.map(|bytes| Record::from_bytes(&bytes).expect("a record"))
+            .collect()
+    };
+    let pieces = |records: &[Record]| {
+        let pieces = records
+            .iter()
+            .filter(|record| matches!(record, Record::Continued { .. }));
+        pieces.count()
+    };
+    let written = pieces(&records());
+    assert!(written >= 1, "the disk was full before the first piece");
+    place.clock.advance(chrono::Duration::seconds(60));
+    assert_eq!(place.receivers.take().len(), 0, "half of a decision is none");
+    assert!(!daemon.ledger.is_failed());
+    std::fs::remove_file(&full).expect("removed");
+    daemon.settled().await;
+    place.pass(&daemon, 60).await;
+    let about = |nth: u64, got: &Got| String::from_utf8_lossy(&got.body).contains(&format!("DMG{nth:04}"));
+    let got = place.receivers.take();
+    let of_event: Vec<&Got> = got.iter().filter(|got| about(1, got)).collect();
+    assert_eq!(of_event.len(), 1, "told once: {}", got.len());
+    let body: serde_json::Value = serde_json::from_slice(&of_event[0].body).expect("JSON");
+    assert_eq!(body["subscriptions"].as_array().map(Vec::len), Some(ACCOUNTS));
+    assert!(
+        pieces(&records()) > written,
+        "it was made anew, from the first piece on"
+    );
+    daemon.stop().await.expect("stops");
+    let daemon = place.start().await.expect("starts");
+    place.pass(&daemon, 600).await;
+    let again = place.receivers.take();
+    assert!(!again.iter().any(|got| about(1, got)), "nothing is told twice");
+    daemon.stop().await.expect("stops");
 }

@@ -7,9 +7,10 @@ use anyhow::Result;
 
 use super::super::facts::Sets;
 use super::super::placing;
-use super::not_understood::{self, NewWords, OWNER, WORD_IDS, WORDS_TOLD_MOST};
+use super::not_understood::{self, NewWords, WORD_IDS, WORDS_TOLD_MOST};
 use super::sessions::{Announced, Sessions};
-use super::{Heard, LatestPart, asking};
+use super::unowned::{self, Unowned};
+use super::{Asking, Heard, LatestPart, asking};
 use crate::delivery::Delivery;
 use crate::event::{Arrival, Event, Kind, Provider, communication_of};
 use crate::incident::{Entry, Hearing, IncidentId};
@@ -81,29 +82,49 @@ impl View {
         context.begins_clocks =
             incident.is_none() && !self.have_clocks_begun()? && self.incidents_after(None).next().is_none();
         context.incident = incident;
-        let nobodys = not_understood::nobodys(event, &context.asking, rules);
-        context.new_words = self.new_words(event, &nobodys)?;
+        context.new_words = self.new_words(event)?;
+        context.unowned = self.unowned(event, &context.asking, rules)?;
         Ok(context)
     }
 
-    /// The words of an event that this version does not know, and the accounts that are nobody's, of which nobody was told: what was told is an incident of
+    /// The words of an event that this version does not know and that nobody was told of: what was told is an incident of
     /// our own, so it is remembered as long as those are.
-    fn new_words(&self, event: &Event, nobodys: &[&str]) -> Result<NewWords> {
+    fn new_words(&self, event: &Event) -> Result<NewWords> {
         let mut new = NewWords::default();
-        let nobodys = nobodys.iter().map(|account| (OWNER, *account));
-        for (field, word) in not_understood::words(event).chain(nobodys) {
-            let id = IncidentId::new(Provider::Bellwether, &not_understood::id_of(field, word));
-            if self.incident(&id)?.is_none() {
+        for (field, word) in not_understood::words(event) {
+            if !self.is_reported(&not_understood::id_of(field, word))? {
                 new.untold.push((field.to_owned(), word.to_owned()));
             }
         }
         if !new.untold.is_empty() {
-            let before = IncidentId::new(Provider::Bellwether, WORD_IDS);
-            for told in self.incidents_after(Some(&before)).take(WORDS_TOLD_MOST + 1) {
-                new.told += usize::from(told?.id.tracking_id.starts_with(WORD_IDS));
-            }
+            new.told = self.reports(WORD_IDS, WORDS_TOLD_MOST)?;
         }
         Ok(new)
+    }
+
+    /// The accounts of an event that no customer owns.
+    fn unowned(&self, event: &Event, asking: &[Asking], rules: &RuleSet) -> Result<Unowned> {
+        let mut unowned = Unowned::of(event, asking, rules);
+        if let Some(id) = unowned.id() {
+            unowned.is_told = self.is_reported(&id)?;
+            unowned.reports = self.reports(unowned::IDS, unowned::REPORTS_MOST)?;
+        }
+        Ok(unowned)
+    }
+
+    /// Whether there is a report of this id.
+    fn is_reported(&self, id: &str) -> Result<bool> {
+        Ok(self.incident(&IncidentId::new(Provider::Bellwether, id))?.is_some())
+    }
+
+    /// How many reports have ids that begin like this, counted up to `most` and one beyond.
+    fn reports(&self, begin: &str, most: usize) -> Result<usize> {
+        let before = IncidentId::new(Provider::Bellwether, begin);
+        let mut reports = 0;
+        for told in self.incidents_after(Some(&before)).take(most + 1) {
+            reports += usize::from(told?.id.tracking_id.starts_with(begin));
+        }
+        Ok(reports)
     }
 
     /// The sessions that an event invites to, by what the incident's invitations said of them, the oldest first. What the

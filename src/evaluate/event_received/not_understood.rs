@@ -1,24 +1,19 @@
-//! The operator is told of words that this version does not know, and of accounts that no customer owns: once for each, and
-//! of so many only.
+//! The operator is told of words that this version does not know: once per word, and of so many words only.
 
 use std::collections::HashSet;
 
-use super::super::own::{account_is_nobodys, more_words_not_known, word_not_known};
-use super::{Asking, Heard};
+use super::super::own::{more_words_not_known, word_not_known};
+use super::Heard;
 use crate::clock::Time;
-use crate::event::{Arrival, Event, Provider};
+use crate::event::{Event, Provider};
 use crate::notification::hash;
 use crate::record::Change;
-use crate::rule::RuleSet;
 
 /// Of how many words the operator is told, as long as these reports are kept: whoever posts events can invent words.
 pub(super) const WORDS_TOLD_MOST: usize = 50;
 
 /// What the ids of these reports begin with: they remember which words were told.
 pub(super) const WORD_IDS: &str = "new-word:";
-
-/// Stands for the field of a word that is an account: what is not known is whose it is.
-pub(super) const OWNER: &str = "owner";
 
 /// What is known of the words of an event that this version does not know.
 #[derive(Debug, Default)]
@@ -51,37 +46,13 @@ pub(super) fn words(event: &Event) -> impl Iterator<Item = (&str, &str)> {
     notes.filter_map(|note| Some((note.field.as_str(), note.word.as_deref()?)))
 }
 
-/// The accounts of an event that no customer owns, so that none of them hears of it; an empty one where it names none and
-/// comes from a source that none of them listens to. Whom the operator's own rules tell of it knows.
-pub(super) fn nobodys<'e>(event: &'e Event, asking: &[Asking], rules: &RuleSet) -> Vec<&'e str> {
-    let is_told = |one: &Asking| one.rule.customer.is_operator();
-    let is_for_somebody = event.provider != Provider::Bellwether && event.arrival == Arrival::Live && !event.test;
-    if !is_for_somebody || !rules.customers.are_separate() || asking.iter().any(is_told) {
-        return Vec::new();
-    }
-    if event.accounts.is_empty() {
-        let is_heard = event
-            .source
-            .as_deref()
-            .is_some_and(|source| rules.customers.is_listed(source));
-        return if is_heard { Vec::new() } else { vec![""] };
-    }
-    let accounts = event.accounts.iter().map(String::as_str);
-    let nobodys = accounts.filter(|account| !rules.is_owned(account));
-    // more are not reported one by one
-    nobodys.take(WORDS_TOLD_MOST + 1).collect()
-}
-
 /// What is told of words that nobody was told of.
 pub(super) fn raised(heard: &Heard, now: Time) -> Vec<Change> {
     let words = &heard.new_words;
     let room = WORDS_TOLD_MOST.saturating_sub(words.told);
     let each = words.untold.iter().take(room);
     let mut raised: Vec<Event> = each
-        .map(|(field, word)| match field.as_str() {
-            OWNER => account_is_nobodys(&id_of(field, word), word, now),
-            _ => word_not_known(&id_of(field, word), field, word, now),
-        })
+        .map(|(field, word)| word_not_known(&id_of(field, word), field, word, now))
         .collect();
     if words.untold.len() > room && words.told <= WORDS_TOLD_MOST {
         raised.push(more_words_not_known(&format!("{WORD_IDS}more"), WORDS_TOLD_MOST, now));

@@ -19,17 +19,21 @@ const STATUS_PAGE: &str = "status.azure.com";
 /// Reads one answer of `emergingIssues`.
 pub(super) fn read(node: &Node, heard: &mut Heard) -> Result<(), Fault> {
     let properties = node.get("properties").unwrap_or(node);
-    for issue in properties
+    let issues = properties
         .get("statusActiveEvents")
         .and_then(Node::list)
-        .unwrap_or_default()
-    {
+        .unwrap_or_default();
+    for (nth, issue) in issues.iter().enumerate() {
+        let first = heard.drafts.len();
         match words::value(issue, "published").as_deref() {
             Some("false") => heard.ignore(issue, "unpublished issue", "this issue is not published yet"),
             _ => {
                 let (draft, impact_bytes) = draft(issue, &heard.allowance)?;
                 heard.event(issue, draft, impact_bytes)?;
             }
+        }
+        if let Some(next) = issues.get(nth + 1) {
+            heard.note_oddities(first, next.at)?;
         }
     }
     for banner in properties.get("statusBanners").and_then(Node::list).unwrap_or_default() {

@@ -59,7 +59,8 @@ fn names(node: &Node, key: &'static str, notes: &mut Notes) -> Vec<String> {
         .starts_with('[')
         .then(|| json::parse(&text).ok())
         .flatten();
-    let texts: Vec<&str> = match listed.as_ref().and_then(|document| document.root.list()) {
+    let listed = listed.as_ref().and_then(|document| document.root.list());
+    let texts: Vec<&str> = match listed.filter(|items| items.iter().any(|item| item.text().is_some())) {
         Some(items) => items.iter().filter_map(Node::text).collect(),
         None => text.split([',', ';', '|', '\n']).collect(),
     };
@@ -154,17 +155,14 @@ fn service(item: &Node, of_notice: &OfNotice, impacted: &mut Impacted<'_>, notes
     if let Some(named) = named {
         return impacted.service(item, &named, service_id, regions.into_iter());
     }
-    notes.add(
-        FIELD,
-        "an element names regions and no service; those of the notice are meant",
-    );
-    let services = match of_notice.services.is_empty() {
-        true => vec![String::new()],
-        false => of_notice.services.clone(),
-    };
-    services
-        .iter()
-        .try_for_each(|service| impacted.service(item, service, None, regions.iter().cloned()))
+    notes.add(FIELD, "an element names regions and no service");
+    match of_notice.services.as_slice() {
+        [] => impacted.service(item, "", service_id, regions.into_iter()),
+        [one] => impacted.service(item, one, service_id, regions.into_iter()),
+        several => several
+            .iter()
+            .try_for_each(|service| impacted.service(item, service, None, regions.iter().cloned())),
+    }
 }
 
 fn own_regions(item: &Node, notes: &mut Notes) -> Vec<String> {

@@ -109,8 +109,8 @@ impl Heard {
         Ok(())
     }
 
-    /// Notes what stands before byte `end`, and could be understood in more than one way, on the events from the `first`
-    /// on. Those of one item share their notes.
+    /// Notes what is odd before byte `end`, and not noted yet, on the events from the `first` on: those of the element that
+    /// ends there. What is odd around a list is noted on its first or last event.
     fn note_oddities(&mut self, first: usize, end: usize) -> Result<(), Fault> {
         let count = self.oddities.as_slice().partition_point(|odd| odd.at < end);
         let oddities: Vec<Oddity> = self.oddities.by_ref().take(count).collect();
@@ -134,9 +134,9 @@ impl Heard {
     }
 }
 
-/// Reads a whole body.
-pub(super) fn read(document: &Document, source: Option<Source>, allowance: Allowance) -> Result<Heard, Fault> {
-    let mut heard = Heard::new(document.oddities.clone(), allowance);
+/// Reads a whole body; what in it is odd is noted on its events.
+pub(super) fn read(document: &mut Document, source: Option<Source>, allowance: Allowance) -> Result<Heard, Fault> {
+    let mut heard = Heard::new(std::mem::take(&mut document.oddities), allowance);
     one(&document.root, usize::MAX, source, &mut heard)?;
     match heard.unreadable.take_if(|_| heard.drafts.is_empty()) {
         Some((first, _)) => Err(first),

@@ -105,7 +105,7 @@ pub(super) fn words(raw: &str) -> String {
         tag.clear();
         rest = markup(&rest[at..], &mut struck, &mut tag);
         let Some(written) = tag.strip_prefix('<') else {
-            out.push_str(&tag);
+            out.push_str(label_of(&tag));
             continue;
         };
         let name = written
@@ -127,7 +127,15 @@ pub(super) fn words(raw: &str) -> String {
     out
 }
 
-/// What follows the end of an element of which nothing else ends before.
+/// The words of a link, or what else stands in the place of a tag.
+fn label_of(written: &str) -> &str {
+    let label = written
+        .split_once('>')
+        .and_then(|(_, behind)| behind.split_once("</a>"));
+    label.map_or(written, |(label, _)| label)
+}
+
+/// What follows, from the end tag of an element on whose content is no markup.
 fn behind_end_of<'a>(text: &'a str, name: &str) -> &'a str {
     let is_end = |(at, _): &(usize, &str)| {
         let behind = text.get(at + 2..at + 2 + name.len());
@@ -292,10 +300,11 @@ fn write(slash: &str, name: &str, attributes: &[(&str, &str)], out: &mut String)
         tick(said("type").unwrap_or_default(), said("checked").is_some(), out);
         return;
     }
-    if let (true, Some(address)) = (slash.is_empty() && is_embedded(name), said("src")) {
-        link_to(address, out);
+    // of its content nothing is markup for a parser, which would swallow what follows
+    if is_embedded(name) {
+        said("src").into_iter().for_each(|address| link_to(address, out));
+        return;
     }
-    let attributes = attributes.iter().filter(|(key, _)| *key != "src");
     out.push('<');
     out.push_str(slash);
     out.push_str(name);
@@ -322,12 +331,14 @@ fn tick(sort: &str, is_ticked: bool, out: &mut String) {
 
 /// Of what is shown from elsewhere where it is.
 fn link_to(address: &str, out: &mut String) {
-    let address = address
-        .trim()
-        .replace('"', "&quot;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    if address.starts_with("https://") || address.starts_with("http://") {
+    let address = address.trim();
+    let address = address.replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;");
+    let address = match address.starts_with("//") {
+        true => format!("https:{address}"),
+        false => address,
+    };
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if scheme.is_some_and(|scheme| scheme == "https" || scheme == "http") {
         out.push_str(&format!(" <a href=\"{address}\">{address}</a> "));
     }
 }
@@ -413,8 +424,12 @@ mod tests {
             (
                 "<iframe src='https://e.x/a?b=\"c\"&d'></iframe><video controls><source src=http://e.x/v>none</video>\
                  <embed src=javascript:x>",
-                " <a href=\"https://e.x/a?b=&quot;c&quot;&d\">https://e.x/a?b=&quot;c&quot;&d</a> <iframe></iframe>\
-                 <video> <a href=\"http://e.x/v\">http://e.x/v</a> <source>none</video><embed>",
+                " <a href=\"https://e.x/a?b=&quot;c&quot;&d\">https://e.x/a?b=&quot;c&quot;&d</a>  \
+                 <a href=\"http://e.x/v\">http://e.x/v</a> none",
+            ),
+            (
+                "<iframe src=//e.x/v />a<EMBED SRC=HTTPS://e.x/w>b",
+                " <a href=\"https://e.x/v\">https://e.x/v</a> a <a href=\"HTTPS://e.x/w\">HTTPS://e.x/w</a> b",
             ),
             ("<b =x ==y =>t", "<b>t"),
             ("x<b title=\"never ends>", "x"),

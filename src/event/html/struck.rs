@@ -11,6 +11,41 @@ const HOLDERS: [&str; 8] = ["table", "thead", "tbody", "tfoot", "tr", "ul", "ol"
 /// Elements without an end.
 const EMPTY: [&str; 2] = ["br", "hr"];
 
+/// Markup as a parser wrote it, with an `s` in each element that is marked.
+pub(super) fn struck(markup: String) -> String {
+    if !markup.contains(STRUCK) {
+        return markup;
+    }
+    let mut writer = Writer {
+        out: String::with_capacity(markup.len()),
+        mark: format!(" {STRUCK}=\"\""),
+        open: Vec::new(),
+        is_struck: false,
+    };
+    let mut rest = markup.as_str();
+    while let Some(at) = rest.find('<') {
+        let (text, tag) = rest.split_at(at);
+        let (tag, behind) = tag.split_at(end_of_tag(tag));
+        writer.out.push_str(text);
+        match tag.starts_with("</") {
+            true => writer.end(tag),
+            false => writer.begin(tag),
+        }
+        rest = behind;
+    }
+    writer.out + rest
+}
+
+/// Writes markup tag by tag.
+struct Writer {
+    out: String,
+    /// How a marked element is written.
+    mark: String,
+    open: Vec<Open>,
+    /// Whether an element is open whose content is struck out: what is in it needs no `s` of its own.
+    is_struck: bool,
+}
+
 /// An element that is open.
 #[derive(Clone, Copy, Default)]
 struct Open {
@@ -20,48 +55,33 @@ struct Open {
     is_struck: bool,
 }
 
-/// Markup as a parser wrote it, with an `s` in each element that is marked.
-pub(super) fn struck(markup: String) -> String {
-    if !markup.contains(STRUCK) {
-        return markup;
-    }
-    let mark = format!(" {STRUCK}=\"\"");
-    let mut out = String::with_capacity(markup.len());
-    let mut open: Vec<Open> = Vec::new();
-    let mut depth_of_struck = 0;
-    let mut rest = markup.as_str();
-    while let Some(at) = rest.find('<') {
-        let (text, tag) = rest.split_at(at);
-        out.push_str(text);
-        let (tag, behind) = tag.split_at(end_of_tag(tag));
-        rest = behind;
-        if tag.starts_with("</") {
-            let closed = open.pop().unwrap_or_default();
-            if closed.is_struck {
-                out.push_str("</s>");
-                depth_of_struck -= 1;
-            }
-            out.push_str(tag);
-            continue;
-        }
+impl Writer {
+    fn begin(&mut self, tag: &str) {
         let name = tag[1..].split([' ', '>']).next().unwrap_or_default();
-        let is_marked = tag.contains(&mark) || open.last().is_some_and(|around| around.strikes);
-        out.push_str(&tag.replace(&mark, ""));
+        let is_marked = tag.contains(&self.mark) || self.open.last().is_some_and(|around| around.strikes);
+        self.out.push_str(&tag.replace(&self.mark, ""));
         if EMPTY.contains(&name) {
-            continue;
+            return;
         }
         let holds = HOLDERS.contains(&name);
-        let is_struck = is_marked && !holds && depth_of_struck == 0;
+        let is_struck = is_marked && !holds && !self.is_struck;
         if is_struck {
-            out.push_str("<s>");
-            depth_of_struck += 1;
+            self.out.push_str("<s>");
+            self.is_struck = true;
         }
-        open.push(Open {
+        self.open.push(Open {
             strikes: is_marked && holds,
             is_struck,
         });
     }
-    out + rest
+
+    fn end(&mut self, tag: &str) {
+        if self.open.pop().unwrap_or_default().is_struck {
+            self.out.push_str("</s>");
+            self.is_struck = false;
+        }
+        self.out.push_str(tag);
+    }
 }
 
 /// Where a tag ends that a text begins with; what stands between quotes does not end it.

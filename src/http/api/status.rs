@@ -62,7 +62,8 @@ pub async fn readyz(State(app_state): State<Arc<AppState>>, caller: Caller, uri:
 }
 
 /// What keeps a daemon from being ready that has nobody to tell. Whoever looks here is no operator, so no path is named.
-const NO_RULES: &str = "no rule is in force yet: events are accepted and kept, and told when there are rules";
+const NO_RULES: &str =
+    "no rule file says yet which rules there are: events are accepted and kept, and told when there are rules";
 
 fn no_rules() -> Refusal {
     Refusal::later(NO_RULES, 10)

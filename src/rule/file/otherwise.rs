@@ -68,10 +68,12 @@ fn with_flags(text: &str) -> Option<&str> {
     (are_flags && !expression.is_empty()).then_some(expression)
 }
 
-/// Whether something stands between these two.
-fn holds(text: &str, open: char, close: char) -> bool {
-    let behind = text.split_once(open).map(|(_, behind)| behind);
-    behind.and_then(|behind| behind.find(close)).is_some_and(|end| end > 0)
+/// Whether a glob has what shells take for a class of characters (`[Dd]`, `[0-9]`) or for a choice (`{a,b}`). Titles have
+/// words in brackets, too.
+fn is_class_or_choice(text: &str) -> bool {
+    let between = |open: char, close: char| Some(text.split_once(open)?.1.split_once(close)?.0);
+    between('[', ']').is_some_and(|inside| (1..=4).contains(&inside.chars().count()) && !inside.contains(' '))
+        || between('{', '}').is_some_and(|inside| inside.contains(','))
 }
 
 fn has_odd_spaces(text: &str) -> bool {
@@ -100,7 +102,7 @@ fn warn_of_glob(reading: &Reading<'_>, pattern: &Marked<String>) {
             "this is one pattern, its \"or\" is a part of the text",
             "several are a list: [\"*a*\", \"*b*\"]".to_owned(),
         )
-    } else if holds(text, '[', ']') || holds(text, '{', '}') {
+    } else if is_class_or_choice(text) {
         (
             "in a glob brackets and braces are only themselves",
             "several patterns are a list; a regular expression stands between slashes: '/[Dd]rill/'".to_owned(),

@@ -226,7 +226,15 @@ impl Reader<'_, '_> {
         let read = texts
             .into_iter()
             .filter_map(|text| match EmailAddress::read(&text.value) {
-                Ok(address) => Some(Address::Email(address)),
+                Ok(address) => {
+                    // an error, and yet an address: what was in force before this was looked for stays so
+                    if let Some(odd) = address.odd_in_domain() {
+                        let what = format!("a mail domain has no `{odd}`: letters, digits, `-` and `.`");
+                        self.reading
+                            .error(text.place, &what, hint_for_email(&text.value).as_deref());
+                    }
+                    Some(Address::Email(address))
+                }
                 Err(what) => {
                     self.reading
                         .error(text.place, &what, hint_for_email(&text.value).as_deref());

@@ -333,11 +333,25 @@ fn what_was_in_force_stays_so_when_it_is_an_error_now() {
     }
 }
 
+#[test]
+fn an_address_that_is_an_error_now_is_told_by_what_was_in_force() {
+    let text = "receivers: { a: [{ email: \"ops@contoso.example#x\" }] }\nrules: [{ name: r, when: {}, notify: a }]\n";
+    let sources = [Source {
+        path: "a.yaml".to_owned(),
+        text: text.to_owned(),
+    }];
+    let in_force = restore(&sources, &settings());
+    assert_eq!(in_force["a.yaml"].receivers[0].to.len(), 1);
+    let checked = check(&sources, &std::collections::BTreeMap::new().into(), &settings());
+    assert_eq!(checked.broken.len(), 1);
+    assert!(checked.problems[0].what.contains("no `#`"), "{}", checked.problems[0]);
+}
+
 /// The first start after an upgrade looks at every file again, also at those that did not change.
 #[test]
 fn a_newer_rule_language_has_every_file_checked_again_and_changes_nothing_by_itself() {
     let sources = [source("notify: a, when: { stage: Active }, unless: { stage: Active }")];
-    let text = settings().to_text().replace(",\"language\":2", "");
+    let text = settings().to_text().replace(",\"language\":3", "");
     let former = Deciding::from_text(&text).expect("settings");
     assert_eq!(former.to_text(), text, "as it was written down");
     let in_force = RuleSet::new(restore(&sources, &former), &former);

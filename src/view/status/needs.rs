@@ -47,11 +47,8 @@ pub(super) fn needs(status: &Status, figures: &Figures) -> Vec<Need> {
         need(what, "put a rule file into its folder, or take it out of the settings");
     }
     for customer in status.customers_switched_off.iter().take(NEEDS_MOST) {
-        let what = format!("every rule of {customer} is switched off: it is told of nothing");
-        need(
-            what,
-            "take `enabled: false` out of its rules, or take it out of the settings",
-        );
+        let what = format!("every rule of {customer} is switched off: they tell of nothing");
+        need(what, "take `enabled: false` out of those that should tell of something");
     }
     for bad in status.secrets_that_cannot_be_used.iter().take(NEEDS_MOST) {
         let what = format!("a secret of {} cannot be used: {}", bad.customer, bad.why);
