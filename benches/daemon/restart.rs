@@ -23,14 +23,14 @@ const BYTES: usize = 1_000;
 /// When memory is looked at again after a start.
 const LATER: Duration = Duration::from_secs(10);
 
-/// How often it is looked at whether everything is scheduled.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked at whether everything is scheduled: a look lists all of them.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-/// So many decisions between two looks are no more than attempts that end.
-const FEW_DECISIONS: f64 = 50.0;
+/// When it is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1_200);
 
-/// So many looks one after the other must find few.
-const QUIET_LOOKS: usize = 4;
+/// How many attempts may be under way.
+const UNDER_WAY_MOST: usize = 1_000;
 
 /// The most that the daemon lists at once.
 const LIST_MOST: usize = 1_000;
@@ -45,7 +45,7 @@ pub async fn run(dir: &Path, deliveries: usize, fan_out: usize) {
         events::sized(&format!("R-{nth}"), nth, BYTES)
     });
     posts.await;
-    settled(&daemon).await;
+    settled(&daemon, deliveries).await;
     let (seconds, rss) = (began.elapsed().as_secs(), daemon.rss_mib());
     let kept = Kept::of(&process::state(dir));
     say(&json!({
@@ -72,25 +72,14 @@ async fn started(dir: &Path, after: &str, stopped: Option<Duration>) -> Process 
     daemon
 }
 
-/// Waits until next to nothing is decided any more.
-async fn settled(daemon: &Process) {
-    let (mut quiet, mut before) = (0, decisions(daemon).await);
-    while quiet < QUIET_LOOKS {
+/// Waits until so many are scheduled: hundreds are decided together, so that the number of decisions says little. What is
+/// under way, or was tried and failed for good, is not listed as scheduled.
+async fn settled(daemon: &Process, deliveries: usize) {
+    let began = Instant::now();
+    while scheduled(daemon).await + UNDER_WAY_MOST < deliveries {
+        assert!(began.elapsed() < GIVE_UP_AFTER, "they are not scheduled");
         tokio::time::sleep(LOOK_EVERY).await;
-        let now = decisions(daemon).await;
-        quiet = if now - before < FEW_DECISIONS { quiet + 1 } else { 0 };
-        before = now;
     }
-}
-
-/// How much the daemon has decided so far.
-async fn decisions(daemon: &Process) -> f64 {
-    let answer = client().get(format!("{}/metrics", daemon.url)).send().await;
-    let text = answer.expect("an answer").text().await.expect("a text");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("bellwether_decisions_total "));
-    line.and_then(|count| count.parse().ok()).expect("a count of decisions")
 }
 
 /// How many deliveries the daemon lists as scheduled.

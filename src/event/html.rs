@@ -429,6 +429,20 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_was_made_safe_has_nothing_left_to_be_made_safe(pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "<p>", "</p>", "<p style=text-decoration:line-through>", "<td style='text-decoration:line-through'>", "<table><tr><td>",
+            "</table>", "<a href='https://e.x/?a=\"b\"&amp;c'>", "</a>", "<b>", "</b>", "<br>", "<li>", "<ul>", "</ul>", "\u{338}",
+            "&#x338;", "\u{20d2}", "u\u{308}", " href=javascript:x onclick=x ", "\"", "'", "&lt;", "&gt;", ">", "< ", "=",
+            "<iframe src='https://e.x/v\"<b>'>", "</iframe>", "<input type=checkbox checked>", "<img alt='a \" &gt; <b>'>", "<!-- a -->",
+            "<abbr title='a > \u{338}b'>", "</abbr>", "<script>x</script>", "data-struck=\"\"", "<s>", "</s>", "text",
+        ]), 0..24)) {
+            let html = sanitise(&pieces.concat());
+            proptest::prop_assert_eq!(cleaner().clean(&html).to_string(), html, "{:?}", pieces);
+        }
+    }
+
     #[test]
     fn broken_html_is_mended() {
         assert_eq!(sanitise("<tr><td>This is a test</<td>/<tr>"), "This is a test/");
