@@ -15,7 +15,8 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use scraper::{ElementRef, Html};
-use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
+use crate::problem::letters::composed;
 
 /// How long a title may be, characters.
 pub const MAX_TITLE_CHARS: usize = 512;
@@ -127,10 +128,7 @@ fn cleaned(source: &str) -> String {
     let clean = CLEANER.clean(source).to_string();
     let clean: String = clean.chars().filter(|c| !is_odd(*c)).collect();
     // text by text: what composes with the end of a tag (`>` and U+0338) would take it away
-    let clean = clean
-        .split_inclusive('>')
-        .map(|piece| composed(piece.to_owned()))
-        .collect();
+    let clean = clean.split_inclusive('>').map(composed).collect();
     let clean = struck::struck(clean);
     without_empty_paragraphs(&clean).trim().to_string()
 }
@@ -242,15 +240,7 @@ pub(super) fn one_line(raw: &str) -> String {
     } else {
         raw.to_string()
     };
-    shorten(&composed(one_line_of(&text)), MAX_TITLE_CHARS)
-}
-
-/// A text in composed letters (Unicode NFC), as patterns and names have them: `ü`, not `u` with two dots behind it.
-fn composed(text: String) -> String {
-    match text.is_ascii() || is_nfc(&text) {
-        true => text,
-        false => text.nfc().collect(),
-    }
+    shorten(&composed(&one_line_of(&text)), MAX_TITLE_CHARS)
 }
 
 /// The same of a text without entities, of any length.
@@ -407,6 +397,9 @@ mod tests {
                 "<p><s><abbr title=\"a &gt; b\">c</abbr></s></p>",
             ),
             ("<p data-struck>a</p>", "<p>a</p>"),
+            // what is struck out already is not struck out twice
+            ("<del STYLE>a</del><S STYLE>b</S>", "<del>a</del><s>b</s>"),
+            ("<s><p STYLE>a</p></s><p STYLE>b</p>", "<s><p>a</p></s><p><s>b</s></p>"),
         ] {
             let found = sanitise(&raw.replace("STYLE", STYLE));
             assert_eq!(found, clean, "{raw}");

@@ -107,7 +107,9 @@ impl View {
         let mut unowned = Unowned::of(event, asking, rules);
         if let Some(id) = unowned.id() {
             unowned.is_told = self.is_reported(&id)?;
-            unowned.reports = self.reports(unowned::IDS, unowned::REPORTS_MOST)?;
+            if !unowned.is_told {
+                unowned.reports = self.reports(unowned::IDS, unowned::REPORTS_MOST)?;
+            }
         }
         Ok(unowned)
     }

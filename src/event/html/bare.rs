@@ -205,7 +205,7 @@ fn tag<'a>(slash: &str, text: &'a str, struck: &mut Struck, out: &mut String) ->
         }
         if let Some(behind) = rest.strip_prefix('>') {
             let name = struck.rename(slash, name, is_struck);
-            if is_struck && name != "s" && slash.is_empty() {
+            if is_struck && slash.is_empty() && name != "s" {
                 attributes.push((STRUCK, ""));
             }
             write(slash, name, &attributes, out);

@@ -8,6 +8,9 @@ use super::bare::STRUCK;
 /// Elements that hold other elements, and no text of their own: what strikes them out strikes out those.
 const HOLDERS: [&str; 8] = ["table", "thead", "tbody", "tfoot", "tr", "ul", "ol", "dl"];
 
+/// Elements that strike out by themselves: what is in them needs no `s`.
+const STRIKING: [&str; 2] = ["s", "del"];
+
 /// Elements without an end.
 const EMPTY: [&str; 2] = ["br", "hr"];
 
@@ -51,8 +54,10 @@ struct Writer {
 struct Open {
     /// It holds elements that are to be struck out.
     strikes: bool,
-    /// Its content stands in an `s`.
-    is_struck: bool,
+    /// From here on text is struck out, and was not before.
+    begins: bool,
+    /// An `s` was written behind its tag.
+    has_s: bool,
 }
 
 impl Writer {
@@ -63,23 +68,26 @@ impl Writer {
         if EMPTY.contains(&name) {
             return;
         }
-        let holds = HOLDERS.contains(&name);
-        let is_struck = is_marked && !holds && !self.is_struck;
-        if is_struck {
+        let (holds, strikes) = (HOLDERS.contains(&name), STRIKING.contains(&name));
+        let begins = !self.is_struck && (strikes || is_marked && !holds);
+        let has_s = begins && !strikes;
+        if has_s {
             self.out.push_str("<s>");
-            self.is_struck = true;
         }
+        self.is_struck |= begins;
         self.open.push(Open {
             strikes: is_marked && holds,
-            is_struck,
+            begins,
+            has_s,
         });
     }
 
     fn end(&mut self, tag: &str) {
-        if self.open.pop().unwrap_or_default().is_struck {
+        let closed = self.open.pop().unwrap_or_default();
+        if closed.has_s {
             self.out.push_str("</s>");
-            self.is_struck = false;
         }
+        self.is_struck &= !closed.begins;
         self.out.push_str(tag);
     }
 }
