@@ -5,16 +5,16 @@ use crate::schedule::Cron;
 use crate::store::item::{Item, Progress};
 
 /// Events of one round, and who hears each.
-const EVENTS: u64 = 50;
+const EVENTS: u64 = 20;
 const RECEIVERS: u64 = 20;
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 10;
 
-/// What journal, store and checkpoints take on disk is at most this multiple of what is live; 5.2 was measured. Behind
-/// the older of two checkpoints nothing is thinned out yet.
-const TIMES: u64 = 8;
+/// What journal, store and checkpoints take on disk is at most this multiple of what is live; 4.9 was measured. Behind the older of two
+/// checkpoints nothing is thinned out yet.
+const TIMES: u64 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_thousand_deliveries_leave_no_more_on_disk_than_a_small_multiple_of_what_is_live() {
+async fn ten_times_what_is_kept_leaves_no_more_on_disk_than_a_small_multiple_of_what_is_live() {
     let mut place = Place::with(&[("contoso/rules.yaml", rules())]).await;
     place.settings.segment_bytes = 1 << 20;
     place.settings.retention.deliveries_seconds = Some(3_600);
@@ -36,8 +36,9 @@ async fn twenty_thousand_deliveries_leave_no_more_on_disk_than_a_small_multiple_
         }
         assert_eq!(told.len() as u64, EVENTS * RECEIVERS, "round {round}");
         place.pass(&daemon, 3_600 - passed).await;
+        // on a busy machine housekeeping would still be at work when its next time comes, hours later by this clock
+        daemon.store_renewed().await;
     }
-    daemon.store_renewed().await;
     let kept = deliveries(&daemon);
     assert_eq!(
         kept,
