@@ -52,7 +52,8 @@ impl Subject {
 }
 
 impl Writer {
-    /// Decides for a while: inbox, attempts and deadlines in turn, so that none waits behind the others.
+    /// Decides for a while: inbox, attempts and deadlines in turn, so that none waits behind the others. Behind a decision
+    /// that is too large for one record all of them wait.
     pub(super) fn decide(&mut self, cycle: &mut Cycle) -> Result<()> {
         let began = Instant::now();
         loop {
@@ -67,11 +68,13 @@ impl Writer {
                 is_idle = false;
                 self.decide_one(Subject::Kept(waiting), cycle)?;
             }
-            if !self.tried.is_empty() {
+            if self.large.is_none() && !self.tried.is_empty() {
                 is_idle = false;
                 self.decide_attempts(cycle)?;
             }
-            if let Some((deadline, at, is_noticed)) = self.due()? {
+            if self.large.is_none()
+                && let Some((deadline, at, is_noticed)) = self.due()?
+            {
                 is_idle = false;
                 if self.needs_what_is_staged(&deadline)? {
                     self.postpone(deadline, is_noticed);
@@ -85,6 +88,7 @@ impl Writer {
                 self.decide_one(subject, cycle)?;
             }
             let is_enough = began.elapsed() >= CYCLE_DECIDES || cycle.bytes >= 2 * CYCLE_BYTES;
+            let is_enough = is_enough || self.large.is_some();
             if is_idle || is_enough || self.no_space_until.is_some() {
                 return Ok(());
             }

@@ -13,7 +13,7 @@ use super::{
 use crate::delivery::{Attempt, End};
 use crate::journal;
 use crate::journal::Position;
-use crate::record::{Change, Deadline, Input, Piece, Record};
+use crate::record::{Change, Deadline, Input, Record};
 use crate::rule::RuleSet;
 
 /// What one cycle writes, and what it must put back if it cannot.
@@ -31,6 +31,16 @@ pub(super) struct Cycle {
     pub changed: Touched,
     /// How deliveries ended.
     pub ends: Vec<End>,
+}
+
+impl Cycle {
+    /// Adds a record to what is written; says its sequence number.
+    pub fn push(&mut self, record: Vec<u8>) -> u64 {
+        self.next_seq += 1;
+        self.bytes += record.len();
+        self.group.push(record);
+        self.next_seq - 1
+    }
 }
 
 /// Something taken in this cycle.
@@ -77,7 +87,7 @@ impl Writer {
             let _ = reply.send(Err(Refused::TooLarge { bytes, most }));
             return Ok(());
         }
-        let seq = self.stage_bytes(&record, bytes, &[], cycle)?;
+        let seq = self.stage_bytes(&record, bytes, cycle)?;
         let Record::Recorded { inputs, .. } = record else {
             unreachable!("made above")
         };
@@ -112,25 +122,16 @@ impl Writer {
     }
 
     pub(super) fn stage(&mut self, record: &Record, cycle: &mut Cycle) -> Result<u64> {
-        self.stage_bytes(record, record.to_bytes(), &[], cycle)
+        self.stage_bytes(record, record.to_bytes(), cycle)
     }
 
-    /// Stages a record, with the earlier pieces of its decision.
-    pub(super) fn stage_bytes(
-        &mut self,
-        record: &Record,
-        bytes: Vec<u8>,
-        pieces: &[Piece],
-        cycle: &mut Cycle,
-    ) -> Result<u64> {
-        let seq = cycle.next_seq;
-        cycle.next_seq += 1;
-        cycle.bytes += bytes.len();
-        cycle.group.push(bytes);
-        cycle.changed.add(record, pieces);
+    /// Stages a record, given as it is written down, too.
+    pub(super) fn stage_bytes(&mut self, record: &Record, bytes: Vec<u8>, cycle: &mut Cycle) -> Result<u64> {
+        let seq = cycle.push(bytes);
+        cycle.changed.add(record, &[]);
         cycle.ends.extend(ends(record).cloned());
         self.store
-            .stage(seq, record, pieces)
+            .stage(seq, record, &[])
             .context("looking up what a record changes")?;
         Ok(seq)
     }
@@ -154,9 +155,10 @@ impl Writer {
         }
         self.no_space_until = None;
         self.upkeep.noted = self.now();
-        self.commit(cycle.next_seq - 1)?;
+        let through = self.applied_with(cycle.next_seq - 1);
+        self.commit(through)?;
         let changed = std::mem::take(&mut cycle.changed);
-        self.shared.followers.note(changed, cycle.next_seq - 1);
+        self.shared.followers.note(changed, through);
         // answered only now, so that whoever reads after a 202 finds what was accepted
         for (reply, positions) in cycle.replies.drain(..) {
             let _ = reply.send(Ok(positions));
@@ -199,7 +201,19 @@ impl Writer {
         }
         let first = self.journal.next();
         self.inbox.retain(|waiting| waiting.at.seq < first);
-        for undo in cycle.undo.into_iter().rev() {
+        let mut undo = cycle.undo;
+        undo.extend(self.give_up_large());
+        self.undo(undo);
+        for (reply, _) in cycle.replies {
+            let _ = reply.send(Err(Refused::NoSpace));
+        }
+        self.no_space_until = Some(Instant::now() + NO_SPACE_WAIT);
+    }
+
+    /// Lets what was taken wait again, as far as it is on disk.
+    pub(super) fn undo(&mut self, taken: Vec<Undo>) {
+        let first = self.journal.next();
+        for undo in taken.into_iter().rev() {
             match undo {
                 Undo::Inbox(waiting) if waiting.at.seq < first => self.inbox.push_front(waiting),
                 Undo::Inbox(_) => {}
@@ -207,10 +221,6 @@ impl Writer {
                 Undo::Noticed(deadline) => self.noticed.push_front(deadline),
             }
         }
-        for (reply, _) in cycle.replies {
-            let _ = reply.send(Err(Refused::NoSpace));
-        }
-        self.no_space_until = Some(Instant::now() + NO_SPACE_WAIT);
     }
 }
 
@@ -223,7 +233,7 @@ fn rule_texts_bytes(input: &Input) -> u64 {
 }
 
 /// How deliveries end by a record.
-fn ends(record: &Record) -> impl Iterator<Item = &End> {
+pub(super) fn ends(record: &Record) -> impl Iterator<Item = &End> {
     let changes = match record {
         Record::Decided { changes, .. } | Record::Continued { changes, .. } => &changes[..],
         Record::Recorded { .. }

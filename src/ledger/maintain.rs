@@ -112,17 +112,22 @@ impl Upkeep {
 
     /// Notes what was decided by the rules: former versions of these are not needed only if nothing was.
     pub fn note_decided(&mut self, seq: u64, record: &Record) {
-        let Record::Decided { of, changes, .. } = record else {
-            return;
-        };
-        let is_of_rules = |change: &Change| {
-            matches!(change, Change::InForce { .. } | Change::Broken { .. })
-                || matches!(change, Change::Nothing { why } if matches!(why, Why::PartOfAChange | Why::RulesUnchanged))
-        };
-        if matches!(of, Of::Kept { .. }) && !changes.iter().any(is_of_rules) {
+        if is_by_rules(record) {
             self.decided_by_rules = seq;
         }
     }
+}
+
+/// Whether a record is a decision by the rules.
+pub(super) fn is_by_rules(record: &Record) -> bool {
+    let Record::Decided { of, changes, .. } = record else {
+        return false;
+    };
+    let is_of_rules = |change: &Change| {
+        matches!(change, Change::InForce { .. } | Change::Broken { .. })
+            || matches!(change, Change::Nothing { why } if matches!(why, Why::PartOfAChange | Why::RulesUnchanged))
+    };
+    matches!(of, Of::Kept { .. }) && !changes.iter().any(is_of_rules)
 }
 
 impl Writer {

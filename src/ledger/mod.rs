@@ -4,6 +4,7 @@
 //! ended and the deadlines that are due, each a `Decided`; write all of it as one group and sync it; answer who waits;
 //! bring the store up; tell the lanes. Nothing leaves the process before the sync, and what was decided is in the
 //! journal before it is in the store.
+//! A decision that is too large for one record takes several cycles ([`pieces`]).
 //!
 //! A failed write or sync is never retried: nothing more is acknowledged, and the daemon ends and comes back from disk.
 
@@ -189,6 +190,8 @@ struct Writer {
     tried: VecDeque<Attempt>,
     noticed: VecDeque<Deadline>,
     deciding: deciding::Deciding,
+    /// A decision that is too large for one record, on its way to the journal and to the store: nothing else is decided.
+    large: Option<Box<pieces::Large>>,
     idle: Vec<oneshot::Sender<u64>>,
     decided_waits: Vec<(Position, oneshot::Sender<()>)>,
     background: Background,
@@ -255,6 +258,7 @@ impl Writer {
             || !self.tried.is_empty()
             || !self.noticed.is_empty()
             || !self.idle.is_empty()
+            || self.large.is_some()
         {
             return None;
         }
@@ -306,8 +310,12 @@ impl Writer {
                 }
             }
         }
-        self.decide(&mut cycle)?;
+        match self.large.is_some() {
+            true => self.stage_next_piece(&mut cycle),
+            false => self.decide(&mut cycle)?,
+        }
         self.write(cycle)?;
+        self.apply_some()?;
         self.upkept()?;
         self.answer_decided();
         self.answer_idle();
@@ -337,6 +345,7 @@ impl Writer {
     /// At a stop: attempts that have ended are written down, all of them, or they would be made again; nothing more is
     /// taken up, and what was recorded is decided at the next start.
     fn write_down_the_rest(&mut self, submissions: &Receiver<Submission>) -> Result<()> {
+        self.end_or_give_up_large()?;
         self.inbox.clear();
         self.noticed.clear();
         loop {
@@ -354,13 +363,18 @@ impl Writer {
             let mut cycle = self.cycle();
             while cycle.bytes < CYCLE_BYTES && !self.tried.is_empty() {
                 self.decide_attempts(&mut cycle)?;
+                if self.large.is_some() {
+                    break;
+                }
             }
             self.write(cycle)?;
+            self.finish_large()?;
         }
     }
 
     fn answer_decided(&mut self) {
-        let first = self.inbox.front().map(|waiting| waiting.at);
+        let large = self.large.as_ref().and_then(|large| large.input());
+        let first = large.or_else(|| self.inbox.front().map(|waiting| waiting.at));
         for (at, reply) in std::mem::take(&mut self.decided_waits) {
             match first.is_none_or(|first| at < first) {
                 true => drop(reply.send(())),
@@ -370,8 +384,11 @@ impl Writer {
     }
 
     fn answer_idle(&mut self) {
-        let has_work =
-            !self.backlog.is_empty() || !self.inbox.is_empty() || !self.tried.is_empty() || !self.noticed.is_empty();
+        let has_work = self.large.is_some()
+            || !self.backlog.is_empty()
+            || !self.inbox.is_empty()
+            || !self.tried.is_empty()
+            || !self.noticed.is_empty();
         let is_due = self
             .store
             .view()

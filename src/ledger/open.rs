@@ -241,6 +241,7 @@ fn spawn(
             .into_iter()
             .collect(),
         deciding,
+        large: None,
         idle: Vec::new(),
         decided_waits: Vec::new(),
         background: Background::default(),

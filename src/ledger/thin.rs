@@ -99,7 +99,7 @@ pub(super) fn forget(changes: &[Change]) -> bool {
 }
 
 /// Whether a change of rules gives back texts of former versions.
-fn gives_back(change: &Change) -> bool {
+pub(super) fn gives_back(change: &Change) -> bool {
     matches!(change, Change::InForce { given_back, .. } if !given_back.is_empty())
 }
 

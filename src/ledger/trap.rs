@@ -10,6 +10,31 @@ use super::decide::Subject;
 use crate::lookup;
 use crate::record::{Command, Deadline, Input};
 
+/// How many steps a large decision may still take; `None`: as many as it has.
+static STEPS: Mutex<Option<u32>> = Mutex::new(None);
+
+/// From now on a large decision takes so many steps and waits then; `None`: it goes on.
+pub(crate) fn let_large_decisions_step(steps: Option<u32>) {
+    *STEPS.lock().expect("a lock") = steps;
+}
+
+/// Whether all steps are taken that were let.
+pub(crate) fn has_stepped() -> bool {
+    *STEPS.lock().expect("a lock") == Some(0)
+}
+
+/// Whether a large decision may take another step.
+pub(super) fn may_step() -> bool {
+    match &mut *STEPS.lock().expect("a lock") {
+        None => true,
+        Some(0) => false,
+        Some(left) => {
+            *left -= 1;
+            true
+        }
+    }
+}
+
 /// How a decision fails.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Trap {

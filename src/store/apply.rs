@@ -44,22 +44,11 @@ pub fn ops(seq: u64, record: &Record, pieces: &[Piece]) -> Vec<Op> {
         Record::Decided {
             at, of, first, changes, ..
         } => {
-            let input = decided(of, seq, &mut ops);
-            let attempts = match of {
-                Of::Here(Input::AttemptsEnded { attempts }) => &attempts[..],
-                Of::Here(_) | Of::Kept { .. } => &[],
-            };
-            // what was set aside is decided as if it had just come
-            let taken_up = changes.iter().find_map(|change| {
-                let Change::TakenUp { at } = change else { return None };
-                Some(*at)
-            });
-            ops.extend(taken_up.map(|at| Op::Remove(keys::nothing(at))));
             let decision = Decision {
-                input: taken_up.unwrap_or(input),
+                input: begun(of, seq, changes, &mut ops),
                 now: *at,
-                stands: Stands::behind(pieces, seq, *first),
-                attempts,
+                stands: &Stands::behind(pieces, seq, *first),
+                attempts: attempts_of(of),
             };
             let pieces = pieces.iter().map(|piece| (piece.seq, &piece.changes));
             for (seq, changes) in pieces.chain([(seq, changes)]) {
@@ -134,16 +123,107 @@ fn decided(of: &Of, seq: u64, ops: &mut Vec<Op>) -> Position {
     }
 }
 
+/// What comes before what the changes of a decision do; says where its input stands.
+fn begun(of: &Of, seq: u64, changes: &[Change], ops: &mut Vec<Op>) -> Position {
+    let input = decided(of, seq, ops);
+    // what was set aside is decided as if it had just come
+    let taken_up = changes.iter().find_map(|change| {
+        let Change::TakenUp { at } = change else { return None };
+        Some(*at)
+    });
+    ops.extend(taken_up.map(|at| Op::Remove(keys::nothing(at))));
+    taken_up.unwrap_or(input)
+}
+
+/// The attempts that a decision is of.
+fn attempts_of(of: &Of) -> &[Attempt] {
+    match of {
+        Of::Here(Input::AttemptsEnded { attempts }) => attempts,
+        Of::Here(_) | Of::Kept { .. } => &[],
+    }
+}
+
 /// What the changes of a decision have in common.
 struct Decision<'a> {
     input: Position,
     now: Time,
-    stands: Stands,
+    stands: &'a Stands,
     attempts: &'a [Attempt],
 }
 
+/// What a decision of several records does, in the order of [`ops`], worked out as it is asked for: it may be too much
+/// to be held, or done, at once.
+pub struct Gradual {
+    of: Of,
+    now: Time,
+    input: Position,
+    stands: Stands,
+    /// What is left of its changes, each with where it stands.
+    left: Box<dyn Iterator<Item = (Position, Change)> + Send>,
+    ready: std::vec::IntoIter<Op>,
+}
+
+impl Gradual {
+    /// Of a decision that was made at `now`, whose last record, of this number, holds these changes.
+    pub fn of(of: Of, now: Time, pieces: Vec<Piece>, seq: u64, first: u32, last: Vec<Change>) -> Self {
+        let mut ready = Vec::new();
+        let input = begun(&of, seq, &last, &mut ready);
+        let stands = Stands::behind(&pieces, seq, Some(first));
+        let records = pieces.into_iter().map(|piece| (piece.seq, piece.changes));
+        let left = records.chain([(seq, last)]).flat_map(|(seq, changes)| {
+            (0..)
+                .zip(changes)
+                .map(move |(nth, change)| (Position { seq, nth }, change))
+        });
+        Self {
+            of,
+            now,
+            input,
+            stands,
+            left: Box::new(left),
+            ready: ready.into_iter(),
+        }
+    }
+}
+
+impl Gradual {
+    /// Whether nothing is left of it.
+    pub fn is_over(&mut self) -> bool {
+        while self.ready.as_slice().is_empty() {
+            let Some((at, change)) = self.left.next() else {
+                return true;
+            };
+            self.make_ready(at, &change);
+        }
+        false
+    }
+
+    fn make_ready(&mut self, at: Position, change: &Change) {
+        let decision = Decision {
+            input: self.input,
+            now: self.now,
+            stands: &self.stands,
+            attempts: attempts_of(&self.of),
+        };
+        let mut ops = Vec::new();
+        changed(at, change, &decision, &mut ops);
+        self.ready = ops.into_iter();
+    }
+}
+
+impl Iterator for Gradual {
+    type Item = Op;
+
+    fn next(&mut self) -> Option<Op> {
+        match self.is_over() {
+            true => None,
+            false => self.ready.next(),
+        }
+    }
+}
+
 fn changed(at: Position, change: &Change, decision: &Decision<'_>, ops: &mut Vec<Op>) {
-    let (input, now, stands) = (decision.input, decision.now, &decision.stands);
+    let (input, now, stands) = (decision.input, decision.now, decision.stands);
     let attempt_of = |delivery: &String| {
         let mut attempts = decision.attempts.iter();
         attempts.find(|attempt| attempt.delivery == *delivery)

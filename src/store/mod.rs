@@ -45,6 +45,7 @@ mod tests;
 pub(crate) mod trust;
 pub mod walk;
 
+pub use apply::Gradual;
 pub use place::directory;
 pub use reader::{Former, Reader};
 use scan::{Scan, Stored};
@@ -150,6 +151,14 @@ impl Store {
         ops(seq, record, pieces)
             .into_iter()
             .try_for_each(|op| self.view.stage(op))
+    }
+
+    /// Stages what a decision does, as far as `ops` goes; the rest is staged later.
+    ///
+    /// # Errors
+    /// When what stands there now cannot be read.
+    pub fn stage_some(&mut self, mut ops: impl Iterator<Item = Op>) -> Result<()> {
+        ops.try_for_each(|op| self.view.stage(op))
     }
 
     /// Stages one change that no record brought (a checkpoint's), and writes what is staged now and then.

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::journal::{self, Journal};
+use crate::ledger::trap;
 use crate::record::Record;
 
 /// How many subscriptions the event names, and how many rules each leave out another one of them: every rule's accounts
 /// are a set of their own, and all of them together take several records.
 const ACCOUNTS: usize = 2_300;
-const RULES: usize = 96;
+const RULES: usize = 24;
 
 /// A segment must hold the event and a piece of the decision.
 const LARGE_SEGMENT: u64 = 32 << 20;
@@ -114,7 +115,7 @@ async fn for_a_minute(what: &str, has_happened: impl AsyncFn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_in_the_middle_of_a_large_decision_has_it_made_once_there_is_space() {
-    let place = place(4 * RULES, LARGE_SEGMENT / 8 * 3).await;
+    let place = place(16 * RULES, LARGE_SEGMENT / 8 * 3).await;
     let daemon = place.start().await.expect("starts");
     let journal = place.state().join("journal");
     // the open segment, and one that is ready
@@ -167,4 +168,90 @@ async fn a_disk_that_is_full_in_the_middle_of_a_large_decision_has_it_made_once_
     let again = place.receivers.take();
     assert!(!again.iter().any(|got| about(1, got)), "nothing is told twice");
     daemon.stop().await.expect("stops");
+}
+
+/// Lets the large decision take its next step, and waits until it has; or until it is over.
+async fn step(decided: &tokio::task::JoinHandle<()>) {
+    trap::let_large_decisions_step(Some(1));
+    for_a_minute("the next step", async || trap::has_stepped() || decided.is_finished()).await;
+}
+
+/// The incidents that messages were about, sorted.
+fn told_about(place: &Place) -> Vec<String> {
+    let about = |got: &Got| {
+        let body: serde_json::Value = serde_json::from_slice(&got.body).expect("JSON");
+        body["tracking_id"].as_str().expect("text").to_owned()
+    };
+    let mut all: Vec<String> = place.receivers.take().iter().map(about).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_while_a_large_decision_is_on_its_way_is_answered_and_a_crash_at_any_step_loses_nothing() {
+    let mut place = place(RULES, LARGE_SEGMENT).await;
+    let daemon = place.start().await.expect("starts");
+    trap::let_large_decisions_step(Some(0));
+    let heard = |event| vec![Input::Heard { event: Box::new(event) }];
+    let at = daemon.ledger.record(heard(event()), None).await.expect("is recorded")[0];
+    let ledger = daemon.ledger.clone();
+    let decided = tokio::spawn(async move { ledger.decided(at).await });
+    let (mut steps, mut events, mut saved) = (0, 1, Vec::new());
+    while !decided.is_finished() {
+        if steps % 4 == 3 {
+            events += 1;
+            let other = heard(update(events, begin()));
+            daemon.ledger.record(other, None).await.expect("is answered");
+            saved.push((place.save(&format!("{steps}")), events));
+        }
+        step(&decided).await;
+        steps += 1;
+    }
+    trap::let_large_decisions_step(None);
+    daemon.settled().await;
+    assert_eq!(place.receivers.take(), [], "it is not due yet");
+    nothing_else_was_decided(&daemon, events);
+    place.pass(&daemon, 10).await;
+    let ids = |events: u64| -> Vec<String> { (1..=events).map(|nth| format!("DMG{nth:04}")).collect() };
+    assert_eq!(told_about(&place), ids(events));
+    daemon.stop().await.expect("stops");
+    assert!(saved.len() >= 6, "{steps} steps");
+    // while it is written down, when it just is, and while it is brought into the store
+    let some = [0, 1, saved.len() / 2, saved.len() - 1];
+    for (copy, events) in some.map(|nth| &saved[nth]) {
+        place.restore(copy, begin());
+        let daemon = place.start().await.expect("starts");
+        daemon.settled().await;
+        place.pass(&daemon, 10).await;
+        assert_eq!(told_about(&place), ids(*events), "{}", copy.display());
+        place.pass(&daemon, 600).await;
+        assert_eq!(place.receivers.take(), [], "nothing is told twice: {}", copy.display());
+        daemon.stop().await.expect("stops");
+    }
+}
+
+/// The events that came meanwhile are recorded behind the first piece of the large decision, and decided after all of
+/// them are.
+fn nothing_else_was_decided(daemon: &Handle, events: u64) {
+    let tail = daemon.ledger.journal().tail(1).map(|record| record.expect("reads").1);
+    let records: Vec<Record> = tail
+        .map(|bytes| Record::from_bytes(&bytes).expect("a record"))
+        .collect();
+    let is_piece = |record: &Record| matches!(record, Record::Continued { .. });
+    let first = records.iter().position(is_piece).expect("several records");
+    let is_heard = |record: &Record| {
+        let inputs = match record {
+            Record::Recorded { inputs, .. } => &inputs[..],
+            _ => &[],
+        };
+        inputs.iter().any(|input| matches!(input, Input::Heard { .. }))
+    };
+    let heard: Vec<usize> = (first..records.len()).filter(|nth| is_heard(&records[*nth])).collect();
+    assert_eq!(heard.len() as u64, events - 1);
+    let is_whole = |record: &Record| matches!(record, Record::Decided { after: Some(_), .. });
+    let whole = records.iter().position(is_whole).expect("it was decided");
+    assert!(heard[0] < whole && whole < heard[heard.len() - 1], "{whole}: {heard:?}");
+    let is_decided = |record: &&Record| matches!(record, Record::Decided { .. });
+    let decided = records[first..heard[heard.len() - 1]].iter().filter(is_decided).count();
+    assert_eq!(decided, 1, "only the large one");
 }
