@@ -4,7 +4,7 @@
 //! ended and the deadlines that are due, each a `Decided`; write all of it as one group and sync it; answer who waits;
 //! bring the store up; tell the lanes. Nothing leaves the process before the sync, and what was decided is in the
 //! journal before it is in the store.
-//! A decision that is too large for one record takes several cycles ([`pieces`]).
+//! A decision that is too large for one record takes several cycles: see `pieces`.
 //!
 //! A failed write or sync is never retried: nothing more is acknowledged, and the daemon ends and comes back from disk.
 

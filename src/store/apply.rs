@@ -151,7 +151,7 @@ struct Decision<'a> {
     attempts: &'a [Attempt],
 }
 
-/// What a decision of several records does, in the order of [`ops`], worked out as it is asked for: it may be too much
+/// What a decision of several records does, in the order of `ops`, worked out as it is asked for: it may be too much
 /// to be held, or done, at once.
 pub struct Gradual {
     of: Of,
